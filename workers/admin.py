@@ -1,0 +1,133 @@
+"""Kafka's administration, as far as this package needs it: what a topic is, where a group stands, who is in it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, Self
+from uuid import UUID
+
+from kafka import IsolationLevel, KafkaAdminClient, OffsetSpec, TopicPartition
+from kafka.admin import MemberToRemove
+from kafka.errors import KafkaError, KafkaTimeoutError, TopicAlreadyExistsError, UnknownTopicOrPartitionError
+
+from workers.errors import UnavailableError
+from workers.record import TopicIdentity
+
+if TYPE_CHECKING:
+    from workers.settings import Settings
+
+
+class Topic(NamedTuple):
+    """A topic as it is now."""
+
+    identity: TopicIdentity
+    partitions: list[int]
+
+
+class Span(NamedTuple):
+    """The offsets of one partition: Kafka holds those from `start` up to `end`, the group is done up to `committed`."""
+
+    start: int
+    end: int
+    """The end of what may be read: the last stable offset, since aborted records are never read."""
+    committed: int | None
+    """None: nothing was ever committed, or only for an earlier topic of this name."""
+
+
+def describe(error: Exception) -> str:
+    """One line about an error of the client, without a traceback."""
+    first_line = (str(error).splitlines() or [""])[0]
+    return f"{type(error).__name__}: {first_line}" if first_line else type(error).__name__
+
+
+class Admin:
+    """A short-lived connection for questions and for housekeeping. Use it with `with`."""
+
+    def __init__(self, settings: Settings, patience: float = 5.0) -> None:
+        """Connect.
+
+        Args:
+            patience: seconds to wait for a broker.
+
+        Raises:
+            UnavailableError: no broker answered, or it refused this client.
+        """
+        self._settings = settings
+        try:
+            self._client = KafkaAdminClient(
+                **settings.kafka_connection,
+                client_id=f"{settings.worker}-admin",
+                bootstrap_timeout_ms=int(patience * 1000),
+                request_timeout_ms=10_000,
+            )
+        except KafkaError as error:
+            raise UnavailableError(_unreachable(settings, error)) from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.close()
+
+    def topic(self, name: str) -> Topic | None:
+        """The topic of this name, or None where there is none."""
+        try:
+            (found,) = self._client.describe_topics([name])
+        except KafkaError as error:
+            raise UnavailableError(_unreachable(self._settings, error)) from error
+        if found["error_code"]:
+            return None
+        partitions = sorted(partition["partition_index"] for partition in found["partitions"])
+        return Topic(TopicIdentity(name, UUID(str(found["topic_id"]))), partitions)
+
+    def create_topic(self, name: str, partitions: int) -> bool:
+        """Make a topic with the broker's own replication factor; False where it is there already.
+
+        Raises:
+            UnavailableError: the broker refused, with its reason.
+        """
+        try:
+            self._client.create_topics({name: {"num_partitions": partitions, "replication_factor": -1}})
+        except TopicAlreadyExistsError:
+            return False
+        except KafkaError as error:
+            raise UnavailableError(f"Kafka did not make the topic {name}: {describe(error)}") from error
+        return True
+
+    def evict(self, group: str, member_id: str) -> bool:
+        """Remove a dead member, so that its partitions need not wait for the session timeout.
+
+        Returns:
+            True if it was still a member.
+        """
+        removed = self._client.remove_group_members(group, [MemberToRemove(member_id=member_id)])
+        return all(error.errno == 0 for error in removed.values())
+
+    def spans(self, topic: Topic, group: str) -> dict[int, Span]:
+        """By partition: what the group has committed (asked first), and what Kafka holds.
+
+        Raises:
+            UnavailableError: one of the questions was not answered; then nothing is known.
+        """
+        tps = [TopicPartition(topic.identity.name, partition) for partition in topic.partitions]
+        try:
+            commits = self._client.list_group_offsets({group: tps})[group]
+            starts = self._client.list_partition_offsets(dict.fromkeys(tps, OffsetSpec.EARLIEST))
+            ends = self._client.list_partition_offsets(
+                dict.fromkeys(tps, OffsetSpec.LATEST), isolation_level=IsolationLevel.READ_COMMITTED
+            )
+        except (KafkaError, KeyError) as error:
+            raise UnavailableError(_unreachable(self._settings, error)) from error
+        spans = {}
+        for tp in tps:
+            commit = commits.get(tp)
+            known = commit and commit.offset >= 0 and commit.metadata in ("", str(topic.identity.uuid))
+            spans[tp.partition] = Span(starts[tp].offset, ends[tp].offset, commit.offset if known else None)
+        return spans
+
+
+def _unreachable(settings: Settings, error: Exception) -> str:
+    if isinstance(error, KafkaTimeoutError):
+        return f"no Kafka broker answered at {settings.bootstrap_servers}: is it running, is WORKERS_BOOTSTRAP_SERVERS right?"
+    if isinstance(error, UnknownTopicOrPartitionError):
+        return f"Kafka at {settings.bootstrap_servers} knows no such topic"
+    return f"Kafka at {settings.bootstrap_servers} refused: {describe(error)}"

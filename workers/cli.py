@@ -1,0 +1,181 @@
+"""The command line: it wires the objects, shows what they report, and turns errors into exit codes."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+
+from workers import __version__, show
+from workers.errors import ExitCode, UnavailableError, WorkersError
+from workers.settings import load, redact
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+app = typer.Typer(
+    help="Kafka records to MongoDB documents: nothing lost, nothing twice, nothing unexplained.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+Json = Annotated[bool, typer.Option("--json", help="Print the report as one JSON object.")]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        out.print(f"kafka-mongo-workers {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _workers(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it.")] = False,
+) -> None:
+    """Settings are environment variables WORKERS_*, also read from .env: `workers config` lists them."""
+
+
+@app.command()
+def run() -> None:
+    """Run one worker until SIGTERM. supervisord runs one of these a slot.
+
+    Example: WORKERS_SLOT=0 workers run
+    """
+    from workers import log
+    from workers.worker import Worker
+
+    settings = load()
+    log.configure(settings)
+    Worker(settings).run()
+
+
+@app.command()
+def produce(
+    start: Annotated[int, typer.Option(min=-(2**63), max=2**63 - 1, help="The first number.")] = 0,
+    count: Annotated[int, typer.Option(min=0, help="How many numbers.")] = 1000,
+    interval: Annotated[float, typer.Option(min=0, help="Seconds between two records.")] = 0.0,
+    partitions: Annotated[int, typer.Option(min=1, help="Partitions of the topic, if it has to be made.")] = 6,
+    topic: Annotated[str | None, typer.Option(help="Another topic than WORKERS_TOPIC.")] = None,
+    source: Annotated[
+        str | None, typer.Option("--from", metavar="FILE|-", help="Send the lines of a file as they are.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Send numbers as JSON, {"number": n}, each acknowledged by all in-sync replicas.
+
+    Example: workers produce --start 1000 --count 500
+    """
+    from workers.admin import Admin
+    from workers.producer import Producer, numbers
+
+    settings = load(topic=topic)
+    values, total = (_lines(source), None) if source else (numbers(start, count), count)
+    with Admin(settings) as admin:
+        made = admin.topic(settings.topic) is None and admin.create_topic(settings.topic, partitions)
+    if made and not as_json:
+        out.print(f"made the topic {settings.topic} with {partitions} partitions")
+    with Producer(settings) as producer:
+        with show.counting(err, "produced", total) as counted:
+            try:
+                producer.send_all(counted(values), interval)
+            except KeyboardInterrupt:
+                err.print("interrupted: no more records are sent; those sent were waited for")
+        report = producer.report
+    if as_json:
+        out.print_json(json.dumps(vars(report) | {"topic": settings.topic, "rate": report.rate}))
+    else:
+        show.produced(out, settings.topic, report)
+    if report.failed:
+        raise typer.Exit(ExitCode.FAILED)
+
+
+@app.command()
+def verify(
+    wait: Annotated[float, typer.Option(min=0, help="Wait this many seconds for the fleet to finish first.")] = 0.0,
+    as_json: Json = False,
+) -> None:
+    """Compare, offset by offset, what Kafka holds with what MongoDB holds.
+
+    Exit code: 0 every record is accounted for, 1 some are missing, twice or unexplained, 2 it could not be checked.
+
+    Example: workers verify --wait 60
+    """
+    from workers import verify as verification
+
+    settings = load()
+    try:
+        _wait_until_committed(lambda: verification.pending(settings), wait)
+        with show.reading(err) as tell:
+            verdict = verification.verify(settings, tell)
+    except WorkersError as error:
+        err.print(f"workers verify: {error}", markup=False)
+        err.print("nothing was verified")
+        raise typer.Exit(ExitCode.UNCHECKED) from error
+    if as_json:
+        out.print_json(json.dumps(verdict.as_dict()))
+    else:
+        show.verdict(out, verdict)
+    if not verdict.accounted:
+        raise typer.Exit(ExitCode.FAILED)
+
+
+@app.command()
+def config(as_json: Json = False) -> None:
+    """Show every setting and its value now, without secrets.
+
+    Example: WORKERS_TOPIC=orders workers config
+    """
+    settings = load()
+    if as_json:
+        out.print_json(json.dumps(redact(settings)))
+    else:
+        show.settings(out, settings, redact(settings))
+
+
+def main() -> NoReturn:
+    """The entry point `workers`. Every way out is one of `ExitCode`."""
+    sys.exit(_exit_code())
+
+
+def _exit_code() -> int:
+    try:
+        code: Any = app(standalone_mode=False)
+    except typer.Abort:
+        return 130
+    except typer.TyperException as error:
+        message = error.format_message()
+        err.print(message if "\n" in message else f"workers: {message.rstrip('.')}; see `workers --help`", markup=False)
+        return ExitCode.USAGE
+    except WorkersError as error:
+        for line in str(error).splitlines():
+            err.print(f"workers: {line}", markup=False)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        return ExitCode.FAILED
+    return code if isinstance(code, int) else ExitCode.OK
+
+
+def _lines(source: str) -> Iterator[bytes]:
+    try:
+        with sys.stdin.buffer if source == "-" else Path(source).open("rb") as file:
+            for line in file:
+                yield line.removesuffix(b"\n").removesuffix(b"\r")
+    except OSError as error:
+        raise UnavailableError(f"cannot read {source}: {error.strerror}") from error
+
+
+def _wait_until_committed(pending: Callable[[], int | None], seconds: float) -> None:
+    until = time.monotonic() + seconds
+    while seconds and pending() and time.monotonic() < until:
+        time.sleep(0.2)

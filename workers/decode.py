@@ -1,0 +1,161 @@
+"""Bytes to document. Strict: what cannot be stored exactly as it was sent is a reject, with its reason.
+
+Nothing here raises for bad input, and what comes out as a document is BSON already: whatever can fail about one
+record has failed before its batch is written.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import bson
+from bson.errors import BSONError
+
+from workers.record import Batch, Document, Reason, Record, Reject, TopicIdentity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
+INT64_DIGITS = 20
+MAX_BSON_BYTES = 16 * 1024 * 1024
+"""What a MongoDB server accepts as one document (its `maxBsonObjectSize`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How large a value may be before it is a reject."""
+
+    value_bytes: int = 1024 * 1024
+    depth: int = 32
+    """Objects and arrays inside each other; a MongoDB server stops at 100."""
+    fields: int = 10_000
+    """Field values and array elements, in the whole document."""
+
+
+class _RejectedError(Exception):
+    def __init__(self, reason: Reason, error: str) -> None:
+        self.reason = reason
+        self.error = error
+        super().__init__(error)
+
+
+def read(fetched: Mapping[int, Iterable[Record]], topic: TopicIdentity, limits: Limits) -> Batch:
+    """Decode what one poll returned, by partition in offset order, into the batch to be written."""
+    batch = Batch()
+    for partition, records in fetched.items():
+        for record in records:
+            outcome = decode(record, topic, limits)
+            if isinstance(outcome, Document):
+                batch.documents.append(outcome)
+            else:
+                batch.rejects.append(outcome)
+            batch.first_offsets.setdefault(partition, record.offset)
+            batch.next_offsets[partition] = record.offset + 1
+    return batch
+
+
+def decode(record: Record, topic: TopicIdentity, limits: Limits) -> Document | Reject:
+    """The document that a record becomes, or the reason why it becomes none."""
+    document_id = topic.document_id(record.partition, record.offset)
+    try:
+        fields = parse(record.value, limits)
+        return Document(document_id, _encode(document_id, fields), record)
+    except _RejectedError as rejected:
+        return Reject(document_id, rejected.reason, rejected.error, record)
+
+
+def parse(value: bytes | None, limits: Limits) -> dict[str, Any]:
+    """The fields of a value that is one JSON object in UTF-8.
+
+    Raises:
+        _RejectedError: with the reason code, for anything else.
+    """
+    if value is None:
+        raise _RejectedError(Reason.TOMBSTONE, "the value is null (a tombstone)")
+    if len(value) > limits.value_bytes:
+        raise _RejectedError(Reason.TOO_LARGE, f"the value has {len(value)} bytes; the limit is {limits.value_bytes}")
+    try:
+        text = value.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise _RejectedError(Reason.NOT_UTF8, f"byte {error.start} is not UTF-8: {error.reason}") from None
+    if not text or text.isspace():
+        raise _RejectedError(Reason.EMPTY, "the value is empty")
+    try:
+        fields = _JSON.decode(text)
+    except json.JSONDecodeError as error:
+        raise _RejectedError(Reason.NOT_JSON, f"{error.msg} at character {error.pos}") from None
+    except RecursionError:
+        raise _RejectedError(Reason.TOO_DEEP, f"nested deeper than {limits.depth} levels") from None
+    if not isinstance(fields, dict):
+        raise _RejectedError(Reason.NOT_AN_OBJECT, f"the value is JSON, but no object: {type(fields).__name__}")
+    if "_id" in fields:
+        raise _RejectedError(Reason.RESERVED_FIELD, "the value has a field _id; ids are made of the record's place")
+    _check_bounds(fields, limits)
+    return fields
+
+
+def _check_bounds(fields: dict[str, Any], limits: Limits) -> None:
+    seen = 0
+    level: list[Any] = [fields]
+    for _ in range(limits.depth):
+        below: list[Any] = []
+        for container in level:
+            seen += len(container)
+            children = container.values() if type(container) is dict else container
+            below.extend([child for child in children if type(child) is dict or type(child) is list])
+        if seen > limits.fields:
+            raise _RejectedError(Reason.TOO_MANY_FIELDS, f"more than {limits.fields} fields and elements")
+        if not below:
+            return
+        level = below
+    raise _RejectedError(Reason.TOO_DEEP, f"nested deeper than {limits.depth} levels")
+
+
+def _encode(document_id: str, fields: dict[str, Any]) -> bytes:
+    try:
+        encoded = bson.encode({"_id": document_id, **fields})
+    except UnicodeEncodeError:
+        raise _RejectedError(Reason.BAD_STRING, "a string holds half of a surrogate pair") from None
+    except (BSONError, OverflowError, RecursionError) as error:
+        raise _RejectedError(Reason.REFUSED_BY_SERVER, f"BSON cannot hold it: {type(error).__name__}") from None
+    if len(encoded) > MAX_BSON_BYTES:
+        raise _RejectedError(Reason.TOO_LARGE, f"the document has {len(encoded)} bytes; MongoDB takes {MAX_BSON_BYTES}")
+    return encoded
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        raise _RejectedError(Reason.DUPLICATE_FIELD, "a field name stands twice in one object")
+    for name in fields:
+        if not name or name[0] == "$" or "." in name or "\0" in name:
+            raise _RejectedError(Reason.BAD_FIELD_NAME, "a field name is empty, begins with $, or holds a dot or a NUL")
+    return fields
+
+
+def _integer(digits: str) -> int:
+    if len(digits) <= INT64_DIGITS:
+        number = int(digits)
+        if INT64_MIN <= number <= INT64_MAX:
+            return number
+    raise _RejectedError(Reason.INTEGER_OUT_OF_RANGE, "an integer needs more than 64 bits")
+
+
+def _double(digits: str) -> float:
+    number = float(digits)
+    # Rounding to the nearest double is what JSON numbers mean; becoming 0 or infinity is a change of the value.
+    if number in (float("inf"), float("-inf")) or (
+        number == 0 and any(digit in "123456789" for digit in digits.lower().partition("e")[0])
+    ):
+        raise _RejectedError(Reason.NUMBER_OUT_OF_RANGE, "a number is outside the range of a double")
+    return number
+
+
+def _constant(name: str) -> float:
+    raise _RejectedError(Reason.NOT_JSON, f"{name} is not JSON")
+
+
+_JSON = json.JSONDecoder(object_pairs_hook=_object, parse_int=_integer, parse_float=_double, parse_constant=_constant)

@@ -1,0 +1,94 @@
+"""The HTTP side of a worker: `/metrics`, `/healthz` (the loop is alive), `/readyz` (it can do its work now)."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING
+from wsgiref.simple_server import WSGIRequestHandler, make_server
+
+from prometheus_client import CollectorRegistry, make_wsgi_app
+from prometheus_client.exposition import ThreadingWSGIServer
+
+from workers.errors import StoreAwayError, UnavailableError
+from workers.observe import Silence
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from wsgiref.types import StartResponse, WSGIEnvironment
+
+
+class Health(Silence):
+    """What is known about this process. It is an observer, so that a loop that stands still is seen as such."""
+
+    def __init__(self, longest_turn: float, clock: Callable[[], float] = time.monotonic) -> None:
+        """Args: longest_turn: seconds that one turn of the loop may take and still be called alive."""
+        self._longest_turn = longest_turn
+        self._clock = clock
+        self._last_turn = clock()
+        self.connected: Callable[[], bool] = lambda: False
+        self.ping: Callable[[], None] | None = None
+
+    def turned(self) -> None:
+        self._last_turn = self._clock()
+
+    def alive(self) -> str | None:
+        """None, or why this process is not alive."""
+        age = self._clock() - self._last_turn
+        return f"the loop has not turned for {age:.0f} s" if age > self._longest_turn else None
+
+    def ready(self) -> str | None:
+        """None, or why this process cannot do its work now."""
+        if not self.connected():
+            return "not in the consumer group yet"
+        try:
+            if self.ping:
+                self.ping()
+        except StoreAwayError as error:
+            return f"MongoDB: {error}"
+        return self.alive()
+
+
+class HealthServer:
+    """Serves one worker on a thread of its own. Use it with `with`."""
+
+    def __init__(self, host: str, port: int, registry: CollectorRegistry, health: Health) -> None:
+        """Bind.
+
+        Raises:
+            UnavailableError: the port is taken.
+        """
+        metrics = make_wsgi_app(registry)
+
+        def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+            path = environ.get("PATH_INFO", "")
+            if path in ("/metrics", "/"):
+                pages: Iterable[bytes] = metrics(environ, start_response)
+                return pages
+            check = {"/healthz": health.alive, "/readyz": health.ready}.get(path)
+            problem = check() if check else "no such page: /metrics, /healthz, /readyz"
+            status = "200 OK" if problem is None else "503 Service Unavailable" if check else "404 Not Found"
+            start_response(status, [("Content-Type", "text/plain; charset=utf-8")])
+            return [f"{problem or 'ok'}\n".encode()]
+
+        try:
+            self._server = make_server(host, port, app, ThreadingWSGIServer, handler_class=_Quiet)
+        except OSError as error:
+            raise UnavailableError(
+                f"cannot serve metrics on {host}:{port}: {error.strerror}. Another fleet? Set WORKERS_METRICS_PORT "
+                f"to another base, or stop what has the port"
+            ) from error
+        self._server.daemon_threads = True
+        self.port: int = self._server.server_port
+        self._thread = threading.Thread(target=self._server.serve_forever, name="metrics", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+class _Quiet(WSGIRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing: a scrape is no event."""

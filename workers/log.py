@@ -1,0 +1,59 @@
+"""Logs: one line an event, to standard output, where supervisord keeps one file a worker."""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from typing import TYPE_CHECKING
+
+import structlog
+
+if TYPE_CHECKING:
+    from structlog.typing import EventDict, Processor, WrappedLogger
+
+    from workers.settings import Settings
+
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+
+
+def configure(settings: Settings) -> None:
+    """Send this package's log, and the warnings of the Kafka client's, to standard output as lines of one form."""
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _escape,
+    ]
+    render: Processor = (
+        structlog.processors.JSONRenderer()
+        if settings.log_format == "json"
+        else structlog.processors.LogfmtRenderer(
+            key_order=["timestamp", "level", "worker", "event"], bool_as_flag=False
+        )
+    )
+    structlog.configure(
+        processors=[*shared, render],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[settings.log_level.upper()]),
+        logger_factory=structlog.WriteLoggerFactory(sys.stdout),
+        cache_logger_on_first_use=True,
+    )
+    structlog.contextvars.bind_contextvars(worker=settings.worker)
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, render],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(logging.DEBUG if settings.log_level == "debug" else logging.WARNING)
+
+
+def _escape(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
+    """Escape control characters: what came from outside must not forge a line or drive a terminal."""
+    for key, value in event.items():
+        if isinstance(value, str) and CONTROL.search(value):
+            event[key] = CONTROL.sub(lambda found: f"\\u{ord(found.group()):04x}", value)
+    return event

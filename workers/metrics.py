@@ -1,0 +1,117 @@
+"""Every metric of a worker: its name, its help, and the observer that counts it."""
+
+from __future__ import annotations
+
+import time
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
+from prometheus_client.gc_collector import GCCollector
+from prometheus_client.platform_collector import PlatformCollector
+from prometheus_client.process_collector import ProcessCollector
+
+from workers import __version__
+from workers.record import CommitResult, Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from workers.errors import StoreAwayError
+    from workers.record import Batch, Written
+
+OUTCOMES = ("stored", "duplicate", "dead_lettered")
+EVENTS = ("assigned", "revoked", "lost")
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+
+
+class Metrics:
+    """The metrics of one worker, in a registry of its own. As an observer it is called once a batch, not a record."""
+
+    def __init__(self, topic: str) -> None:
+        self.registry = registry = CollectorRegistry()
+        self._topic = topic
+        self._records = Counter(
+            "workers_records", "What became of each record.", ["topic", "partition", "outcome"], registry=registry
+        )
+        self._dead_letters = Counter(
+            "workers_dead_letters", "Records that became dead letters.", ["topic", "reason"], registry=registry
+        )
+        self._lost = Counter(
+            "workers_lost_records",
+            "Records that Kafka removed before they were read.",
+            ["topic", "partition"],
+            registry=registry,
+        )
+        self._batches = Counter("workers_batches", "Batches that were written.", registry=registry)
+        self._commits = Counter("workers_commits", "Commits of a batch's offsets.", ["result"], registry=registry)
+        self._rebalances = Counter(
+            "workers_rebalances", "Times that partitions were given or taken.", ["event"], registry=registry
+        )
+        self._assigned = Gauge("workers_assigned_partitions", "Partitions that this worker owns.", registry=registry)
+        self._write_seconds = Histogram(
+            "workers_write_seconds",
+            "Seconds until the database acknowledged a batch.",
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self._retries = Counter(
+            "workers_write_retries", "Writes that failed for no fault of a record.", ["reason"], registry=registry
+        )
+        self._last_poll = Gauge("workers_last_poll_timestamp_seconds", "When the loop last polled.", registry=registry)
+        self._last_commit = Gauge(
+            "workers_last_commit_timestamp_seconds", "When a commit last succeeded.", registry=registry
+        )
+        # A series that appears with its first event hides that event from rate() and increase().
+        for result in CommitResult:
+            self._commits.labels(result)
+        for event in EVENTS:
+            self._rebalances.labels(event)
+        for reason in Reason:
+            self._dead_letters.labels(topic, reason)
+        Info("workers_build", "Versions.", registry=registry).info(
+            {
+                "version": __version__,
+                "kafka_python": version("kafka-python"),
+                "pymongo": version("pymongo"),
+            }
+        )
+        ProcessCollector(registry=registry)
+        PlatformCollector(registry=registry)
+        GCCollector(registry=registry)
+
+    def turned(self) -> None:
+        self._last_poll.set(time.time())
+
+    def rebalanced(self, event: str, partitions: Collection[int]) -> None:
+        if partitions:
+            self._rebalances.labels(event).inc()
+
+    def owns(self, partitions: Collection[int]) -> None:
+        self._assigned.set(len(partitions))
+        for partition in partitions:
+            self._lost.labels(self._topic, partition)
+            for outcome in OUTCOMES:
+                self._records.labels(self._topic, partition, outcome)
+
+    def lost(self, partition: int, first: int, count: int) -> None:
+        self._lost.labels(self._topic, partition).inc(count)
+
+    def written(self, batch: Batch, written: Written, seconds: float) -> None:
+        self._batches.inc()
+        self._write_seconds.observe(seconds)
+        for partition, count in written.stored.items():
+            self._records.labels(self._topic, partition, "stored").inc(count)
+        for partition, count in written.duplicates.items():
+            self._records.labels(self._topic, partition, "duplicate").inc(count)
+        for (partition, reason), count in written.dead_letters.items():
+            self._records.labels(self._topic, partition, "dead_lettered").inc(count)
+            self._dead_letters.labels(self._topic, reason).inc(count)
+
+    def committed(self, batch: Batch, result: CommitResult) -> None:
+        self._commits.labels(result).inc()
+        if result is CommitResult.OK:
+            self._last_commit.set(time.time())
+
+    def store_away(self, error: StoreAwayError, attempt: int, wait: float) -> None:
+        self._retries.labels(error.reason).inc()

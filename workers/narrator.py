@@ -1,0 +1,91 @@
+"""The observer that writes the log: one line a batch, a rebalance, an outage. Never a payload."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import structlog
+
+from workers.record import CommitResult
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from workers.errors import StoreAwayError
+    from workers.record import Batch, Written
+
+REMIND_SECONDS = 30.0
+
+
+class Narrator:
+    """Tells what happened to whoever reads the log of this worker."""
+
+    def __init__(self) -> None:
+        self._log = structlog.get_logger()
+        self._written: Written | None = None
+        self._seconds = 0.0
+        self._away_since: float | None = None
+        self._reminded = 0.0
+
+    def turned(self) -> None: ...
+
+    def rebalanced(self, event: str, partitions: Collection[int]) -> None:
+        if partitions:
+            self._log.info(f"partitions {event}", partitions=_listed(partitions))
+
+    def owns(self, partitions: Collection[int]) -> None:
+        self._log.info("joined the group", owns=_listed(partitions))
+
+    def lost(self, partition: int, first: int, count: int) -> None:
+        self._log.error(
+            "Kafka removed records before they were read",
+            partition=partition,
+            first=first,
+            last=first + count - 1,
+            lost=count,
+        )
+
+    def written(self, batch: Batch, written: Written, seconds: float) -> None:
+        if self._away_since is not None:
+            self._log.info(
+                "the database takes writes again", away_seconds=round(time.monotonic() - self._away_since, 1)
+            )
+            self._away_since = None
+        self._written, self._seconds = written, seconds
+        for (partition, reason), count in written.dead_letters.items():
+            self._log.warning("dead letters", partition=partition, reason=str(reason), records=count)
+
+    def committed(self, batch: Batch, result: CommitResult) -> None:
+        ranges = " ".join(
+            f"{p}:{batch.first_offsets[p]}-{batch.next_offsets[p] - 1}" for p in sorted(batch.next_offsets)
+        )
+        counts = self._written and {
+            "stored": sum(self._written.stored.values()),
+            "duplicates": sum(self._written.duplicates.values()),
+            "dead_letters": sum(self._written.dead_letters.values()),
+        }
+        told = Counter({"records": len(batch)}) + Counter(counts or {})
+        if result is CommitResult.OK:
+            self._log.info("batch", offsets=ranges, **told, write_ms=round(self._seconds * 1000, 1))
+        else:
+            self._log.warning(
+                "batch written, not committed: it comes again", offsets=ranges, **told, commit=str(result)
+            )
+
+    def store_away(self, error: StoreAwayError, attempt: int, wait: float) -> None:
+        now = time.monotonic()
+        if self._away_since is None:
+            self._away_since = self._reminded = now
+            self._log.warning("the database takes no writes; waiting, nothing is committed", error=str(error))
+        elif now - self._reminded >= REMIND_SECONDS:
+            self._reminded = now
+            away = round(now - self._away_since, 1)
+            self._log.warning(
+                "the database still takes no writes", away_seconds=away, attempt=attempt, error=str(error)
+            )
+
+
+def _listed(partitions: Collection[int]) -> str:
+    return ",".join(str(partition) for partition in sorted(partitions)) or "none"

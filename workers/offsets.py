@@ -1,0 +1,59 @@
+"""A set of offsets as a bitmap: ten million of them are a little more than a megabyte."""
+
+from __future__ import annotations
+
+
+class Offsets:
+    """Offsets from `base` on. Sets of the same base combine with `|`, `&` and `-`."""
+
+    __slots__ = ("_marks", "base")
+
+    def __init__(self, base: int = 0, bits: int = 0) -> None:
+        self.base = base
+        self._marks = bytearray(bits.to_bytes((bits.bit_length() + 7) // 8, "little"))
+
+    def add(self, offset: int) -> None:
+        """Put in one offset, which is `base` or more."""
+        byte, bit = divmod(offset - self.base, 8)
+        if byte >= len(self._marks):
+            self._marks.extend(bytes(max(byte + 1 - len(self._marks), len(self._marks))))
+        self._marks[byte] |= 1 << bit
+
+    def _bits(self) -> int:
+        return int.from_bytes(self._marks, "little")
+
+    def __or__(self, other: Offsets) -> Offsets:
+        return Offsets(self.base, self._bits() | other._bits())
+
+    def __and__(self, other: Offsets) -> Offsets:
+        return Offsets(self.base, self._bits() & other._bits())
+
+    def __sub__(self, other: Offsets) -> Offsets:
+        return Offsets(self.base, self._bits() & ~other._bits())
+
+    def __len__(self) -> int:
+        return self._bits().bit_count()
+
+    def __contains__(self, offset: int) -> bool:
+        byte, bit = divmod(offset - self.base, 8)
+        return 0 <= byte < len(self._marks) and bool(self._marks[byte] >> bit & 1)
+
+    @property
+    def end(self) -> int:
+        """No offset of the set is as large as this."""
+        return self.base + 8 * len(self._marks)
+
+    def between(self, first: int, end: int) -> Offsets:
+        """Those of [first, end)."""
+        low, high = max(0, first - self.base), max(0, end - self.base)
+        return Offsets(self.base, self._bits() & ((1 << high) - 1) >> low << low)
+
+    def first(self, most: int) -> list[int]:
+        """The lowest of them, at most so many."""
+        found: list[int] = []
+        for index, byte in enumerate(self._marks):
+            if byte and len(found) < most:
+                found.extend(self.base + index * 8 + bit for bit in range(8) if byte >> bit & 1)
+            elif len(found) >= most:
+                break
+        return found[:most]

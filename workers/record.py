@@ -1,0 +1,124 @@
+"""The words of the data path: a record comes in; a document or a reject goes out; a batch is what one poll returned."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+from uuid import UUID
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+
+class Record(Protocol):
+    """The part of Kafka's record that this package relies on; the client's own tuple has it, so none is copied."""
+
+    @property
+    def partition(self) -> int: ...
+    @property
+    def offset(self) -> int: ...
+    @property
+    def timestamp(self) -> int:
+        """Milliseconds since 1970; -1 where the producer set none."""
+
+    @property
+    def key(self) -> bytes | None: ...
+    @property
+    def value(self) -> bytes | None: ...
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes | None]]: ...
+
+
+class Reason(StrEnum):
+    """Why a record cannot be stored. A closed set: it is a metric label and a filter."""
+
+    TOMBSTONE = "tombstone"
+    EMPTY = "empty"
+    TOO_LARGE = "too_large"
+    NOT_UTF8 = "not_utf8"
+    NOT_JSON = "not_json"
+    NOT_AN_OBJECT = "not_an_object"
+    TOO_DEEP = "too_deep"
+    TOO_MANY_FIELDS = "too_many_fields"
+    DUPLICATE_FIELD = "duplicate_field"
+    BAD_FIELD_NAME = "bad_field_name"
+    RESERVED_FIELD = "reserved_field"
+    INTEGER_OUT_OF_RANGE = "integer_out_of_range"
+    NUMBER_OUT_OF_RANGE = "number_out_of_range"
+    BAD_STRING = "bad_string"
+    REFUSED_BY_SERVER = "refused_by_server"
+    CONFLICT = "conflict"
+    DUPLICATE_KEY = "duplicate_key"
+
+
+class Document(NamedTuple):
+    """A record that can be stored: its id, its BSON (the id is in it), and where it came from."""
+
+    id: str
+    bson: bytes
+    record: Record
+
+
+class Reject(NamedTuple):
+    """A record that cannot be stored, and why. `error` is for people; it never holds more than a line."""
+
+    id: str
+    reason: Reason
+    error: str
+    record: Record
+
+
+@dataclass(frozen=True, slots=True)
+class TopicIdentity:
+    """One incarnation of a topic: its name and the id that the broker gave it.
+
+    A topic that is deleted and made again counts its offsets from 0 again, so a name, a partition and an offset do
+    not identify a record; with the topic's id they do (KIP-516).
+    """
+
+    name: str
+    uuid: UUID
+
+    def __str__(self) -> str:
+        return f"{self.name}-{self.uuid.hex[:8]}"
+
+    def document_id(self, partition: int, offset: int) -> str:
+        """The `_id` of the record at this place, for example `numtest-08b40071/3/42`.
+
+        Injective: a topic's name holds no slash, and the rest are numbers.
+        """
+        return f"{self}/{partition}/{offset}"
+
+
+@dataclass(slots=True)
+class Batch:
+    """What one poll returned, decoded. Every record of it is in `documents` or in `rejects`."""
+
+    documents: list[Document] = field(default_factory=list)
+    rejects: list[Reject] = field(default_factory=list)
+    first_offsets: dict[int, int] = field(default_factory=dict)
+    """By partition: the offset of its first record here."""
+    next_offsets: dict[int, int] = field(default_factory=dict)
+    """By partition: one more than the offset of its last record here. What is committed."""
+
+    def __len__(self) -> int:
+        return len(self.documents) + len(self.rejects)
+
+
+class Written(NamedTuple):
+    """What became of the records of a batch, by partition. Together they are the batch, each record counted once."""
+
+    stored: Mapping[int, int]
+    duplicates: Mapping[int, int]
+    """Found already stored, with the same content: an earlier delivery of the same record."""
+    dead_letters: Mapping[tuple[int, Reason], int]
+
+
+class CommitResult(StrEnum):
+    """What a commit came to. Anything but `ok` means that the records will be delivered again, and found stored."""
+
+    OK = "ok"
+    REBALANCED = "rebalanced"
+    TIMEOUT = "timeout"
+    ERROR = "error"

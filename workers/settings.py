@@ -1,0 +1,215 @@
+"""Every setting, in one frozen object: read from `WORKERS_*` variables, from `.env`, and for secrets from files."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from dotenv import dotenv_values
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pymongo.errors import PyMongoError
+from pymongo.uri_parser import parse_uri
+
+from workers.errors import BadConfigurationError
+
+PREFIX = "WORKERS_"
+SECRETS = ("mongodb_uri", "sasl_password")
+NOT_SETTINGS = {"WORKERS_PYTHON"}
+"""Read by the launcher in deploy/, before there is a Python."""
+
+Seconds = Annotated[float, Field(gt=0, le=86_400)]
+TopicName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,249}$")]
+
+
+class Settings(BaseModel):
+    """What the commands run with. Build it with `load`, which reports every problem at once."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    bootstrap_servers: str = Field("localhost:9092", description="Kafka brokers, host:port, separated by commas")
+    topic: TopicName = Field("numtest", description="the topic to read, and the one that `produce` writes")
+    group: str = Field("counters", min_length=1, max_length=249, description="the consumer group of the fleet")
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_SSL", "SASL_PLAINTEXT"] = Field(
+        "PLAINTEXT", description="how to talk to Kafka"
+    )
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        "SCRAM-SHA-512", description="how to log in to Kafka, with a SASL protocol"
+    )
+    sasl_username: str | None = Field(None, description="the user at Kafka")
+    sasl_password: SecretStr | None = Field(None, description="its password; or WORKERS_SASL_PASSWORD_FILE")
+    ssl_cafile: Path | None = Field(None, description="the certificate authority of the brokers, a PEM file")
+
+    mongodb_uri: SecretStr = Field(
+        SecretStr("mongodb://localhost:27017"), description="MongoDB; or WORKERS_MONGODB_URI_FILE"
+    )
+    database: str = Field("numtest", pattern=r'^[^/\\. "$*<>:|?\x00]{1,63}$', description="the database")
+    collection: str = Field("numtest", pattern=r"^[^$\x00]{1,200}$", description="the collection")
+
+    slot: int = Field(0, ge=0, le=99, description="this worker's place in the fleet: worker_NN, metrics port + NN")
+    state_dir: Path | None = Field(
+        None, description="where a worker keeps its member id, so that the next can take over"
+    )
+    metrics_host: str = Field("127.0.0.1", description="where metrics and health are served")
+    metrics_port: int = Field(9800, ge=0, le=65_435, description="the port of slot 0; 0 picks a free one")
+
+    max_poll_records: int = Field(5_000, ge=1, le=100_000, description="records in one batch, at most")
+    max_value_bytes: int = Field(1_048_576, ge=1, le=8_388_608, description="a larger value is a dead letter")
+    max_depth: int = Field(32, ge=1, le=90, description="a deeper value is a dead letter")
+    max_fields: int = Field(10_000, ge=1, le=1_000_000, description="a value with more fields is a dead letter")
+
+    session_timeout: Seconds = Field(30, description="seconds until Kafka gives up a silent worker")
+    heartbeat_interval: Seconds = Field(1, description="seconds between two heartbeats")
+    max_poll_interval: Seconds = Field(120, description="seconds that one turn of the loop may take")
+    write_timeout: Seconds = Field(20, description="seconds for one write to MongoDB")
+    commit_timeout: Seconds = Field(5, description="seconds for one commit")
+    drain_timeout: Seconds = Field(35, description="seconds from SIGTERM to the end, whatever happens")
+
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="the least that is logged")
+    log_format: Literal["text", "json"] = Field("text", description="how it is logged")
+
+    @property
+    def worker(self) -> str:
+        """The name of this worker: its slot, never its pid, so that it stays the same over restarts."""
+        return f"worker_{self.slot:02d}"
+
+    @property
+    def kafka_connection(self) -> dict[str, Any]:
+        """What every Kafka client needs to connect, in the client's own words."""
+        options: dict[str, Any] = {
+            "bootstrap_servers": [server.strip() for server in self.bootstrap_servers.split(",")],
+            "security_protocol": self.security_protocol,
+        }
+        if self.security_protocol.startswith("SASL") and self.sasl_password:
+            options |= {
+                "sasl_mechanism": self.sasl_mechanism,
+                "sasl_plain_username": self.sasl_username,
+                "sasl_plain_password": self.sasl_password.get_secret_value(),
+            }
+        if self.ssl_cafile:
+            options["ssl_cafile"] = str(self.ssl_cafile)
+        return options
+
+    @field_validator("bootstrap_servers")
+    @classmethod
+    def _are_brokers(cls, value: str) -> str:
+        for server in value.split(","):
+            host, _, port = server.strip().rpartition(":")
+            if not host or not port.isdecimal() or not 0 < int(port) < 65_536:
+                raise ValueError(f"{server.strip()!r} is not host:port")
+        return value
+
+    @field_validator("topic")
+    @classmethod
+    def _is_no_folder(cls, value: str) -> str:
+        if value in (".", ".."):
+            raise ValueError("Kafka refuses this name")
+        return value
+
+    @field_validator("mongodb_uri")
+    @classmethod
+    def _acknowledges_writes(cls, secret: SecretStr) -> SecretStr:
+        try:
+            options = parse_uri(secret.get_secret_value(), validate=True)["options"]
+        except (PyMongoError, ValueError) as error:
+            # pymongo quotes parts of the URI, and a malformed one may hold its password anywhere.
+            raise ValueError(f"not a MongoDB URI ({type(error).__name__}); not shown, it may hold a password") from None
+        if options.get("w", "majority") != "majority":
+            raise ValueError(f"w={options['w']}: a write is done when a majority has it; until then it can be lost")
+        if options.get("journal") is False:
+            raise ValueError("journal=false: a write that is only in memory can be lost")
+        return secret
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Settings:
+        turn = self.write_timeout + self.commit_timeout
+        problems = []
+        if turn >= self.drain_timeout:
+            problems.append(
+                f"WORKERS_DRAIN_TIMEOUT={self.drain_timeout:g}: must be longer than a write and a commit together "
+                f"({turn:g} s), or a stop cuts off the batch it waits for"
+            )
+        if 2 * turn >= self.max_poll_interval:
+            problems.append(
+                f"WORKERS_MAX_POLL_INTERVAL={self.max_poll_interval:g}: must be more than twice a write and a commit "
+                f"together ({turn:g} s), or Kafka throws out a worker that waits for MongoDB"
+            )
+        if self.heartbeat_interval * 3 > self.session_timeout:
+            problems.append(
+                f"WORKERS_SESSION_TIMEOUT={self.session_timeout:g}: must be at least three times "
+                f"WORKERS_HEARTBEAT_INTERVAL={self.heartbeat_interval:g}"
+            )
+        if self.security_protocol.startswith("SASL") and not (self.sasl_username and self.sasl_password):
+            problems.append(
+                f"WORKERS_SECURITY_PROTOCOL={self.security_protocol}: needs WORKERS_SASL_USERNAME and a password"
+            )
+        hosts = {server.strip().rpartition(":")[0] for server in self.bootstrap_servers.split(",")}
+        if self.security_protocol == "SASL_PLAINTEXT" and not hosts <= {"localhost", "127.0.0.1", "[::1]"}:
+            problems.append("WORKERS_SECURITY_PROTOCOL=SASL_PLAINTEXT: sends the password in the clear; use SASL_SSL")
+        if problems:
+            raise BadConfigurationError(problems)
+        return self
+
+
+def load(**overrides: Any) -> Settings:
+    """Read the settings; what a command's own options say goes over the environment, and that over `.env`.
+
+    Raises:
+        BadConfigurationError: with every problem that was found, not only the first.
+    """
+    given = {name.upper(): value for name, value in dotenv_values(".env").items() if value is not None}
+    given |= {name.upper(): value for name, value in os.environ.items()}
+    given = {name: value for name, value in given.items() if name.startswith(PREFIX) and name not in NOT_SETTINGS}
+    problems: list[str] = []
+    values: dict[str, Any] = {}
+    for name, value in given.items():
+        field = name.removeprefix(PREFIX).lower()
+        if field in Settings.model_fields:
+            values[field] = value
+        elif (secret := field.removesuffix("_file")) in SECRETS and field.endswith("_file"):
+            try:
+                values[secret] = Path(value).read_text(encoding="utf-8").strip()
+            except (OSError, UnicodeDecodeError) as error:
+                problems.append(f"{name}={value} cannot be read: {getattr(error, 'strerror', None) or 'not text'}")
+        else:
+            problems.append(f"{name} is not a setting{_nearest(field)}")
+    values |= {name: value for name, value in overrides.items() if value is not None}
+    try:
+        settings = Settings.model_validate(values)
+    except BadConfigurationError as error:
+        problems.extend(error.problems)
+    except ValidationError as error:
+        wrong = {str(item["loc"][0]): str(item["msg"]) for item in error.errors(include_url=False)}
+        problems.extend(_describe(field, values.get(field), message) for field, message in wrong.items())
+        try:
+            Settings.model_validate({name: value for name, value in values.items() if name not in wrong})
+        except BadConfigurationError as further:
+            problems.extend(further.problems)
+    if problems:
+        raise BadConfigurationError(sorted(problems))
+    return settings
+
+
+def _nearest(field: str) -> str:
+    near = difflib.get_close_matches(field, Settings.model_fields, n=1)
+    return f"; did you mean {PREFIX}{near[0].upper()}?" if near else "; `workers config` lists them all"
+
+
+def _describe(field: str, value: object, message: str) -> str:
+    shown = "" if field in SECRETS else f"={value}"
+    return f"{PREFIX}{field.upper()}{shown}: {re.sub('^Value error, ', '', message)}"
+
+
+def redact(settings: Settings) -> dict[str, str]:
+    """The effective settings as text, by variable name, with secrets reduced to what is safe to show."""
+    shown = {}
+    for field, value in settings:
+        if field == "mongodb_uri":
+            address, _, options = value.get_secret_value().partition("?")
+            text = re.sub("//.*@", "//***@", address) + ("?***" if options else "")
+        else:
+            text = "" if value is None else "***" if isinstance(value, SecretStr) else str(value)
+        shown[PREFIX + field.upper()] = text
+    return shown

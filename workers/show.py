@@ -1,0 +1,129 @@
+"""How reports look in a terminal."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from workers.settings import PREFIX, Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from rich.console import Console
+
+    from workers.producer import Report
+    from workers.verify import Verdict
+
+LINE_SECONDS = 2.0
+"""Where there is no terminal: seconds between two lines of progress."""
+
+
+@contextmanager
+def counting(console: Console, verb: str, total: int | None) -> Iterator[Callable[[Iterable[bytes]], Iterator[bytes]]]:
+    """Show how many values have passed through, and how fast: a bar on a terminal, now and then a line elsewhere."""
+    if console.is_terminal:
+        columns = [
+            TextColumn(verb),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeElapsedColumn(),
+        ]
+        with Progress(*columns, console=console, transient=True) as bar:
+            task = bar.add_task(verb, total=total, rate="")
+            yield lambda values: _passed(
+                values, lambda n, rate: bar.update(task, completed=n, rate=f"{rate:,.0f}/s"), 0.1
+            )
+    else:
+        yield lambda values: _passed(
+            values, lambda n, rate: console.print(f"{verb} {n:,} ({rate:,.0f}/s)"), LINE_SECONDS
+        )
+
+
+def _passed(values: Iterable[bytes], tell: Callable[[int, float], None], every: float) -> Iterator[bytes]:
+    started = told = time.monotonic()
+    count = 0
+    for count, value in enumerate(values, 1):
+        yield value
+        if (now := time.monotonic()) - told >= every:
+            told = now
+            tell(count, count / (now - started))
+    if count:
+        tell(count, count / max(time.monotonic() - started, 1e-9))
+
+
+@contextmanager
+def reading(console: Console) -> Iterator[Callable[[str, int, int], None]]:
+    """Show what is being read on a terminal; silence elsewhere."""
+    if not console.is_terminal:
+        yield lambda _what, _done, _of: None
+        return
+    with Progress(
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), console=console, transient=True
+    ) as bar:
+        tasks = {}
+
+        def tell(what: str, done: int, of: int) -> None:
+            if what not in tasks:
+                tasks[what] = bar.add_task(what, total=of or None)
+            bar.update(tasks[what], completed=done)
+
+        yield tell
+
+
+def produced(console: Console, topic: str, report: Report) -> None:
+    """The end of `workers produce`."""
+    line = f"acknowledged {report.acknowledged:,}, failed {report.failed:,}"
+    where = f"{len(report.by_partition)} partitions of {topic}"
+    console.print(f"{line} in {report.seconds:.1f} s ({report.rate:,.0f}/s), in {where}")
+    for error, times in sorted(report.errors.items(), key=lambda item: -item[1])[:5]:
+        console.print(f"  {times:,} x {error}", markup=False)
+
+
+def verdict(console: Console, found: Verdict) -> None:
+    """The end of `workers verify`: a row a partition, then the verdict in one line."""
+    words = ("kafka", "stored", "dead_lettered", "pending", "expired", "missing", "twice", "unexpected")
+    bad = ("missing", "twice", "unexpected")
+    table = Table(title=None, box=None, pad_edge=False, header_style="bold")
+    table.add_column("partition", justify="right")
+    for word in words:
+        table.add_column(word.replace("_", "-"), justify="right")
+    for account in found.partitions:
+        counts = [(word, getattr(account, word)) for word in words]
+        table.add_row(
+            str(account.partition), *(f"[red]{n:,}[/]" if n and word in bad else f"{n:,}" for word, n in counts)
+        )
+    table.add_section()
+    table.add_row("all", *(f"{found.total(word):,}" for word in words), style="bold")
+    console.print(table)
+    for account in found.partitions:
+        for word, offsets in account.offsets.items():
+            listed = ", ".join(str(offset) for offset in offsets)
+            more = ", ..." if getattr(account, word) > len(offsets) else ""
+            console.print(f"[red]{word}[/] in partition {account.partition}: offsets {listed}{more}")
+    if found.foreign:
+        console.print(f"{found.foreign:,} documents are not of this topic, or of an earlier topic of this name")
+    if found.total("expired"):
+        console.print(f"[yellow]{found.total('expired'):,} offsets left Kafka before they were read[/]")
+    if found.accounted:
+        rest = found.total("pending")
+        console.print("[green]every record is accounted for[/]" + (f"; {rest:,} are still to be read" if rest else ""))
+    else:
+        console.print("[red]not every record is accounted for[/]")
+
+
+def settings(console: Console, current: Settings, shown: dict[str, str]) -> None:
+    """Every setting with its value and its meaning; what is not the default stands out."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("setting", "value", "meaning"):
+        table.add_column(column, overflow="fold")
+    for name, field in Settings.model_fields.items():
+        value = shown[PREFIX + name.upper()]
+        changed = getattr(current, name) != field.default
+        table.add_row(PREFIX + name.upper(), f"[bold]{value}[/]" if changed else value, field.description)
+    console.print(table)

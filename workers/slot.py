@@ -1,0 +1,67 @@
+"""A worker's place in the fleet: held by one process at a time, and remembering who held it last.
+
+A member that was killed stays in its group until the session timeout, and its partitions stay idle. Its slot outlives
+it: the next process in the slot reads the dead member's id there and removes it from the group before it joins.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class Slot:
+    """One slot's lock and its member file, in a folder on a local disk.
+
+    The lock is the kernel's, so it ends with the process that holds it, however it ends. Whoever has the lock may
+    therefore take the member in the file for dead.
+    """
+
+    def __init__(self, folder: Path, group: str, worker: str) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        name = f"{group}-{worker}".replace("/", "_")
+        self._member_file = folder / f"{name}.member"
+        self._lock_file = folder / f"{name}.lock"
+        self._lock: int | None = None
+
+    def take(self) -> int | None:
+        """Take the slot for this process.
+
+        Returns:
+            None, or the pid of the process that has it (0 where that is not known).
+        """
+        lock = os.open(self._lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.read(lock, 20).strip()
+            os.close(lock)
+            return int(holder) if holder.isdigit() else 0
+        os.ftruncate(lock, 0)
+        os.write(lock, f"{os.getpid()}\n".encode())
+        self._lock = lock
+        return None
+
+    def predecessor(self) -> str | None:
+        """The member id of the process that had this slot before, if it did not leave the group itself."""
+        try:
+            return self._member_file.read_text(encoding="utf-8").strip() or None
+        except (FileNotFoundError, UnicodeDecodeError):
+            return None
+
+    def remember(self, member_id: str) -> None:
+        """Keep this process's member id for its successor. Whole or not at all, also when killed meanwhile."""
+        new = self._member_file.with_suffix(".new")
+        new.write_text(member_id + "\n", encoding="utf-8")
+        new.replace(self._member_file)
+
+    def release(self) -> None:
+        """Leave the slot with no member behind: this process has left the group."""
+        self._member_file.unlink(missing_ok=True)
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None

@@ -1,0 +1,257 @@
+"""Kafka as the loop sees it: one member of the consumer group, and the rules that kafka-python 3.0.12 asks for."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import structlog
+from kafka import ConsumerRebalanceListener, KafkaConsumer, OffsetAndMetadata, TopicPartition
+from kafka.coordinator.assignors.range import RangePartitionAssignor
+from kafka.errors import (
+    CommitFailedError,
+    FencedInstanceIdError,
+    IllegalGenerationError,
+    KafkaError,
+    KafkaTimeoutError,
+    RebalanceInProgressError,
+    UnknownMemberIdError,
+)
+from kafka.record import util as record_util
+
+from workers.admin import describe
+from workers.errors import BadConfigurationError, UnavailableError
+from workers.loop import Fetched
+from workers.record import CommitResult, TopicIdentity
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+
+    from workers.observe import Observer
+    from workers.settings import Settings
+
+POLL_SECONDS = 0.25
+"""How long one poll waits, and so how late a stop is noticed: poll has no wakeup."""
+REBALANCED = (CommitFailedError, IllegalGenerationError, RebalanceInProgressError, UnknownMemberIdError)
+
+log = structlog.get_logger()
+
+
+class KafkaSource:
+    """One member of the group. Build it in the process that uses it: its IO thread does not survive a fork.
+
+    An exception out of `poll` that is not handled here must end the process: the client's next poll may never return
+    (it spins on the record that failed).
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        observer: Observer,
+        stopping: Callable[[], bool],
+        joined: Callable[[str], None] = lambda _member_id: None,
+    ) -> None:
+        """Connect and subscribe; the group is joined by the first polls.
+
+        Args:
+            joined: told the member id after every join, for whoever has to evict this member when it is dead.
+
+        Raises:
+            BadConfigurationError: the CRC check would run in Python, at a twentieth of the speed that it needs.
+            UnavailableError: no broker answered, or it refused this client.
+        """
+        if record_util.crc32c_c is None:
+            raise BadConfigurationError(["the C package crc32c is missing: pip install 'kafka-python[crc32c]'"])
+        self._settings = settings
+        self._observer = observer
+        self._stopping = stopping
+        self._joined = joined
+        self._generation: tuple[str, int] = ("", -1)
+        self._topic_id: UUID | None = None
+        self._next_offsets: dict[int, int] = {}
+        """By partition that was admitted in this generation: the offset that the next record should have."""
+        try:
+            self._consumer = KafkaConsumer(**consumer_options(settings))
+        except KafkaError as error:
+            raise UnavailableError(describe(error)) from error
+        self._consumer.subscribe([settings.topic], listener=_Listener(observer))
+
+    def poll(self, most: int) -> Fetched | None:
+        fetched = self._consumer.poll(timeout_ms=int(POLL_SECONDS * 1000), max_records=most)
+        self._observer.turned()
+        self._notice_rebalance()
+        topic = self._notice_incarnation()
+        admitted = {} if topic is None else self._admit(fetched)
+        self.rewind({tp.partition: records[0].offset for tp, records in fetched.items() if tp not in admitted})
+        if topic is None or not admitted:
+            return None
+        for tp, records in admitted.items():
+            self._notice_gap(tp, records[0].offset)
+            self._next_offsets[tp.partition] = records[-1].offset + 1
+        return Fetched(topic, {tp.partition: records for tp, records in admitted.items()})
+
+    def commit(self, next_offsets: Mapping[int, int]) -> CommitResult:
+        """Commit with the topic's id as metadata, so that a later owner sees which incarnation the offsets count in.
+
+        Raises:
+            UnavailableError: another process has this member's static id.
+        """
+        offsets = {
+            self._tp(partition): OffsetAndMetadata(offset, str(self._topic_id), -1)
+            for partition, offset in next_offsets.items()
+        }
+        try:
+            self._consumer.commit(offsets, timeout_ms=int(self._settings.commit_timeout * 1000))
+        except FencedInstanceIdError as error:
+            raise UnavailableError(
+                "another process took this worker's place in the group; it must not go on"
+            ) from error
+        except REBALANCED:
+            return CommitResult.REBALANCED
+        except KafkaTimeoutError:
+            return CommitResult.TIMEOUT
+        except KafkaError as error:
+            log.error("Kafka refused a commit", error=describe(error))
+            return CommitResult.ERROR
+        return CommitResult.OK
+
+    def rewind(self, first_offsets: Mapping[int, int]) -> None:
+        assigned = self._consumer.assignment()
+        for partition, offset in first_offsets.items():
+            if self._tp(partition) in assigned:
+                self._consumer.seek(self._tp(partition), offset)
+                if partition in self._next_offsets:
+                    self._next_offsets[partition] = offset
+
+    def hold(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while not self._stopping() and (left := until - time.monotonic()) > 0:
+            self._consumer.pause(*self._consumer.assignment())
+            fetched = self._consumer.poll(timeout_ms=int(min(POLL_SECONDS, left) * 1000))
+            self._observer.turned()
+            # A partition that was assigned in this very poll was not paused yet.
+            self.rewind({tp.partition: records[0].offset for tp, records in fetched.items()})
+        self._consumer.resume(*self._consumer.paused())
+
+    def close(self) -> None:
+        self._consumer.close(autocommit=False, timeout_ms=int(self._settings.commit_timeout * 1000))
+
+    def connected(self) -> bool:
+        """Whether this worker is in the group with an assignment, which may be empty. Safe on any thread."""
+        return self._generation[1] >= 0 and self._consumer.group_metadata().generation_id == self._generation[1]
+
+    def _notice_rebalance(self) -> None:
+        member = self._consumer.group_metadata()
+        generation = (member.member_id, member.generation_id)
+        if generation == self._generation:
+            return
+        self._generation = generation
+        self._next_offsets.clear()
+        if member.member_id:
+            self._joined(member.member_id)
+        self._observer.owns(sorted(tp.partition for tp in self._consumer.assignment()))
+
+    def _notice_incarnation(self) -> TopicIdentity | None:
+        """The topic as the client's metadata has it now; None while it is gone.
+
+        Fetches go by name, so a topic that was deleted and made again goes on under the old positions without any
+        error if it has grown past them. The metadata, refreshed by the client after a fetch of a deleted topic
+        failed, has the new id.
+        """
+        # The client offers the id in no public place; tests/integration/test_client_canary.py watches this one.
+        topic_id = self._consumer._cluster.topic_id(self._settings.topic)
+        if topic_id is None:
+            return None
+        if self._topic_id not in (None, topic_id):
+            log.warning("the topic was deleted and made again: reading it from its beginning", topic_id=str(topic_id))
+            self._next_offsets.clear()
+        self._topic_id = topic_id
+        return TopicIdentity(self._settings.topic, topic_id)
+
+    def _admit(self, fetched: Mapping[Any, Any]) -> Mapping[Any, Any]:
+        """Find out where each newly assigned partition must begin; return the fetched records that may be used.
+
+        Where that cannot be found out now, or the client began elsewhere, the records are not used.
+        """
+        new = [tp for tp in self._consumer.assignment() if tp.partition not in self._next_offsets]
+        if not new:
+            return fetched
+        timeout = int(self._settings.commit_timeout * 1000)
+        try:
+            beginnings = self._consumer.beginning_offsets(new, timeout_ms=timeout)
+            commits = {tp: self._consumer.committed(tp, metadata=True, timeout_ms=timeout) for tp in new}
+        except KafkaError as error:
+            log.warning("cannot read the committed offsets yet", error=describe(error))
+            return {tp: records for tp, records in fetched.items() if tp not in new}
+        misplaced = set()
+        for tp in new:
+            committed, beginning = commits[tp], beginnings[tp]
+            if committed is None or committed.offset < 0:
+                self._next_offsets[tp.partition] = beginning
+            elif committed.metadata in ("", str(self._topic_id)):
+                # Without metadata it was set by a person or another tool, for the topic as it is.
+                self._next_offsets[tp.partition] = committed.offset
+                self._notice_gap(tp, max(committed.offset, beginning))
+            else:
+                log.warning("the committed offset is of a deleted topic: reading from the beginning", tp=tp.partition)
+                self._next_offsets[tp.partition] = beginning
+                self._consumer.seek(tp, beginning)
+                misplaced.add(tp)
+        return {tp: records for tp, records in fetched.items() if tp not in misplaced}
+
+    def _notice_gap(self, tp: TopicPartition, offset: int) -> None:
+        """Tell whether records between the expected offset and this one were removed before they were read.
+
+        Most gaps are none: compaction and transaction markers leave offsets without a record.
+        """
+        expected = self._next_offsets[tp.partition]
+        if offset <= expected:
+            return
+        beginning = self._consumer.beginning_offsets([tp])[tp]
+        if beginning > expected:
+            self._observer.lost(tp.partition, expected, min(beginning, offset) - expected)
+            self._next_offsets[tp.partition] = min(beginning, offset)
+
+    def _tp(self, partition: int) -> TopicPartition:
+        return TopicPartition(self._settings.topic, partition)
+
+
+class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
+    """Counts, and no more: it runs on the client's IO thread, where a blocking call of the consumer would deadlock."""
+
+    def __init__(self, observer: Observer) -> None:
+        self._observer = observer
+
+    def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
+        self._observer.rebalanced("revoked", [tp.partition for tp in revoked])
+
+    def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
+        self._observer.rebalanced("assigned", [tp.partition for tp in assigned])
+
+    def on_partitions_lost(self, lost: Collection[TopicPartition]) -> None:
+        self._observer.rebalanced("lost", [tp.partition for tp in lost])
+
+
+def consumer_options(settings: Settings) -> dict[str, Any]:
+    """The consumer's options. The first block is the promise, and no setting changes it."""
+    return {
+        "enable_auto_commit": False,
+        "auto_offset_reset": "earliest",
+        "isolation_level": "read_committed",
+        "allow_auto_create_topics": False,
+        "check_crcs": True,
+        **settings.kafka_connection,
+        "client_id": settings.worker,
+        "group_id": settings.group,
+        "partition_assignment_strategy": [RangePartitionAssignor],
+        "session_timeout_ms": int(settings.session_timeout * 1000),
+        "heartbeat_interval_ms": int(settings.heartbeat_interval * 1000),
+        "max_poll_interval_ms": int(settings.max_poll_interval * 1000),
+        "max_poll_records": settings.max_poll_records,
+        # Several polls' worth of records for each partition, so that fetching and decoding overlap.
+        "max_partition_fetch_bytes": 4 * 1024 * 1024,
+        "fetch_max_bytes": 32 * 1024 * 1024,
+        "metadata_max_age_ms": 30_000,
+        "bootstrap_timeout_ms": 5_000,
+    }

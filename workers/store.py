@@ -1,0 +1,223 @@
+"""MongoDB as the loop sees it: a batch is written when every record of it is a document or a dead letter.
+
+Documents are inserted, never replaced, under an id made of the record's place. A record that is delivered again
+meets its own id there; what is then found under the id is compared, not assumed.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import bson
+import pymongo
+from bson.codec_options import CodecOptions
+from bson.raw_bson import RawBSONDocument
+from pymongo import MongoClient
+from pymongo.errors import BulkWriteError, PyMongoError
+
+from workers import verdict
+from workers.dead_letter import SUFFIX, dead_letter
+from workers.errors import StoreAwayError
+from workers.record import Batch, Document, Reason, Reject, Written
+from workers.verdict import DUPLICATE_KEY, Fault
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from workers.settings import Settings
+
+PING_SECONDS = 2.0
+TRIALS = 3
+"""How often a document must fail alone, while the server answers, before it is held to be the cause."""
+
+
+class MongoStore:
+    """One database: the collection of documents, and beside it the collection of dead letters."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Prepare a client; nothing is asked of the server yet. Build it in the process that uses it."""
+        self._timeout = settings.write_timeout
+        self._topic = settings.topic
+        self._worker = settings.worker
+        self._client: MongoClient[Any] = MongoClient(
+            settings.mongodb_uri.get_secret_value(),
+            appname=f"kafka-mongo-workers {settings.worker}",
+            w="majority",
+            journal=True,
+            connectTimeoutMS=5_000,
+            serverSelectionTimeoutMS=5_000,
+            maxPoolSize=4,
+            tz_aware=True,
+        )
+        database = self._client[settings.database]
+        raw = CodecOptions(document_class=RawBSONDocument)
+        self._documents = database.get_collection(settings.collection, codec_options=raw)
+        self._dead_letters = database[settings.collection + SUFFIX]
+
+    def ping(self) -> None:
+        """Return when the server answers.
+
+        Raises:
+            StoreAwayError: it does not, or it refuses this client.
+        """
+        with _translated(), pymongo.timeout(PING_SECONDS):
+            self._client.admin.command("ping")
+
+    def write(self, batch: Batch) -> Written:
+        """Write the batch within the write timeout, dead letters included.
+
+        Raises:
+            StoreAwayError: see there. Some of the batch may be in the database; it will be found there next time.
+        """
+        with _translated(), pymongo.timeout(self._timeout):
+            known, refused = self._insert(batch.documents)
+            rejects = batch.rejects + refused
+            buried = self._bury(rejects)
+        gone = known | {reject.id for reject in refused}
+        return Written(
+            stored=Counter(document.record.partition for document in batch.documents if document.id not in gone),
+            duplicates=Counter(document.record.partition for document in batch.documents if document.id in known)
+            + Counter(reject.record.partition for reject in rejects if reject.id not in buried),
+            dead_letters=Counter((reject.record.partition, reject.reason) for reject in rejects if reject.id in buried),
+        )
+
+    def close(self) -> None:
+        self._client.close()
+
+    def _insert(self, documents: Sequence[Document]) -> tuple[set[str], list[Reject]]:
+        """Insert; return the ids that were stored before, and the rejects that came of it."""
+        if not documents:
+            return set(), []
+        try:
+            self._documents.insert_many([RawBSONDocument(document.bson) for document in documents], ordered=False)
+        except BulkWriteError as error:
+            return self._look_into(documents, error)
+        except PyMongoError as error:
+            if verdict.of_exception(error).fault is not Fault.UNKNOWN:
+                raise
+            return self._isolate(documents, error)
+        return set(), []
+
+    def _look_into(self, documents: Sequence[Document], error: BulkWriteError) -> tuple[set[str], list[Reject]]:
+        # Never the text of a BulkWriteError: it holds every document that failed.
+        details = error.details
+        for concern in details.get("writeConcernErrors", ()):
+            raise StoreAwayError("not_acknowledged", f"write concern error {concern.get('code')}") from None
+        duplicates, refused, unknown = [], [], []
+        for failure in details.get("writeErrors", ()):
+            document, code = documents[failure["index"]], failure.get("code")
+            fault, reason = verdict.of_code(code)
+            if code == DUPLICATE_KEY:
+                duplicates.append(document)
+            elif fault is Fault.STORE:
+                raise StoreAwayError(reason, f"the database answered a write with code {code}") from None
+            elif fault is Fault.RECORD:
+                message = _one_line(failure.get("errmsg", ""))
+                refused.append(_reject(document, Reason.REFUSED_BY_SERVER, f"code {code}: {message}"))
+            else:
+                unknown.append(document)
+        known, strangers = self._compare(duplicates)
+        for document in unknown:
+            seen, rejects = self._isolate([document], error)
+            known |= seen
+            refused += rejects
+        return known, refused + strangers
+
+    def _isolate(self, documents: Sequence[Document], error: PyMongoError) -> tuple[set[str], list[Reject]]:
+        """Halve until the document that the server fails on is alone.
+
+        Its dead letter is written at once: that write succeeding is what proves that the document is at fault and
+        not the database.
+        """
+        self.ping()
+        if len(documents) > 1:
+            middle = len(documents) // 2
+            known, refused = self._insert(documents[:middle])
+            more_known, more_refused = self._insert(documents[middle:])
+            return known | more_known, refused + more_refused
+        for _ in range(TRIALS - 1):
+            try:
+                self._documents.insert_one(RawBSONDocument(documents[0].bson))
+            except PyMongoError as again:
+                if verdict.of_exception(again).fault is Fault.STORE:
+                    raise
+                if getattr(again, "code", None) == DUPLICATE_KEY:
+                    return self._compare(documents)
+                error = again
+            else:
+                return set(), []
+            self.ping()
+        reject = _reject(documents[0], Reason.REFUSED_BY_SERVER, f"alone it fails: {type(error).__name__}")
+        self._bury([reject])
+        return set(), [reject]
+
+    def _compare(self, documents: Sequence[Document]) -> tuple[set[str], list[Reject]]:
+        """Read back what is stored under the ids that were taken."""
+        if not documents:
+            return set(), []
+        ids = [document.id for document in documents]
+        stored = {found["_id"]: found.raw for found in self._documents.find({"_id": {"$in": ids}})}
+        known, strangers = set(), []
+        for document in documents:
+            found = stored.get(document.id)
+            if found is None:
+                reason, message = Reason.DUPLICATE_KEY, "a unique index other than that of _id refuses it"
+                strangers.append(_reject(document, reason, message))
+            elif same(found, document.bson):
+                known.add(document.id)
+            else:
+                strangers.append(_reject(document, Reason.CONFLICT, "another document is stored under this id"))
+        return known, strangers
+
+    def _bury(self, rejects: Sequence[Reject]) -> set[str]:
+        """Insert dead letters; return the ids of those that were not there before."""
+        if not rejects:
+            return set()
+        now = datetime.now(UTC)
+        ids = {reject.id for reject in rejects}
+        try:
+            self._dead_letters.insert_many(
+                [dead_letter(reject, self._topic, self._worker, now) for reject in rejects], ordered=False
+            )
+        except BulkWriteError as error:
+            failures = error.details.get("writeErrors", [])
+            others = [failure.get("code") for failure in failures if failure.get("code") != DUPLICATE_KEY]
+            if others or error.details.get("writeConcernErrors"):
+                raise StoreAwayError("dead_letters", f"the database refused a dead letter: {others[:3]}") from None
+            return ids - {rejects[failure["index"]].id for failure in failures}
+        return ids
+
+
+def same(stored: bytes, ours: bytes) -> bool:
+    """Whether two BSON documents are the same: fields, order, types and values.
+
+    A server may give back -0.0 as 0.0 (FerretDB 1 does), so those two count as one.
+    """
+    return stored == ours or _spelled_out(stored) == _spelled_out(ours)
+
+
+def _spelled_out(document: bytes) -> str:
+    return repr(bson.decode(document)).replace("-0.0", "0.0")
+
+
+def _reject(document: Document, reason: Reason, error: str) -> Reject:
+    return Reject(document.id, reason, error, document.record)
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())[:200]
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Turn what the driver raises into the one error that the loop knows, unless it is ours to fix."""
+    try:
+        yield
+    except PyMongoError as error:
+        fault, reason = verdict.of_exception(error)
+        if fault is Fault.OURS:
+            raise
+        raise StoreAwayError(reason, _one_line(str(error)) or type(error).__name__) from error

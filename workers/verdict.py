@@ -1,0 +1,111 @@
+"""One table for everything that a write to MongoDB can fail with: whose fault it is, and so what happens next."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import NamedTuple
+
+from pymongo.errors import (
+    AutoReconnect,
+    ConfigurationError,
+    InvalidOperation,
+    NetworkTimeout,
+    NotPrimaryError,
+    OperationFailure,
+    PyMongoError,
+    ServerSelectionTimeoutError,
+    WaitQueueTimeoutError,
+    WTimeoutError,
+)
+
+DUPLICATE_KEY = 11000
+
+
+class Fault(Enum):
+    """Whose fault an error is."""
+
+    STORE = "the database cannot take writes now: wait, try the same again, however long it takes"
+    RECORD = "this record cannot be stored: a dead letter"
+    UNKNOWN = "the database answers, but not to this: find out by writing the records one by one"
+    OURS = "configuration, or a bug: stop"
+
+
+class Verdict(NamedTuple):
+    """Whose fault, and a short name for it that can be counted."""
+
+    fault: Fault
+    reason: str
+
+
+# The server's own codes: https://github.com/mongodb/mongo/blob/master/src/mongo/base/error_codes.yml
+STORE_CODES = {
+    6: "unreachable",
+    7: "unreachable",
+    13: "not_authorized",
+    18: "not_authorized",
+    24: "busy",
+    50: "timeout",
+    64: "not_acknowledged",
+    89: "timeout",
+    91: "shutting_down",
+    100: "not_acknowledged",
+    112: "busy",
+    189: "not_primary",
+    262: "timeout",
+    8000: "not_authorized",
+    9001: "unreachable",
+    10107: "not_primary",
+    11600: "shutting_down",
+    11602: "not_primary",
+    13388: "busy",
+    13435: "not_primary",
+    13436: "not_primary",
+    14031: "disk_full",
+}
+RECORD_CODES = {
+    2,  # BadValue
+    9,  # FailedToParse
+    14,  # TypeMismatch
+    15,  # Overflow (nested too deep)
+    22,  # InvalidBSON
+    52,  # DollarPrefixedFieldName
+    53,  # InvalidIdField
+    56,  # EmptyFieldName
+    57,  # DottedFieldName
+    121,  # DocumentValidationFailure
+    171,  # CannotIndexParallelArrays
+    10334,  # BSONObjectTooLarge
+    16755,  # a value that a geo index cannot take
+    17280,  # KeyTooLong
+}
+
+
+def of_code(code: int | None) -> Verdict:
+    """The verdict on a code that the server gave for a command or for one document of it."""
+    if code in STORE_CODES:
+        return Verdict(Fault.STORE, STORE_CODES[code])
+    if code in RECORD_CODES:
+        return Verdict(Fault.RECORD, "refused")
+    return Verdict(Fault.UNKNOWN, "error")
+
+
+def of_exception(error: PyMongoError) -> Verdict:
+    """The verdict on a write that failed as a whole."""
+    if isinstance(error, (ConfigurationError, InvalidOperation)):
+        return Verdict(Fault.OURS, "misuse")
+    if isinstance(error, NotPrimaryError):
+        return Verdict(Fault.STORE, "not_primary")
+    if isinstance(error, (ServerSelectionTimeoutError, WaitQueueTimeoutError)):
+        return Verdict(Fault.STORE, "unreachable")
+    if isinstance(error, WTimeoutError):
+        return Verdict(Fault.STORE, "not_acknowledged")
+    if isinstance(error, NetworkTimeout) or error.timeout:
+        return Verdict(Fault.STORE, "timeout")
+    if isinstance(error, AutoReconnect):
+        # Some servers answer a document that they cannot take by closing the connection (FerretDB does for NaN).
+        return Verdict(Fault.UNKNOWN, "connection_lost")
+    if isinstance(error, OperationFailure):
+        verdict = of_code(error.code)
+        # About a command rather than a document, so it proves nothing about a record.
+        return Verdict(Fault.UNKNOWN, "error") if verdict.fault is Fault.RECORD else verdict
+    return Verdict(Fault.UNKNOWN, "error")

@@ -1,0 +1,137 @@
+"""One worker process: it waits for what it needs, takes over from its predecessor, runs the loop, and stops cleanly."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from typing import TYPE_CHECKING, TypeVar
+
+import structlog
+
+from workers.admin import Admin
+from workers.decode import Limits
+from workers.errors import ExitCode, StoreAwayError, UnavailableError
+from workers.health import Health, HealthServer
+from workers.loop import Loop
+from workers.metrics import Metrics
+from workers.narrator import Narrator
+from workers.observe import Observers
+from workers.retry import Backoff, BatchSize
+from workers.slot import Slot
+from workers.source import KafkaSource
+from workers.store import MongoStore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from workers.settings import Settings
+
+T = TypeVar("T")
+TURN_SLACK = 15.0
+"""Seconds that a turn may take besides its write and its commit: a rebalance, and finding out where to begin."""
+TELL_EVERY = 10.0
+"""Seconds between two log lines about the same wait."""
+
+log = structlog.get_logger()
+
+
+class Worker:
+    """Build it in the process that it is to run in; `run` returns after a clean stop."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._stop = threading.Event()
+        self._metrics = Metrics(settings.topic)
+        self._health = Health(settings.write_timeout + settings.commit_timeout + TURN_SLACK)
+        self._observer = Observers(self._metrics, self._health, Narrator())
+        self._slot = settings.state_dir and Slot(settings.state_dir, settings.group, settings.worker)
+
+    def run(self) -> None:
+        """Run until SIGTERM or SIGINT, then finish the batch in hand.
+
+        Raises:
+            UnavailableError: another live process has this slot or this port.
+        """
+        settings = self._settings
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._ask_to_stop)
+        if self._slot:
+            self._take_slot(self._slot)
+        port = settings.metrics_port and settings.metrics_port + settings.slot
+        server = HealthServer(settings.metrics_host, port, self._metrics.registry, self._health)
+        log.info("started", pid=os.getpid(), metrics=f"http://{settings.metrics_host}:{server.port}/metrics")
+        store = MongoStore(settings)
+        self._health.ping = store.ping
+        self._wait_for("MongoDB", store.ping, StoreAwayError)
+        if source := self._wait_for("Kafka", self._join, UnavailableError):
+            self._health.connected = source.connected
+            Loop(
+                source,
+                store,
+                self._observer,
+                self._stop.is_set,
+                Limits(settings.max_value_bytes, settings.max_depth, settings.max_fields),
+                BatchSize(settings.max_poll_records),
+            ).run()
+            if self._slot:
+                self._slot.release()
+        store.close()
+        server.close()
+        log.info("stopped")
+
+    def _join(self) -> KafkaSource:
+        """Connect to Kafka, remove this slot's dead member from the group, and subscribe."""
+        settings = self._settings
+        with Admin(settings) as admin:
+            if admin.topic(settings.topic) is None:
+                raise UnavailableError(f"there is no topic {settings.topic} yet; `workers produce` makes it")
+            if self._slot and (member_id := self._slot.predecessor()):
+                evicted = admin.evict(settings.group, member_id)
+                log.info("took over from the predecessor", member=member_id, was_still_member=evicted)
+        remember = self._slot.remember if self._slot else lambda _member_id: None
+        return KafkaSource(settings, self._observer, self._stop.is_set, remember)
+
+    def _wait_for(self, service: str, attempt: Callable[[], T], away: type[Exception]) -> T | None:
+        """Try until it succeeds, for hours if need be: an exit would only make supervisord try, with less patience.
+
+        Returns:
+            What the attempt returned, or None if the worker is to stop.
+        """
+        backoff, told = Backoff(first=0.2), -TELL_EVERY
+        while not self._stop.is_set():
+            self._observer.turned()
+            try:
+                return attempt()
+            except away as error:
+                if (now := time.monotonic()) - told >= TELL_EVERY:
+                    told = now
+                    log.warning(f"waiting for {service}", error=str(error))
+                self._stop.wait(backoff.next_wait())
+        return None
+
+    def _take_slot(self, slot: Slot) -> None:
+        """Wait for the slot for as long as a predecessor may take to stop; then it is somebody else's."""
+        patience = Backoff(cap=1.0)
+        waited = 0.0
+        while (holder := slot.take()) is not None:
+            if waited > self._settings.drain_timeout or self._stop.is_set():
+                raise UnavailableError(
+                    f"{self._settings.worker} is already running as pid {holder}: another fleet of this group uses "
+                    f"the same state folder; stop it, or set WORKERS_STATE_DIR or WORKERS_SLOT"
+                )
+            if waited == 0:
+                log.warning("the slot is still held by another process; waiting for it to end", pid=holder)
+            wait = patience.next_wait()
+            waited += wait
+            self._stop.wait(wait)
+
+    def _ask_to_stop(self, number: int, _frame: object) -> None:
+        """The first signal asks for a clean stop, within the drain timeout; the second one ends the process now."""
+        if self._stop.is_set():
+            os._exit(ExitCode.UNAVAILABLE)
+        self._stop.set()
+        deadline = threading.Timer(self._settings.drain_timeout, os._exit, [ExitCode.STALLED])
+        deadline.daemon = True
+        deadline.start()
