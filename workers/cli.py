@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -163,6 +164,10 @@ def _exit_code() -> int:
         return 130
     except BrokenPipeError:
         return ExitCode.FAILED
+    except Exception:  # noqa: BLE001 the last resort: a bug ends with its own exit code, and its traceback
+        err.print("workers: a bug, or an error nobody foresaw; it ends this process:")
+        traceback.print_exc()
+        return ExitCode.BUG
     return code if isinstance(code, int) else ExitCode.OK
 
 

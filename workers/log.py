@@ -19,8 +19,12 @@ CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069
 
 def configure(settings: Settings) -> None:
     """Send this package's log, and the warnings of the Kafka client's, to standard output as lines of one form."""
+
+    def name_worker(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
+        return event | {"worker": settings.worker}
+
     shared: list[Processor] = [
-        structlog.contextvars.merge_contextvars,
+        name_worker,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _escape,
@@ -38,7 +42,6 @@ def configure(settings: Settings) -> None:
         logger_factory=structlog.WriteLoggerFactory(sys.stdout),
         cache_logger_on_first_use=True,
     )
-    structlog.contextvars.bind_contextvars(worker=settings.worker)
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(

@@ -89,10 +89,10 @@ def verdict(console: Console, found: Verdict) -> None:
     """The end of `workers verify`: a row a partition, then the verdict in one line."""
     words = ("kafka", "stored", "dead_lettered", "pending", "expired", "missing", "twice", "unexpected")
     bad = ("missing", "twice", "unexpected")
-    table = Table(title=None, box=None, pad_edge=False, header_style="bold")
+    table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("partition", justify="right")
     for word in words:
-        table.add_column(word.replace("_", "-"), justify="right")
+        table.add_column("dead" if word == "dead_lettered" else word, justify="right", no_wrap=True)
     for account in found.partitions:
         counts = [(word, getattr(account, word)) for word in words]
         table.add_row(

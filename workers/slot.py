@@ -10,6 +10,8 @@ import fcntl
 import os
 from typing import TYPE_CHECKING
 
+from workers.errors import BadConfigurationError
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -22,7 +24,10 @@ class Slot:
     """
 
     def __init__(self, folder: Path, group: str, worker: str) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise BadConfigurationError([f"WORKERS_STATE_DIR={folder}: cannot be made: {error.strerror}"]) from error
         name = f"{group}-{worker}".replace("/", "_")
         self._member_file = folder / f"{name}.member"
         self._lock_file = folder / f"{name}.lock"

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from workers.settings import Settings
 
 PING_SECONDS = 2.0
+LOOK_UP = 500
+"""Ids in one query. FerretDB compares each document with each id, so the cost grows with the square."""
 TRIALS = 3
 """How often a document must fail alone, while the server answers, before it is held to be the cause."""
 
@@ -42,6 +44,8 @@ class MongoStore:
         self._timeout = settings.write_timeout
         self._topic = settings.topic
         self._worker = settings.worker
+        self._proofs: set[str] = set()
+        """Dead letters that `_isolate` has written in this write already."""
         self._client: MongoClient[Any] = MongoClient(
             settings.mongodb_uri.get_secret_value(),
             appname=f"kafka-mongo-workers {settings.worker}",
@@ -72,10 +76,11 @@ class MongoStore:
         Raises:
             StoreAwayError: see there. Some of the batch may be in the database; it will be found there next time.
         """
+        self._proofs.clear()
         with _translated(), pymongo.timeout(self._timeout):
             known, refused = self._insert(batch.documents)
             rejects = batch.rejects + refused
-            buried = self._bury(rejects)
+            buried = self._bury(rejects) | self._proofs
         gone = known | {reject.id for reject in refused}
         return Written(
             stored=Counter(document.record.partition for document in batch.documents if document.id not in gone),
@@ -151,22 +156,25 @@ class MongoStore:
                 return set(), []
             self.ping()
         reject = _reject(documents[0], Reason.REFUSED_BY_SERVER, f"alone it fails: {type(error).__name__}")
-        self._bury([reject])
+        self._proofs |= self._bury([reject])
         return set(), [reject]
 
     def _compare(self, documents: Sequence[Document]) -> tuple[set[str], list[Reject]]:
         """Read back what is stored under the ids that were taken."""
         if not documents:
             return set(), []
-        ids = [document.id for document in documents]
-        stored = {found["_id"]: found.raw for found in self._documents.find({"_id": {"$in": ids}})}
+        stored: dict[str, bytes] = {}
+        for first in range(0, len(documents), LOOK_UP):
+            ids = [document.id for document in documents[first : first + LOOK_UP]]
+            found = self._documents.find({"_id": {"$in": ids}}, batch_size=LOOK_UP)
+            stored.update((document["_id"], document.raw) for document in found)
         known, strangers = set(), []
         for document in documents:
-            found = stored.get(document.id)
-            if found is None:
+            other = stored.get(document.id)
+            if other is None:
                 reason, message = Reason.DUPLICATE_KEY, "a unique index other than that of _id refuses it"
                 strangers.append(_reject(document, reason, message))
-            elif same(found, document.bson):
+            elif same(other, document.bson):
                 known.add(document.id)
             else:
                 strangers.append(_reject(document, Reason.CONFLICT, "another document is stored under this id"))
@@ -196,11 +204,17 @@ def same(stored: bytes, ours: bytes) -> bool:
 
     A server may give back -0.0 as 0.0 (FerretDB 1 does), so those two count as one.
     """
-    return stored == ours or _spelled_out(stored) == _spelled_out(ours)
+    return stored == ours or _alike(bson.decode(stored), bson.decode(ours))
 
 
-def _spelled_out(document: bytes) -> str:
-    return repr(bson.decode(document)).replace("-0.0", "0.0")
+def _alike(one: Any, other: Any) -> bool:
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, dict):
+        return list(one) == list(other) and all(map(_alike, one.values(), other.values()))
+    if isinstance(one, list):
+        return len(one) == len(other) and all(map(_alike, one, other))
+    return bool(one == other)
 
 
 def _reject(document: Document, reason: Reason, error: str) -> Reject:

@@ -1,0 +1,66 @@
+# Everything a new machine needs is Python 3.11 or newer, make and git.
+PYTHON ?= python3
+BIN := .venv/bin
+STACK := $(BIN)/python deploy/stack/stack.py
+SUPERVISORCTL := $(BIN)/supervisorctl -c deploy/supervisord.conf
+MAKEFLAGS += --no-print-directory
+
+.DEFAULT_GOAL := help
+.PHONY: help demo stop status stack test check format lock clean
+
+help: ## Show this
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
+
+demo: .venv/stack ## Kafka, MongoDB's protocol, the fleet, 1,000 numbers, and the proof; leaves it running
+	@$(BIN)/python deploy/demo.py up
+
+stop: ## Stop what `make demo` started
+	@test ! -x $(BIN)/python || $(BIN)/python deploy/demo.py down
+
+status: .venv/run ## Show the fleet's processes
+	@$(SUPERVISORCTL) status
+
+stack: .venv/stack ## Build the embedded stack, once
+	@$(STACK) build
+
+test: .venv/dev ## Every test, on real servers of their own
+	@$(STACK) build
+	@$(BIN)/pytest
+
+check: .venv/dev ## Format, lint, types, import rules, and the tests that need no server
+	@$(BIN)/ruff format --check --quiet
+	@$(BIN)/ruff check --quiet
+	@$(BIN)/mypy --no-error-summary workers
+	@$(BIN)/mypy --no-error-summary --strict deploy/stack deploy/demo.py
+	@$(BIN)/lint-imports --no-logo > .import-rules.log || { cat .import-rules.log; exit 1; }
+	@$(BIN)/pytest -q -m 'not integration and not acceptance'
+
+format: .venv/dev ## Format the code
+	@$(BIN)/ruff format
+	@$(BIN)/ruff check --fix
+
+PIP_COMPILE = $(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-header \
+	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --build-deps-for editable pyproject.toml
+
+lock: .venv/dev ## Resolve the requirements again
+	$(PIP_COMPILE) --upgrade --extra stack --extra dev -o requirements/dev.txt
+	$(PIP_COMPILE) --extra stack -c requirements/dev.txt -o requirements/stack.txt
+	$(PIP_COMPILE) -c requirements/dev.txt -o requirements/run.txt
+
+clean: stop ## Remove what was made here: environment, servers, their data
+	rm -rf .venv var/stack/build var/stack/data
+
+# One environment, three sets of packages, each containing the one before: run, stack, dev.
+.venv/%: requirements/%.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11 ..." >&2; exit 78; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv || \
+		{ echo "python3 cannot make an environment here; on Debian: apt install python3-venv" >&2; exit 69; }
+	@echo "installing Python packages ($*)"
+	@$(BIN)/python -m pip --disable-pip-version-check install --quiet --require-hashes -r requirements/$*.txt
+	@$(BIN)/python -m pip --disable-pip-version-check install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+# What a larger set was installed for, a smaller one need not be.
+.venv/run: | $(wildcard .venv/stack .venv/dev)
+.venv/stack: | $(wildcard .venv/dev)

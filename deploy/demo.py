@@ -1,0 +1,160 @@
+"""The demo: the embedded stack, the fleet on it, a thousand numbers, and the proof that each is one document.
+
+up      starts what does not run yet, sends the numbers, verifies, and leaves everything running
+down    stops the fleet and the stack of this checkout, and nothing else
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).absolute().parent
+sys.path.append(str(HERE / "stack"))
+
+import artifacts  # noqa: E402
+import control  # noqa: E402
+import psutil  # noqa: E402
+from failure import ExitCode, Failure  # noqa: E402
+from stack_settings import Settings  # noqa: E402
+from supervision import Supervisord  # noqa: E402
+
+NUMBERS = 1000
+STOP_SECONDS = 90
+WORKERS = [sys.executable, "-m", "workers"]
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """Where the fleet's supervisord has its things, as deploy/supervisord.conf says."""
+
+    tree: Path = HERE.parent
+
+    @property
+    def conf(self) -> Path:
+        return self.tree / "deploy/supervisord.conf"
+
+    @property
+    def socket(self) -> Path:
+        return self.tree / "var/run/supervisord.sock"
+
+    @property
+    def pidfile(self) -> Path:
+        return self.tree / "var/run/supervisord.pid"
+
+    @property
+    def log_dir(self) -> Path:
+        return self.tree / "var/log"
+
+
+def main() -> int:
+    if sys.argv[1:] not in (["up"], ["down"]):
+        print(__doc__, file=sys.stderr)
+        return 64
+    try:
+        if sys.argv[1] == "up":
+            return up(Settings.read())
+        down(Settings.read())
+    except Failure as failure:
+        print(f"demo: {failure}", file=sys.stderr)
+        return failure.code
+    except KeyboardInterrupt:
+        print("demo: interrupted; `make stop` stops what runs", file=sys.stderr)
+        return ExitCode.INTERRUPTED
+    return ExitCode.OK
+
+
+def up(settings: Settings) -> int:
+    begun = time.monotonic()
+    os.environ["WORKERS_BOOTSTRAP_SERVERS"] = f"127.0.0.1:{settings.kafka_port}"
+    os.environ["WORKERS_MONGODB_URI"] = f"mongodb://127.0.0.1:{settings.mongodb_port}"
+    step("the embedded stack")
+    artifacts.build(settings, ["kafka", "ferretdb"])
+    built = time.monotonic()
+    control.up(settings)
+    step("the fleet")
+    start_fleet()
+    step(f"{NUMBERS:,} numbers")
+    command("produce", "--count", str(NUMBERS))
+    step("the proof")
+    command("verify", "--wait", "60")
+    print(f"\ndone in {time.monotonic() - begun:.0f} s, {built - begun:.0f} of them for the build")
+    tell_what_next(settings)
+    return ExitCode.OK
+
+
+def down(settings: Settings) -> None:
+    fleet = Supervisord(Fleet())
+    process = fleet.process()
+    if process is not None:
+        fleet.shut_down(process, STOP_SECONDS)
+    print("the fleet is stopped" if process else "the fleet was not running")
+    control.down(settings)
+
+
+def start_fleet() -> None:
+    fleet = Supervisord(Fleet())
+    if fleet.answers():
+        print("the fleet is already running")
+        return
+    child = fleet.start()
+    while not fleet.answers():
+        if child.poll() is not None:
+            words = fleet.first_words.read_text(errors="replace").strip().splitlines()
+            raise Failure(f"supervisord ended: {words[-1] if words else f'see {Fleet().log_dir}'}")
+        time.sleep(0.05)
+    pids = [f"{each['name']} (pid {each['pid']})" for each in fleet.programs() if each["pid"]]
+    print(f"supervisord runs as pid {child.pid}: {', '.join(pids)}")
+
+
+def command(*arguments: str) -> None:
+    print(f"$ workers {' '.join(arguments)}", flush=True)
+    code = subprocess.run([*WORKERS, *arguments], check=False).returncode
+    if code != 0:
+        raise Failure(
+            f"`workers {arguments[0]}` ended with {code}; the logs are in var/log, `make stop` stops what runs",
+            ExitCode.UNAVAILABLE,
+        )
+
+
+def step(what: str) -> None:
+    print(f"\n== {what}", flush=True)
+
+
+def tell_what_next(settings: Settings) -> None:
+    workers = sorted(
+        (each["name"], each["pid"]) for each in Supervisord(Fleet()).programs() if each["name"].startswith("worker_")
+    )
+    victim = workers[0] if workers else ("worker_00", 0)
+    other = "" if settings.kafka_port == 9092 and settings.mongodb_port == 27017 else other_ports(settings)
+    print(
+        f"""
+Look:
+  .venv/bin/supervisorctl -c deploy/supervisord.conf status
+  tail -f var/log/worker_*.log
+  curl -s http://127.0.0.1:9800/metrics | grep ^workers_
+{other}
+Kill a worker while numbers flow, watch its partitions move, and check again:
+  .venv/bin/workers produce --start 1000 --count 100000 & sleep 2; kill -9 {victim[1]}
+  grep -h 'partitions\\|took over' var/log/worker_*.log | tail
+  .venv/bin/workers verify --wait 60
+
+Stop everything:
+  make stop"""
+    )
+
+
+def other_ports(settings: Settings) -> str:
+    return f"""
+The ports are not the usual ones, so tell the commands:
+  export WORKERS_BOOTSTRAP_SERVERS=127.0.0.1:{settings.kafka_port}
+  export WORKERS_MONGODB_URI=mongodb://127.0.0.1:{settings.mongodb_port}
+"""
+
+
+if __name__ == "__main__":
+    sys.exit(main())

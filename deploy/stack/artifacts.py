@@ -1,0 +1,94 @@
+"""Everything that is made once: Kafka's jars and FerretDB's program, both at the same time."""
+
+from __future__ import annotations
+
+import fcntl
+import shutil
+import time
+from collections.abc import Iterator
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from typing import Protocol
+
+import progress
+import toolchain
+from downloads import KafkaJars
+from failure import Failure
+from ferretdb import FerretDBProgram
+from stack_settings import Settings, make_folder
+
+MEGABYTE = 1 << 20
+
+
+class Part(Protocol):
+    name: str
+    megabytes: int
+
+    def is_built(self) -> bool: ...
+
+    def build(self, observer: progress.Observer) -> None: ...
+
+    def cancel(self) -> None: ...
+
+
+def parts(settings: Settings) -> dict[str, Part]:
+    return {"kafka": KafkaJars(settings), "ferretdb": FerretDBProgram(settings)}
+
+
+def require_built(settings: Settings) -> None:
+    missing = [part.name for part in parts(settings).values() if not part.is_built()]
+    if missing:
+        raise Failure(f"{' and '.join(missing)} must be built first: run `stack.py build`")
+
+
+def build(settings: Settings, wanted: list[str]) -> None:
+    """What is there already is skipped; the first failure stops the rest."""
+    chosen = {name: part for name, part in parts(settings).items() if name in wanted}
+    make_folder(settings.build_dir)
+    with _alone(settings):
+        missing = [part for part in chosen.values() if not part.is_built()]
+        if not missing:
+            print(f"nothing to build: {', '.join(chosen)} ready in {settings.build_dir}")
+            return
+        _require_space(settings, missing)
+        if "kafka" in chosen:
+            toolchain.check_java(settings)
+        begun = time.monotonic()
+        with progress.observer() as observer:
+            _build_together(missing, observer)
+        print(f"built in {time.monotonic() - begun:.0f} s: {settings.build_dir}")
+
+
+def _build_together(missing: list[Part], observer: progress.Observer) -> None:
+    with ThreadPoolExecutor(len(missing), thread_name_prefix="part") as pool:
+        builds = [pool.submit(part.build, observer) for part in missing]
+        try:
+            done, _ = wait(builds, return_when=FIRST_EXCEPTION)
+            for each in done:
+                each.result()
+        except BaseException:
+            for part in missing:
+                part.cancel()
+            raise
+
+
+def _require_space(settings: Settings, missing: list[Part]) -> None:
+    needed = sum(part.megabytes for part in missing)
+    free = shutil.disk_usage(settings.build_dir).free // MEGABYTE
+    if free < needed:
+        raise Failure(
+            f"{settings.build_dir} has {free} MB free and the build needs {needed} MB:"
+            " free some, or move STACK_BUILD_DIR"
+        )
+
+
+@contextmanager
+def _alone(settings: Settings) -> Iterator[None]:
+    """Two builds in one folder: the second waits. A killed one lets go of the lock by dying."""
+    with (settings.build_dir / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print("waiting for another build of the stack to end", flush=True)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,152 @@
+"""The embedded stack's settings: environment variables STACK_*, each with a default."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from failure import ExitCode, Failure
+
+HERE = Path(__file__).absolute().parent
+# supervisord binds "<socket>.<pid>" first, and the kernel takes 107 bytes.
+LONGEST_SOCKET_PATH = 99
+KNOWN = {
+    "STACK_BUILD_DIR",
+    "STACK_DATA_DIR",
+    "STACK_KAFKA_PORT",
+    "STACK_CONTROLLER_PORT",
+    "STACK_MONGODB_PORT",
+    "STACK_KAFKA_PROXIED_PORT",
+    "STACK_KAFKA_ADVERTISED_PORT",
+    "STACK_KAFKA_HEAP",
+    "STACK_JAVA",
+    "STACK_GO",
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything lies in one tree, the one that holds this deploy/ folder: a copy of deploy/
+    elsewhere is another stack, with a socket, logs and data of its own."""
+
+    tree: Path
+    build_dir: Path
+    data_dir: Path
+    kafka_port: int
+    controller_port: int
+    mongodb_port: int
+    kafka_proxied_port: int
+    kafka_advertised_port: int | None
+    kafka_heap: str
+    java: str | None
+    go: str | None
+
+    @classmethod
+    def read(cls, environ: Mapping[str, str] = os.environ) -> Settings:
+        """Every mistake is reported at once."""
+        tree = HERE.parents[1]
+        mistakes = [
+            f"{name} is not a setting of the stack (known: {', '.join(sorted(KNOWN))})"
+            for name in sorted(environ)
+            if name.startswith("STACK_") and name not in KNOWN
+        ]
+        advertised = environ.get("STACK_KAFKA_ADVERTISED_PORT")
+        settings = cls(
+            tree=tree,
+            build_dir=_folder(environ, "STACK_BUILD_DIR", tree / "var/stack/build"),
+            data_dir=_folder(environ, "STACK_DATA_DIR", tree / "var/stack/data"),
+            kafka_port=_port(environ, "STACK_KAFKA_PORT", 9092, mistakes),
+            controller_port=_port(environ, "STACK_CONTROLLER_PORT", 9093, mistakes),
+            mongodb_port=_port(environ, "STACK_MONGODB_PORT", 27017, mistakes),
+            kafka_proxied_port=_port(environ, "STACK_KAFKA_PROXIED_PORT", 9094, mistakes),
+            kafka_advertised_port=_port(environ, "STACK_KAFKA_ADVERTISED_PORT", 0, mistakes) if advertised else None,
+            kafka_heap=environ.get("STACK_KAFKA_HEAP") or "512m",
+            java=environ.get("STACK_JAVA") or None,
+            go=environ.get("STACK_GO") or None,
+        )
+        if not re.fullmatch(r"[1-9][0-9]*[kmgKMG]", settings.kafka_heap):
+            mistakes.append(f"STACK_KAFKA_HEAP={settings.kafka_heap} is not a size such as 512m")
+        mistakes += settings._clashes()
+        if mistakes:
+            raise Failure("; ".join(mistakes), ExitCode.CONFIG)
+        return settings
+
+    @property
+    def listening(self) -> dict[str, int]:
+        """The ports that the stack listens on, by the setting that moves each."""
+        ports = {
+            "STACK_KAFKA_PORT": self.kafka_port,
+            "STACK_CONTROLLER_PORT": self.controller_port,
+            "STACK_MONGODB_PORT": self.mongodb_port,
+        }
+        if self.kafka_advertised_port is not None:
+            ports["STACK_KAFKA_PROXIED_PORT"] = self.kafka_proxied_port
+        return ports
+
+    @property
+    def run_dir(self) -> Path:
+        return self.tree / "var/stack/run"
+
+    @property
+    def log_dir(self) -> Path:
+        return self.tree / "var/stack/log"
+
+    @property
+    def conf(self) -> Path:
+        return HERE / "supervisord.conf"
+
+    @property
+    def socket(self) -> Path:
+        return self.run_dir / "supervisord.sock"
+
+    @property
+    def pidfile(self) -> Path:
+        return self.run_dir / "supervisord.pid"
+
+    def address(self, program: str) -> str:
+        port = {"kafka": self.kafka_port, "ferretdb": self.mongodb_port}[program]
+        return f"127.0.0.1:{port}"
+
+    def record(self, program: str) -> Path:
+        """Where a server that was started says which process it is."""
+        return self.run_dir / f"{program}.json"
+
+    def make_folders(self) -> None:
+        if len(os.fsencode(self.socket)) > LONGEST_SOCKET_PATH:
+            raise Failure(
+                f"{self.socket} is too long for a unix socket (over {LONGEST_SOCKET_PATH} bytes):"
+                " move the checkout to a shorter path",
+                ExitCode.CONFIG,
+            )
+        for folder in (self.run_dir, self.log_dir, self.data_dir):
+            make_folder(folder)
+
+    def _clashes(self) -> list[str]:
+        names: dict[int, str] = {}
+        return [
+            f"{names[port]} and {name} are both {port}"
+            for name, port in self.listening.items()
+            if names.setdefault(port, name) != name
+        ]
+
+
+def make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Failure(f"cannot make the folder {folder}: {error.strerror}") from error
+
+
+def _folder(environ: Mapping[str, str], name: str, default: Path) -> Path:
+    return Path(environ.get(name) or default).expanduser().absolute()
+
+
+def _port(environ: Mapping[str, str], name: str, default: int, mistakes: list[str]) -> int:
+    text = environ.get(name) or str(default)
+    if text.isascii() and text.isdigit() and 0 < int(text) < 65536:
+        return int(text)
+    mistakes.append(f"{name}={text} is not a port between 1 and 65535")
+    return -1 - len(mistakes)
