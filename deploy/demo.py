@@ -18,7 +18,6 @@ sys.path.append(str(HERE / "stack"))
 
 import artifacts  # noqa: E402
 import control  # noqa: E402
-import psutil  # noqa: E402
 from failure import ExitCode, Failure  # noqa: E402
 from stack_settings import Settings  # noqa: E402
 from supervision import Supervisord  # noqa: E402

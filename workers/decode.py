@@ -16,7 +16,7 @@ from bson.errors import BSONError
 from workers.record import Batch, Document, Reason, Record, Reject, TopicIdentity
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping, Sequence
 
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 INT64_DIGITS = 20
@@ -42,18 +42,18 @@ class _RejectedError(Exception):
         super().__init__(error)
 
 
-def read(fetched: Mapping[int, Iterable[Record]], topic: TopicIdentity, limits: Limits) -> Batch:
+def read(fetched: Mapping[int, Sequence[Record]], topic: TopicIdentity, limits: Limits) -> Batch:
     """Decode what one poll returned, by partition in offset order, into the batch to be written."""
     batch = Batch()
     for partition, records in fetched.items():
+        batch.first_offsets[partition] = records[0].offset
+        batch.next_offsets[partition] = records[-1].offset + 1
         for record in records:
             outcome = decode(record, topic, limits)
             if isinstance(outcome, Document):
                 batch.documents.append(outcome)
             else:
                 batch.rejects.append(outcome)
-            batch.first_offsets.setdefault(partition, record.offset)
-            batch.next_offsets[partition] = record.offset + 1
     return batch
 
 
@@ -81,11 +81,11 @@ def parse(value: bytes | None, limits: Limits) -> dict[str, Any]:
         text = value.decode("utf-8")
     except UnicodeDecodeError as error:
         raise _RejectedError(Reason.NOT_UTF8, f"byte {error.start} is not UTF-8: {error.reason}") from None
-    if not text or text.isspace():
-        raise _RejectedError(Reason.EMPTY, "the value is empty")
     try:
         fields = _JSON.decode(text)
     except json.JSONDecodeError as error:
+        if not text.strip():
+            raise _RejectedError(Reason.EMPTY, "the value is empty") from None
         raise _RejectedError(Reason.NOT_JSON, f"{error.msg} at character {error.pos}") from None
     except RecursionError:
         raise _RejectedError(Reason.TOO_DEEP, f"nested deeper than {limits.depth} levels") from None
@@ -98,20 +98,20 @@ def parse(value: bytes | None, limits: Limits) -> dict[str, Any]:
 
 
 def _check_bounds(fields: dict[str, Any], limits: Limits) -> None:
-    seen = 0
-    level: list[Any] = [fields]
-    for _ in range(limits.depth):
-        below: list[Any] = []
-        for container in level:
-            seen += len(container)
-            children = container.values() if type(container) is dict else container
-            below.extend([child for child in children if type(child) is dict or type(child) is list])
-        if seen > limits.fields:
-            raise _RejectedError(Reason.TOO_MANY_FIELDS, f"more than {limits.fields} fields and elements")
-        if not below:
-            return
-        level = below
-    raise _RejectedError(Reason.TOO_DEEP, f"nested deeper than {limits.depth} levels")
+    seen, depth, level = len(fields), 1, _containers(fields)
+    while level:
+        depth += 1
+        if depth > limits.depth:
+            raise _RejectedError(Reason.TOO_DEEP, f"nested deeper than {limits.depth} levels")
+        seen += sum(map(len, level))
+        level = [below for container in level for below in _containers(container)]
+    if seen > limits.fields:
+        raise _RejectedError(Reason.TOO_MANY_FIELDS, f"more than {limits.fields} fields and elements")
+
+
+def _containers(container: dict[str, Any] | list[Any]) -> list[Any]:
+    children = container.values() if type(container) is dict else container
+    return [child for child in children if type(child) is dict or type(child) is list]
 
 
 def _encode(document_id: str, fields: dict[str, Any]) -> bytes:

@@ -21,7 +21,8 @@ def configure(settings: Settings) -> None:
     """Send this package's log, and the warnings of the Kafka client's, to standard output as lines of one form."""
 
     def name_worker(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
-        return event | {"worker": settings.worker}
+        event["worker"] = settings.worker
+        return event
 
     shared: list[Processor] = [
         name_worker,

@@ -30,7 +30,7 @@ class Metrics:
 
     def __init__(self, topic: str) -> None:
         # The time of each series' creation is a series more each, and nothing here asks for it.
-        disable_created_metrics()
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = registry = CollectorRegistry()
         self._topic = topic
         self._records = Counter(
@@ -88,6 +88,8 @@ class Metrics:
     def rebalanced(self, event: str, partitions: Collection[int]) -> None:
         if partitions:
             self._rebalances.labels(event).inc()
+        if event != "assigned":
+            self._assigned.set(0)
 
     def owns(self, partitions: Collection[int]) -> None:
         self._assigned.set(len(partitions))

@@ -36,7 +36,8 @@ class Narrator:
             self._log.info(f"partitions {event}", partitions=_listed(partitions))
 
     def owns(self, partitions: Collection[int]) -> None:
-        self._log.info("joined the group", owns=_listed(partitions))
+        if not partitions:
+            self._log.info("in the group, and idle: there are more workers than partitions")
 
     def lost(self, partition: int, first: int, count: int) -> None:
         self._log.error(

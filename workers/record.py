@@ -79,16 +79,18 @@ class TopicIdentity:
 
     name: str
     uuid: UUID
+    prefix: str = field(init=False)
+    """What every id of this incarnation begins with."""
 
-    def __str__(self) -> str:
-        return f"{self.name}-{self.uuid.hex[:8]}"
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "prefix", f"{self.name}-{self.uuid.hex[:8]}/")
 
     def document_id(self, partition: int, offset: int) -> str:
         """The `_id` of the record at this place, for example `numtest-08b40071/3/42`.
 
         Injective: a topic's name holds no slash, and the rest are numbers.
         """
-        return f"{self}/{partition}/{offset}"
+        return f"{self.prefix}{partition}/{offset}"
 
 
 @dataclass(slots=True)

@@ -69,22 +69,27 @@ class KafkaSource:
         self._joined = joined
         self._generation: tuple[str, int] = ("", -1)
         self._topic_id: UUID | None = None
+        self._recreated = False
         self._next_offsets: dict[int, int] = {}
         """By partition that was admitted in this generation: the offset that the next record should have."""
         try:
             self._consumer = KafkaConsumer(**consumer_options(settings))
         except KafkaError as error:
             raise UnavailableError(describe(error)) from error
-        self._consumer.subscribe([settings.topic], listener=_Listener(observer))
+        self._listener = _Listener(observer)
+        self._joins = 0
+        self._consumer.subscribe([settings.topic], listener=self._listener)
 
     def poll(self, most: int) -> Fetched | None:
         fetched = self._consumer.poll(timeout_ms=int(POLL_SECONDS * 1000), max_records=most)
         self._observer.turned()
         self._notice_rebalance()
         topic = self._notice_incarnation()
-        admitted = {} if topic is None else self._admit(fetched)
-        self.rewind({tp.partition: records[0].offset for tp, records in fetched.items() if tp not in admitted})
-        if topic is None or not admitted:
+        if topic is None:
+            self._give_back(fetched)
+            return None
+        admitted = self._admit(fetched)
+        if not admitted:
             return None
         for tp, records in admitted.items():
             self._notice_gap(tp, records[0].offset)
@@ -131,7 +136,7 @@ class KafkaSource:
             fetched = self._consumer.poll(timeout_ms=int(min(POLL_SECONDS, left) * 1000))
             self._observer.turned()
             # A partition that was assigned in this very poll was not paused yet.
-            self.rewind({tp.partition: records[0].offset for tp, records in fetched.items()})
+            self._give_back(fetched)
         self._consumer.resume(*self._consumer.paused())
 
     def close(self) -> None:
@@ -144,13 +149,15 @@ class KafkaSource:
     def _notice_rebalance(self) -> None:
         member = self._consumer.group_metadata()
         generation = (member.member_id, member.generation_id)
-        if generation == self._generation:
-            return
-        self._generation = generation
-        self._next_offsets.clear()
-        if member.member_id:
-            self._joined(member.member_id)
-        self._observer.owns(sorted(tp.partition for tp in self._consumer.assignment()))
+        if generation != self._generation:
+            self._generation = generation
+            self._next_offsets.clear()
+            if member.generation_id >= 0:
+                self._joined(member.member_id)
+        # The client has the generation a moment before the assignment: only its listener knows that both are there.
+        if self._joins != self._listener.joins:
+            self._joins = self._listener.joins
+            self._observer.owns(sorted(tp.partition for tp in self._consumer.assignment()))
 
     def _notice_incarnation(self) -> TopicIdentity | None:
         """The topic as the client's metadata has it now; None while it is gone.
@@ -166,6 +173,7 @@ class KafkaSource:
         if self._topic_id not in (None, topic_id):
             log.warning("the topic was deleted and made again: reading it from its beginning", topic_id=str(topic_id))
             self._next_offsets.clear()
+            self._recreated = True
         self._topic_id = topic_id
         return TopicIdentity(self._settings.topic, topic_id)
 
@@ -183,8 +191,11 @@ class KafkaSource:
             commits = {tp: self._consumer.committed(tp, metadata=True, timeout_ms=timeout) for tp in new}
         except KafkaError as error:
             log.warning("cannot read the committed offsets yet", error=describe(error))
+            self._give_back({tp: records for tp, records in fetched.items() if tp in new})
             return {tp: records for tp, records in fetched.items() if tp not in new}
-        misplaced = set()
+        # The broker forgets the commits of a topic that it deletes; the client keeps its position.
+        misplaced = set(new) if self._recreated else set()
+        self._recreated = False
         for tp in new:
             committed, beginning = commits[tp], beginnings[tp]
             if committed is None or committed.offset < 0:
@@ -196,9 +207,14 @@ class KafkaSource:
             else:
                 log.warning("the committed offset is of a deleted topic: reading from the beginning", tp=tp.partition)
                 self._next_offsets[tp.partition] = beginning
-                self._consumer.seek(tp, beginning)
                 misplaced.add(tp)
+        for tp in misplaced:
+            self._consumer.seek(tp, self._next_offsets[tp.partition])
         return {tp: records for tp, records in fetched.items() if tp not in misplaced}
+
+    def _give_back(self, fetched: Mapping[Any, Any]) -> None:
+        """Have these records, which are not used, delivered again."""
+        self.rewind({tp.partition: records[0].offset for tp, records in fetched.items()})
 
     def _notice_gap(self, tp: TopicPartition, offset: int) -> None:
         """Tell whether records between the expected offset and this one were removed before they were read.
@@ -222,12 +238,14 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
 
     def __init__(self, observer: Observer) -> None:
         self._observer = observer
+        self.joins = 0
 
     def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
         self._observer.rebalanced("revoked", [tp.partition for tp in revoked])
 
     def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
         self._observer.rebalanced("assigned", [tp.partition for tp in assigned])
+        self.joins += 1
 
     def on_partitions_lost(self, lost: Collection[TopicPartition]) -> None:
         self._observer.rebalanced("lost", [tp.partition for tp in lost])

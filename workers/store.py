@@ -81,13 +81,7 @@ class MongoStore:
             known, refused = self._insert(batch.documents)
             rejects = batch.rejects + refused
             buried = self._bury(rejects) | self._proofs
-        gone = known | {reject.id for reject in refused}
-        return Written(
-            stored=Counter(document.record.partition for document in batch.documents if document.id not in gone),
-            duplicates=Counter(document.record.partition for document in batch.documents if document.id in known)
-            + Counter(reject.record.partition for reject in rejects if reject.id not in buried),
-            dead_letters=Counter((reject.record.partition, reject.reason) for reject in rejects if reject.id in buried),
-        )
+        return _count(batch, known, refused, rejects, buried)
 
     def close(self) -> None:
         self._client.close()
@@ -215,6 +209,20 @@ def _alike(one: Any, other: Any) -> bool:
     if isinstance(one, list):
         return len(one) == len(other) and all(map(_alike, one, other))
     return bool(one == other)
+
+
+def _count(
+    batch: Batch, known: set[str], refused: Sequence[Reject], rejects: Sequence[Reject], buried: set[str]
+) -> Written:
+    stored = Counter([document.record.partition for document in batch.documents])
+    duplicates: Counter[int] = Counter()
+    if known:
+        duplicates.update(document.record.partition for document in batch.documents if document.id in known)
+        stored -= duplicates
+    stored.subtract(reject.record.partition for reject in refused)
+    duplicates.update(reject.record.partition for reject in rejects if reject.id not in buried)
+    dead_letters = Counter((reject.record.partition, reject.reason) for reject in rejects if reject.id in buried)
+    return Written(stored, duplicates, dead_letters)
 
 
 def _reject(document: Document, reason: Reason, error: str) -> Reject:

@@ -80,7 +80,7 @@ class _Census:
     def __init__(
         self, topic: Topic, spans: Mapping[int, Span], ids: Iterable[object], seen: Callable[[int], None]
     ) -> None:
-        prefix = f"{topic.identity}/"
+        prefix = topic.identity.prefix
         self.found = {partition: Offsets(span.start) for partition, span in spans.items()}
         self.before = dict.fromkeys(spans, 0)
         """By partition: ids of offsets that Kafka no longer holds."""
