@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -26,7 +27,7 @@ from workers.loop import Fetched
 from workers.record import CommitResult, TopicIdentity
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
     from workers.observe import Observer
     from workers.settings import Settings
@@ -81,20 +82,24 @@ class KafkaSource:
         self._consumer.subscribe([settings.topic], listener=self._listener)
 
     def poll(self, most: int) -> Fetched | None:
-        fetched = self._consumer.poll(timeout_ms=int(POLL_SECONDS * 1000), max_records=most)
-        self._observer.turned()
-        self._notice_rebalance()
-        topic = self._notice_incarnation()
-        if topic is None:
-            self._give_back(fetched)
-            return None
-        admitted = self._admit(fetched)
-        if not admitted:
-            return None
-        for tp, records in admitted.items():
-            self._notice_gap(tp, records[0].offset)
-            self._next_offsets[tp.partition] = records[-1].offset + 1
-        return Fetched(topic, {tp.partition: records for tp, records in admitted.items()})
+        """See `Source.poll`.
+
+        Raises:
+            UnavailableError: the client gave up; it must not be asked again.
+        """
+        with _fatal():
+            fetched = self._consumer.poll(timeout_ms=int(POLL_SECONDS * 1000), max_records=most)
+            self._observer.turned()
+            self._notice_rebalance()
+            topic = self._notice_incarnation()
+            if topic is None:
+                self._give_back(fetched)
+                return None
+            admitted = self._admit(fetched)
+            for tp, records in admitted.items():
+                self._notice_gap(tp, records[0].offset)
+                self._next_offsets[tp.partition] = records[-1].offset + 1
+        return Fetched(topic, {tp.partition: records for tp, records in admitted.items()}) if admitted else None
 
     def commit(self, next_offsets: Mapping[int, int]) -> CommitResult:
         """Commit with the topic's id as metadata, so that a later owner sees which incarnation the offsets count in.
@@ -133,14 +138,19 @@ class KafkaSource:
         until = time.monotonic() + seconds
         while not self._stopping() and (left := until - time.monotonic()) > 0:
             self._consumer.pause(*self._consumer.assignment())
-            fetched = self._consumer.poll(timeout_ms=int(min(POLL_SECONDS, left) * 1000))
+            with _fatal():
+                fetched = self._consumer.poll(timeout_ms=int(min(POLL_SECONDS, left) * 1000))
             self._observer.turned()
             # A partition that was assigned in this very poll was not paused yet.
             self._give_back(fetched)
         self._consumer.resume(*self._consumer.paused())
 
     def close(self) -> None:
-        self._consumer.close(autocommit=False, timeout_ms=int(self._settings.commit_timeout * 1000))
+        try:
+            self._consumer.close(autocommit=False, timeout_ms=int(self._settings.commit_timeout * 1000))
+        except KafkaError as error:
+            # Everything is committed; at worst the group waits for the session timeout.
+            log.warning("could not leave the group", error=describe(error))
 
     def connected(self) -> bool:
         """Whether this worker is in the group with an assignment, which may be empty. Safe on any thread."""
@@ -231,6 +241,14 @@ class KafkaSource:
 
     def _tp(self, partition: int) -> TopicPartition:
         return TopicPartition(self._settings.topic, partition)
+
+
+@contextmanager
+def _fatal() -> Iterator[None]:
+    try:
+        yield
+    except KafkaError as error:
+        raise UnavailableError(f"Kafka: {describe(error)}; this worker ends, and the next one begins afresh") from error
 
 
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
