@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Self
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from uuid import UUID
 
 from kafka import IsolationLevel, KafkaAdminClient, OffsetSpec, TopicPartition
@@ -13,6 +14,8 @@ from workers.errors import UnavailableError
 from workers.record import TopicIdentity
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from workers.settings import Settings
 
 
@@ -46,12 +49,13 @@ class Admin:
         """Connect.
 
         Args:
-            patience: seconds to wait for a broker.
+            patience: seconds to wait for a broker, and for each answer.
 
         Raises:
             UnavailableError: no broker answered, or it refused this client.
         """
         self._settings = settings
+        self._patience = patience
         try:
             self._client = KafkaAdminClient(
                 **settings.kafka_connection,
@@ -70,10 +74,7 @@ class Admin:
 
     def topic(self, name: str) -> Topic | None:
         """The topic of this name, or None where there is none."""
-        try:
-            (found,) = self._client.describe_topics([name])
-        except KafkaError as error:
-            raise UnavailableError(_unreachable(self._settings, error)) from error
+        (found,) = self._ask(lambda: self._client.describe_topics([name]))
         if found["error_code"]:
             return None
         partitions = sorted(partition["partition_index"] for partition in found["partitions"])
@@ -99,7 +100,8 @@ class Admin:
         Returns:
             True if it was still a member.
         """
-        removed = self._client.remove_group_members(group, [MemberToRemove(member_id=member_id)])
+        members = [MemberToRemove(member_id=member_id)]
+        removed = self._ask(lambda: self._client.remove_group_members(group, members))
         return all(error.errno == 0 for error in removed.values())
 
     def spans(self, topic: Topic, group: str) -> dict[int, Span]:
@@ -109,20 +111,30 @@ class Admin:
             UnavailableError: one of the questions was not answered; then nothing is known.
         """
         tps = [TopicPartition(topic.identity.name, partition) for partition in topic.partitions]
-        try:
-            commits = self._client.list_group_offsets({group: tps})[group]
-            starts = self._client.list_partition_offsets(dict.fromkeys(tps, OffsetSpec.EARLIEST))
-            ends = self._client.list_partition_offsets(
+        commits = self._ask(lambda: self._client.list_group_offsets({group: tps}))[group]
+        starts = self._ask(lambda: self._client.list_partition_offsets(dict.fromkeys(tps, OffsetSpec.EARLIEST)))
+        ends = self._ask(
+            lambda: self._client.list_partition_offsets(
                 dict.fromkeys(tps, OffsetSpec.LATEST), isolation_level=IsolationLevel.READ_COMMITTED
             )
-        except (KafkaError, KeyError) as error:
-            raise UnavailableError(_unreachable(self._settings, error)) from error
+        )
         spans = {}
         for tp in tps:
             commit = commits.get(tp)
             known = commit and commit.offset >= 0 and commit.metadata in ("", str(topic.identity.uuid))
             spans[tp.partition] = Span(starts[tp].offset, ends[tp].offset, commit.offset if known else None)
         return spans
+
+    def _ask(self, question: Callable[[], Any]) -> Any:
+        """Ask until there is an answer: a coordinator that is just being found or loaded says "not now"."""
+        until = time.monotonic() + self._patience
+        while True:
+            try:
+                return question()
+            except KafkaError as error:
+                if not error.retriable or time.monotonic() > until:
+                    raise UnavailableError(_unreachable(self._settings, error)) from error
+            time.sleep(0.1)
 
 
 def _unreachable(settings: Settings, error: Exception) -> str:
