@@ -14,12 +14,19 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from workers.decode import Limits, read
 from workers.errors import StoreAwayError
 from workers.record import Batch, CommitResult, Record, TopicIdentity, Written
+from workers.reject_limit import RejectLimit
 from workers.retry import Backoff, BatchSize
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from workers.observe import Observer
+
+
+TOO_MANY_REJECTS = (
+    "too many rejects; the records stay in Kafka. Put the producer right, or raise WORKERS_MAX_REJECT_SHARE, and "
+    "restart this worker"
+)
 
 
 class Fetched(NamedTuple):
@@ -43,6 +50,9 @@ class Source(Protocol):
 
     def hold(self, seconds: float) -> None:
         """Stay a member of the group and take no records, until the time is over or the worker is to stop."""
+
+    def stop(self, partitions: Collection[int]) -> None:
+        """Take no more records of these partitions while this process lives, and keep them assigned."""
 
     def close(self) -> None:
         """Leave the group, so that the others take over at once."""
@@ -69,6 +79,7 @@ class Loop:
     stopping: Callable[[], bool]
     limits: Limits = field(default_factory=Limits)
     batch_size: BatchSize = field(default_factory=BatchSize)
+    reject_limit: RejectLimit = field(default_factory=RejectLimit)
     backoff: Backoff = field(default_factory=Backoff)
     clock: Callable[[], float] = time.monotonic
 
@@ -79,6 +90,11 @@ class Loop:
             if fetched is None:
                 continue
             batch = read(fetched.records, fetched.topic, self.limits)
+            if over := self.reject_limit.over(batch):
+                self._stop(over, batch)
+                batch = batch.without(over)
+                if not batch:
+                    continue
 
             # 2. Write. Returns when the database has acknowledged every document and every dead letter.
             started = self.clock()
@@ -100,6 +116,12 @@ class Loop:
 
         # 4. Leave the group with nothing in hand.
         self.source.close()
+
+    def _stop(self, partitions: set[int], batch: Batch) -> None:
+        """Leave the rest of these partitions in Kafka: too many of their records are rejects."""
+        self.source.rewind({partition: batch.first_offsets[partition] for partition in partitions})
+        self.source.stop(partitions)
+        self.observer.stopped(partitions, TOO_MANY_REJECTS)
 
     def _again(self, batch: Batch, error: StoreAwayError | None = None) -> None:
         """Have the batch delivered again after a while. Nothing is kept here: a rebalance may move it elsewhere."""

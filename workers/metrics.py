@@ -33,6 +33,7 @@ class Metrics:
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = registry = CollectorRegistry()
         self._topic = topic
+        self._stopped_partitions: set[int] = set()
         self._records = Counter(
             "workers_records", "What became of each record.", ["topic", "partition", "outcome"], registry=registry
         )
@@ -51,6 +52,11 @@ class Metrics:
             "workers_rebalances", "Times that partitions were given or taken.", ["event"], registry=registry
         )
         self._assigned = Gauge("workers_assigned_partitions", "Partitions that this worker owns.", registry=registry)
+        self._stopped = Gauge(
+            "workers_stopped_partitions",
+            "Partitions that are read no further: too many rejects, or lost records.",
+            registry=registry,
+        )
         self._write_seconds = Histogram(
             "workers_write_seconds",
             "Seconds until the database acknowledged a batch.",
@@ -100,6 +106,10 @@ class Metrics:
 
     def lost(self, partition: int, first: int, count: int) -> None:
         self._lost.labels(self._topic, partition).inc(count)
+
+    def stopped(self, partitions: Collection[int], reason: str) -> None:
+        self._stopped_partitions.update(partitions)
+        self._stopped.set(len(self._stopped_partitions))
 
     def written(self, batch: Batch, written: Written, seconds: float) -> None:
         self._batches.inc()

@@ -48,6 +48,9 @@ class Narrator:
             lost=count,
         )
 
+    def stopped(self, partitions: Collection[int], reason: str) -> None:
+        self._log.error(f"read no further: {reason}", partitions=_listed(partitions))
+
     def written(self, batch: Batch, written: Written, seconds: float) -> None:
         if self._away_since is not None:
             self._log.info(

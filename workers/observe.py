@@ -32,6 +32,9 @@ class Observer(Protocol):
     def committed(self, batch: Batch, result: CommitResult) -> None:
         """The batch's offsets were offered to Kafka."""
 
+    def stopped(self, partitions: Collection[int], reason: str) -> None:
+        """These partitions are read no further while this process lives; the reason is a line for people."""
+
     def store_away(self, error: StoreAwayError, attempt: int, wait: float) -> None:
         """A write failed for no fault of a record; the same records are tried again after `wait` seconds."""
 
@@ -45,6 +48,7 @@ class Silence:
     def lost(self, partition: int, first: int, count: int) -> None: ...
     def written(self, batch: Batch, written: Written, seconds: float) -> None: ...
     def committed(self, batch: Batch, result: CommitResult) -> None: ...
+    def stopped(self, partitions: Collection[int], reason: str) -> None: ...
     def store_away(self, error: StoreAwayError, attempt: int, wait: float) -> None: ...
 
 
@@ -81,3 +85,7 @@ class Observers(Silence):
     def store_away(self, error: StoreAwayError, attempt: int, wait: float) -> None:
         for observer in self._all:
             observer.store_away(error, attempt, wait)
+
+    def stopped(self, partitions: Collection[int], reason: str) -> None:
+        for observer in self._all:
+            observer.stopped(partitions, reason)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from uuid import UUID
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
 
 class Record(Protocol):
@@ -103,6 +103,15 @@ class Batch:
     """By partition: the offset of its first record here."""
     next_offsets: dict[int, int] = field(default_factory=dict)
     """By partition: one more than the offset of its last record here. What is committed."""
+
+    def without(self, partitions: Collection[int]) -> Batch:
+        """The same batch, less the records of these partitions."""
+        return Batch(
+            [document for document in self.documents if document.record.partition not in partitions],
+            [reject for reject in self.rejects if reject.record.partition not in partitions],
+            {partition: offset for partition, offset in self.first_offsets.items() if partition not in partitions},
+            {partition: offset for partition, offset in self.next_offsets.items() if partition not in partitions},
+        )
 
     def __len__(self) -> int:
         return len(self.documents) + len(self.rejects)

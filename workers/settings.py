@@ -60,6 +60,17 @@ class Settings(BaseModel):
     max_depth: int = Field(32, ge=1, le=90, description="a deeper value is a dead letter")
     max_fields: int = Field(10_000, ge=1, le=1_000_000, description="a value with more fields is a dead letter")
 
+    max_reject_share: float = Field(
+        0.5, gt=0, le=1, description="a partition with a larger share of rejects is read no further; 1: no limit"
+    )
+    min_reject_records: int = Field(1_000, ge=1, description="records of a partition before its share counts")
+    on_lost_records: Literal["continue", "stop"] = Field(
+        "continue", description="what to do when Kafka removed records before they were read"
+    )
+    memory_limit: int = Field(
+        1_024, ge=128, description="MiB of data that a worker may hold; beyond it ends and is restarted"
+    )
+
     session_timeout: Seconds = Field(30, description="seconds until Kafka gives up a silent worker")
     heartbeat_interval: Seconds = Field(1, description="seconds between two heartbeats")
     max_poll_interval: Seconds = Field(120, description="seconds that one turn of the loop may take")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
 import structlog
 from kafka import ConsumerRebalanceListener, KafkaConsumer, OffsetAndMetadata, TopicPartition
@@ -24,7 +23,8 @@ from kafka.record import util as record_util
 from workers.admin import describe
 from workers.errors import BadConfigurationError, UnavailableError
 from workers.loop import Fetched
-from workers.record import CommitResult, TopicIdentity
+from workers.positions import Positions
+from workers.record import CommitResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
@@ -35,6 +35,11 @@ if TYPE_CHECKING:
 POLL_SECONDS = 0.25
 """How long one poll waits, and so how late a stop is noticed: poll has no wakeup."""
 REBALANCED = (CommitFailedError, IllegalGenerationError, RebalanceInProgressError, UnknownMemberIdError)
+
+LOST_RECORDS = (
+    "Kafka removed records before they were read, and WORKERS_ON_LOST_RECORDS=stop; set it to continue and restart "
+    "this worker to go on behind them"
+)
 
 log = structlog.get_logger()
 
@@ -69,14 +74,12 @@ class KafkaSource:
         self._stopping = stopping
         self._joined = joined
         self._generation: tuple[str, int] = ("", -1)
-        self._topic_id: UUID | None = None
-        self._recreated = False
-        self._next_offsets: dict[int, int] = {}
-        """By partition that was admitted in this generation: the offset that the next record should have."""
+        self._stopped: set[int] = set()
         try:
             self._consumer = KafkaConsumer(**consumer_options(settings))
         except KafkaError as error:
             raise UnavailableError(describe(error)) from error
+        self._positions = Positions(self._consumer, settings.topic, settings.commit_timeout, self._lost)
         self._listener = _Listener(observer)
         self._joins = 0
         self._consumer.subscribe([settings.topic], listener=self._listener)
@@ -91,15 +94,12 @@ class KafkaSource:
             fetched = self._consumer.poll(timeout_ms=int(POLL_SECONDS * 1000), max_records=most)
             self._observer.turned()
             self._notice_rebalance()
-            topic = self._notice_incarnation()
-            if topic is None:
-                self._give_back(fetched)
-                return None
-            admitted = self._admit(fetched)
-            for tp, records in admitted.items():
-                self._notice_gap(tp, records[0].offset)
-                self._next_offsets[tp.partition] = records[-1].offset + 1
-        return Fetched(topic, {tp.partition: records for tp, records in admitted.items()}) if admitted else None
+            topic = self._positions.incarnation()
+            admitted, refused = self._positions.admit(fetched) if topic else ({}, fetched)
+        refused |= {tp: records for tp, records in admitted.items() if tp.partition in self._stopped}
+        self._give_back(refused)
+        records = {tp.partition: records for tp, records in admitted.items() if tp not in refused}
+        return Fetched(topic, records) if topic and records else None
 
     def commit(self, next_offsets: Mapping[int, int]) -> CommitResult:
         """Commit with the topic's id as metadata, so that a later owner sees which incarnation the offsets count in.
@@ -108,7 +108,7 @@ class KafkaSource:
             UnavailableError: another process has this member's static id.
         """
         offsets = {
-            self._tp(partition): OffsetAndMetadata(offset, str(self._topic_id), -1)
+            self._tp(partition): OffsetAndMetadata(offset, str(self._positions.topic_id), -1)
             for partition, offset in next_offsets.items()
         }
         try:
@@ -131,8 +131,7 @@ class KafkaSource:
         for partition, offset in first_offsets.items():
             if self._tp(partition) in assigned:
                 self._consumer.seek(self._tp(partition), offset)
-                if partition in self._next_offsets:
-                    self._next_offsets[partition] = offset
+                self._positions.moved(self._tp(partition), offset)
 
     def hold(self, seconds: float) -> None:
         until = time.monotonic() + seconds
@@ -143,7 +142,12 @@ class KafkaSource:
             self._observer.turned()
             # A partition that was assigned in this very poll was not paused yet.
             self._give_back(fetched)
-        self._consumer.resume(*self._consumer.paused())
+        self._consumer.resume(*(tp for tp in self._consumer.paused() if tp.partition not in self._stopped))
+
+    def stop(self, partitions: Collection[int]) -> None:
+        self._stopped.update(partitions)
+        assigned = self._consumer.assignment()
+        self._consumer.pause(*(self._tp(partition) for partition in partitions if self._tp(partition) in assigned))
 
     def close(self) -> None:
         try:
@@ -161,7 +165,7 @@ class KafkaSource:
         generation = (member.member_id, member.generation_id)
         if generation != self._generation:
             self._generation = generation
-            self._next_offsets.clear()
+            self._positions.forget()
             if member.generation_id >= 0:
                 self._joined(member.member_id)
         # The client has the generation a moment before the assignment: only its listener knows that both are there.
@@ -169,75 +173,15 @@ class KafkaSource:
             self._joins = self._listener.joins
             self._observer.owns(sorted(tp.partition for tp in self._consumer.assignment()))
 
-    def _notice_incarnation(self) -> TopicIdentity | None:
-        """The topic as the client's metadata has it now; None while it is gone.
-
-        Fetches go by name, so a topic that was deleted and made again goes on under the old positions without any
-        error if it has grown past them. The metadata, refreshed by the client after a fetch of a deleted topic
-        failed, has the new id.
-        """
-        # The client offers the id in no public place; tests/integration/test_client_canary.py watches this one.
-        topic_id = self._consumer._cluster.topic_id(self._settings.topic)
-        if topic_id is None:
-            return None
-        if self._topic_id not in (None, topic_id):
-            log.warning("the topic was deleted and made again: reading it from its beginning", topic_id=str(topic_id))
-            self._next_offsets.clear()
-            self._recreated = True
-        self._topic_id = topic_id
-        return TopicIdentity(self._settings.topic, topic_id)
-
-    def _admit(self, fetched: Mapping[Any, Any]) -> Mapping[Any, Any]:
-        """Find out where each newly assigned partition must begin; return the fetched records that may be used.
-
-        Where that cannot be found out now, or the client began elsewhere, the records are not used.
-        """
-        new = [tp for tp in self._consumer.assignment() if tp.partition not in self._next_offsets]
-        if not new:
-            return fetched
-        timeout = int(self._settings.commit_timeout * 1000)
-        try:
-            beginnings = self._consumer.beginning_offsets(new, timeout_ms=timeout)
-            commits = {tp: self._consumer.committed(tp, metadata=True, timeout_ms=timeout) for tp in new}
-        except KafkaError as error:
-            log.warning("cannot read the committed offsets yet", error=describe(error))
-            self._give_back({tp: records for tp, records in fetched.items() if tp in new})
-            return {tp: records for tp, records in fetched.items() if tp not in new}
-        # The broker forgets the commits of a topic that it deletes; the client keeps its position.
-        misplaced = set(new) if self._recreated else set()
-        self._recreated = False
-        for tp in new:
-            committed, beginning = commits[tp], beginnings[tp]
-            if committed is None or committed.offset < 0:
-                self._next_offsets[tp.partition] = beginning
-            elif committed.metadata in ("", str(self._topic_id)):
-                # Without metadata it was set by a person or another tool, for the topic as it is.
-                self._next_offsets[tp.partition] = committed.offset
-                self._notice_gap(tp, max(committed.offset, beginning))
-            else:
-                log.warning("the committed offset is of a deleted topic: reading from the beginning", tp=tp.partition)
-                self._next_offsets[tp.partition] = beginning
-                misplaced.add(tp)
-        for tp in misplaced:
-            self._consumer.seek(tp, self._next_offsets[tp.partition])
-        return {tp: records for tp, records in fetched.items() if tp not in misplaced}
-
     def _give_back(self, fetched: Mapping[Any, Any]) -> None:
         """Have these records, which are not used, delivered again."""
         self.rewind({tp.partition: records[0].offset for tp, records in fetched.items()})
 
-    def _notice_gap(self, tp: TopicPartition, offset: int) -> None:
-        """Tell whether records between the expected offset and this one were removed before they were read.
-
-        Most gaps are none: compaction and transaction markers leave offsets without a record.
-        """
-        expected = self._next_offsets[tp.partition]
-        if offset <= expected:
-            return
-        beginning = self._consumer.beginning_offsets([tp])[tp]
-        if beginning > expected:
-            self._observer.lost(tp.partition, expected, min(beginning, offset) - expected)
-            self._next_offsets[tp.partition] = min(beginning, offset)
+    def _lost(self, tp: TopicPartition, first: int, count: int) -> None:
+        self._observer.lost(tp.partition, first, count)
+        if self._settings.on_lost_records == "stop":
+            self.stop({tp.partition})
+            self._observer.stopped({tp.partition}, LOST_RECORDS)
 
     def _tp(self, partition: int) -> TopicPartition:
         return TopicPartition(self._settings.topic, partition)

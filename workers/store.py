@@ -20,7 +20,7 @@ from pymongo.errors import BulkWriteError, PyMongoError
 
 from workers import verdict
 from workers.dead_letter import SUFFIX, dead_letter
-from workers.errors import StoreAwayError
+from workers.errors import BadConfigurationError, StoreAwayError
 from workers.record import Batch, Document, Reason, Reject, Written
 from workers.verdict import DUPLICATE_KEY, Fault
 
@@ -69,6 +69,24 @@ class MongoStore:
         """
         with _translated(), pymongo.timeout(PING_SECONDS):
             self._client.admin.command("ping")
+
+    def check(self) -> None:
+        """Return when the server answers and the collection can keep the promise.
+
+        Raises:
+            StoreAwayError: the server does not answer, or it refuses this client.
+            BadConfigurationError: the collection is of a kind that drops documents, or takes an id twice.
+        """
+        with _translated(), pymongo.timeout(PING_SECONDS):
+            database = self._documents.database
+            found = database.list_collections(filter={"name": self._documents.name})
+            kinds = [(each.get("type"), each.get("options", {})) for each in found]
+        for kind, options in kinds:
+            where = f"WORKERS_COLLECTION={self._documents.name}"
+            if options.get("capped"):
+                raise BadConfigurationError([f"{where} is capped: it drops its oldest documents. Use another one"])
+            if kind != "collection":
+                raise BadConfigurationError([f"{where} is a {kind}: ids are not unique there. Use a plain collection"])
 
     def write(self, batch: Batch) -> Written:
         """Write the batch within the write timeout, dead letters included.

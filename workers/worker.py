@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import resource
 import signal
 import sys
 import threading
@@ -20,6 +21,7 @@ from workers.loop import Loop
 from workers.metrics import Metrics
 from workers.narrator import Narrator
 from workers.observe import Observers
+from workers.reject_limit import RejectLimit
 from workers.retry import Backoff, BatchSize
 from workers.slot import Slot
 from workers.source import KafkaSource
@@ -37,6 +39,12 @@ TELL_EVERY = 10.0
 """Seconds between two log lines about the same wait."""
 
 log = structlog.get_logger()
+
+
+def _limit_memory(mebibytes: int) -> None:
+    """Let a decompression bomb end this process, and not the machine."""
+    if sys.platform == "linux":
+        resource.setrlimit(resource.RLIMIT_DATA, (mebibytes << 20, mebibytes << 20))
 
 
 def _make_room() -> None:
@@ -69,6 +77,7 @@ class Worker:
         settings = self._settings
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._ask_to_stop)
+        _limit_memory(settings.memory_limit)
         if self._slot:
             self._take_slot(self._slot)
         port = settings.metrics_port and settings.metrics_port + settings.slot
@@ -76,7 +85,7 @@ class Worker:
         log.info("started", pid=os.getpid(), metrics=f"http://{settings.metrics_host}:{server.port}/metrics")
         store = MongoStore(settings)
         self._health.ping = store.ping
-        self._wait_for("MongoDB", store.ping, StoreAwayError)
+        self._wait_for("MongoDB", store.check, StoreAwayError)
         if source := self._wait_for("Kafka", self._join, UnavailableError):
             self._health.connected = source.connected
             _make_room()
@@ -87,6 +96,7 @@ class Worker:
                 self._stop.is_set,
                 Limits(settings.max_value_bytes, settings.max_depth, settings.max_fields),
                 BatchSize(settings.max_poll_records),
+                RejectLimit(settings.max_reject_share, settings.min_reject_records),
             ).run()
             if self._slot:
                 self._slot.release()
