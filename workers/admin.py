@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from uuid import UUID
 
 from kafka import IsolationLevel, KafkaAdminClient, OffsetSpec, TopicPartition
-from kafka.admin import MemberToRemove
+from kafka.admin import MemberToRemove, OffsetTimestamp
 from kafka.errors import KafkaError, KafkaTimeoutError, TopicAlreadyExistsError, UnknownTopicOrPartitionError
 
 from workers.errors import UnavailableError
@@ -124,6 +124,18 @@ class Admin:
             known = commit and commit.offset >= 0 and commit.metadata in ("", str(topic.identity.uuid))
             spans[tp.partition] = Span(starts[tp].offset, ends[tp].offset, commit.offset if known else None)
         return spans
+
+    def later(self, spans: dict[int, Span], topic: str, seconds: float) -> dict[int, Span]:
+        """The same spans, less the records that are older than so many seconds."""
+        then = OffsetTimestamp(int((time.time() - seconds) * 1000))
+        found = self._ask(
+            lambda: self._client.list_partition_offsets({TopicPartition(topic, partition): then for partition in spans})
+        )
+        starts = {tp.partition: each.offset for tp, each in found.items()}
+        return {
+            partition: span._replace(start=starts[partition] if starts[partition] >= 0 else span.end)
+            for partition, span in spans.items()
+        }
 
     def _ask(self, question: Callable[[], Any]) -> Any:
         """Ask until there is an answer: a coordinator that is just being found or loaded says "not now"."""

@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
-from rich.console import Console
 
-from workers import __version__, show
+from workers import __version__, cli_dead_letters, show
 from workers.errors import ExitCode, UnavailableError, WorkersError
 from workers.settings import load, redact
 
@@ -26,8 +25,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+out = show.console()
+err = show.console(stderr=True)
 
 Json = Annotated[bool, typer.Option("--json", help="Print the report as one JSON object.")]
 
@@ -63,7 +62,7 @@ def run() -> None:
 def produce(
     start: Annotated[int, typer.Option(min=-(2**63), max=2**63 - 1, help="The first number.")] = 0,
     count: Annotated[int, typer.Option(min=0, help="How many numbers.")] = 1000,
-    interval: Annotated[float, typer.Option(min=0, help="Seconds between two records.")] = 0.0,
+    interval: Annotated[float, typer.Option(min=0, max=86_400, help="Seconds between two records.")] = 0.0,
     partitions: Annotated[int, typer.Option(min=1, help="Partitions of the topic, if it has to be made.")] = 6,
     topic: Annotated[str | None, typer.Option(help="Another topic than WORKERS_TOPIC.")] = None,
     source: Annotated[
@@ -102,9 +101,12 @@ def produce(
 @app.command()
 def verify(
     wait: Annotated[float, typer.Option(min=0, help="Wait this many seconds for the fleet to finish first.")] = 0.0,
+    since: Annotated[
+        float | None, typer.Option(min=0, help="Only records of the last so many seconds: quick, for every minute.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Compare, offset by offset, what Kafka holds with what MongoDB holds.
+    """Compare, record by record, what Kafka holds with what MongoDB holds.
 
     Exit code: 0 every record is accounted for, 1 some are missing, twice or unexplained, 2 it could not be checked.
 
@@ -116,7 +118,7 @@ def verify(
     try:
         _wait_until_committed(lambda: verification.pending(settings), wait)
         with show.reading(err) as tell:
-            verdict = verification.verify(settings, tell)
+            verdict = verification.verify(settings, since, tell)
     except WorkersError as error:
         err.print(f"workers verify: {error}", markup=False)
         err.print("nothing was verified")
@@ -140,6 +142,9 @@ def config(as_json: Json = False) -> None:
         out.print_json(json.dumps(redact(settings)))
     else:
         show.settings(out, settings, redact(settings))
+
+
+app.add_typer(cli_dead_letters.app, name="dead-letters")
 
 
 def main() -> NoReturn:

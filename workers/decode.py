@@ -59,7 +59,11 @@ def read(fetched: Mapping[int, Sequence[Record]], topic: TopicIdentity, limits: 
 
 def decode(record: Record, topic: TopicIdentity, limits: Limits) -> Document | Reject:
     """The document that a record becomes, or the reason why it becomes none."""
-    document_id = topic.document_id(record.partition, record.offset)
+    return decode_as(topic.document_id(record.partition, record.offset), record, limits)
+
+
+def decode_as(document_id: str, record: Record, limits: Limits) -> Document | Reject:
+    """The same, under an id that is given."""
     try:
         fields = parse(record.value, limits)
         return Document(document_id, _encode(document_id, fields), record)

@@ -43,6 +43,12 @@ class UnavailableError(WorkersError):
     exit_code = ExitCode.UNAVAILABLE
 
 
+class BadUsageError(WorkersError):
+    """The command line says something that cannot be meant."""
+
+    exit_code = ExitCode.USAGE
+
+
 class NotFoundError(WorkersError):
     """What the user named is not there: a topic, an id, a file."""
 

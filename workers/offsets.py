@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 
 class Offsets:
     """Offsets from `base` on. Sets of the same base combine with `|`, `&` and `-`."""
@@ -48,12 +53,8 @@ class Offsets:
         low, high = max(0, first - self.base), max(0, end - self.base)
         return Offsets(self.base, self._bits() & ((1 << high) - 1) >> low << low)
 
-    def first(self, most: int) -> list[int]:
-        """The lowest of them, at most so many."""
-        found: list[int] = []
+    def all(self) -> Iterator[int]:
+        """All of them, in order."""
         for index, byte in enumerate(self._marks):
-            if byte and len(found) < most:
-                found.extend(self.base + index * 8 + bit for bit in range(8) if byte >> bit & 1)
-            elif len(found) >= most:
-                break
-        return found[:most]
+            if byte:
+                yield from (self.base + index * 8 + bit for bit in range(8) if byte >> bit & 1)

@@ -4,23 +4,34 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from workers.account import BAD, WORDS
 from workers.settings import PREFIX, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from rich.console import Console
-
+    from workers.account import Verdict
     from workers.producer import Report
-    from workers.verify import Verdict
 
+SHORT = {"dead_lettered": "dead", "conflicting": "conflict"}
+WIDTH_OF_A_FILE = 160
 LINE_SECONDS = 2.0
 """Where there is no terminal: seconds between two lines of progress."""
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A console that is as wide as the terminal, and wide where there is none: a pipe breaks no table."""
+    found = Console(stderr=stderr, highlight=False, soft_wrap=True)
+    if not found.is_terminal:
+        found.width = WIDTH_OF_A_FILE
+    return found
 
 
 @contextmanager
@@ -87,24 +98,22 @@ def produced(console: Console, topic: str, report: Report) -> None:
 
 def verdict(console: Console, found: Verdict) -> None:
     """The end of `workers verify`: a row a partition, then the verdict in one line."""
-    words = ("kafka", "stored", "dead_lettered", "pending", "expired", "missing", "twice", "unexpected")
-    bad = ("missing", "twice", "unexpected")
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("partition", justify="right")
-    for word in words:
-        table.add_column("dead" if word == "dead_lettered" else word, justify="right", no_wrap=True)
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 1))
+    table.add_column("partition", justify="right", no_wrap=True)
+    for word in WORDS:
+        table.add_column(SHORT.get(word, word), justify="right", no_wrap=True)
     for account in found.partitions:
-        counts = [(word, getattr(account, word)) for word in words]
+        counts = [(word, account.counts[word]) for word in WORDS]
         table.add_row(
-            str(account.partition), *(f"[red]{n:,}[/]" if n and word in bad else f"{n:,}" for word, n in counts)
+            str(account.partition), *(f"[red]{n:,}[/]" if n and word in BAD else f"{n:,}" for word, n in counts)
         )
     table.add_section()
-    table.add_row("all", *(f"{found.total(word):,}" for word in words), style="bold")
+    table.add_row("all", *(f"{found.total(word):,}" for word in WORDS), style="bold")
     console.print(table)
     for account in found.partitions:
         for word, offsets in account.offsets.items():
             listed = ", ".join(str(offset) for offset in offsets)
-            more = ", ..." if getattr(account, word) > len(offsets) else ""
+            more = ", ..." if account.counts[word] > len(offsets) else ""
             console.print(f"[red]{word}[/] in partition {account.partition}: offsets {listed}{more}")
     if found.foreign:
         console.print(f"{found.foreign:,} documents are not of this topic, or of an earlier topic of this name")
@@ -115,6 +124,22 @@ def verdict(console: Console, found: Verdict) -> None:
         console.print("[green]every record is accounted for[/]" + (f"; {rest:,} are still to be read" if rest else ""))
     else:
         console.print("[red]not every record is accounted for[/]")
+
+
+def dead_letters(console: Console, letters: Iterable[dict[str, Any]], total: int) -> None:
+    """A row a dead letter, oldest first. Never a payload: `show` is for that."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("id", "rejected", "reason", "attempts", "state", "error"):
+        table.add_column(column, overflow="fold")
+    rows = 0
+    for rows, letter in enumerate(letters, 1):  # noqa: B007 counted for the last line
+        state = "replayed" if letter.get("replayed_at") else "purged" if letter.get("purged_at") else ""
+        rejected = letter["rejected_at"].strftime("%Y-%m-%d %H:%M:%S")
+        cells = (letter["_id"], rejected, letter["reason"], str(letter["attempts"]), state, letter["error"])
+        table.add_row(*(escape(cell) for cell in cells))
+    console.print(table)
+    if rows < total:
+        console.print(f"{rows:,} of {total:,}; --limit shows more")
 
 
 def settings(console: Console, current: Settings, shown: dict[str, str]) -> None:

@@ -101,6 +101,16 @@ class MongoStore:
             buried = self._bury(rejects) | self._proofs
         return _count(batch, known, refused, rejects, buried)
 
+    def insert(self, document: Document) -> Reject | None:
+        """Write one document as `write` would; return the reject that came of it, for which nothing was written.
+
+        Raises:
+            StoreAwayError: as for `write`.
+        """
+        with _translated(), pymongo.timeout(self._timeout):
+            _, refused = self._insert([document])
+        return refused[0] if refused else None
+
     def close(self) -> None:
         self._client.close()
 

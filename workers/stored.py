@@ -5,16 +5,46 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
+from bson.codec_options import CodecOptions
+from bson.raw_bson import RawBSONDocument
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure, PyMongoError
 
 from workers.dead_letter import SUFFIX
 from workers.errors import UnavailableError
+from workers.store import LOOK_UP
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from workers.settings import Settings
+
+
+def connect(settings: Settings) -> MongoClient[Any]:
+    """A client for questions, which has had an answer.
+
+    Raises:
+        UnavailableError: the database does not answer, or refuses this client.
+    """
+    client: MongoClient[Any] = MongoClient(
+        settings.mongodb_uri.get_secret_value(),
+        appname="kafka-mongo-workers",
+        connectTimeoutMS=5_000,
+        serverSelectionTimeoutMS=5_000,
+        socketTimeoutMS=60_000,
+        # What a majority has not acknowledged may yet be rolled back: it must not count as stored.
+        readConcernLevel="majority",
+        w="majority",
+        journal=True,
+        tz_aware=True,
+    )
+    try:
+        with explained():
+            client.admin.command("ping")
+    except UnavailableError:
+        client.close()
+        raise
+    return client
 
 
 class Stored:
@@ -26,25 +56,11 @@ class Stored:
         Raises:
             UnavailableError: the database does not answer, or refuses this client.
         """
-        self._client: MongoClient[Any] = MongoClient(
-            settings.mongodb_uri.get_secret_value(),
-            appname="kafka-mongo-workers verify",
-            connectTimeoutMS=5_000,
-            serverSelectionTimeoutMS=5_000,
-            socketTimeoutMS=60_000,
-            # What a majority has not acknowledged may yet be rolled back: it must not count as stored.
-            readConcernLevel="majority",
-            tz_aware=True,
-        )
+        self._client = connect(settings)
         database = self._client[settings.database]
-        self._documents = database[settings.collection]
+        raw = CodecOptions(document_class=RawBSONDocument)
+        self._documents = database.get_collection(settings.collection, codec_options=raw)
         self._dead_letters = database[settings.collection + SUFFIX]
-        try:
-            with explained():
-                self._client.admin.command("ping")
-        except UnavailableError:
-            self._client.close()
-            raise
 
     def __enter__(self) -> Self:
         return self
@@ -52,19 +68,24 @@ class Stored:
     def __exit__(self, *_: object) -> None:
         self._client.close()
 
-    def document_ids(self) -> Iterator[object]:
-        """The `_id` of every document, in no order."""
-        return _ids(self._documents)
+    def documents(self, ids: list[str]) -> dict[str, bytes]:
+        """The BSON of those of these documents that are there, by id. At most `LOOK_UP` ids at a time."""
+        with explained():
+            found = self._documents.find({"_id": {"$in": ids}}, batch_size=LOOK_UP)
+            return {document["_id"]: document.raw for document in found}
 
-    def dead_letter_ids(self) -> Iterator[object]:
-        """The `_id` of every dead letter, in no order."""
-        return _ids(self._dead_letters)
+    def dead_letters(self, ids: list[str]) -> dict[str, str]:
+        """The reason of those of these dead letters that are there and that were not replayed, by id."""
+        with explained():
+            found = self._dead_letters.find({"_id": {"$in": ids}}, {"reason": 1, "replayed_at": 1}, batch_size=LOOK_UP)
+            return {letter["_id"]: letter["reason"] for letter in found if not letter.get("replayed_at")}
 
-
-def _ids(collection: Any) -> Iterator[object]:
-    with explained():
-        for document in collection.find({}, {"_id": 1}, batch_size=10_000):
-            yield document["_id"]
+    def ids(self) -> Iterator[object]:
+        """The `_id` of every document, then of every dead letter."""
+        for collection in (self._documents, self._dead_letters):
+            with explained():
+                for document in collection.find({}, {"_id": 1}, batch_size=10_000):
+                    yield document["_id"]
 
 
 @contextmanager

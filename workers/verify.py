@@ -1,109 +1,43 @@
-"""The proof: offset by offset, what Kafka holds against what the database holds."""
+"""The proof: record by record, what Kafka holds against what the database holds."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from collections import Counter
+from typing import TYPE_CHECKING
 
-from workers.admin import Admin, Span, Topic
+from workers.account import Account, Verdict
+from workers.admin import Admin, Span
+from workers.decode import Limits, decode
 from workers.errors import NotFoundError
 from workers.log_reader import read_log
 from workers.offsets import Offsets
+from workers.record import Document, Reason, Record, TopicIdentity
+from workers.store import LOOK_UP, same
 from workers.stored import Stored
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from workers.settings import Settings
 
-NAMED = 10
-"""How many offsets of each kind are named."""
+    Progress = Callable[[str, int, int], None]
+
+NO_LIMITS = Limits(value_bytes=2**31, depth=90, fields=2**31)
+"""What is stored was within the limits of its day; today's may be others."""
 FAR = 2**27
 """An id this far behind the end of the log is no offset of it, and too far for a bitmap."""
 
 
-@dataclass
-class Account:
-    """One partition, every record of it counted once, and the offsets by name where something is wrong."""
-
-    partition: int
-    kafka: int = 0
-    """Records that Kafka holds now, and that may be read."""
-    stored: int = 0
-    dead_lettered: int = 0
-    pending: int = 0
-    """Not in the database, and not committed either: still to be read."""
-    expired: int = 0
-    """Offsets before the beginning of the log without a document: removed before they were read, or never a record."""
-    missing: int = 0
-    """Committed, and neither a document nor a dead letter: lost."""
-    twice: int = 0
-    """Both a document and a dead letter."""
-    unexpected: int = 0
-    """Documents or dead letters for offsets at which Kafka holds no record."""
-    offsets: dict[str, list[int]] = field(default_factory=dict)
-    """The first offsets that are missing, twice, unexpected, by that word."""
-
-    @property
-    def accounted(self) -> bool:
-        """Whether nothing is lost, nothing is there twice, and nothing is unexplained."""
-        return not (self.missing or self.twice or self.unexpected)
-
-
-@dataclass
-class Verdict:
-    """What `verify` found."""
-
-    topic: str
-    group: str
-    partitions: list[Account]
-    foreign: int = 0
-    """Documents whose id is of no partition of this topic: another topic's, an earlier incarnation's, or by hand."""
-
-    @property
-    def accounted(self) -> bool:
-        """Whether every partition is."""
-        return all(account.accounted for account in self.partitions)
-
-    def total(self, word: str) -> int:
-        """The sum over all partitions of one of the counts of `Account`."""
-        return sum(getattr(account, word) for account in self.partitions)
-
-    def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return asdict(self) | {"accounted": self.accounted}
-
-
-class _Census:
-    """The ids of one collection, sorted into sets of offsets by partition."""
-
-    def __init__(
-        self, topic: Topic, spans: Mapping[int, Span], ids: Iterable[object], seen: Callable[[int], None]
-    ) -> None:
-        prefix = topic.identity.prefix
-        self.found = {partition: Offsets(span.start) for partition, span in spans.items()}
-        self.before = dict.fromkeys(spans, 0)
-        """By partition: ids of offsets that Kafka no longer holds."""
-        self.foreign = 0
-        for count, document_id in enumerate(ids, 1):
-            partition, offset = _place(document_id, prefix)
-            if partition not in self.found or offset > spans[partition].end + FAR:
-                self.foreign += 1
-            elif offset < spans[partition].start:
-                self.before[partition] += 1
-            else:
-                self.found[partition].add(offset)
-            if count % 10_000 == 0:
-                seen(count)
-
-
-def verify(settings: Settings, progress: Callable[[str, int, int], None] = lambda _what, _done, _of: None) -> Verdict:
-    """Compare sets of offsets, not counts.
+def verify(
+    settings: Settings, since_seconds: float | None = None, progress: Progress = lambda _what, _done, _of: None
+) -> Verdict:
+    """Look up every record of Kafka's in the database, and then every document of the database's in Kafka.
 
     The commits are read before the log, and the log before the database, while the fleet may go on: what was
-    committed then must be in the database by now.
+    committed then must be in the database by now. Memory does not grow with the documents, but for one bit each.
 
     Args:
+        since_seconds: look at records that are no older than this; then documents without a record are not found.
         progress: called with what is being read, how much of it is done, and how much there is (0: not known).
 
     Raises:
@@ -115,15 +49,15 @@ def verify(settings: Settings, progress: Callable[[str, int, int], None] = lambd
         if topic is None:
             raise NotFoundError(f"there is no topic {settings.topic} at {settings.bootstrap_servers}")
         spans = admin.spans(topic, settings.group)
-        in_kafka = _read_kafka(settings, spans, progress)
-        documents = _Census(topic, spans, stored.document_ids(), lambda n: progress("documents", n, 0))
-        dead_letters = _Census(topic, spans, stored.dead_letter_ids(), lambda n: progress("dead letters", n, 0))
-        now = admin.spans(topic, settings.group)
-    accounts = [
-        _settle(partition, span, now[partition], in_kafka[partition], documents, dead_letters)
-        for partition, span in sorted(spans.items())
-    ]
-    return Verdict(settings.topic, settings.group, accounts, documents.foreign + dead_letters.foreign)
+        if since_seconds is not None:
+            spans = admin.later(spans, settings.topic, since_seconds)
+        accounts = {partition: Account(partition) for partition in sorted(spans)}
+        in_kafka = _look_up_records(settings, topic.identity, spans, stored, accounts, progress)
+        found = Verdict(settings.topic, settings.group, list(accounts.values()))
+        if since_seconds is None:
+            strangers, found.foreign = _look_up_ids(topic.identity, spans, stored, accounts, in_kafka, progress)
+            _settle(strangers, spans, admin.spans(topic, settings.group), accounts)
+    return found
 
 
 def pending(settings: Settings) -> int | None:
@@ -136,53 +70,100 @@ def pending(settings: Settings) -> int | None:
     return sum(max(0, span.end - max(span.start, span.committed or 0)) for span in spans)
 
 
-def _read_kafka(
-    settings: Settings, spans: Mapping[int, Span], progress: Callable[[str, int, int], None]
+def _look_up_records(
+    settings: Settings,
+    topic: TopicIdentity,
+    spans: Mapping[int, Span],
+    stored: Stored,
+    accounts: Mapping[int, Account],
+    progress: Progress,
 ) -> dict[int, Offsets]:
-    found = {partition: Offsets(span.start) for partition, span in spans.items()}
+    """Judge every record; return the offsets at which Kafka holds one."""
+    in_kafka = {partition: Offsets(span.start) for partition, span in spans.items()}
     total, done = sum(span.end - span.start for span in spans.values()), 0
     for partition, records in read_log(settings, {p: (span.start, span.end) for p, span in spans.items()}):
+        for first in range(0, len(records), LOOK_UP):
+            some = records[first : first + LOOK_UP]
+            _judge(topic, some, spans[partition].committed or 0, stored, accounts[partition])
+            done += len(some)
+            progress("records", done, total)
         for record in records:
-            found[partition].add(record.offset)
-        done += len(records)
-        progress("records in Kafka", done, total)
-    return found
+            in_kafka[partition].add(record.offset)
+        accounts[partition].counts["kafka"] += len(records)
+    return in_kafka
+
+
+def _judge(topic: TopicIdentity, records: Sequence[Record], committed: int, stored: Stored, account: Account) -> None:
+    ids = [topic.document_id(record.partition, record.offset) for record in records]
+    documents = stored.documents(ids)
+    dead_letters = stored.dead_letters(ids)
+    for document_id, record in zip(ids, records, strict=True):
+        document, reason = documents.get(document_id), dead_letters.get(document_id)
+        if document is None and reason is None:
+            account.add("missing" if record.offset < committed else "pending", record.offset)
+        elif document is None:
+            account.add("dead_lettered", record.offset)
+        elif reason == Reason.CONFLICT:
+            account.add("conflicting", record.offset)
+        elif reason is not None:
+            account.add("twice", record.offset)
+        else:
+            ours = decode(record, topic, NO_LIMITS)
+            right = isinstance(ours, Document) and same(document, ours.bson)
+            account.add("stored" if right else "conflicting", record.offset)
+
+
+def _look_up_ids(
+    topic: TopicIdentity,
+    spans: Mapping[int, Span],
+    stored: Stored,
+    accounts: Mapping[int, Account],
+    in_kafka: Mapping[int, Offsets],
+    progress: Progress,
+) -> tuple[dict[int, Offsets], int]:
+    """The offsets of ids that were not among the records, by partition, and how many ids are of no partition."""
+    strangers = {partition: Offsets(span.start) for partition, span in spans.items()}
+    before: Counter[int] = Counter()
+    foreign = 0
+    for count, document_id in enumerate(stored.ids(), 1):
+        if count % 10_000 == 0:
+            progress("ids", count, 0)
+        partition, offset = place(document_id, topic)
+        if partition not in spans:
+            foreign += 1
+        elif offset < spans[partition].start:
+            before[partition] += 1
+        elif offset > spans[partition].end + FAR:
+            accounts[partition].add("unexpected", offset)
+        elif offset not in in_kafka[partition]:
+            strangers[partition].add(offset)
+    for partition, span in spans.items():
+        accounts[partition].counts["expired"] = max(0, span.start - before[partition])
+    return strangers, foreign
 
 
 def _settle(
-    partition: int, span: Span, now: Span, kafka: Offsets, documents: _Census, dead_letters: _Census
-) -> Account:
-    # While this looked, retention may have moved the beginning of the log, and the fleet may have stored what came
-    # after the end: both stretches are left out rather than judged.
-    stored = documents.found[partition]
-    dead = dead_letters.found[partition]
-    there = stored | dead
-    committed = span.committed if span.committed is not None else span.start
-    missing = (kafka - there).between(now.start, committed)
-    unexpected = (there - kafka).between(now.start, span.end) | there.between(now.end, there.end)
-    twice = kafka & stored & dead
-    return Account(
-        partition,
-        kafka=len(kafka),
-        stored=len(kafka & stored),
-        dead_lettered=len((kafka & dead) - stored),
-        pending=len((kafka - there).between(committed, span.end)),
-        expired=max(0, span.start - documents.before[partition] - dead_letters.before[partition]),
-        missing=len(missing),
-        twice=len(twice),
-        unexpected=len(unexpected),
-        offsets={
-            word: offsets.first(NAMED)
-            for word, offsets in (("missing", missing), ("twice", twice), ("unexpected", unexpected))
-            if len(offsets)
-        },
-    )
+    strangers: Mapping[int, Offsets],
+    spans: Mapping[int, Span],
+    now: Mapping[int, Span],
+    accounts: Mapping[int, Account],
+) -> None:
+    """Strangers are unexpected, unless the log moved meanwhile: at its beginning by retention, at its end by records."""
+    for partition, offsets in strangers.items():
+        inside = offsets.between(now[partition].start, spans[partition].end)
+        beyond = offsets.between(now[partition].end, offsets.end)
+        for offset in (inside | beyond).all():
+            accounts[partition].add("unexpected", offset)
 
 
-def _place(document_id: object, prefix: str) -> tuple[int, int]:
+def place(document_id: object, topic: TopicIdentity) -> tuple[int, int]:
     """The partition and the offset in an id of this topic; partition -1 for any other id."""
-    if isinstance(document_id, str) and document_id.startswith(prefix):
-        partition, _, offset = document_id.removeprefix(prefix).partition("/")
-        if partition.isdecimal() and offset.isdecimal() and f"{prefix}{int(partition)}/{int(offset)}" == document_id:
+    if isinstance(document_id, str) and document_id.startswith(topic.prefix):
+        partition, _, offset = document_id.removeprefix(topic.prefix).partition("/")
+        if (
+            partition.isdecimal()
+            and offset.isdecimal()
+            and topic.document_id(int(partition), int(offset)) == document_id
+        ):
             return int(partition), int(offset)
     return -1, -1

@@ -1,0 +1,166 @@
+"""`workers dead-letters`: list, show, replay, purge."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+import typer
+
+from workers import show
+from workers.dead_letters import DeadLetters, Filter, as_json
+from workers.errors import BadUsageError, ExitCode
+from workers.record import Reason
+from workers.settings import load
+
+app = typer.Typer(
+    help="Records that could not be stored: find them, try them again, throw them away.", no_args_is_help=True
+)
+out = show.console()
+
+UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+Ids = Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="These ones.")]
+OfReason = Annotated[Reason | None, typer.Option("--reason", help="Of this reason.")]
+OfPartition = Annotated[int | None, typer.Option("--partition", min=0, help="Of this partition.")]
+Since = Annotated[str | None, typer.Option(metavar="TIME", help="Rejected since: 10m, 2h, 3d, or 2026-01-31T12:00.")]
+Until = Annotated[str | None, typer.Option(metavar="TIME", help="Rejected before.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")]
+
+
+@app.command("list")
+def list_letters(
+    reason: OfReason = None,
+    partition: OfPartition = None,
+    since: Since = None,
+    until: Until = None,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many, oldest first.")] = 50,
+    as_lines: Json = False,
+) -> None:
+    """List dead letters.
+
+    Example: workers dead-letters list --reason not_json --since 2h
+    """
+    chosen = Filter((), reason, partition, _time(since), _time(until))
+    with DeadLetters(load()) as letters:
+        total = letters.count(chosen)
+        found = letters.find(chosen, limit)
+        if as_lines:
+            for letter in found:
+                out.out(as_json(letter))
+        elif not total:
+            out.print("no dead letter matches")
+        else:
+            show.dead_letters(out, found, total)
+
+
+@app.command("show")
+def show_letter(letter_id: Annotated[str, typer.Argument(metavar="ID")]) -> None:
+    """Show one dead letter whole, as JSON.
+
+    Example: workers dead-letters show numtest-08b40071/3/42
+    """
+    with DeadLetters(load()) as letters:
+        out.out(json.dumps(json.loads(as_json(letters.get(letter_id))), indent=2))
+
+
+@app.command()
+def replay(
+    ids: Ids = None,
+    reason: OfReason = None,
+    partition: OfPartition = None,
+    since: Since = None,
+    until: Until = None,
+    every: Annotated[bool, typer.Option("--all", help="All there are.")] = False,
+    dry_run: DryRun = False,
+    as_lines: Json = False,
+) -> None:
+    """Run records through today's decode and store, under their own ids. What fails again stays, with its new error.
+
+    Example: workers dead-letters replay --reason too_large --dry-run
+    """
+    chosen = _chosen(ids, reason, partition, since, until, every=every)
+    failed = done = 0
+    with DeadLetters(load()) as letters:
+        for letter_id in chosen.ids:
+            letters.get(letter_id)
+        for letter in letters.find(chosen):
+            if letter.get("replayed_at"):
+                continue
+            outcome = letters.try_out(letter) if dry_run else letters.replay(letter)
+            failed += outcome.error is not None
+            done += outcome.error is None
+            if as_lines:
+                out.out(json.dumps(outcome._asdict()))
+            elif outcome.error:
+                out.print(f"{outcome.id}: {outcome.error}", markup=False)
+    if not as_lines:
+        verb = "would be stored" if dry_run else "are stored"
+        out.print(f"{done:,} {verb}, {failed:,} fail again" if done or failed else "no dead letter to replay matches")
+    if failed:
+        raise typer.Exit(ExitCode.FAILED)
+
+
+@app.command()
+def purge(
+    ids: Ids = None,
+    reason: OfReason = None,
+    partition: OfPartition = None,
+    since: Since = None,
+    until: Until = None,
+    every: Annotated[bool, typer.Option("--all", help="All there are.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    dry_run: DryRun = False,
+) -> None:
+    """Throw dead letters away: those that were replayed go, of the others the payload goes and a note stays.
+
+    The note is what lets `workers verify` account for the record.
+
+    Example: workers dead-letters purge --until 30d
+    """
+    chosen = _chosen(ids, reason, partition, since, until, every=every)
+    with DeadLetters(load()) as letters:
+        for letter_id in chosen.ids:
+            letters.get(letter_id)
+        total = letters.count(chosen)
+        if not total or dry_run:
+            out.print(f"{total:,} dead letters would be thrown away" if total else "no dead letter matches")
+            return
+        if not yes:
+            if not sys.stdin.isatty():
+                raise BadUsageError(f"{total:,} dead letters would be thrown away: say --yes where nobody can be asked")
+            typer.confirm(f"throw away {total:,} dead letters?", abort=True)
+        for letter in letters.find(chosen):
+            letters.purge(letter)
+    out.print(f"{total:,} dead letters were thrown away")
+
+
+def _chosen(
+    ids: list[str] | None,
+    reason: Reason | None,
+    partition: int | None,
+    since: str | None,
+    until: str | None,
+    *,
+    every: bool,
+) -> Filter:
+    chosen = Filter(tuple(ids or ()), reason, partition, _time(since), _time(until))
+    if not chosen.query() and not every:
+        raise BadUsageError("say which: ids, --reason, --partition, --since, --until, or --all")
+    return chosen
+
+
+def _time(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    if ago := re.fullmatch(r"(\d{1,6})([smhd])", text):
+        return datetime.now(UTC) - timedelta(**{UNITS[ago[2]]: int(ago[1])})
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        raise BadUsageError(f"{text} is no time: 10m, 2h, 3d ago, or 2026-01-31T12:00") from None
+    return time if time.tzinfo else time.astimezone()
