@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from workers import __version__, cli_dead_letters, show
+from workers import __version__, cli_chaos, cli_dead_letters, show
 from workers.errors import ExitCode, UnavailableError, WorkersError
 from workers.settings import load, redact
 
@@ -144,6 +144,7 @@ def config(as_json: Json = False) -> None:
         show.settings(out, settings, redact(settings))
 
 
+app.command()(cli_chaos.chaos)
 app.add_typer(cli_dead_letters.app, name="dead-letters")
 
 

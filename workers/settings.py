@@ -71,7 +71,7 @@ class Settings(BaseModel):
         1_024, ge=128, description="MiB of data that a worker may hold; beyond it ends and is restarted"
     )
 
-    session_timeout: Seconds = Field(30, description="seconds until Kafka gives up a silent worker")
+    session_timeout: Seconds = Field(10, description="seconds until Kafka gives up a silent worker")
     heartbeat_interval: Seconds = Field(1, description="seconds between two heartbeats")
     max_poll_interval: Seconds = Field(120, description="seconds that one turn of the loop may take")
     write_timeout: Seconds = Field(20, description="seconds for one write to MongoDB")

@@ -18,9 +18,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from workers.account import Verdict
+    from workers.chaos import Report as ChaosReport
     from workers.producer import Report
 
 SHORT = {"dead_lettered": "dead", "conflicting": "conflict"}
+RARE = ("expired", "conflicting", "unexpected")
+"""Shown where there are any, so that the table fits a terminal of 80 columns."""
 WIDTH_OF_A_FILE = 160
 LINE_SECONDS = 2.0
 """Where there is no terminal: seconds between two lines of progress."""
@@ -100,15 +103,16 @@ def verdict(console: Console, found: Verdict) -> None:
     """The end of `workers verify`: a row a partition, then the verdict in one line."""
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 1))
     table.add_column("partition", justify="right", no_wrap=True)
-    for word in WORDS:
+    words = [word for word in WORDS if word not in RARE or found.total(word)]
+    for word in words:
         table.add_column(SHORT.get(word, word), justify="right", no_wrap=True)
     for account in found.partitions:
-        counts = [(word, account.counts[word]) for word in WORDS]
+        counts = [(word, account.counts[word]) for word in words]
         table.add_row(
             str(account.partition), *(f"[red]{n:,}[/]" if n and word in BAD else f"{n:,}" for word, n in counts)
         )
     table.add_section()
-    table.add_row("all", *(f"{found.total(word):,}" for word in WORDS), style="bold")
+    table.add_row("all", *(f"{found.total(word):,}" for word in words), style="bold")
     console.print(table)
     for account in found.partitions:
         for word, offsets in account.offsets.items():
@@ -140,6 +144,36 @@ def dead_letters(console: Console, letters: Iterable[dict[str, Any]], total: int
     console.print(table)
     if rows < total:
         console.print(f"{rows:,} of {total:,}; --limit shows more")
+
+
+def drill(console: Console, report: ChaosReport) -> None:
+    """The end of `workers chaos`."""
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column(justify="right", no_wrap=True)
+    for kind, times in sorted(report.faults.items()):
+        table.add_row(kind, f"{times:,}")
+    table.add_section()
+    for word in (
+        "acknowledged",
+        "failed",
+        "redelivered",
+        "rebalances",
+        "retries",
+        "stored",
+        "lost",
+        "twice",
+        "unexplained",
+    ):
+        table.add_row(word, f"{getattr(report, word):,}")
+    table.add_row("longest pause", f"{report.longest_pause:.1f} s")
+    console.print(table)
+    for line in report.void:
+        console.print(f"[yellow]void:[/] {line}")
+    if report.passed:
+        console.print("[green]passed: nothing lost, nothing twice, nothing unexplained[/]")
+    elif report.lost or report.twice or report.unexplained:
+        console.print("[red]failed:[/] `workers verify` names the offsets")
 
 
 def settings(console: Console, current: Settings, shown: dict[str, str]) -> None:

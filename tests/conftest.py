@@ -1,0 +1,50 @@
+"""What every test starts from: none of the developer's own settings, and the servers only where they are asked for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+
+settings.register_profile(
+    "dev",
+    deadline=None,
+    max_examples=100,
+    phases=set(Phase) - {Phase.explain},
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.register_profile("ci", settings.get_profile("dev"), max_examples=150, print_blob=True)
+settings.load_profile("ci" if os.environ.get("CI") else "dev")
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_of_the_developer(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.startswith(("WORKERS_", "STACK_")):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[Any]:
+    """A real Kafka and a real FerretDB. Without a build, a laptop skips with the reason; where `CI=true`, it fails."""
+    try:
+        from tests.support.embedded import EmbeddedStack, StackUnavailableError
+    except ImportError as error:
+        _unavailable(f"no embedded stack: {error}")
+    try:
+        started = EmbeddedStack().__enter__()
+    except StackUnavailableError as error:
+        _unavailable(f"no embedded stack: {error}")
+    try:
+        yield started
+    finally:
+        started.__exit__()
+
+
+def _unavailable(reason: str) -> None:
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)

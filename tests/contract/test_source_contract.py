@@ -1,0 +1,269 @@
+"""What the loop may rely on in any source: the fake one of the model and the real one must agree, test by test."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.support.kafka_sides import FakeKafka, Member, RealKafka, wait
+from workers.record import CommitResult
+
+Side = FakeKafka | RealKafka
+A, B, C, D = b'{"n":1}', b'{"n":2}', b'{"n":3}', b'{"n":4}'
+
+
+@pytest.fixture(params=["fake", pytest.param("real", marks=pytest.mark.integration)])
+def kafka(request: pytest.FixtureRequest) -> Iterator[Callable[[int], Side]]:
+    made: list[Side] = []
+
+    def make(partitions: int = 1) -> Side:
+        real = request.param == "real"
+        made.append(RealKafka(request.getfixturevalue("stack"), partitions) if real else FakeKafka(partitions))
+        return made[-1]
+
+    yield make
+    for side in made:
+        side.close()
+
+
+def settle(members: list[Member], condition: Callable[[], bool]) -> None:
+    """Poll them all until the group is as it should be; there is nothing to read yet."""
+
+    def settled() -> bool:
+        assert [record for member in members for record in member.poll()] == []
+        return all(member.told.joined for member in members) and condition()
+
+    wait(settled, f"the group settles; now {[member.told.owned for member in members]}")
+
+
+def test_records_come_in_order_with_the_identity_of_their_topic(kafka):
+    side = kafka(2)
+    side.produce(0, A, B)
+    side.produce(1, C)
+    member = side.member()
+
+    taken = member.take(3)
+
+    assert sorted(taken) == [(0, A), (0, B), (1, C)]
+    assert taken.index((0, A)) < taken.index((0, B))
+    assert member.topics == {side.topic}
+    assert member.told.owned == [0, 1]
+    assert member.told.rebalances == ["assigned"]
+
+
+def test_no_more_records_than_asked_for(kafka):
+    side = kafka()
+    side.produce(0, A, B, C)
+    member = side.member()
+    taken: list[tuple[int, bytes | None]] = []
+
+    def polled() -> bool:
+        taken.extend(polled := member.poll(most=2))
+        assert len(polled) <= 2
+        return len(taken) == 3
+
+    wait(polled, "three records")
+
+
+def test_an_uncommitted_batch_comes_again_to_the_next_member(kafka):
+    side = kafka()
+    side.produce(0, A, B)
+    first = side.member()
+    first.take(2)
+    first.source.close()
+
+    assert side.member().take(2) == [(0, A), (0, B)]
+    assert side.committed() == {}
+
+
+def test_the_next_member_goes_on_behind_the_commit(kafka):
+    side = kafka()
+    side.produce(0, A, B)
+    first = side.member()
+    first.take(2)
+
+    assert first.source.commit({0: 1}) is CommitResult.OK
+    first.source.close()
+
+    assert side.member().take(1) == [(0, B)]
+    assert side.committed() == {0: 1}
+
+
+def test_after_a_rewind_the_records_come_again(kafka):
+    side = kafka(2)
+    side.produce(0, A, B)
+    side.produce(1, C)
+    member = side.member()
+    member.take(3)
+
+    member.source.rewind({0: 1, 99: 5})
+
+    assert member.take(1) == [(0, B)]
+
+
+def test_a_member_on_hold_takes_nothing_and_stays(kafka):
+    side = kafka()
+    side.produce(0, A)
+    member = side.member()
+    member.take(1)
+    member.source.rewind({0: 0})
+
+    member.source.hold(0.5)
+
+    assert member.take(1) == [(0, A)]
+    assert member.source.commit(member.next_offsets) is CommitResult.OK
+    assert member.told.rebalances == ["assigned"]
+
+
+def test_records_that_come_while_on_hold_come_afterwards(kafka):
+    side = kafka()
+    side.produce(0, A)
+    member = side.member()
+    member.take(1)
+
+    side.produce(0, B)
+    member.source.hold(0.5)
+
+    assert member.take(1) == [(0, B)]
+
+
+def test_a_stopped_partition_is_read_no_further_and_the_others_are(kafka):
+    side = kafka(2)
+    side.produce(0, A)
+    side.produce(1, A)
+    member = side.member()
+    member.take(2)
+
+    member.source.rewind({0: 0})
+    member.source.stop({0})
+    side.produce(0, B)
+    side.produce(1, C)
+
+    assert member.take(1) == [(1, C)]
+    member.source.hold(0.3)
+    assert [record for _ in range(3) for record in member.poll()] == []
+    assert member.told.owned == [0, 1]
+
+
+def test_a_second_member_takes_over_its_half_and_nothing_is_read_by_both(kafka):
+    side = kafka(4)
+    one, two = side.member(), side.member()
+
+    settle([one, two], lambda: len(one.told.owned) == len(two.told.owned) == 2)
+    for partition in range(4):
+        side.produce(partition, A)
+    taken_by_one = one.take(2, two)
+
+    assert sorted(one.told.owned + two.told.owned) == [0, 1, 2, 3]
+    assert sorted(p for p, _ in taken_by_one) == one.told.owned
+
+
+def test_a_member_that_leaves_is_replaced_at_once(kafka):
+    side = kafka(2)
+    one, two = side.member(), side.member()
+    settle([one, two], lambda: len(one.told.owned) == len(two.told.owned) == 1)
+
+    one.source.close()
+    started = time.monotonic()
+    settle([two], lambda: len(two.told.owned) == 2)
+
+    assert time.monotonic() - started < 8, "it took the session timeout, not the leave"
+
+
+def test_the_commit_of_an_evicted_member_is_refused_and_its_records_come_to_another(kafka):
+    """A zombie: it has a batch in hand, the group has given it up, and its successor is further than it."""
+    side = kafka()
+    zombie, heir = side.member(), side.member()
+    settle([zombie, heir], lambda: zombie.told.owned + heir.told.owned == [0])
+    if heir.told.owned:
+        zombie, heir = heir, zombie
+    side.produce(0, A, B, C)
+    zombie.take(3, heir)
+    zombie.evict()
+    assert heir.take(3) == [(0, A), (0, B), (0, C)]
+    assert heir.source.commit({0: 3}) is CommitResult.OK
+
+    assert zombie.source.commit({0: 1}) is CommitResult.REBALANCED
+
+    assert side.committed() == {0: 3}
+    side.produce(0, D)
+    wait(lambda: (0, D) in heir.poll() + zombie.poll(), "the group goes on")
+
+
+def test_a_commit_with_a_rebalance_under_way_is_refused_or_counts(kafka):
+    side = kafka()
+    side.produce(0, A, B)
+    member = side.member()
+    member.take(2)
+    newcomer = side.member()
+    newcomer.poll()
+
+    result = member.source.commit({0: 2})
+
+    assert result in {CommitResult.OK, CommitResult.REBALANCED}
+    assert side.committed() == ({0: 2} if result is CommitResult.OK else {})
+
+
+def test_records_removed_before_they_were_read_are_told(kafka):
+    side = kafka()
+    side.produce(0, A, B, C)
+    first = side.member()
+    first.take(3)
+    first.source.commit({0: 1})
+    first.source.close()
+
+    side.expire(0, before=2)
+    member = side.member()
+
+    assert member.take(1) == [(0, C)]
+    assert member.told.gone == [(0, 1, 1)]
+
+
+def test_offsets_without_a_record_are_not_told_as_lost(kafka):
+    side = kafka()
+    side.produce(0, A)
+    member = side.member()
+    assert member.take(1) == [(0, A)]
+
+    side.abort(0)
+    side.produce(0, B)
+
+    assert member.take(1) == [(0, B)]
+    assert member.told.gone == []
+
+
+@pytest.mark.parametrize("count", [1, 4], ids=["shorter", "longer"])
+def test_a_topic_made_again_while_nobody_reads_is_read_from_its_beginning(kafka, count):
+    side = kafka()
+    side.produce(0, A, A)
+    first = side.member()
+    first.take(2)
+    first.source.commit({0: 2})
+    first.source.close()
+    before = side.topic
+
+    side.recreate()
+    side.produce(0, *[B, C, D, D][:count])
+    member = side.member()
+
+    assert member.take(count) == [(0, value) for value in [B, C, D, D][:count]]
+    assert member.topics == {side.topic}
+    assert side.topic != before
+
+
+@pytest.mark.parametrize("count", [1, 4], ids=["shorter", "longer"])
+def test_a_topic_made_again_under_a_running_member_is_read_from_its_beginning(kafka, count):
+    side = kafka()
+    side.produce(0, A, A)
+    member = side.member()
+    member.take(2)
+    member.source.commit({0: 2})
+
+    side.recreate()
+    side.produce(0, *[B, C, D, D][:count])
+
+    assert member.take(count) == [(0, value) for value in [B, C, D, D][:count]]
+    member.source.commit(member.next_offsets)
+    assert side.committed() == {0: count}

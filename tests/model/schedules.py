@@ -1,0 +1,50 @@
+"""Schedules by seed: the same actions as the machine's, cheap enough for thousands of them. One seed, one run."""
+
+from __future__ import annotations
+
+import random
+
+from tests.model.world import FAILURES, MOST_WORKERS, PARTITIONS, POINTS, World
+
+ACTIONS = 30
+
+
+def play(world: World, seed: int) -> None:
+    """Run one schedule to its end; raises what broke the promise."""
+    chance = random.Random(seed)
+    try:
+        for _ in range(chance.randint(1, 2)):
+            world.start()
+        world.turns(3)
+        for _ in range(ACTIONS):
+            _act(world, chance)
+            world.check()
+        world.heal_and_drain()
+    finally:
+        world.end()
+
+
+def _act(world: World, chance: random.Random) -> None:
+    partition, point = chance.randrange(PARTITIONS), chance.choice(POINTS[1:])
+    worker = chance.choice(world.workers) if world.workers else None
+    action = chance.random()
+    if action < 0.25:
+        world.produce(partition, chance.randint(1, 4), poison=chance.random() < 0.25)
+    elif action < 0.28:
+        world.broker.append_gap(partition)
+    elif action < 0.29:
+        world.expire(partition, chance.randint(1, 3))
+    elif action < 0.45:
+        world.turns(chance.randint(1, 3))
+    elif action < 0.52:
+        world.break_the_database(chance.choice([None, None, 0, 1, 2, 3, 5]))
+    elif action < 0.60:
+        world.broker.next_answer = chance.choice(FAILURES)
+    elif worker is None or (action < 0.72 and len(world.workers) < MOST_WORKERS):
+        world.join()
+    elif action < 0.85:
+        world.advance(worker, point)
+    else:
+        world.advance(worker, point)
+        end = chance.choice([world.kill, world.evict, world.evict, world.stop])
+        end(worker)

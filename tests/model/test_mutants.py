@@ -1,0 +1,40 @@
+"""The checker is checked: every known mistake is caught, for its own reason, within the first schedules."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.model.mutants import MUTANTS
+from tests.model.schedules import play
+from tests.model.world import Variant, World
+from tests.support.oracle import BrokenPromiseError
+
+SCHEDULES = 400
+CAUGHT_AS = {
+    "commit before write": "committed, but in no collection",
+    "commit offset instead of offset + 1": "partitions committed short of their end",
+    "batch skipped on a write error": "committed, but in no collection",
+    "stale commit retried after another poll": "then",
+    "random _id": "stored, but never sent",
+    "dead letters dropped": "committed, but in no collection",
+    "ordered bulk that drops the tail": "committed, but in no collection",
+    "unacknowledged write counted as written": "committed, but in no collection",
+    "content of a document not kept": "stored with another content",
+}
+
+
+def first_complaint(variant: Variant) -> str | None:
+    for seed in range(SCHEDULES):
+        try:
+            play(World(variant), seed)
+        except BrokenPromiseError as broken:
+            return f"{broken} (schedule {seed})"
+    return None
+
+
+@pytest.mark.parametrize("mutant", MUTANTS)
+def test_a_mutant_is_caught(mutant):
+    complaint = first_complaint(MUTANTS[mutant])
+
+    assert complaint is not None
+    assert CAUGHT_AS[mutant] in complaint

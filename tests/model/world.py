@@ -1,0 +1,198 @@
+"""Everything around the loop, in memory: a broker, a database, and workers that are moved step by step."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from tests.model.stepper import Stepper
+from tests.support.fake_broker import Answer, FakeBroker
+from tests.support.fakes import FakeDatabase, FakeSource, FakeStore, Pause
+from tests.support.oracle import BrokenPromiseError, Oracle, Seen, Sent
+from workers.errors import StoreAwayError
+from workers.loop import Loop
+from workers.observe import Silence
+from workers.record import Batch, CommitResult, Written
+from workers.retry import Backoff, BatchSize
+
+PARTITIONS = 3
+MOST = 4
+MOST_WORKERS = 3
+POINTS = ("poll", "write", "half", "dead letters", "written", "commit", "committed", "hold")
+"""Where a worker can be stopped or killed, in the order of a turn."""
+FAILURES = (Answer.LOST, Answer.NEVER_ARRIVES, Answer.FAILS)
+TURNS_TO_DRAIN = 150
+
+
+@dataclass
+class Variant:
+    """What is under test: the real loop and an honest store, or a mutant of one of them."""
+
+    loop: type[Loop] = Loop
+    store: Callable[[FakeDatabase, Pause], FakeStore] = FakeStore
+
+
+class Witness(Silence):
+    """Counts that a fault did bite: a run in which nothing happened proves nothing."""
+
+    def __init__(self, sightings: Counter[str]) -> None:
+        self._sightings = sightings
+
+    def rebalanced(self, event: str, partitions: object) -> None:
+        self._sightings[f"partitions {event}"] += bool(partitions)
+
+    def lost(self, partition: int, first: int, count: int) -> None:
+        self._sightings["records lost to retention"] += count
+
+    def written(self, batch: Batch, written: Written, seconds: float) -> None:
+        self._sightings["records delivered again"] += sum(written.duplicates.values())
+        self._sightings["records stored"] += sum(written.stored.values())
+        self._sightings["dead letters"] += sum(written.dead_letters.values())
+        told = [*written.stored.values(), *written.duplicates.values(), *written.dead_letters.values()]
+        if sum(told) != len(batch):
+            raise BrokenPromiseError(f"a batch of {len(batch)} records was counted as {sum(told)}")
+
+    def committed(self, batch: Batch, result: CommitResult) -> None:
+        self._sightings[f"commits {result}"] += 1
+
+    def store_away(self, error: StoreAwayError, attempt: int, wait: float) -> None:
+        self._sightings["writes tried again"] += 1
+
+
+class FakeWorker:
+    """One process: the real loop over the fakes. Killed, it stays a member of the group until somebody evicts it."""
+
+    def __init__(self, world: World) -> None:
+        self.asked_to_stop = False
+        self._stepper = Stepper(self._live, world.check)
+        stopping = lambda: self.asked_to_stop  # noqa: E731
+        pause = self._stepper.pause
+        witness = Witness(world.sightings)
+        self.source = FakeSource(world.broker, witness, pause, stopping)
+        store = world.variant.store(world.database, pause)
+        self._loop = world.variant.loop(
+            self.source,
+            store,
+            witness,
+            stopping,
+            batch_size=BatchSize(MOST),
+            backoff=Backoff(jitter=lambda: 1.0),
+            clock=lambda: 0.0,
+        )
+
+    def _live(self) -> None:
+        self._loop.run()
+
+    @property
+    def at(self) -> str | None:
+        return self._stepper.at
+
+    def advance(self, *points: str) -> None:
+        """Up to the next of these steps, or to the end of its life."""
+        self._stepper.advance(*points)
+
+    def kill(self) -> None:
+        self._stepper.kill()
+
+
+@dataclass
+class World:
+    """The actions that a schedule is made of, and the checks between them."""
+
+    variant: Variant = field(default_factory=Variant)
+    sightings: Counter[str] = field(default_factory=Counter)
+    broker: FakeBroker = field(default_factory=lambda: FakeBroker(PARTITIONS))
+    database: FakeDatabase = field(default_factory=FakeDatabase)
+    workers: list[FakeWorker] = field(default_factory=list)
+    ghosts: list[str] = field(default_factory=list)
+    """Member ids of killed workers that the group still counts."""
+
+    def __post_init__(self) -> None:
+        self.oracle = Oracle(self.broker.topic.prefix)
+
+    def produce(self, partition: int, count: int, poison: bool) -> None:
+        for _ in range(count):
+            number = len(self.oracle.sent)
+            value = b"poison %d" % number if poison else b'{"number": %d}' % number
+            record = self.broker.append(partition, value)
+            self.oracle.acknowledged(Sent(partition, record.offset, value, poison))
+
+    def expire(self, partition: int, records: int) -> None:
+        log = self.broker.partitions[partition]
+        self.broker.expire(partition, log.beginning + records)
+        self.oracle.expired[partition] = log.beginning
+
+    def start(self) -> FakeWorker:
+        self.workers.append(FakeWorker(self))
+        return self.workers[-1]
+
+    def turns(self, rounds: int) -> None:
+        """Everybody turns; after three rounds a rebalance under way is over."""
+        for _ in range(rounds):
+            for worker in self.workers:
+                worker.advance("poll")
+
+    def advance(self, worker: FakeWorker, point: str) -> None:
+        """One worker goes on alone, and stands still before this step, with whatever it has in hand."""
+        worker.advance(point, "poll")
+
+    def kill(self, worker: FakeWorker) -> None:
+        self.sightings[f"killed at {worker.at}"] += 1
+        worker.kill()
+        self.workers.remove(worker)
+        self.ghosts.append(worker.source.member)
+
+    def evict(self, worker: FakeWorker) -> None:
+        """The group gives a worker up that still runs, whatever it has in hand."""
+        self.sightings[f"evicted at {worker.at}"] += 1
+        self.broker.remove(worker.source.member)
+
+    def join(self) -> None:
+        """A process starts; where one was killed it first evicts that one from the group."""
+        if self.ghosts:
+            self.evict_ghost()
+        self.start()
+
+    def evict_ghost(self) -> None:
+        self.broker.remove(self.ghosts.pop(0))
+
+    def stop(self, worker: FakeWorker) -> None:
+        """SIGTERM: it finishes its batch, commits, leaves the group, and ends."""
+        worker.asked_to_stop = True
+        worker.advance()
+        self.workers.remove(worker)
+        if worker.source.member in self.broker.members:
+            raise BrokenPromiseError("a worker that stopped is still a member of the group")
+
+    def break_the_database(self, after: int | None) -> None:
+        """It goes away after so many writes; None: it is back."""
+        self.database.up, self.database.breaks_after = True, after
+
+    def seen(self) -> Seen:
+        return Seen(self.broker.committed, self.database.documents, self.database.dead_letters)
+
+    def check(self) -> None:
+        self.oracle.always(self.seen(), self.broker.went_back)
+
+    def heal_and_drain(self) -> None:
+        """Nothing fails any more: then everything must be stored and committed, in a bounded number of turns."""
+        self.break_the_database(None)
+        self.broker.next_answer = Answer.LANDS
+        while self.ghosts:
+            self.evict_ghost()
+        if not self.workers:
+            self.start()
+        for _ in range(TURNS_TO_DRAIN):
+            for worker in self.workers:
+                worker.advance("poll")
+            if not self.broker.pending:
+                break
+        self.oracle.end(self.seen(), self.broker.went_back)
+        for worker in list(self.workers):
+            self.stop(worker)
+
+    def end(self) -> None:
+        """Leave no thread behind, however the schedule went."""
+        for worker in self.workers:
+            worker.kill()

@@ -1,0 +1,159 @@
+"""A broker in memory: partitions, one consumer group, and what can go wrong with both.
+
+What it grants and refuses is what Kafka's classic coordinator grants and refuses: a rebalance ends when every member
+has come back or is thrown out; a commit is checked for member and generation, never for ownership.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import NamedTuple
+from uuid import UUID
+
+from workers.record import TopicIdentity
+
+FIRST_ID = UUID("08b40071-0000-4000-8000-000000000000")
+
+
+class FakeRecord(NamedTuple):
+    """The fields of the client's record that this project reads."""
+
+    partition: int
+    offset: int
+    value: bytes | None
+    timestamp: int = 1_700_000_000_000
+    key: bytes | None = None
+    headers: tuple[tuple[str, bytes | None], ...] = ()
+
+
+class Answer(Enum):
+    """What becomes of a commit, and what the member is told."""
+
+    LANDS = "landed, and answered"
+    LOST = "landed, but the answer never came"
+    NEVER_ARRIVES = "neither landed nor answered"
+    FAILS = "refused with an error that is no rebalance"
+
+
+class UnknownMemberError(Exception):
+    """The group has no such member any more."""
+
+
+@dataclass
+class FakePartition:
+    """Offsets count on for ever; `None` is an offset without a record (a transaction's marker, compaction)."""
+
+    log: list[FakeRecord | None] = field(default_factory=list)
+    beginning: int = 0
+
+    @property
+    def end(self) -> int:
+        return len(self.log)
+
+    def read(self, offset: int, most: int) -> list[FakeRecord]:
+        found = [record for record in self.log[max(offset, self.beginning) :] if record is not None]
+        return found[:most]
+
+
+class FakeBroker:
+    """One topic and one group."""
+
+    def __init__(self, partitions: int, name: str = "numtest") -> None:
+        self.topic = TopicIdentity(name, FIRST_ID)
+        self.partitions = [FakePartition() for _ in range(partitions)]
+        self.committed: dict[int, int] = {}
+        self.went_back: dict[int, int] = {}
+        """By partition: where a commit whose answer was lost found the committed offset. It may go back to there."""
+        self.next_answer = Answer.LANDS
+        self.generation = 0
+        self.members: dict[str, bool] = {}
+        """By member id: whether it has come (back) to the rebalance under way."""
+        self.rebalancing = False
+        self.assignment: dict[str, list[int]] = {}
+        self._joined = 0
+
+    def append(self, partition: int, value: bytes | None) -> FakeRecord:
+        log = self.partitions[partition].log
+        record = FakeRecord(partition, len(log), value)
+        log.append(record)
+        return record
+
+    def append_gap(self, partition: int) -> None:
+        self.partitions[partition].log.append(None)
+
+    def expire(self, partition: int, before: int) -> None:
+        """Retention removes the records before this offset."""
+        chosen = self.partitions[partition]
+        chosen.beginning = max(chosen.beginning, min(before, chosen.end))
+
+    def recreate(self) -> None:
+        """Delete the topic and make it again: offsets begin at 0 again, and the group has none."""
+        self.topic = TopicIdentity(self.topic.name, UUID(int=self.topic.uuid.int + (1 << 96)))
+        self.partitions = [FakePartition() for _ in self.partitions]
+        self.committed.clear()
+
+    @property
+    def pending(self) -> int:
+        """Records that the group has not committed yet."""
+        return sum(
+            record is not None and record.offset >= max(self.committed.get(index, 0), partition.beginning)
+            for index, partition in enumerate(self.partitions)
+            for record in partition.log
+        )
+
+    def join(self, member: str) -> None:
+        """A new member, or a known one that comes back for a rebalance."""
+        if member not in self.members:
+            self.members[member] = False
+            self._rebalance()
+        self.members[member] = True
+        self._settle()
+
+    def new_member_id(self) -> str:
+        self._joined += 1
+        return f"member-{self._joined}"
+
+    def remove(self, member: str) -> None:
+        """It left, was evicted by its successor, or was silent for the session timeout. It may still run."""
+        if self.members.pop(member, None) is not None:
+            self._rebalance()
+            self._settle()
+
+    def commit(self, member: str, generation: int, next_offsets: dict[int, int]) -> Answer:
+        """Take offsets, checked as the coordinator does it: member and generation, not ownership.
+
+        Raises:
+            UnknownMemberError: not a member of this generation.
+        """
+        answer, self.next_answer = self.next_answer, Answer.LANDS
+        if member not in self.members or generation != self.generation:
+            raise UnknownMemberError
+        if answer in (Answer.LANDS, Answer.LOST):
+            for partition, offset in next_offsets.items():
+                if answer is Answer.LOST:
+                    before = self.committed.get(partition, 0)
+                    self.went_back[partition] = min(self.went_back.get(partition, before), before)
+                self.committed[partition] = offset
+        return answer
+
+    def _rebalance(self) -> None:
+        self.rebalancing = True
+        self.members = dict.fromkeys(self.members, False)
+
+    def _settle(self) -> None:
+        if not self.rebalancing or not all(self.members.values()):
+            return
+        self.rebalancing = False
+        self.generation += 1
+        members, count = sorted(self.members), len(self.partitions)
+        self.assignment = {member: [] for member in members}
+        for partition in range(count if members else 0):
+            # Kafka's range assignor: contiguous, the first ones get the rest.
+            share, rest = divmod(count, len(members))
+            owner = (
+                partition // (share + 1)
+                if partition < rest * (share + 1)
+                else rest + (partition - rest * (share + 1)) // max(share, 1)
+            )
+            self.assignment[members[owner]].append(partition)

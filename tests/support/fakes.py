@@ -1,0 +1,210 @@
+"""The source and the store of `workers.loop` in memory. tests/contract holds them to what the real ones do."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
+
+import bson
+
+from tests.support.fake_broker import Answer, FakeBroker, FakeRecord, UnknownMemberError
+from workers.errors import StoreAwayError
+from workers.loop import Fetched
+from workers.observe import Observer, Silence
+from workers.record import Batch, CommitResult, Document, Reason, Reject, Written
+
+Pause = Callable[[str], None]
+"""Called where a process may be stopped or killed: the model stops workers there."""
+
+
+def no_pause(_point: str) -> None: ...
+
+
+class FakeSource:
+    """One member of the broker's group."""
+
+    def __init__(
+        self,
+        broker: FakeBroker,
+        observer: Observer | None = None,
+        pause: Pause = no_pause,
+        stopping: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self.member = broker.new_member_id()
+        self._broker = broker
+        self._observer = observer or Silence()
+        self._pause = pause
+        self._stopping = stopping
+        self._generation = -1
+        self._topic = broker.topic
+        self._positions: dict[int, int] = {}
+        self._stopped: set[int] = set()
+
+    @property
+    def assigned(self) -> list[int]:
+        return sorted(self._positions)
+
+    def poll(self, most: int) -> Fetched | None:
+        self._pause("poll")
+        return self._fetch(most) if self._keep_membership() else None
+
+    def commit(self, next_offsets: Mapping[int, int]) -> CommitResult:
+        self._pause("commit")
+        try:
+            answer = self._broker.commit(self.member, self._generation, dict(next_offsets))
+        except UnknownMemberError:
+            return CommitResult.REBALANCED
+        self._pause("committed")
+        if answer is Answer.LANDS:
+            return CommitResult.OK
+        return CommitResult.ERROR if answer is Answer.FAILS else CommitResult.TIMEOUT
+
+    def rewind(self, first_offsets: Mapping[int, int]) -> None:
+        self._positions |= {p: offset for p, offset in first_offsets.items() if p in self._positions}
+
+    def hold(self, seconds: float) -> None:
+        self._pause("hold")
+        if seconds > 0 and not self._stopping():
+            self._keep_membership()
+
+    def stop(self, partitions: Collection[int]) -> None:
+        self._stopped |= set(partitions)
+
+    def close(self) -> None:
+        self._pause("close")
+        self._broker.remove(self.member)
+
+    def _keep_membership(self) -> bool:
+        """What happens in the client's poll besides records. Returns whether this member is settled in the group."""
+        broker = self._broker
+        if self.member not in broker.members and self._generation >= 0:
+            self._observer.rebalanced("lost", self.assigned)
+            self._positions, self._generation = {}, -1
+            self.member = broker.new_member_id()
+        if self.member not in broker.members or broker.rebalancing:
+            if self._positions:
+                self._observer.rebalanced("revoked", self.assigned)
+                self._positions = {}
+            broker.join(self.member)
+            return False
+        if self._generation != broker.generation:
+            self._generation = broker.generation
+            self._begin({p: broker.committed.get(p, 0) for p in broker.assignment[self.member]})
+            self._observer.rebalanced("assigned", self.assigned)
+            self._observer.owns(self.assigned)
+        if self._topic != broker.topic:
+            self._begin(dict.fromkeys(self._positions, 0))
+        return True
+
+    def _begin(self, positions: dict[int, int]) -> None:
+        self._topic = self._broker.topic
+        self._positions = {}
+        for partition, offset in positions.items():
+            self._positions[partition] = max(offset, beginning := self._broker.partitions[partition].beginning)
+            if beginning > offset:
+                self._observer.lost(partition, offset, beginning - offset)
+
+    def _fetch(self, most: int) -> Fetched | None:
+        fetched: dict[int, list[FakeRecord]] = {}
+        for partition, position in self._positions.items():
+            beginning = self._broker.partitions[partition].beginning
+            if beginning > position:
+                self._observer.lost(partition, position, beginning - position)
+            if (
+                most > 0
+                and partition not in self._stopped
+                and (records := self._broker.partitions[partition].read(position, most))
+            ):
+                fetched[partition] = records
+                most -= len(records)
+        for partition, records in fetched.items():
+            self._positions[partition] = records[-1].offset + 1
+        return Fetched(self._topic, fetched) if fetched else None
+
+
+class FakeStore:
+    """A database in memory, which several workers share: see `FakeDatabase`."""
+
+    def __init__(self, database: FakeDatabase, pause: Pause = no_pause) -> None:
+        self._database = database
+        self._pause = pause
+
+    def write(self, batch: Batch) -> Written:
+        self._pause("write")
+        known, refused = self._insert(batch.documents)
+        self._pause("dead letters")
+        rejects = batch.rejects + refused
+        buried = self._bury(rejects)
+        self._pause("written")
+        gone = known | {reject.id for reject in refused}
+        return Written(
+            stored=Counter(document.record.partition for document in batch.documents if document.id not in gone),
+            duplicates=Counter(document.record.partition for document in batch.documents if document.id in known)
+            + Counter(reject.record.partition for reject in rejects if reject.id not in buried),
+            dead_letters=Counter((reject.record.partition, reject.reason) for reject in rejects if reject.id in buried),
+        )
+
+    def _insert(self, documents: list[Document]) -> tuple[set[str], list[Reject]]:
+        known: set[str] = set()
+        refused: list[Reject] = []
+        for count, document in enumerate(documents):
+            if count == len(documents) // 2:
+                self._pause("half")
+            self._database.take()
+            if reason := self._database.insert(document):
+                refused.append(Reject(document.id, reason, "refused", document.record))
+            elif reason is None:
+                known.add(document.id)
+        return known, refused
+
+    def _bury(self, rejects: list[Reject]) -> set[str]:
+        buried = set()
+        for reject in rejects:
+            self._database.take()
+            if reject.id not in self._database.dead_letters:
+                self._database.dead_letters[reject.id] = reject
+                buried.add(reject.id)
+        return buried
+
+
+class FakeDatabase:
+    """What it holds, whether it is up, and how many writes it takes before it goes away."""
+
+    def __init__(self, unique_field: str | None = None) -> None:
+        self.documents: dict[str, bytes] = {}
+        self.dead_letters: dict[str, Reject] = {}
+        self.up = True
+        self.breaks_after: int | None = None
+        self.unique_field = unique_field
+
+    def take(self) -> None:
+        """One more write is about to be made.
+
+        Raises:
+            StoreAwayError: it does not arrive.
+        """
+        if self.breaks_after == 0:
+            self.up, self.breaks_after = False, None
+        if not self.up:
+            raise StoreAwayError("unreachable", "the fake database is down")
+        if self.breaks_after is not None:
+            self.breaks_after -= 1
+
+    def insert(self, document: Document) -> Reason | str | None:
+        """Returns "" for stored, None for stored before with the same content, or why it is refused."""
+        fields = bson.decode(document.bson)
+        stored = self.documents.get(document.id)
+        if any(value != value for value in fields.values()):
+            return Reason.REFUSED_BY_SERVER
+        if stored is not None:
+            return None if stored == document.bson else Reason.CONFLICT
+        if self.unique_field and any(
+            self._unique(fields) == self._unique(bson.decode(s)) for s in self.documents.values()
+        ):
+            return Reason.DUPLICATE_KEY
+        self.documents[document.id] = document.bson
+        return ""
+
+    def _unique(self, fields: Mapping[str, Any]) -> Any:
+        return fields.get(self.unique_field or "")

@@ -1,0 +1,211 @@
+"""A topic and a group for the contract of the source: one side in memory, one on the real broker."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Collection
+from typing import Any
+
+from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
+
+from tests.support.fake_broker import FakeBroker
+from tests.support.fakes import FakeSource
+from workers.admin import Admin
+from workers.loop import Source
+from workers.observe import Silence
+from workers.record import TopicIdentity
+from workers.settings import load
+from workers.source import KafkaSource
+
+PATIENCE_SECONDS = 60.0
+"""Longer than the client keeps its metadata."""
+NUMBERS = itertools.count()
+
+
+class Recorder(Silence):
+    """What a source told its observer."""
+
+    def __init__(self) -> None:
+        self.joined = False
+        self.owned: list[int] = []
+        self.gone: list[tuple[int, int, int]] = []
+        self.rebalances: list[str] = []
+
+    def owns(self, partitions: Collection[int]) -> None:
+        self.joined = True
+        self.owned = sorted(partitions)
+
+    def lost(self, partition: int, first: int, count: int) -> None:
+        self.gone.append((partition, first, count))
+
+    def rebalanced(self, event: str, partitions: Collection[int]) -> None:
+        if partitions:
+            self.rebalances.append(event)
+
+
+class Member:
+    """A source with its observer, and what it has delivered."""
+
+    def __init__(self, source: Source, told: Recorder, evict: Callable[[], object]) -> None:
+        self.source = source
+        self.told = told
+        self.evict = evict
+        self.topics: set[TopicIdentity] = set()
+        self.next_offsets: dict[int, int] = {}
+        self.first_offsets: dict[int, int] = {}
+
+    def poll(self, most: int = 100) -> list[tuple[int, bytes | None]]:
+        """Partition and value of each record of one poll."""
+        fetched = self.source.poll(most)
+        if fetched is None:
+            return []
+        self.topics.add(fetched.topic)
+        self.first_offsets = {p: records[0].offset for p, records in fetched.records.items()}
+        self.next_offsets = {p: records[-1].offset + 1 for p, records in fetched.records.items()}
+        return [(p, record.value) for p, records in fetched.records.items() for record in records]
+
+    def take(self, count: int, *others: Member) -> list[tuple[int, bytes | None]]:
+        """Poll, the others too, until so many records are here; without this member's own commits."""
+        taken: list[tuple[int, bytes | None]] = []
+        offsets: dict[int, int] = {}
+
+        def have_all() -> bool:
+            taken.extend(self.poll())
+            offsets.update(self.next_offsets)
+            for other in others:
+                other.poll()
+            return len(taken) >= count
+
+        wait(have_all, f"{count} records; there are {taken}")
+        self.next_offsets = offsets
+        return taken
+
+
+class FakeKafka:
+    def __init__(self, partitions: int) -> None:
+        self.broker = FakeBroker(partitions)
+        self._open: list[Member] = []
+
+    @property
+    def topic(self) -> TopicIdentity:
+        return self.broker.topic
+
+    def member(self) -> Member:
+        told = Recorder()
+        source = FakeSource(self.broker, told)
+        return Member(source, told, lambda: self.broker.remove(source.member))
+
+    def produce(self, partition: int, *values: bytes) -> None:
+        for value in values:
+            self.broker.append(partition, value)
+
+    def abort(self, partition: int) -> None:
+        self.broker.append_gap(partition)
+
+    def committed(self) -> dict[int, int]:
+        return dict(self.broker.committed)
+
+    def recreate(self) -> None:
+        self.broker.recreate()
+
+    def expire(self, partition: int, before: int) -> None:
+        self.broker.expire(partition, before)
+
+    def close(self) -> None: ...
+
+
+class RealKafka:
+    """A topic and a group of its own on the embedded broker."""
+
+    def __init__(self, stack: Any, partitions: int) -> None:
+        name = f"contract-{next(NUMBERS)}"
+        self.settings = load(
+            bootstrap_servers=stack.bootstrap_servers,
+            topic=name,
+            group=name,
+            session_timeout=10,
+            heartbeat_interval=0.2,
+        )
+        self._partitions = partitions
+        self._admin = KafkaAdminClient(bootstrap_servers=stack.bootstrap_servers)
+        self._producers: dict[str | None, KafkaProducer] = {}
+        self._open: list[KafkaSource] = []
+        self._create()
+
+    @property
+    def topic(self) -> TopicIdentity:
+        with Admin(self.settings) as admin:
+            found = admin.topic(self.settings.topic)
+        assert found
+        return found.identity
+
+    def member(self) -> Member:
+        told, ids = Recorder(), [""]
+        source = KafkaSource(self.settings, told, lambda: False, ids.append)
+        self._open.append(source)
+
+        def evict() -> None:
+            with Admin(self.settings) as admin:
+                assert admin.evict(self.settings.group, ids[-1])
+
+        return Member(source, told, evict)
+
+    def produce(self, partition: int, *values: bytes) -> None:
+        producer = self._producer(None)
+        for sent in [producer.send(self.settings.topic, value, partition=partition) for value in values]:
+            sent.get(PATIENCE_SECONDS)
+
+    def abort(self, partition: int) -> None:
+        producer = self._producer(self.settings.topic)
+        producer.begin_transaction()
+        producer.send(self.settings.topic, b'{"aborted": true}', partition=partition).get(PATIENCE_SECONDS)
+        producer.abort_transaction()
+
+    def committed(self) -> dict[int, int]:
+        return {partition: found.offset for partition, found in self.commits().items() if found.offset >= 0}
+
+    def commits(self) -> dict[int, Any]:
+        found = self._admin.list_group_offsets(self.settings.group)[self.settings.group]
+        return {tp.partition: commit for tp, commit in found.items() if tp.topic == self.settings.topic}
+
+    def recreate(self) -> None:
+        before = self.topic
+        self._admin.delete_topics([self.settings.topic])
+        self._forget_producers()
+        wait(self._create, "the topic is made again")
+        wait(lambda: self.topic != before, "the broker serves the new topic")
+
+    def expire(self, partition: int, before: int) -> None:
+        self._admin.delete_records({TopicPartition(self.settings.topic, partition): before})
+
+    def close(self) -> None:
+        for source in self._open:
+            source.close()
+        self._forget_producers()
+        self._admin.close()
+
+    def _create(self) -> bool:
+        with Admin(self.settings) as admin:
+            return admin.create_topic(self.settings.topic, self._partitions)
+
+    def _producer(self, transactional_id: str | None) -> KafkaProducer:
+        if transactional_id not in self._producers:
+            producer = KafkaProducer(
+                bootstrap_servers=self.settings.bootstrap_servers, transactional_id=transactional_id
+            )
+            if transactional_id:
+                producer.init_transactions()
+            self._producers[transactional_id] = producer
+        return self._producers[transactional_id]
+
+    def _forget_producers(self) -> None:
+        for producer in self._producers.values():
+            producer.close(timeout=5)
+        self._producers.clear()
+
+
+def wait(condition: Callable[[], object], what: str) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {PATIENCE_SECONDS:.0f} s: {what}"

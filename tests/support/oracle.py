@@ -1,0 +1,134 @@
+"""The checker of the promise: every acknowledged record ends as exactly one document or one dead letter.
+
+One checker for the model, the integration tests and the drills. It knows what was acknowledged, and it is shown what
+Kafka and the database hold: always the committed offsets first, then the database. It reads values and documents by
+itself, with none of the code that it judges.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import bson
+
+NAMED = 5
+
+
+class BrokenPromiseError(AssertionError):
+    """What was promised and is not so."""
+
+
+class Sent(NamedTuple):
+    """A record that Kafka acknowledged; `poison` is what the test knows about it."""
+
+    partition: int
+    offset: int
+    value: bytes | None
+    poison: bool = False
+
+
+class Seen(NamedTuple):
+    """What is there at one moment. Read `committed` before the rest."""
+
+    committed: Mapping[int, int]
+    documents: Mapping[str, bytes | Mapping[str, Any]]
+    dead_letters: Collection[str]
+
+
+@dataclass
+class Oracle:
+    """`prefix` is what every `_id` of the topic begins with: `numtest-08b40071/`."""
+
+    prefix: str
+    sent: dict[str, Sent] = field(default_factory=dict)
+    expired: dict[int, int] = field(default_factory=dict)
+    """By partition: records before this offset may have been removed before they were read."""
+    _committed: dict[int, int] = field(default_factory=dict)
+    _right: dict[str, bytes | Mapping[str, Any]] = field(default_factory=dict)
+    """Documents that were compared already: the same object need not be compared again."""
+
+    def acknowledged(self, sent: Sent) -> None:
+        self.sent[f"{self.prefix}{sent.partition}/{sent.offset}"] = sent
+
+    def always(self, seen: Seen, may_go_back: Mapping[int, int] | None = None) -> None:
+        """A1 to A4: what must hold at every moment, whatever fails.
+
+        Args:
+            may_go_back: by partition, where a commit with a lost answer began; the commit that repeats it may be lower.
+        """
+        self._nothing_lost(seen)
+        self._nothing_strange(seen)
+        self._nothing_changed(seen)
+        self._nothing_taken_back(seen, may_go_back or {})
+
+    def end(self, seen: Seen, may_go_back: Mapping[int, int] | None = None) -> None:
+        """After healing and draining: exactly what was sent, all of it committed."""
+        self.always(seen, may_go_back)
+        there = set(seen.documents) | set(seen.dead_letters)
+        _none("never arrived", [key for key in self.sent if key not in there and not self._may_be_gone(self.sent[key])])
+        poison = {key for key, sent in self.sent.items() if sent.poison}
+        _none("poison that is stored as a document", poison & set(seen.documents))
+        _none("a good record among the dead letters", set(seen.dead_letters) - poison)
+        last: dict[int, int] = {}
+        for sent in self.sent.values():
+            if self._may_be_gone(sent):
+                continue
+            last[sent.partition] = max(sent.offset, last.get(sent.partition, -1))
+        behind = {p: seen.committed.get(p, 0) for p, offset in last.items() if seen.committed.get(p, 0) <= offset}
+        _none("partitions committed short of their end", [f"{p}: {at} of {last[p] + 1}" for p, at in behind.items()])
+
+    def _nothing_lost(self, seen: Seen) -> None:
+        """A1: what is below the committed offset is in the database."""
+        _none(
+            "committed, but in no collection",
+            [
+                key
+                for key, sent in self.sent.items()
+                if sent.offset < seen.committed.get(sent.partition, 0)
+                and key not in seen.documents
+                and key not in seen.dead_letters
+                and not self._may_be_gone(sent)
+            ],
+        )
+
+    def _nothing_strange(self, seen: Seen) -> None:
+        """A2: nothing is stored that was not sent, and nothing in both collections."""
+        _none("stored, but never sent", [key for key in seen.documents if key not in self.sent])
+        _none("a dead letter of nothing sent", [key for key in seen.dead_letters if key not in self.sent])
+        _none("a document and a dead letter", [key for key in seen.dead_letters if key in seen.documents])
+
+    def _nothing_changed(self, seen: Seen) -> None:
+        """A3: a document holds what was sent, and its own place as `_id`."""
+        _none(
+            "stored with another content",
+            [key for key, document in seen.documents.items() if not self._is_as_sent(key, document)],
+        )
+
+    def _nothing_taken_back(self, seen: Seen, may_go_back: Mapping[int, int]) -> None:
+        """A4: a committed offset never decreases."""
+        for partition, before in self._committed.items():
+            lowest = min(before, may_go_back.get(partition, before))
+            if seen.committed.get(partition, 0) < lowest:
+                raise BrokenPromiseError(
+                    f"partition {partition}: committed {before}, then {seen.committed.get(partition)}"
+                )
+        self._committed = dict(seen.committed)
+
+    def _may_be_gone(self, sent: Sent) -> bool:
+        return sent.offset < self.expired.get(sent.partition, 0)
+
+    def _is_as_sent(self, key: str, document: bytes | Mapping[str, Any]) -> bool:
+        if self._right.get(key) is not document:
+            fields = bson.decode(document) if isinstance(document, bytes) else dict(document)
+            if fields != {"_id": key, **json.loads(self.sent[key].value or b"null")}:
+                return False
+            self._right[key] = document
+        return True
+
+
+def _none(what: str, found: Collection[str]) -> None:
+    if found:
+        raise BrokenPromiseError(f"{len(found)} {what}: {sorted(found)[:NAMED]}")

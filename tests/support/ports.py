@@ -1,0 +1,44 @@
+"""Ports for servers of tests."""
+
+from __future__ import annotations
+
+import random
+import socket
+
+
+def free_ports(count: int) -> list[int]:
+    """Below the range that the kernel hands out to clients: a client that dials a server which
+    is down for a moment could otherwise be given that very port, and talk to itself."""
+    found: dict[int, socket.socket] = {}
+    try:
+        while len(found) < count:
+            port = random.randrange(20000, 32000)
+            probe = socket.socket()
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                probe.close()
+            else:
+                found[port] = probe
+        return list(found)
+    finally:
+        for probe in found.values():
+            probe.close()
+
+
+def free_row(count: int) -> int:
+    """The first of so many free ports in a row: a fleet takes one port a slot, from a base on."""
+    for _ in range(100):
+        first = random.randrange(20000, 32000 - count)
+        if all(_is_free(port) for port in range(first, first + count)):
+            return first
+    raise RuntimeError(f"no {count} free ports in a row")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True

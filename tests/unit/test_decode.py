@@ -1,0 +1,193 @@
+"""Bytes to document or reject: every row of the corpus, and what holds for any bytes at all."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import bson
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from tests.corpus.corpus import ACCEPTED, CORPUS, REJECTED, Case
+from tests.support.fake_broker import FIRST_ID, FakeRecord
+from workers.decode import Limits, decode, read
+from workers.record import Document, Reason, Reject, TopicIdentity
+
+TOPIC = TopicIdentity("numtest", FIRST_ID)
+NAMES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters=".\0"), min_size=1).filter(
+    lambda name: name[0] != "$"
+)
+STRINGS = st.text(st.characters(exclude_categories=["Cs"]))
+SCALARS = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**63 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | STRINGS
+)
+VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(NAMES, inner, max_size=4))
+OBJECTS = st.dictionaries(NAMES.filter(lambda name: name != "_id"), VALUES, max_size=6)
+ALMOST_JSON = st.text(
+    st.sampled_from(list('{}[]",:\\ue-+.0123456789 $ntruefalsd\x00\x7f\u00e9\ud800')), max_size=40
+).map(lambda text: text.encode("utf-8", "surrogatepass"))
+
+
+def decoded(value: bytes | None, limits: Limits | None = None) -> Document | Reject:
+    return decode(FakeRecord(3, 42, value), TOPIC, limits or Limits())
+
+
+def alike(left: object, right: object) -> bool:
+    """Equal with types, order of fields and the sign of zero."""
+    if type(left) is not type(right):
+        return (
+            isinstance(left, int) and isinstance(right, int) and bool not in (type(left), type(right)) and left == right
+        )
+    if isinstance(left, dict):
+        return list(left) == list(right) and all(alike(left[name], right[name]) for name in left)
+    if isinstance(left, list):
+        return len(left) == len(right) and all(map(alike, left, right))
+    return left == right and (not isinstance(left, float) or math.copysign(1, left) == math.copysign(1, right))
+
+
+@pytest.mark.parametrize("case", REJECTED, ids=str)
+def test_a_value_that_cannot_be_stored_as_it_was_sent_is_a_reject_with_its_reason(case):
+    outcome = decoded(case.value)
+
+    assert isinstance(outcome, Reject)
+    assert case.reason == outcome.reason
+    assert outcome.id == "numtest-08b40071/3/42"
+    assert outcome.record.value == case.value
+    assert outcome.error
+    assert outcome.error.isprintable()
+    assert len(outcome.error) < 120
+
+
+@pytest.mark.parametrize("case", ACCEPTED, ids=str)
+def test_any_object_that_a_document_can_hold_is_stored_as_it_was_sent(case):
+    outcome = decoded(case.value)
+
+    assert isinstance(outcome, Document)
+    fields = bson.decode(outcome.bson)
+    assert fields.pop("_id") == outcome.id == "numtest-08b40071/3/42"
+    assert alike(fields, json.loads(case.value or b""))
+    assert case.kept is None or alike(fields, case.kept)
+
+
+@pytest.mark.parametrize("key", [None, b"", b"\xff\xfe", b"k" * 100_000])
+@pytest.mark.parametrize("headers", [(), (("h", None),), tuple(("h", b"\xff") for _ in range(10_000))])
+def test_row_45_keys_and_headers_are_never_looked_at(key, headers):
+    outcome = decode(FakeRecord(0, 0, b'{"n":1}', key=key, headers=headers), TOPIC, Limits())
+
+    assert isinstance(outcome, Document)
+
+
+def test_every_row_of_the_corpus_has_a_case():
+    assert set(range(47)) - {45} == {case.row for case in CORPUS}
+
+
+@given(st.binary(max_size=60) | ALMOST_JSON | VALUES.map(lambda value: json.dumps(value).encode()))
+@example(b'{"n":' + b"[" * 100_000)
+@example(b'{"n":1e999999999999}')
+@example(b'{"n":-0e-0}')
+def test_decode_never_raises_and_what_it_accepts_bson_holds_exactly(value):
+    outcome = decoded(value)
+
+    if isinstance(outcome, Document):
+        fields = bson.decode(outcome.bson)
+        assert fields.pop("_id") == outcome.id
+        assert alike(fields, json.loads(value))
+    else:
+        assert outcome.reason in Reason
+
+
+@given(OBJECTS, st.booleans())
+def test_every_object_within_the_limits_is_accepted(fields, escaped):
+    value = json.dumps(fields, ensure_ascii=escaped).encode()
+
+    outcome = decoded(value, Limits(depth=90))
+
+    assert isinstance(outcome, Document), outcome
+    assert alike(bson.decode(outcome.bson), {"_id": outcome.id, **fields})
+
+
+PLACES = st.tuples(
+    st.from_regex(r"[A-Za-z0-9._-]{1,12}", fullmatch=True),
+    st.uuids(),
+    st.integers(0, 2**31 - 1),
+    st.integers(0, 2**63 - 1),
+)
+
+
+@given(PLACES, PLACES)
+@example(("a", FIRST_ID, 1, 11), ("a", FIRST_ID, 11, 1))
+@example(("a-08b40071", FIRST_ID, 1, 1), ("a", FIRST_ID, 1, 1))
+def test_two_places_never_share_an_id(one, other):
+    def place(name, uuid, partition, offset):
+        return (name, uuid.hex[:8], partition, offset)
+
+    def document_id(name, uuid, partition, offset):
+        return TopicIdentity(name, uuid).document_id(partition, offset)
+
+    assert (place(*one) == place(*other)) == (document_id(*one) == document_id(*other))
+
+
+def test_the_limits_are_exact():
+    """At the limit a value is stored; one more, and it is a reject."""
+    exact = Limits(value_bytes=15, depth=2, fields=3)
+
+    assert isinstance(decoded(b'{"a":1,"b":[2]}', exact), Document)
+    assert reason(b'{"a":1,"b":[2] }', exact) is Reason.TOO_LARGE
+    assert reason(b'{"a":1,"b":[]}', Limits(depth=1)) is Reason.TOO_DEEP
+    assert reason(b'{"a":1,"b":[2]}', Limits(fields=2)) is Reason.TOO_MANY_FIELDS
+
+
+def reason(value: bytes, limits: Limits) -> Reason | None:
+    outcome = decoded(value, limits)
+    return outcome.reason if isinstance(outcome, Reject) else None
+
+
+def test_a_document_that_bson_makes_larger_than_mongodb_takes_is_a_reject():
+    """JSON of 8 MiB can be BSON of 20: every element of an array has a key there."""
+    value = b'{"n":[%s]}' % b",".join([b"1.0"] * 1_500_000)
+
+    assert reason(value, Limits(value_bytes=8 << 20, fields=2_000_000)) is Reason.TOO_LARGE
+
+
+def test_a_batch_holds_every_record_once_and_the_offsets_to_commit():
+    """Offsets have gaps: what is committed is one more than the last record, not the number of records."""
+    fetched = {
+        0: [FakeRecord(0, 5, b'{"n":1}'), FakeRecord(0, 9, b"poison")],
+        4: [FakeRecord(4, 0, None)],
+    }
+
+    batch = read(fetched, TOPIC, Limits())
+
+    assert [document.id for document in batch.documents] == ["numtest-08b40071/0/5"]
+    assert [reject.id for reject in batch.rejects] == ["numtest-08b40071/0/9", "numtest-08b40071/4/0"]
+    assert batch.first_offsets == {0: 5, 4: 0}
+    assert batch.next_offsets == {0: 10, 4: 1}
+    assert len(batch) == 3
+
+
+def test_a_neighbour_of_every_bad_value_is_stored():
+    records = [FakeRecord(0, offset, case.value) for offset, case in enumerate(REJECTED)]
+    good = [FakeRecord(1, offset, b'{"n":%d}' % offset) for offset in range(3)]
+
+    batch = read({0: records, 1: good}, TOPIC, Limits())
+
+    assert len(batch.documents) == 3
+    assert [case.reason for case in REJECTED] == [reject.reason for reject in batch.rejects]
+
+
+def test_the_same_bytes_get_the_same_verdict_again():
+    for case in CORPUS:
+        assert decoded(case.value) == decoded(case.value)
+
+
+def test_case_names_are_unique():
+    names = [str(case) for case in CORPUS]
+
+    assert sorted(set(names)) == sorted(names)
+    assert isinstance(CORPUS[0], Case)

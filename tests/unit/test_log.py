@@ -1,0 +1,132 @@
+"""The log: one line an event, nothing in it that came from a record, nothing that can forge a line or drive a terminal."""
+
+from __future__ import annotations
+
+import json
+import logging
+
+import pytest
+import structlog
+
+from tests.support.batches import batch_of, document, reject
+from workers import log
+from workers.errors import StoreAwayError
+from workers.narrator import Narrator
+from workers.record import CommitResult, Reason, Written
+from workers.settings import load
+
+SECRET = "payload-canary"
+
+
+@pytest.fixture(autouse=True)
+def _log_as_it_was():
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    yield
+    root.handlers, root.level = handlers, level
+    structlog.reset_defaults()
+
+
+@pytest.fixture
+def told(capsys):
+    """Read what was logged since the last time, as JSON, line by line; called first, it begins to listen."""
+    listening = []
+
+    def read():
+        if not listening:
+            # Here and not in the fixture: standard output is another one there.
+            log.configure(load(log_format="json", slot=3))
+            listening.append(True)
+        return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+    return read
+
+
+def test_a_batch_is_one_line_with_what_from_where_and_how_many(told):
+    told()
+    narrator = Narrator()
+    batch = batch_of(document(5, text=SECRET), document(2, 1), rejects=[reject(9, value=SECRET.encode())])
+    written = Written({0: 1, 1: 1}, {}, {(0, Reason.NOT_JSON): 1})
+
+    narrator.written(batch, written, 0.0123)
+    narrator.committed(batch, CommitResult.OK)
+
+    letters, line = told()
+    assert (letters["event"], letters["level"], letters["reason"]) == ("dead letters", "warning", "not_json")
+    assert line["event"] == "batch"
+    assert line["offsets"] == "0:5-9 1:2-2"
+    assert (line["records"], line["stored"], line["dead_letters"]) == (3, 2, 1)
+    assert line["write_ms"] == 12.3
+    assert line["worker"] == "worker_03"
+    assert SECRET not in json.dumps([letters, line])
+
+
+def test_a_batch_that_was_not_committed_says_that_it_comes_again(told):
+    told()
+    narrator = Narrator()
+    narrator.written(batch_of(document(0)), Written({0: 1}, {}, {}), 0.01)
+    narrator.committed(batch_of(document(0)), CommitResult.REBALANCED)
+
+    (line,) = told()
+    assert line["level"] == "warning"
+    assert line["commit"] == "rebalanced"
+    assert "comes again" in line["event"]
+
+
+def test_an_outage_is_a_line_when_it_begins_and_one_when_it_ends(told):
+    told()
+    narrator = Narrator()
+    for attempt in range(50):
+        narrator.store_away(StoreAwayError("unreachable", "nobody there"), attempt, 1.0)
+    narrator.written(batch_of(document(0)), Written({0: 1}, {}, {}), 0.01)
+
+    began, ended = told()
+    assert began["level"] == "warning"
+    assert "unreachable: nobody there" in began["error"]
+    assert "again" in ended["event"]
+
+
+def test_a_long_outage_is_told_now_and_then(told, monkeypatch):
+    told()
+    narrator = Narrator()
+    now = [100.0]
+    monkeypatch.setattr("workers.narrator.time.monotonic", lambda: now[0])
+
+    for _ in range(120):
+        narrator.store_away(StoreAwayError("timeout", "x"), 1, 1.0)
+        now[0] += 1.0
+
+    assert [line.get("away_seconds") for line in told()] == [None, 30.0, 60.0, 90.0]
+
+
+def test_records_that_are_gone_are_an_error_with_their_range(told):
+    told()
+    Narrator().lost(2, 100, 25)
+
+    (line,) = told()
+    assert (line["level"], line["partition"], line["first"], line["last"], line["lost"]) == ("error", 2, 100, 124, 25)
+
+
+@pytest.mark.parametrize("form", ["json", "text"])
+@pytest.mark.parametrize(
+    "evil", ["x\nERROR root: fake", "a\r\nb", "\x1b[2J", "\u202egnp", "\u2028", "\x00\x07", "\x9b2J"]
+)
+def test_what_came_from_outside_forges_no_line_and_drives_no_terminal(capsys, form, evil):
+    log.configure(load(log_format=form))
+
+    structlog.get_logger().warning("refused", error=evil)
+    logging.getLogger("kafka.conn").error("broker said %s", evil)
+
+    out = capsys.readouterr().out
+    assert out.count("\n") == 2
+    assert all(character.isprintable() for line in out.splitlines() for character in line)
+    assert not set(evil) & set("\r\x1b\u202e\u2028\x00\x07\x9b") & set(out)
+
+
+def test_the_clients_chatter_is_not_logged_but_its_warnings_are(told):
+    told()
+    logging.getLogger("kafka.coordinator").info("chatter")
+    logging.getLogger("kafka.coordinator").warning("trouble")
+
+    (line,) = told()
+    assert (line["event"], line["level"], line["worker"]) == ("trouble", "warning", "worker_03")

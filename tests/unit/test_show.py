@@ -1,0 +1,92 @@
+"""Reports as people read them: what is wrong is named, and every number is there."""
+
+from __future__ import annotations
+
+import io
+from collections import Counter
+
+import pytest
+from rich.console import Console
+
+from workers import show
+from workers.account import Account, Verdict
+from workers.producer import Report, numbers
+
+
+@pytest.fixture
+def console():
+    return Console(file=io.StringIO(), width=160, color_system=None)
+
+
+def text(console):
+    return console.file.getvalue()
+
+
+def account(partition: int, **counts: int) -> Account:
+    return Account(partition, Counter(counts))
+
+
+def test_a_good_verdict_is_a_row_a_partition_a_sum_and_one_line(console):
+    partitions = [account(0, kafka=1_200, stored=1_199, dead_lettered=1), account(1, kafka=300, stored=290, pending=10)]
+
+    show.verdict(console, Verdict("numtest", "counters", partitions))
+
+    lines = text(console).splitlines()
+    assert "1,200" in lines[1]
+    assert lines[2].split() == ["1", "300", "290", "0", "10", "0", "0"]
+    assert [line.split()[:3] for line in lines if line.strip().startswith("all")] == [["all", "1,500", "1,489"]]
+    assert lines[-1] == "every record is accounted for; 10 are still to be read"
+
+
+def test_damage_is_named_by_partition_and_offset(console):
+    bad = Account(3)
+    for offset in range(4, 18):
+        bad.add("missing", offset)
+    bad.add("twice", 0)
+
+    show.verdict(console, Verdict("numtest", "counters", [bad], foreign=12))
+
+    assert "missing in partition 3: offsets 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, ..." in text(console)
+    assert "twice in partition 3: offsets 0\n" in text(console)
+    assert "12 documents are not of this topic" in text(console)
+    assert text(console).splitlines()[-1] == "not every record is accounted for"
+
+
+def test_records_that_expired_are_told(console):
+    show.verdict(console, Verdict("numtest", "counters", [account(0, expired=25)]))
+
+    assert "25 offsets left Kafka before they were read" in text(console)
+
+
+def test_the_end_of_a_production_names_what_failed_and_how_often(console):
+    report = Report(
+        acknowledged=1_500, failed=3, seconds=0.5, by_partition={0: 700, 1: 800}, errors={"Rare: b": 1, "Many: [a]": 2}
+    )
+
+    show.produced(console, "numtest", report)
+
+    assert text(console).splitlines() == [
+        "acknowledged 1,500, failed 3 in 0.5 s (3,000/s), in 2 partitions of numtest",
+        "  2 x Many: [a]",
+        "  1 x Rare: b",
+    ]
+
+
+def test_without_a_terminal_progress_is_plain_lines_and_passes_every_value(console):
+    with show.counting(console, "produced", 5) as counted:
+        passed = list(counted(numbers(7, 3)))
+
+    assert passed == [b'{"number": 7}', b'{"number": 8}', b'{"number": 9}']
+    assert text(console).startswith("produced 3 (")
+    assert text(console).count("\n") == 1
+
+
+def test_nothing_to_produce_is_no_line(console):
+    with show.counting(console, "produced", 0) as counted:
+        assert list(counted(numbers(0, 0))) == []
+
+    assert text(console) == ""
+
+
+def test_a_rate_of_nothing_in_no_time_is_zero():
+    assert Report().rate == 0.0

@@ -1,0 +1,257 @@
+"""What the store makes of every answer that a database can give, through the real driver."""
+
+from __future__ import annotations
+
+import bson
+import pymongo
+import pytest
+
+from tests.support.batches import batch_of, document
+from tests.support.fake_broker import FakeRecord
+from tests.support.wire_mongo import CloseConnection, StaySilent, WireMongo, write_error
+from workers.errors import StoreAwayError
+from workers.record import Reason, Reject
+from workers.settings import load
+from workers.store import MongoStore, same
+from workers.verdict import RECORD_CODES, STORE_CODES
+
+AWAY = {6, 7, 13, 18, 24, 50, 64, 89, 91, 112, 189, 262, 9001, 10107, 11600, 11602, 13435, 13436, 14031}
+"""Unreachable, not authorised, timed out, not acknowledged, not primary, shutting down, full: no fault of a record."""
+REFUSED = {2, 15, 121, 10334}
+"""A bad value, too deep, refused by a validator, too large: the fault of this record."""
+DOCUMENTS, DEAD_LETTERS = "numtest", "numtest_dead_letters"
+
+
+@pytest.fixture
+def server(monkeypatch):
+    # How long the driver waits, after a lost connection, before it looks for the server again: half a second.
+    monkeypatch.setattr(pymongo.common, "MIN_HEARTBEAT_INTERVAL", 0.01)
+    with WireMongo() as server:
+        yield server
+
+
+@pytest.fixture
+def store(server):
+    store = MongoStore(load(mongodb_uri=server.uri, write_timeout=2.0))
+    yield store
+    store.close()
+
+
+def stored(server):
+    return sorted(server.collections[DOCUMENTS])
+
+
+def buried(server):
+    return {key: letter["reason"] for key, letter in server.collections[DEAD_LETTERS].items()}
+
+
+def test_a_batch_is_one_insert_that_a_majority_must_acknowledge(server, store):
+    written = store.write(batch_of(document(0), document(1)))
+
+    assert written.stored == {0: 2}
+    ((_, count, command),) = server.inserts
+    assert count == 2
+    assert command["ordered"] is False
+    assert command["writeConcern"]["w"] == "majority"
+    assert command["writeConcern"]["j"] is True
+
+
+@pytest.mark.parametrize("code", sorted(AWAY | set(STORE_CODES)))
+def test_a_code_that_says_the_store_is_away_is_no_verdict_on_a_record(server, store, code):
+    """As the answer to the command, and as the answer for one document of it."""
+    server.script[DOCUMENTS].append({"ok": 0, "code": code, "errmsg": "no"})
+    server.script[DOCUMENTS].append({"ok": 1, "n": 1, "writeErrors": [write_error(1, code)]})
+
+    for _ in range(2):
+        with pytest.raises(StoreAwayError) as error:
+            store.write(batch_of(document(0), document(1)))
+        # Some of these make the driver speak first: "not primary", or a node that is shutting down.
+        assert error.value.reason in {STORE_CODES[code], "not_primary"}
+    assert buried(server) == {}
+
+
+@pytest.mark.parametrize("code", sorted(REFUSED | RECORD_CODES))
+def test_a_code_that_refuses_a_document_makes_it_a_dead_letter_and_stores_its_neighbours(server, store, code):
+    server.script[DOCUMENTS].append({"ok": 1, "n": 2, "writeErrors": [write_error(1, code, "it\nis\x00 bad")]})
+
+    written = store.write(batch_of(document(0), document(1), document(2)))
+
+    assert written.stored == {0: 2}
+    assert written.dead_letters == {(0, Reason.REFUSED_BY_SERVER): 1}
+    assert written.duplicates == {}
+    assert buried(server) == {document(1).id: "refused_by_server"}
+
+
+def test_a_code_for_the_whole_command_proves_nothing_about_a_record(server, store):
+    """Refused as a command, the documents are tried in halves and alone, and are stored."""
+    server.script[DOCUMENTS].append({"ok": 0, "code": 2, "errmsg": "BadValue"})
+
+    written = store.write(batch_of(document(0), document(1), document(2)))
+
+    assert written.stored == {0: 3}
+    assert buried(server) == {}
+
+
+def test_an_unknown_code_for_one_document_is_a_dead_letter_only_after_trying_it_alone(server, store):
+    unknown = {"ok": 1, "n": 0, "writeErrors": [write_error(0, 987_654)]}
+    server.script[DOCUMENTS].append({"ok": 1, "n": 1, "writeErrors": [write_error(1, 987_654)]})
+    server.script[DOCUMENTS].extend([unknown, unknown])
+
+    written = store.write(batch_of(document(0), document(1)))
+
+    assert written.stored == {0: 1}
+    assert written.dead_letters == {(0, Reason.REFUSED_BY_SERVER): 1}
+    assert written.duplicates == {}
+
+
+def test_an_unknown_code_that_does_not_come_again_is_forgotten(server, store):
+    server.script[DOCUMENTS].append({"ok": 1, "n": 0, "writeErrors": [write_error(0, 987_654)]})
+
+    written = store.write(batch_of(document(0)))
+
+    assert written.stored == {0: 1}
+    assert stored(server) == [document(0).id]
+
+
+def test_a_document_that_makes_the_server_hang_up_is_found_by_halving(server, store):
+    """FerretDB does so for a NaN. Its neighbours are stored; the count of dead letters is what was buried."""
+    bad = document(37)
+    server.chokes_on = lambda found: found.get("number") == 37
+
+    written = store.write(batch_of(*map(document, range(100))))
+
+    assert len(stored(server)) == 99
+    assert buried(server) == {bad.id: "refused_by_server"}
+    assert written.dead_letters == {(0, Reason.REFUSED_BY_SERVER): 1}
+    assert sum(written.stored.values()) + sum(written.duplicates.values()) == 99
+
+
+def test_a_server_that_hangs_up_and_answers_no_ping_is_away(server, store):
+    server.chokes_on = lambda _found: True
+    server.answers_ping = False
+
+    with pytest.raises(StoreAwayError):
+        store.write(batch_of(document(0), document(1)))
+
+    assert buried(server) == {}
+
+
+def test_no_dead_letter_while_dead_letters_cannot_be_written_either(server, store):
+    """A server that hangs up on everything, pings excepted: no record is blamed."""
+    server.chokes_on = lambda _found: True
+
+    with pytest.raises(StoreAwayError):
+        store.write(batch_of(document(0)))
+
+    assert buried(server) == {}
+
+
+def test_a_server_that_never_answers_is_away_when_the_time_is_over(server):
+    server.script[DOCUMENTS].append(StaySilent)
+    store = MongoStore(load(mongodb_uri=server.uri, write_timeout=0.2))
+
+    with pytest.raises(StoreAwayError) as error:
+        store.write(batch_of(document(0)))
+    store.close()
+
+    assert error.value.reason == "timeout"
+
+
+def test_nobody_there_is_away():
+    with WireMongo() as gone:
+        uri = gone.uri
+    store = MongoStore(load(mongodb_uri=f"{uri}/?serverSelectionTimeoutMS=100", write_timeout=0.3))
+
+    with pytest.raises(StoreAwayError):
+        store.write(batch_of(document(0)))
+    store.close()
+
+
+def test_a_write_that_a_majority_did_not_take_is_not_written(server, store):
+    server.script[DOCUMENTS].append(
+        {"ok": 1, "n": 1, "writeConcernError": {"code": 64, "errmsg": "waiting for replication timed out"}}
+    )
+
+    with pytest.raises(StoreAwayError) as error:
+        store.write(batch_of(document(0)))
+
+    assert error.value.reason == "not_acknowledged"
+
+
+def test_duplicates_beside_a_write_concern_error_are_not_written_either(server, store):
+    store.write(batch_of(document(0)))
+    server.script[DOCUMENTS].append(
+        {
+            "ok": 1,
+            "n": 0,
+            "writeErrors": [write_error(0, 11000)],
+            "writeConcernError": {"code": 64, "errmsg": "waiting for replication timed out"},
+        }
+    )
+
+    with pytest.raises(StoreAwayError):
+        store.write(batch_of(document(0)))
+
+
+def test_an_answer_that_was_lost_is_found_stored_at_once(server, store):
+    """The server took the batch and died before it answered: the second try finds its own documents."""
+
+    def take_and_hang_up(documents):
+        server.collections[DOCUMENTS].update({found["_id"]: found for found in documents})
+        return CloseConnection
+
+    server.script[DOCUMENTS].append(take_and_hang_up)
+
+    written = store.write(batch_of(document(0), document(1)))
+
+    assert sum(written.stored.values()) + sum(written.duplicates.values()) == 2
+    assert buried(server) == {}
+
+
+def test_a_dead_letter_that_is_refused_holds_up_the_batch(server, store):
+    server.script[DEAD_LETTERS].append({"ok": 1, "n": 0, "writeErrors": [write_error(0, 14031)]})
+    poison = Reject("numtest-08b40071/0/9", Reason.NOT_JSON, "no", FakeRecord(0, 9, b"x"))
+
+    with pytest.raises(StoreAwayError):
+        store.write(batch_of(rejects=[poison]))
+
+
+def test_a_bulk_of_duplicates_says_nothing_long_anywhere(store, capfd, caplog):
+    """The driver's own text for this error holds every document."""
+    batch = batch_of(*[document(offset, text="x" * 1000) for offset in range(1000)])
+    store.write(batch)
+
+    written = store.write(batch)
+
+    assert written.duplicates == {0: 1000}
+    out, err = capfd.readouterr()
+    assert len(out) + len(err) + len(caplog.text) < 1000
+
+
+def test_an_error_for_people_is_one_short_line(server, store):
+    server.script[DOCUMENTS].append({"ok": 1, "n": 0, "writeErrors": [write_error(0, 121, "a\nb\tc" * 1000)]})
+
+    store.write(batch_of(document(0)))
+
+    (letter,) = server.collections[DEAD_LETTERS].values()
+    assert len(letter["error"]) < 250
+    assert letter["error"].isprintable()
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "alike"),
+    [
+        ({"n": 1}, {"n": 1}, True),
+        ({"n": -0.0}, {"n": 0.0}, True),
+        ({"n": 1}, {"n": 1.0}, False),
+        ({"n": 1}, {"n": True}, False),
+        ({"a": 1, "b": 2}, {"b": 2, "a": 1}, False),
+        ({"n": -0.05}, {"n": 0.05}, False),
+        ({"n": [-0.0]}, {"n": [0.0]}, True),
+        ({"n": "-0.0"}, {"n": "0.0"}, False),
+        ({"n": [1]}, {"n": [1, 2]}, False),
+        ({"n": {"m": None}}, {"n": {}}, False),
+    ],
+)
+def test_two_documents_are_the_same_if_fields_order_types_and_values_are(one, other, alike):
+    assert same(bson.encode(one), bson.encode(other)) is alike

@@ -1,0 +1,261 @@
+"""The proof, with Kafka and the database as lists: every kind of damage is named, and nothing else is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import bson
+import bson.json_util
+import pytest
+
+from tests.support.batches import TOPIC
+from tests.support.fake_broker import FakeRecord
+from workers import verify as verification
+from workers.account import Account, Verdict
+from workers.admin import Span, Topic
+from workers.errors import NotFoundError, UnavailableError
+from workers.settings import load
+from workers.verify import FAR, place, verify
+
+SPAN = Span(start=10, end=20, committed=15)
+
+
+class Situation:
+    """Partition 0, in which Kafka holds offsets 10 to 19, the group is done up to 15, and all of that is stored."""
+
+    def __init__(self) -> None:
+        self.topic: Topic | None = Topic(TOPIC, [0])
+        self.span = SPAN
+        self.later: Span | None = None
+        """What the partition looks like when everything was read; as before where it says nothing."""
+        self.kafka = list(range(10, 20))
+        self.documents = {offset: b'{"n": %d}' % offset for offset in range(10, 15)}
+        self.dead_letters: dict[int, str] = {}
+        self.other_ids: list[object] = []
+        self.asked = 0
+
+    def account(self) -> Account:
+        (found,) = verify(load()).partitions
+        return found
+
+    def records(self, _settings: object, ranges: dict[int, tuple[int, int]]) -> Iterator[tuple[int, list[FakeRecord]]]:
+        first, end = ranges[0]
+        inside = [FakeRecord(0, offset, b'{"n": %d}' % offset) for offset in self.kafka if first <= offset < end]
+        yield 0, inside[:3]
+        yield 0, inside[3:]
+
+
+@pytest.fixture
+def now(monkeypatch) -> Situation:
+    situation = Situation()
+
+    class FakeAdmin(_Context):
+        def topic(self, _name: str) -> Topic | None:
+            return situation.topic
+
+        def spans(self, _topic: Topic, _group: str) -> dict[int, Span]:
+            situation.asked += 1
+            return {0: situation.later if situation.asked > 1 and situation.later else situation.span}
+
+    class FakeStored(_Context):
+        def documents(self, ids: list[str]) -> dict[str, bytes]:
+            return {
+                key: bson.encode({"_id": key, **bson.json_util.loads(value.decode())})
+                for offset, value in situation.documents.items()
+                if (key := TOPIC.document_id(0, offset)) in ids
+            }
+
+        def dead_letters(self, ids: list[str]) -> dict[str, str]:
+            letters = {TOPIC.document_id(0, offset): reason for offset, reason in situation.dead_letters.items()}
+            return {key: reason for key, reason in letters.items() if key in ids}
+
+        def ids(self) -> Iterator[object]:
+            for offset in [*situation.documents, *situation.dead_letters]:
+                yield TOPIC.document_id(0, offset)
+            yield from situation.other_ids
+
+    monkeypatch.setattr(verification, "Admin", FakeAdmin)
+    monkeypatch.setattr(verification, "Stored", FakeStored)
+    monkeypatch.setattr(verification, "read_log", situation.records)
+    return situation
+
+
+class _Context:
+    def __init__(self, *_: object) -> None: ...
+
+    def __enter__(self) -> Any:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+
+def test_a_partition_in_order(now):
+    del now.documents[12]
+    now.dead_letters[12] = "not_json"
+
+    found = now.account()
+
+    assert +found.counts == {"kafka": 10, "stored": 4, "dead_lettered": 1, "pending": 5, "expired": 10}
+    assert found.offsets == {}
+    assert found.accounted
+
+
+def test_a_record_below_the_commit_that_is_nowhere_is_missing(now):
+    del now.documents[11], now.documents[13]
+
+    found = now.account()
+
+    assert (found.counts["missing"], found.offsets) == (2, {"missing": [11, 13]})
+    assert not found.accounted
+
+
+def test_a_record_above_the_commit_that_is_nowhere_is_pending(now):
+    now.documents[17] = b'{"n": 17}'
+
+    found = now.account()
+
+    assert (found.counts["missing"], found.counts["pending"], found.counts["stored"]) == (0, 4, 6)
+    assert found.accounted
+
+
+def test_a_record_in_both_collections_is_there_twice(now):
+    now.dead_letters[11] = "not_json"
+
+    found = now.account()
+
+    assert (found.counts["twice"], found.offsets) == (1, {"twice": [11]})
+    assert not found.accounted
+
+
+def test_another_content_under_a_records_id_is_conflicting(now):
+    now.documents[11] = b'{"n": 12}'
+    now.documents[12] = b'{"n": 12, "more": 1}'
+
+    found = now.account()
+
+    assert (found.counts["conflicting"], found.offsets) == (2, {"conflicting": [11, 12]})
+    assert not found.accounted
+
+
+@pytest.mark.parametrize("offset", [16, 20, 25, 400])
+def test_a_document_where_kafka_holds_no_record_is_unexpected(now, offset):
+    """In a gap of the log, or beyond its end."""
+    now.kafka.remove(16)
+    now.documents[offset] = b"{}"
+
+    found = now.account()
+
+    assert (found.counts["unexpected"], found.offsets) == (1, {"unexpected": [offset]})
+    assert not found.accounted
+
+
+def test_offsets_without_a_record_are_not_missing(now):
+    """Compaction and transaction markers."""
+    now.kafka = [10, 14, 15, 19]
+    now.documents = {10: b'{"n": 10}', 14: b'{"n": 14}'}
+
+    found = now.account()
+
+    assert (found.counts["missing"], found.counts["kafka"], found.counts["pending"]) == (0, 4, 2)
+    assert found.accounted
+
+
+def test_records_that_retention_removed_unread_are_expired_and_those_read_before_are_not(now):
+    now.documents |= dict.fromkeys(range(4), b"{}")
+    now.dead_letters[4] = "not_json"
+
+    found = now.account()
+
+    assert found.counts["expired"] == 5
+    assert found.accounted
+
+
+def test_without_a_commit_everything_is_pending(now):
+    now.span = Span(10, 20, None)
+    now.documents.clear()
+
+    found = now.account()
+
+    assert (found.counts["pending"], found.counts["missing"]) == (10, 0)
+    assert found.accounted
+
+
+def test_what_the_fleet_stores_while_verify_looks_is_not_judged(now):
+    """The log grew to 30 meanwhile, and the fleet stored what came."""
+    now.documents = {offset: b'{"n": %d}' % offset for offset in range(10, 30)}
+    now.later = Span(10, 30, 30)
+
+    found = now.account()
+
+    assert found.accounted
+    assert found.counts["stored"] == 10
+
+
+def test_documents_of_records_that_retention_removes_while_verify_looks_are_not_unexpected(now):
+    now.kafka = list(range(14, 20))
+    now.later = Span(14, 20, 15)
+
+    assert now.account().accounted
+
+
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        7,
+        None,
+        {"a": 1},
+        "",
+        "numtest-ffffffff/0/11",
+        f"{TOPIC.prefix}0/11/2",
+        f"{TOPIC.prefix}0/011",
+        f"{TOPIC.prefix}0/-1",
+        f"{TOPIC.prefix}0/\u0661",
+        f"{TOPIC.prefix}7/11",
+        f"x{TOPIC.prefix}0/11",
+    ],
+)
+def test_an_id_of_no_partition_of_this_topic_is_foreign(now, foreign):
+    now.other_ids.append(foreign)
+
+    found = verify(load())
+
+    assert found.foreign == 1
+    assert found.accounted
+
+
+def test_an_offset_too_far_for_a_bitmap_is_unexpected(now):
+    now.other_ids.append(TOPIC.document_id(0, 20 + FAR + 1))
+
+    assert now.account().counts["unexpected"] == 1
+
+
+def test_a_place_is_read_back_from_its_id():
+    assert place(TOPIC.document_id(3, 42), TOPIC) == (3, 42)
+
+
+def test_nothing_is_claimed_where_it_could_not_look(now, monkeypatch):
+    def broken(*_: object) -> Iterator[Any]:
+        yield 0, []
+        raise UnavailableError("Kafka stopped answering")
+
+    monkeypatch.setattr(verification, "read_log", broken)
+    with pytest.raises(UnavailableError):
+        verify(load())
+
+    now.topic = None
+    with pytest.raises(NotFoundError):
+        verify(load())
+
+
+def test_the_verdict_is_good_only_if_every_partition_is():
+    good, bad = Account(0), Account(1)
+    good.add("stored", 1)
+    bad.add("missing", 4)
+
+    assert Verdict("numtest", "counters", [good]).accounted
+    verdict = Verdict("numtest", "counters", [good, bad])
+    assert not verdict.accounted
+    assert verdict.total("stored") == 1
+    assert verdict.as_dict()["accounted"] is False
+    assert verdict.as_dict()["partitions"][1]["offsets"] == {"missing": [4]}

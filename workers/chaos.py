@@ -1,0 +1,266 @@
+"""A drill: numbers flow while workers, database and broker are killed; then everything heals and is verified."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import threading
+import time
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+from workers.admin import Admin
+from workers.errors import BadUsageError, UnavailableError
+from workers.fleet_watch import FleetWatch
+from workers.log_reader import read_log
+from workers.offsets import Offsets
+from workers.processes import Processes
+from workers.producer import Producer, numbers
+from workers.verify import pending, verify
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from workers.settings import Settings
+
+HEAL_SECONDS = 180.0
+OUTAGE_SECONDS = 3.0
+CALM_SECONDS = 1.0
+"""At the beginning, so that there is something to break."""
+WEIGHTS = {
+    "kill a worker": 10,
+    "stop and continue a worker": 3,
+    "restart a worker": 3,
+    "kill all workers": 1,
+    "kill the database": 2,
+    "kill the broker": 1,
+}
+GAP_SECONDS = {"kill the database": 12.0, "kill the broker": 15.0}
+"""How long each needs to come back, and so how often it may be killed."""
+
+
+class Fault(NamedTuple):
+    """One thing that goes wrong: when, in seconds from the beginning, what, in which slot, and for how long."""
+
+    at: float
+    kind: str
+    slot: int
+    lasts: float = 0.0
+
+
+@dataclass
+class Report:
+    """What a drill came to."""
+
+    seed: int
+    faults: dict[str, int] = field(default_factory=dict)
+    acknowledged: int = 0
+    failed: int = 0
+    redelivered: int = 0
+    rebalances: int = 0
+    retries: int = 0
+    """Writes that failed for no fault of a record: the outages of the database as the workers saw them."""
+    stored: int = 0
+    lost: int = 0
+    twice: int = 0
+    unexplained: int = 0
+    longest_pause: float = 0.0
+    """Seconds in which no worker stored anything, at most."""
+    void: list[str] = field(default_factory=list)
+    """Faults that did not bite: then the drill proves nothing."""
+
+    @property
+    def passed(self) -> bool:
+        """Nothing lost, nothing twice, nothing unexplained, and every fault was felt."""
+        return not (self.lost or self.twice or self.unexplained or self.void)
+
+
+def plan(seconds: float, seed: int, slots: int, session_timeout: float, *, embedded: bool) -> list[Fault]:
+    """The faults of one drill, the same for the same seed. One worker is stopped for longer than Kafka believes in it,
+    where there is time for that.
+    """
+    dice = random.Random(seed)  # noqa: S311 a plan, not a secret
+    faults = []
+    if seconds > session_timeout + 15:
+        faults.append(Fault(CALM_SECONDS, "stop and continue a worker", dice.randrange(slots), session_timeout + 5))
+    kinds = [kind for kind in WEIGHTS if embedded or "worker" in kind]
+    last = {kind: -GAP_SECONDS.get(kind, 0.0) for kind in kinds}
+    at = CALM_SECONDS
+    while (at := at + max(0.5, dice.expovariate(1 / 2.5))) < seconds - 1:
+        kind = dice.choices(kinds, [WEIGHTS[kind] for kind in kinds])[0]
+        if at - last[kind] >= GAP_SECONDS.get(kind, 0.0):
+            last[kind] = at
+            faults.append(Fault(at, kind, dice.randrange(slots), dice.uniform(0.5, 4)))
+    return sorted(faults)
+
+
+class Drill:
+    """One run against the fleet of a tree, and the embedded stack of it unless `embedded` is False."""
+
+    def __init__(
+        self, settings: Settings, tree: Path, seed: int, tell: Callable[[str], None], *, embedded: bool
+    ) -> None:
+        self._settings = settings
+        self._fleet = Processes(tree / "var/run/supervisord.sock")
+        self._stack = Processes(tree / "var/stack/run/supervisord.sock") if embedded else None
+        self._tell = tell
+        self._report = Report(seed)
+        self._database_until: float | None = None
+        self._stopped: dict[int, float] = {}
+        """By pid of a stopped worker: when it goes on."""
+        self._over = threading.Event()
+
+    def run(self, seconds: float, rate: int) -> Report:
+        """Produce and break for so long, heal, wait, verify.
+
+        Raises:
+            BadUsageError: there is no fleet to break.
+            UnavailableError: it did not heal in time, or could not be verified.
+        """
+        slots = sorted(name for name in self._fleet.pids() if name.startswith("worker_"))
+        if not slots:
+            raise BadUsageError("no worker runs here: `make demo` starts a fleet")
+        ends = self._log_ends()
+        acknowledged = {partition: Offsets(end) for partition, end in ends.items()}
+        faults = plan(
+            seconds, self._report.seed, len(slots), self._settings.session_timeout, embedded=self._stack is not None
+        )
+        with Producer(self._settings, lambda p, offset, _value: acknowledged[p].add(offset)) as producer:
+            sending = threading.Thread(target=producer.send_all, args=[self._paced(rate)], daemon=True)
+            with FleetWatch(self._settings, len(slots)) as watch:
+                sending.start()
+                self._break(faults, slots, seconds)
+                self._over.set()
+                self._heal()
+                sending.join()
+                self._wait_until_stored()
+            self._report.acknowledged = producer.report.acknowledged
+            self._report.failed = producer.report.failed
+        self._judge(watch, acknowledged, ends)
+        return self._report
+
+    def _break(self, faults: list[Fault], slots: list[str], seconds: float) -> None:
+        started = time.monotonic()
+        waiting = list(faults)
+        while (now := time.monotonic() - started) < seconds:
+            for pid, until in list(self._stopped.items()):
+                if now >= until:
+                    self._continue(pid)
+            if self._database_until is not None and now >= self._database_until:
+                self._start_database()
+            while waiting and waiting[0].at <= now:
+                fault = waiting.pop(0)
+                if self._do(fault, slots[fault.slot], now):
+                    self._report.faults[fault.kind] = self._report.faults.get(fault.kind, 0) + 1
+                    self._tell(
+                        f"{now:6.1f} s  {fault.kind}{'' if 'a worker' not in fault.kind else f' ({slots[fault.slot]})'}"
+                    )
+            time.sleep(0.05)
+
+    def _do(self, fault: Fault, worker: str, now: float) -> bool:
+        """Whether it could be done: a worker may be down already."""
+        pids = {name: pid for name, pid in self._fleet.pids().items() if pid not in self._stopped}
+        if fault.kind == "kill all workers":
+            killed = [self._fleet.kill(pid, signal.SIGKILL) for pid in pids.values()]
+            return bool(killed) and all(killed)
+        if fault.kind.startswith("kill the"):
+            return self._kill_server(fault, now)
+        pid = pids.get(worker)
+        if pid is None:
+            return False
+        if fault.kind == "restart a worker":
+            return self._fleet.kill(pid, signal.SIGTERM)
+        if fault.kind == "kill a worker":
+            return self._fleet.kill(pid, signal.SIGKILL)
+        if not self._fleet.kill(pid, signal.SIGSTOP):
+            return False
+        self._stopped[pid] = now + fault.lasts
+        return True
+
+    def _kill_server(self, fault: Fault, now: float) -> bool:
+        name = "ferretdb" if "database" in fault.kind else "kafka"
+        pid = self._stack and self._stack.pids().get(name)
+        if not self._stack or not pid or not self._stack.kill(pid, signal.SIGKILL):
+            return False
+        if name == "ferretdb":
+            # It is back within a second, before anybody has noticed: so it is kept away for a while.
+            self._stack.stop(name)
+            self._database_until = now + OUTAGE_SECONDS + fault.lasts
+        return True
+
+    def _start_database(self) -> None:
+        self._database_until = None
+        if self._stack:
+            self._stack.start_all()
+
+    def _continue(self, pid: int) -> None:
+        del self._stopped[pid]
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
+
+    def _heal(self) -> None:
+        for pid in list(self._stopped):
+            self._continue(pid)
+        self._fleet.start_all()
+        if self._stack:
+            self._stack.start_all()
+
+    def _paced(self, rate: int) -> Iterator[bytes]:
+        started = time.monotonic()
+        for sent, value in enumerate(numbers(0, 2**62)):
+            if self._over.is_set():
+                return
+            if (ahead := sent / rate - (time.monotonic() - started)) > 0.01:
+                time.sleep(ahead)
+            yield value
+
+    def _wait_until_stored(self) -> None:
+        self._tell("healed; waiting until everything is stored")
+        until = time.monotonic() + HEAL_SECONDS
+        while time.monotonic() < until:
+            with suppress(UnavailableError):
+                if pending(self._settings) == 0:
+                    return
+            time.sleep(0.5)
+        raise UnavailableError(
+            f"not everything was stored {HEAL_SECONDS:.0f} s after the last fault: see the workers' logs"
+        )
+
+    def _judge(self, watch: FleetWatch, acknowledged: dict[int, Offsets], ends: dict[int, int]) -> None:
+        report = self._report
+        report.redelivered, report.rebalances, report.retries = watch.redelivered, watch.rebalances, watch.retries
+        report.longest_pause = round(watch.longest_pause, 1)
+        found = verify(self._settings)
+        report.stored = found.total("stored")
+        report.twice = found.total("twice")
+        report.unexplained = found.total("conflicting") + found.total("unexpected") + found.total("pending")
+        report.lost = found.total("missing") + self._gone(acknowledged, ends)
+        kinds = Counter(report.faults)
+        if not kinds:
+            report.void.append("no fault was done")
+        if kinds["kill a worker"] + kinds["kill all workers"] and not report.rebalances:
+            report.void.append("workers were killed, and no rebalance was seen")
+        if kinds["kill a worker"] + kinds["kill all workers"] and not report.redelivered:
+            report.void.append("workers were killed, and no record was delivered again: more load, or more kills")
+        if kinds["kill the database"] and not report.retries:
+            report.void.append("the database was killed, and no worker noticed")
+
+    def _gone(self, acknowledged: dict[int, Offsets], ends: dict[int, int]) -> int:
+        """Records that Kafka acknowledged and does not hold."""
+        in_kafka = {partition: Offsets(end) for partition, end in ends.items()}
+        now = self._log_ends()
+        for partition, records in read_log(self._settings, {p: (ends[p], now[p]) for p in ends}):
+            for record in records:
+                in_kafka[partition].add(record.offset)
+        return sum(len(acknowledged[partition] - in_kafka[partition]) for partition in ends)
+
+    def _log_ends(self) -> dict[int, int]:
+        with Admin(self._settings) as admin:
+            topic = admin.topic(self._settings.topic)
+            if topic is None:
+                raise BadUsageError(f"there is no topic {self._settings.topic}: `workers produce` makes it")
+            return {partition: span.end for partition, span in admin.spans(topic, self._settings.group).items()}

@@ -1,0 +1,70 @@
+"""`workers chaos`: the drill, for anybody to run."""
+
+from __future__ import annotations
+
+import json
+import random
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from workers import show
+from workers.errors import BadUsageError, ExitCode
+from workers.settings import Settings, load
+
+out = show.console()
+err = show.console(stderr=True)
+
+
+def chaos(
+    seconds: Annotated[float, typer.Option(min=5, help="How long to break things.")] = 60.0,
+    seed: Annotated[int | None, typer.Option(help="The same seed, the same faults.")] = None,
+    rate: Annotated[int, typer.Option(min=1, help="Numbers a second.")] = 3_000,
+    tree: Annotated[Path, typer.Option(help="The checkout whose fleet and stack are broken.")] = Path(),
+    allow: Annotated[
+        str | None, typer.Option(metavar="BROKERS", help="Break the fleet on a Kafka that is not the embedded one.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as one JSON object.")] = False,
+) -> None:
+    """Kill workers, database and broker while numbers flow; then heal, wait, verify, and report.
+
+    Exit code: 0 nothing lost, twice or unexplained; 1 something is; 2 void: a fault did not bite.
+
+    Example: workers chaos --seconds 60 --seed 7
+    """
+    from workers.chaos import Drill
+
+    settings = load()
+    embedded = _is_embedded(settings, tree)
+    if not embedded and allow != settings.bootstrap_servers:
+        raise BadUsageError(
+            f"{settings.bootstrap_servers} and MongoDB are not the embedded stack of {tree.absolute()}; to kill the "
+            f"workers there all the same, say --allow {settings.bootstrap_servers}"
+        )
+    seed = random.SystemRandom().randrange(10**6) if seed is None else seed
+    err.print(f"breaking things for {seconds:.0f} s, seed {seed}")
+    report = Drill(settings, tree, seed, err.print, embedded=embedded).run(seconds, rate)
+    if as_json:
+        out.print_json(json.dumps(asdict(report) | {"passed": report.passed}))
+    else:
+        show.drill(out, report)
+    if report.lost or report.twice or report.unexplained:
+        raise typer.Exit(ExitCode.FAILED)
+    if report.void:
+        raise typer.Exit(ExitCode.UNCHECKED)
+
+
+def _is_embedded(settings: Settings, tree: Path) -> bool:
+    """Whether both services of the settings are those that this tree's stack has on record."""
+    try:
+        addresses = {
+            name: json.loads((tree / f"var/stack/run/{name}.json").read_text())["address"]
+            for name in ("kafka", "ferretdb")
+        }
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    kafka = settings.bootstrap_servers.replace("localhost", "127.0.0.1")
+    mongodb = settings.mongodb_uri.get_secret_value().replace("localhost", "127.0.0.1").rstrip("/")
+    return kafka == addresses["kafka"] and mongodb == f"mongodb://{addresses['ferretdb']}"
