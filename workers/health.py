@@ -80,7 +80,7 @@ class HealthServer:
             ) from error
         self._server.daemon_threads = True
         self.port: int = self._server.server_port
-        self._thread = threading.Thread(target=self._server.serve_forever, name="metrics", daemon=True)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=[0.1], name="metrics", daemon=True)
         self._thread.start()
 
     def close(self) -> None:

@@ -13,6 +13,7 @@ from prometheus_client.process_collector import ProcessCollector
 
 from workers import __version__
 from workers.record import CommitResult, Reason
+from workers.verdict import REASONS
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -75,6 +76,8 @@ class Metrics:
             self._commits.labels(result)
         for event in EVENTS:
             self._rebalances.labels(event)
+        for again in sorted(REASONS):
+            self._retries.labels(again)
         for reason in Reason:
             self._dead_letters.labels(topic, reason)
         Info("workers_build", "Versions.", registry=registry).info(

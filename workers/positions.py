@@ -75,18 +75,22 @@ class Positions:
         misplaced: set[Any] = set()
         if new:
             try:
-                misplaced = self._begin(new)
+                misplaced, beginnings = self._begin(new)
             except KafkaError as error:
                 log.warning("cannot read the committed offsets yet", error=describe(error))
                 return _split(fetched, new)
+            for tp, beginning in beginnings.items():
+                self._notice_gap(tp, beginning)
         admitted, _ = _split(fetched, misplaced)
         for tp, records in admitted.items():
             self._notice_gap(tp, records[0].offset)
             self._expected[tp] = records[-1].offset + 1
         return admitted, {}
 
-    def _begin(self, new: set[Any]) -> set[Any]:
-        """Find out where these partitions must begin; return those where the client had begun elsewhere."""
+    def _begin(self, new: set[Any]) -> tuple[set[Any], dict[Any, int]]:
+        """Find out where these partitions must begin; return those where the client had begun elsewhere, and the
+        beginnings of their logs.
+        """
         beginnings = self._consumer.beginning_offsets(list(new), timeout_ms=self._timeout_ms)
         commits = {tp: self._consumer.committed(tp, metadata=True, timeout_ms=self._timeout_ms) for tp in new}
         # The broker forgets the commits of a topic that it deletes; the client keeps its position.
@@ -97,7 +101,6 @@ class Positions:
             elif committed.metadata in ("", str(self.topic_id)):
                 # Without metadata it was set by a person or another tool, for the topic as it is.
                 self._expected[tp] = committed.offset
-                self._notice_gap(tp, beginnings[tp])
             else:
                 log.warning("the commit is of a deleted topic: reading from the beginning", partition=tp.partition)
                 self._expected[tp] = beginnings[tp]
@@ -105,7 +108,7 @@ class Positions:
         for tp in misplaced:
             self._consumer.seek(tp, self._expected[tp])
         self._recreated = False
-        return misplaced
+        return misplaced, beginnings
 
     def _notice_gap(self, tp: Any, offset: int) -> None:
         """Tell whether records between the expected offset and this one were removed before they were read.

@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-import bson
 import pymongo
 from bson.codec_options import CodecOptions
 from bson.raw_bson import RawBSONDocument
@@ -19,6 +18,7 @@ from pymongo import MongoClient
 from pymongo.errors import BulkWriteError, PyMongoError
 
 from workers import verdict
+from workers.content import same
 from workers.dead_letter import SUFFIX, dead_letter
 from workers.errors import BadConfigurationError, StoreAwayError
 from workers.record import Batch, Document, Reason, Reject, Written
@@ -219,24 +219,6 @@ class MongoStore:
                 raise StoreAwayError("dead_letters", f"the database refused a dead letter: {others[:3]}") from None
             return ids - {rejects[failure["index"]].id for failure in failures}
         return ids
-
-
-def same(stored: bytes, ours: bytes) -> bool:
-    """Whether two BSON documents are the same: fields, order, types and values.
-
-    A server may give back -0.0 as 0.0 (FerretDB 1 does), so those two count as one.
-    """
-    return stored == ours or _alike(bson.decode(stored), bson.decode(ours))
-
-
-def _alike(one: Any, other: Any) -> bool:
-    if type(one) is not type(other):
-        return False
-    if isinstance(one, dict):
-        return list(one) == list(other) and all(map(_alike, one.values(), other.values()))
-    if isinstance(one, list):
-        return len(one) == len(other) and all(map(_alike, one, other))
-    return bool(one == other)
 
 
 def _count(

@@ -80,6 +80,10 @@ RECORD_CODES = {
 }
 
 
+REASONS = {*STORE_CODES.values(), "connection_lost", "dead_letters", "error", "not_acknowledged", "refused"}
+"""Every reason for which a write is tried again. A closed set: it is a metric label."""
+
+
 def of_code(code: int | None) -> Verdict:
     """The verdict on a code that the server gave for a command or for one document of it."""
     if code in STORE_CODES:

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 from workers.account import Account, Verdict
 from workers.admin import Admin, Span
+from workers.content import same
 from workers.decode import Limits, decode
 from workers.errors import NotFoundError
 from workers.log_reader import read_log
 from workers.offsets import Offsets
 from workers.record import Document, Reason, Record, TopicIdentity
-from workers.store import LOOK_UP, same
+from workers.store import LOOK_UP
 from workers.stored import Stored
 
 if TYPE_CHECKING:
