@@ -15,9 +15,12 @@ from workers.errors import UnavailableError
 from workers.store import LOOK_UP
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from workers.settings import Settings
+
+
+REASON = {"reason": 1, "replayed_at": 1}
 
 
 def connect(settings: Settings) -> MongoClient[Any]:
@@ -77,8 +80,13 @@ class Stored:
     def dead_letters(self, ids: list[str]) -> dict[str, str]:
         """The reason of those of these dead letters that are there and that were not replayed, by id."""
         with explained():
-            found = self._dead_letters.find({"_id": {"$in": ids}}, {"reason": 1, "replayed_at": 1}, batch_size=LOOK_UP)
-            return {letter["_id"]: letter["reason"] for letter in found if not letter.get("replayed_at")}
+            return _reasons(self._dead_letters.find({"_id": {"$in": ids}}, REASON, batch_size=LOOK_UP))
+
+    def few_dead_letters(self, few: int = 100_000) -> dict[str, str] | None:
+        """The same for all there are now; None if they are too many to hold."""
+        with explained():
+            found = _reasons(self._dead_letters.find({}, REASON, limit=few + 1))
+        return found if len(found) <= few else None
 
     def ids(self) -> Iterator[object]:
         """The `_id` of every document, then of every dead letter."""
@@ -86,6 +94,10 @@ class Stored:
             with explained():
                 for document in collection.find({}, {"_id": 1}, batch_size=10_000):
                     yield document["_id"]
+
+
+def _reasons(letters: Iterable[dict[str, Any]]) -> dict[str, str]:
+    return {letter["_id"]: letter["reason"] for letter in letters if not letter.get("replayed_at")}
 
 
 @contextmanager

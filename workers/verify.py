@@ -81,11 +81,12 @@ def _look_up_records(
 ) -> dict[int, Offsets]:
     """Judge every record; return the offsets at which Kafka holds one."""
     in_kafka = {partition: Offsets(span.start) for partition, span in spans.items()}
+    few = stored.few_dead_letters()
     total, done = sum(span.end - span.start for span in spans.values()), 0
     for partition, records in read_log(settings, {p: (span.start, span.end) for p, span in spans.items()}):
         for first in range(0, len(records), LOOK_UP):
             some = records[first : first + LOOK_UP]
-            _judge(topic, some, spans[partition].committed or 0, stored, accounts[partition])
+            _judge(topic, some, spans[partition].committed or 0, stored, few, accounts[partition])
             done += len(some)
             progress("records", done, total)
         for record in records:
@@ -94,10 +95,24 @@ def _look_up_records(
     return in_kafka
 
 
-def _judge(topic: TopicIdentity, records: Sequence[Record], committed: int, stored: Stored, account: Account) -> None:
+def _judge(
+    topic: TopicIdentity,
+    records: Sequence[Record],
+    committed: int,
+    stored: Stored,
+    few: Mapping[str, str] | None,
+    account: Account,
+) -> None:
     ids = [topic.document_id(record.partition, record.offset) for record in records]
     documents = stored.documents(ids)
-    dead_letters = stored.dead_letters(ids)
+    if few is None:
+        dead_letters = stored.dead_letters(ids)
+    else:
+        # What was true when they were read may have changed for those that are documents now: a replay.
+        listed = [document_id for document_id in ids if document_id in few]
+        dead_letters = {document_id: few[document_id] for document_id in listed if document_id not in documents}
+        if both := [document_id for document_id in listed if document_id in documents]:
+            dead_letters |= stored.dead_letters(both)
     for document_id, record in zip(ids, records, strict=True):
         document, reason = documents.get(document_id), dead_letters.get(document_id)
         if document is None and reason is None:

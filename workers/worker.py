@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import os
 import resource
@@ -35,10 +36,17 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 TURN_SLACK = 15.0
 """Seconds that a turn may take besides its write and its commit: a rebalance, and finding out where to begin."""
+PR_SET_PDEATHSIG = 1
 TELL_EVERY = 10.0
 """Seconds between two log lines about the same wait."""
 
 log = structlog.get_logger()
+
+
+def _end_with_supervisord() -> None:
+    """Have the kernel send SIGTERM when supervisord dies, even of SIGKILL: an orphan would hold its slot for ever."""
+    if sys.platform == "linux" and os.environ.get("SUPERVISOR_ENABLED"):
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
 
 
 def _limit_memory(mebibytes: int) -> None:
@@ -77,6 +85,7 @@ class Worker:
         settings = self._settings
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._ask_to_stop)
+        _end_with_supervisord()
         _limit_memory(settings.memory_limit)
         if self._slot:
             self._take_slot(self._slot)

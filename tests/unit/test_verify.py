@@ -24,7 +24,7 @@ SPAN = Span(start=10, end=20, committed=15)
 class Situation:
     """Partition 0, in which Kafka holds offsets 10 to 19, the group is done up to 15, and all of that is stored."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, many_dead_letters: bool) -> None:
         self.topic: Topic | None = Topic(TOPIC, [0])
         self.span = SPAN
         self.later: Span | None = None
@@ -32,6 +32,7 @@ class Situation:
         self.kafka = list(range(10, 20))
         self.documents = {offset: b'{"n": %d}' % offset for offset in range(10, 15)}
         self.dead_letters: dict[int, str] = {}
+        self.many_dead_letters = many_dead_letters
         self.other_ids: list[object] = []
         self.asked = 0
 
@@ -46,9 +47,9 @@ class Situation:
         yield 0, inside[3:]
 
 
-@pytest.fixture
-def now(monkeypatch) -> Situation:
-    situation = Situation()
+@pytest.fixture(params=[False, True], ids=["few dead letters", "many dead letters"])
+def now(request, monkeypatch) -> Situation:
+    situation = Situation(many_dead_letters=request.param)
 
     class FakeAdmin(_Context):
         def topic(self, _name: str) -> Topic | None:
@@ -69,6 +70,11 @@ def now(monkeypatch) -> Situation:
         def dead_letters(self, ids: list[str]) -> dict[str, str]:
             letters = {TOPIC.document_id(0, offset): reason for offset, reason in situation.dead_letters.items()}
             return {key: reason for key, reason in letters.items() if key in ids}
+
+        def few_dead_letters(self) -> dict[str, str] | None:
+            if situation.many_dead_letters:
+                return None
+            return {TOPIC.document_id(0, offset): reason for offset, reason in situation.dead_letters.items()}
 
         def ids(self) -> Iterator[object]:
             for offset in [*situation.documents, *situation.dead_letters]:
