@@ -1,0 +1,53 @@
+"""Coverage-guided fuzzing of decode: nothing it is given may raise, and what it accepts BSON must give back.
+
+Not a test of the suite. In an environment with atheris (`pip install atheris`):
+
+    python tests/fuzz/fuzz_decode.py -max_total_time=180 -max_len=4096 [a folder to keep the corpus in]
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import NamedTuple
+from uuid import UUID
+
+import atheris
+
+with atheris.instrument_imports(include=["workers", "json", "json.decoder", "json.scanner"]):
+    import bson
+
+    from workers.content import same
+    from workers.decode import Limits, decode
+    from workers.record import Document, Reject, TopicIdentity
+
+TOPIC = TopicIdentity("fuzz", UUID(int=7))
+LIMITS = Limits(value_bytes=2048, depth=8, fields=100)
+
+
+class Record(NamedTuple):
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes | None], ...] = ()
+
+
+def check(value: bytes) -> None:
+    outcome = decode(Record(0, 1, 0, None, value), TOPIC, LIMITS)
+    if isinstance(outcome, Reject):
+        assert outcome.error
+        assert "\n" not in outcome.error
+        return
+    assert isinstance(outcome, Document)
+    stored = bson.decode(outcome.bson)
+    assert stored.pop("_id") == "fuzz-00000000/0/1"
+    sent = json.loads(value.decode("utf-8"))
+    assert stored == sent, (stored, sent)
+    assert same(outcome.bson, bson.encode({"_id": "fuzz-00000000/0/1", **sent}))
+
+
+if __name__ == "__main__":
+    atheris.Setup(sys.argv, check)
+    atheris.Fuzz()

@@ -1,0 +1,41 @@
+"""What the README says about settings and commands is what there is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from workers.errors import ExitCode
+from workers.metrics import Metrics
+from workers.settings import PREFIX, Settings
+
+README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_every_setting_stands_there_with_its_default_and_meaning(name):
+    field = Settings.model_fields[name]
+    default = field.default.get_secret_value() if isinstance(field.default, SecretStr) else field.default
+
+    shown = "" if default is None else f"`{default}`"
+    assert f"| `{PREFIX}{name.upper()}` | {shown} | {field.description} |" in README
+
+
+def test_every_setting_there_exists():
+    named = {line.split("`")[1] for line in README.splitlines() if line.startswith(f"| `{PREFIX}")}
+
+    assert named == {PREFIX + name.upper() for name in Settings.model_fields}
+
+
+@pytest.mark.parametrize("code", ExitCode)
+def test_every_exit_code_stands_there(code):
+    assert f"| {int(code)} | " in README
+
+
+def test_every_metric_stands_there():
+    names = {family.name for family in Metrics("numtest").registry.collect() if family.name.startswith("workers_")}
+
+    missing = [name for name in names if f"`{name}" not in README]
+    assert missing == []
