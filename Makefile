@@ -6,7 +6,7 @@ SUPERVISORCTL := $(BIN)/supervisorctl -c deploy/supervisord.conf
 MAKEFLAGS += --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: help demo stop status stack test check format lock clean
+.PHONY: help demo stop status stack test check lint format lock clean
 
 help: ## Show this
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -27,13 +27,15 @@ test: .venv/dev ## Every test, on real servers of their own
 	@$(STACK) build
 	@$(BIN)/pytest
 
-check: .venv/dev ## Format, lint, types, import rules, and the tests that need no server
+check: lint ## Format, lint, types, import rules, and the tests that need no server
+	@$(BIN)/pytest -q -m 'not integration and not acceptance'
+
+lint: .venv/dev ## Format, lint, types, import rules
 	@$(BIN)/ruff format --check --quiet
 	@$(BIN)/ruff check --quiet
 	@$(BIN)/mypy --no-error-summary workers
 	@$(BIN)/mypy --no-error-summary --strict deploy/stack deploy/demo.py
 	@$(BIN)/lint-imports --no-logo > .import-rules.log || { cat .import-rules.log; exit 1; }
-	@$(BIN)/pytest -q -m 'not integration and not acceptance'
 
 format: .venv/dev ## Format the code
 	@$(BIN)/ruff format

@@ -18,6 +18,7 @@ sys.path.append(str(HERE / "stack"))
 
 import artifacts  # noqa: E402
 import control  # noqa: E402
+import ports  # noqa: E402
 from failure import ExitCode, Failure  # noqa: E402
 from stack_settings import Settings  # noqa: E402
 from supervision import Supervisord  # noqa: E402
@@ -100,6 +101,7 @@ def start_fleet() -> None:
     if fleet.answers():
         print("the fleet is already running")
         return
+    ports.require_free(metrics_port(), "WORKERS_METRICS_PORT")
     child = fleet.start()
     while not fleet.answers():
         if child.poll() is not None:
@@ -108,6 +110,11 @@ def start_fleet() -> None:
         time.sleep(0.05)
     pids = [f"{each['name']} (pid {each['pid']})" for each in fleet.programs() if each["pid"]]
     print(f"supervisord runs as pid {child.pid}: {', '.join(pids)}")
+
+
+def metrics_port() -> int:
+    """Where the first worker serves its metrics."""
+    return int(os.environ.get("WORKERS_METRICS_PORT", "9800"))
 
 
 def command(*arguments: str) -> None:
@@ -135,7 +142,7 @@ def tell_what_next(settings: Settings) -> None:
 Look:
   .venv/bin/supervisorctl -c deploy/supervisord.conf status
   tail -f var/log/worker_*.log
-  curl -s http://127.0.0.1:9800/metrics | grep ^workers_
+  curl -s http://127.0.0.1:{metrics_port()}/metrics | grep ^workers_
 {other}
 Kill a worker while numbers flow, watch its partitions move, and check again:
   .venv/bin/workers produce --start 1000 --count 100000 & sleep 2; kill -9 {victim[1]}

@@ -1,0 +1,125 @@
+"""A service is away: at the start, or in the middle. Workers wait, say so, stay in the group, and go on by themselves."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.embedded import EmbeddedStack, StackUnavailableError, unavailable, wait_until
+from tests.support.fleet import Fleet
+from tests.support.fleet_checks import exactly_once, progress
+from tests.support.user import acknowledged
+
+pytestmark = pytest.mark.acceptance
+
+SMALL_BATCHES = {"WORKERS_MAX_POLL_RECORDS": "50"}
+
+
+@pytest.fixture(scope="module")
+def own_stack() -> Iterator[EmbeddedStack]:
+    """One that may be broken, without a test of another file meeting the pieces."""
+    try:
+        running = EmbeddedStack().__enter__()
+    except StackUnavailableError as reason:
+        unavailable(reason)
+    try:
+        yield running
+    finally:
+        running.remove()
+
+
+def test_a_fleet_that_is_started_before_its_services_waits_for_each(own_stack: EmbeddedStack) -> None:
+    for program in ("kafka", "ferretdb"):
+        own_stack.stop_program(program)
+    try:
+        with Fleet(own_stack) as fleet:
+            pids = wait_for_each(fleet, "waiting for MongoDB")
+            assert [fleet.page(slot, "/healthz")[0] for slot in fleet.slots()] == [200] * 4
+            assert [fleet.page(slot, "/readyz")[0] for slot in fleet.slots()] == [503] * 4
+            own_stack.start_program("ferretdb")
+            assert wait_for_each(fleet, "waiting for Kafka") == pids
+            own_stack.start_program("kafka")
+            wait_until(lambda: "there is no topic" in fleet.logs(), 30, "they wait for the topic")
+            fleet.produce("--count", "600")
+            fleet.wait_committed()
+            assert exactly_once(fleet) == set(range(600))
+            assert fleet.verify().code == 0
+            assert [fleet.pid(slot) for slot in fleet.slots()] == pids
+            wait_until(
+                lambda: all(fleet.page(slot, "/readyz")[0] == 200 for slot in fleet.slots()), 30, "all are ready"
+            )
+    finally:
+        for program in ("kafka", "ferretdb"):
+            if own_stack.pid(program) is None:
+                own_stack.start_program(program)
+
+
+def test_a_database_that_is_away_is_waited_for_in_the_group(own_stack: EmbeddedStack) -> None:
+    with Fleet(own_stack, {**SMALL_BATCHES, "WORKERS_WRITE_TIMEOUT": "2"}) as fleet:
+        fleet.kafka.create(6)
+        fleet.wait_assigned(6)
+        members, pids = fleet.kafka.members(), [fleet.pid(slot) for slot in fleet.slots()]
+        producing = fleet.producing("--count", "6000", "--interval", "0.0002")
+        wait_until(lambda: progress(fleet) >= 2_000, 60, "it is under load")
+        own_stack.stop_program("ferretdb")
+        try:
+            fleet.produce("--start", "6000", "--count", "6000")
+            wait_until(
+                lambda: all(fleet.total("workers_write_retries_total", [slot]) >= 2 for slot in fleet.slots()),
+                60,
+                "each worker has tried, and again",
+            )
+            acknowledged(producing)
+            committed = fleet.kafka.committed()
+            # The database comes back to workers that cannot write yet: what is in it is what it had.
+            for pid in pids:
+                os.kill(pid, signal.SIGSTOP)
+        finally:
+            own_stack.start_program("ferretdb")
+        try:
+            stored = {tuple(map(int, document.split("/")[1:])) for document in fleet.documents()}
+        finally:
+            for pid in pids:
+                os.kill(pid, signal.SIGCONT)
+        lost = {(p, offset) for p, end in committed.items() for offset in range(end)} - stored
+        assert lost == set(), "committed, and not in the database"
+        assert sum(committed.values()) < 12_000, "void: everything was done before the database went away"
+
+        fleet.wait_committed()
+        assert exactly_once(fleet) == set(range(12_000))
+        assert fleet.dead_letters() == []
+        assert fleet.verify().code == 0
+        assert (fleet.kafka.members(), [fleet.pid(slot) for slot in fleet.slots()]) == (members, pids)
+        for slot in fleet.slots():
+            begins = fleet.log(slot).index("the database takes no writes; waiting, nothing is committed")
+            assert fleet.log(slot).index("the database takes writes again") > begins
+
+
+def test_a_broker_that_is_killed_is_waited_for_and_nothing_is_lost(own_stack: EmbeddedStack) -> None:
+    with Fleet(own_stack, SMALL_BATCHES) as fleet:
+        fleet.kafka.create(6)
+        fleet.wait_assigned(6)
+        producing = fleet.producing("--count", "8000", "--interval", "0.0003")
+        wait_until(lambda: progress(fleet) >= 2_000, 60, "it is under load")
+        before = progress(fleet)
+        killed = own_stack.kill("kafka")
+        fleet.kafka.close()
+        wait_until(lambda: own_stack.pid("kafka") not in (None, killed), 30, "Kafka is restarted")
+        own_stack.wait_ready(["kafka"])
+        assert acknowledged(producing)["acknowledged"] == 8_000
+        fleet.wait_committed(90)
+        assert before < 8_000, "void: everything was done before the broker was killed"
+        assert exactly_once(fleet) == set(range(8_000))
+        assert fleet.dead_letters() == []
+        assert fleet.verify().code == 0
+        fleet.wait_assigned(6, 60)
+
+
+def wait_for_each(fleet: Fleet, words: str) -> list[int | None]:
+    """Until every worker has said so, and still runs; returns their pids."""
+    wait_until(lambda: all(words in fleet.log(slot) for slot in range(4)), 30, words)
+    wait_until(lambda: all(fleet.info(slot)["statename"] == "RUNNING" for slot in fleet.slots()), 10, "all run")
+    return [fleet.pid(slot) for slot in fleet.slots()]
