@@ -6,17 +6,22 @@ import json
 import sys
 import time
 import traceback
+from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, NoReturn
 
 import typer
 
 from workers import __version__, cli_chaos, cli_dead_letters, show
-from workers.errors import ExitCode, UnavailableError, WorkersError
+from workers.errors import ExitCode, NotFoundError, WorkersError
 from workers.settings import load, redact
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
+    from contextlib import AbstractContextManager
+
+    from workers.producer import Report
+    from workers.settings import Settings
 
 app = typer.Typer(
     help="Kafka records to MongoDB documents: nothing lost, nothing twice, nothing unexplained.",
@@ -74,28 +79,36 @@ def produce(
 
     Example: workers produce --start 1000 --count 500
     """
-    from workers.admin import Admin
-    from workers.producer import Producer, numbers
+    from workers.producer import numbers
 
     settings = load(topic=topic)
-    values, total = (_lines(source), None) if source else (numbers(start, count), count)
-    with Admin(settings) as admin:
-        made = admin.topic(settings.topic) is None and admin.create_topic(settings.topic, partitions)
-    if made and not as_json:
-        out.print(f"made the topic {settings.topic} with {partitions} partitions")
-    with Producer(settings) as producer:
-        with show.counting(err, "produced", total) as counted:
-            try:
-                producer.send_all(counted(values), interval)
-            except KeyboardInterrupt:
-                err.print("interrupted: no more records are sent; those sent were waited for")
-        report = producer.report
+    with _opened(source) as lines:
+        values, total = (numbers(start, count), count) if lines is None else (_values(lines), None)
+        report = _produce(settings, values, total, interval, partitions, quiet=as_json)
     if as_json:
         out.print_json(json.dumps(vars(report) | {"topic": settings.topic, "rate": report.rate}))
     else:
         show.produced(out, settings.topic, report)
     if report.failed:
         raise typer.Exit(ExitCode.FAILED)
+
+
+def _produce(
+    settings: Settings, values: Iterable[bytes], total: int | None, interval: float, partitions: int, *, quiet: bool
+) -> Report:
+    from workers.admin import Admin
+    from workers.producer import Producer
+
+    with Admin(settings) as admin:
+        made = admin.topic(settings.topic) is None and admin.create_topic(settings.topic, partitions)
+    if made and not quiet:
+        out.print(f"made the topic {settings.topic} with {partitions} partitions")
+    with Producer(settings) as producer, show.counting(err, "produced", total) as counted:
+        try:
+            producer.send_all(counted(values), interval)
+        except KeyboardInterrupt:
+            err.print("interrupted: no more records are sent; those sent were waited for")
+    return producer.report
 
 
 @app.command()
@@ -108,7 +121,8 @@ def verify(
 ) -> None:
     """Compare, record by record, what Kafka holds with what MongoDB holds.
 
-    Exit code: 0 every record is accounted for, 1 some are missing, twice or unexplained, 2 it could not be checked.
+    Exit code: 0 every record is accounted for, 1 some are missing, twice or unexplained, or with --wait still to be
+    read, 2 it could not be checked.
 
     Example: workers verify --wait 60
     """
@@ -127,7 +141,7 @@ def verify(
         out.print_json(json.dumps(verdict.as_dict()))
     else:
         show.verdict(out, verdict)
-    if not verdict.accounted:
+    if not verdict.accounted or (wait and verdict.total("pending")):
         raise typer.Exit(ExitCode.FAILED)
 
 
@@ -177,13 +191,19 @@ def _exit_code() -> int:
     return code if isinstance(code, int) else ExitCode.OK
 
 
-def _lines(source: str) -> Iterator[bytes]:
+def _opened(source: str | None) -> AbstractContextManager[BinaryIO | None]:
+    if source is None:
+        return nullcontext()
+    if source == "-":
+        return nullcontext(sys.stdin.buffer)
     try:
-        with sys.stdin.buffer if source == "-" else Path(source).open("rb") as file:
-            for line in file:
-                yield line.removesuffix(b"\n").removesuffix(b"\r")
+        return Path(source).open("rb")
     except OSError as error:
-        raise UnavailableError(f"cannot read {source}: {error.strerror}") from error
+        raise NotFoundError(f"cannot read {source}: {error.strerror}") from error
+
+
+def _values(lines: BinaryIO) -> Iterator[bytes]:
+    return (line.removesuffix(b"\n").removesuffix(b"\r") for line in lines)
 
 
 def _wait_until_committed(pending: Callable[[], int | None], seconds: float) -> None:

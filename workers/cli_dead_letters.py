@@ -157,10 +157,10 @@ def _chosen(
 def _time(text: str | None) -> datetime | None:
     if text is None:
         return None
-    if ago := re.fullmatch(r"(\d{1,6})([smhd])", text):
-        return datetime.now(UTC) - timedelta(**{UNITS[ago[2]]: int(ago[1])})
     try:
+        if ago := re.fullmatch(r"(\d{1,6})([smhd])", text):
+            return datetime.now(UTC) - timedelta(**{UNITS[ago[2]]: int(ago[1])})
         time = datetime.fromisoformat(text)
-    except ValueError:
+        return time if time.tzinfo else time.astimezone()
+    except (ValueError, OverflowError):
         raise BadUsageError(f"{text} is no time: 10m, 2h, 3d ago, or 2026-01-31T12:00") from None
-    return time if time.tzinfo else time.astimezone()

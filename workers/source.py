@@ -96,8 +96,11 @@ class KafkaSource:
             self._notice_rebalance()
             topic = self._positions.incarnation()
             admitted, refused = self._positions.admit(fetched) if topic else ({}, fetched)
-        refused |= {tp: records for tp, records in admitted.items() if tp.partition in self._stopped}
+        stopped = {tp: records for tp, records in admitted.items() if tp.partition in self._stopped}
+        refused |= stopped
         self._give_back(refused)
+        # One that went to another member and came back is paused no more.
+        self.stop({tp.partition for tp in stopped})
         records = {tp.partition: records for tp, records in admitted.items() if tp not in refused}
         return Fetched(topic, records) if topic and records else None
 

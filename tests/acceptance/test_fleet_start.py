@@ -58,7 +58,6 @@ def test_a_fleet_whose_supervisord_was_killed_can_be_started_again(stack: Embedd
         assert fleet.verify().code == 0
 
 
-@pytest.mark.xfail(strict=True, reason="a worker does not notice yet that its supervisord is gone")
 def test_workers_end_with_their_supervisord_and_the_next_ones_take_their_places(stack: EmbeddedStack) -> None:
     with Fleet(stack) as fleet:
         fleet.kafka.create(6)

@@ -20,6 +20,8 @@ from tests.support.embedded import (
 )
 from tests.support.maven import BUILT, MavenRepository
 
+import by_index  # isort: skip  a module of the stack, whose folder tests.support.embedded puts on the path
+
 pytestmark = pytest.mark.integration
 
 NOWHERE = "http://127.0.0.1:9"
@@ -80,12 +82,15 @@ def test_a_jar_that_is_not_the_locked_one_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_killed_compilation_leaves_neither_a_program_nor_a_compiler(tmp_path: Path) -> None:
-    go = tmp_path / "some-go"
+    module, go = tmp_path / "module", tmp_path / "some-go"
+    for path, old, _ in (by_index.EXPRESSION, by_index.FIND):
+        (module / path).parent.mkdir(parents=True, exist_ok=True)
+        (module / path).write_text(old)
     go.write_text(
         "#!/bin/sh\n"
         "case $1 in\n"
         "version) echo 'go version go1.99.0 test/test' ;;\n"
-        "list) echo one/package ;;\n"
+        f"list) if [ $2 = -m ]; then echo {module}; else echo one/package; fi ;;\n"
         "build)\n"
         '  while [ "$1" != -o ]; do shift; done\n'
         '  printf half >"$2"\n'
@@ -99,9 +104,11 @@ def test_a_killed_compilation_leaves_neither_a_program_nor_a_compiler(tmp_path: 
     program, compiler = tmp_path / "build/bin/ferretdb", tmp_path / "compiler"
 
     killed = start_build(tmp_path, "ferretdb", {"STACK_GO": str(go)})
-    wait_until(lambda: compiler.exists() and compiler.read_text(), 30, "it compiles")
-    left = psutil.Process(int(compiler.read_text()))
-    kill(killed)
+    try:
+        wait_until(lambda: compiler.exists() and compiler.read_text(), 30, "it compiles")
+        left = psutil.Process(int(compiler.read_text()))
+    finally:
+        kill(killed)
     wait_until(lambda: not left.is_running(), 10, "the compiler ends with the build")
     assert not program.exists()
 
