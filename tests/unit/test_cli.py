@@ -174,5 +174,6 @@ def test_lines_come_as_they_are_from_a_file_or_from_standard_input(tmp_path, mon
 
     monkeypatch.setattr(sys, "stdin", Stdin)
 
-    assert list(cli._lines(str(tmp_path / "lines"))) == expected
-    assert list(cli._lines("-")) == expected
+    for source in (str(tmp_path / "lines"), "-"):
+        with cli._opened(source) as lines:
+            assert list(cli._values(lines)) == expected
