@@ -14,6 +14,7 @@ from workers.decode import read
 from workers.errors import StoreAwayError
 from workers.loop import Loop
 from workers.record import Batch, CommitResult, Document, Reject, Written
+from workers.reject_limit import RejectLimit
 
 
 class CommitBeforeWrite(Loop):
@@ -73,6 +74,20 @@ class RetryOfAStaleCommit(Loop):
 
         self.source.commit, self.source.poll = remembering, retrying  # type: ignore[method-assign,assignment]
         super().run()
+
+
+class RejectLimitSwallowed(Loop):
+    """Counts the rejects, and goes on all the same."""
+
+    def run(self) -> None:
+        self.reject_limit = RejectLimit(share=1.0)
+        super().run()
+
+
+class StopForgotten(Loop):
+    """Leaves out the batch that was over the limit, and reads on behind it."""
+
+    def _stop(self, partitions: set[int], batch: Batch) -> None: ...
 
 
 class RandomId(FakeStore):
@@ -139,3 +154,9 @@ MUTANTS = {
     "unacknowledged write counted as written": Variant(store=UnacknowledgedWrite),
     "content of a document not kept": Variant(store=ForgetfulDuplicates),
 }
+
+MUTANTS_OF_THE_LIMIT = {
+    "reject limit swallowed": Variant(loop=RejectLimitSwallowed),
+    "stopped partition read on": Variant(loop=StopForgotten),
+}
+"""They show in a flood of poison, and nowhere else."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 
-from tests.model.world import FAILURES, MOST_WORKERS, PARTITIONS, POINTS, World
+from tests.model.world import FAILURES, LEAST_FOR_THE_LIMIT, MOST_WORKERS, PARTITIONS, POINTS, World
+from tests.support.oracle import BrokenPromiseError
 
 ACTIONS = 30
 
@@ -19,6 +20,32 @@ def play(world: World, seed: int) -> None:
         for _ in range(ACTIONS):
             _act(world, chance)
             world.check()
+        world.heal_and_drain()
+    finally:
+        world.end()
+
+
+def flood(world: World) -> None:
+    """One partition turns into poison and is stopped where it stands; with the limit raised, all of it is put aside."""
+    world.reject_share = 0.5
+    try:
+        world.start()
+        world.turns(3)
+        world.produce(0, 2, poison=False)
+        world.produce(0, 20 * LEAST_FOR_THE_LIMIT, poison=True)
+        world.produce(0, 4 * LEAST_FOR_THE_LIMIT, poison=False)
+        world.produce(1, 3 * LEAST_FOR_THE_LIMIT, poison=False)
+        world.turns(120)
+        seen = world.seen()
+        if len(seen.dead_letters) > LEAST_FOR_THE_LIMIT:
+            raise BrokenPromiseError(f"{len(seen.dead_letters)} dead letters, beyond the reject limit")
+        if seen.committed.get(0, 0) > LEAST_FOR_THE_LIMIT:
+            raise BrokenPromiseError("a stopped partition was committed further")
+        if seen.committed.get(1) != 3 * LEAST_FOR_THE_LIMIT:
+            raise BrokenPromiseError("the other partitions were not read on")
+        for worker in list(world.workers):
+            world.stop(worker)
+        world.reject_share = 1.0
         world.heal_and_drain()
     finally:
         world.end()

@@ -8,7 +8,7 @@ from hypothesis import settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from tests.model.machine import LoopMachine
-from tests.model.schedules import play
+from tests.model.schedules import flood, play
 from tests.model.world import World
 
 SCHEDULES = 2_000
@@ -56,3 +56,7 @@ def test_thousands_of_schedules_and_every_fault_did_bite():
             raise
 
     assert set() == MUST_HAVE_HAPPENED - set(+sightings), sightings
+
+
+def test_a_flood_of_poison_is_stopped_and_comes_out_whole_when_the_limit_is_raised():
+    flood(World())

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.model.mutants import MUTANTS
-from tests.model.schedules import play
+from tests.model.mutants import MUTANTS, MUTANTS_OF_THE_LIMIT
+from tests.model.schedules import flood, play
 from tests.model.world import Variant, World
 from tests.support.oracle import BrokenPromiseError
 
@@ -20,6 +20,8 @@ CAUGHT_AS = {
     "ordered bulk that drops the tail": "committed, but in no collection",
     "unacknowledged write counted as written": "committed, but in no collection",
     "content of a document not kept": "stored with another content",
+    "reject limit swallowed": "beyond the reject limit",
+    "stopped partition read on": "committed, but in no collection",
 }
 
 
@@ -38,3 +40,9 @@ def test_a_mutant_is_caught(mutant):
 
     assert complaint is not None
     assert CAUGHT_AS[mutant] in complaint
+
+
+@pytest.mark.parametrize("mutant", MUTANTS_OF_THE_LIMIT)
+def test_a_mutant_of_the_reject_limit_is_caught(mutant):
+    with pytest.raises(BrokenPromiseError, match=CAUGHT_AS[mutant]):
+        flood(World(MUTANTS_OF_THE_LIMIT[mutant]))

@@ -14,6 +14,7 @@ from workers.errors import StoreAwayError
 from workers.loop import Loop
 from workers.observe import Silence
 from workers.record import Batch, CommitResult, Written
+from workers.reject_limit import RejectLimit
 from workers.retry import Backoff, BatchSize
 
 PARTITIONS = 3
@@ -23,6 +24,7 @@ POINTS = ("poll", "write", "half", "dead letters", "written", "commit", "committ
 """Where a worker can be stopped or killed, in the order of a turn."""
 FAILURES = (Answer.LOST, Answer.NEVER_ARRIVES, Answer.FAILS)
 TURNS_TO_DRAIN = 150
+LEAST_FOR_THE_LIMIT = 2 * MOST
 
 
 @dataclass
@@ -77,6 +79,7 @@ class FakeWorker:
             witness,
             stopping,
             batch_size=BatchSize(MOST),
+            reject_limit=RejectLimit(world.reject_share, LEAST_FOR_THE_LIMIT),
             backoff=Backoff(jitter=lambda: 1.0),
             clock=lambda: 0.0,
         )
@@ -107,6 +110,8 @@ class World:
     workers: list[FakeWorker] = field(default_factory=list)
     ghosts: list[str] = field(default_factory=list)
     """Member ids of killed workers that the group still counts."""
+    reject_share: float = 1.0
+    """What workers are started with; 1: no limit, as a schedule of random poison needs it."""
 
     def __post_init__(self) -> None:
         self.oracle = Oracle(self.broker.topic.prefix)

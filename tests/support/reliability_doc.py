@@ -1,0 +1,86 @@
+"""The tables of docs/reliability.md as the code has them: a test compares, and `python -m` prints what belongs there."""
+
+from __future__ import annotations
+
+from pymongo.errors import (
+    AutoReconnect,
+    ConfigurationError,
+    ExecutionTimeout,
+    InvalidOperation,
+    NetworkTimeout,
+    NotPrimaryError,
+    OperationFailure,
+    PyMongoError,
+    ServerSelectionTimeoutError,
+    WaitQueueTimeoutError,
+    WTimeoutError,
+)
+
+from tests.corpus.corpus import CORPUS, REFUSED_BY_FERRETDB, Case
+from workers import verdict
+from workers.verdict import Fault
+
+SHOWN_BYTES = 44
+MEANS = {
+    Fault.STORE: "retry",
+    Fault.RECORD: "reject",
+    Fault.UNKNOWN: "find out, one by one",
+    Fault.OURS: "stop",
+}
+EXCEPTIONS: list[PyMongoError] = [
+    ServerSelectionTimeoutError("x"),
+    WaitQueueTimeoutError("x"),
+    NetworkTimeout("x"),
+    ExecutionTimeout("x", 50),
+    NotPrimaryError("x"),
+    WTimeoutError("x"),
+    AutoReconnect("x"),
+    OperationFailure("x", 2),
+    OperationFailure("x", 13),
+    OperationFailure("x", 424242),
+    ConfigurationError("x"),
+    InvalidOperation("x"),
+    PyMongoError("x"),
+]
+"""One of each kind that a whole write can fail with."""
+
+
+def payload(value: bytes | None) -> str:
+    """In one line of ASCII, cut where it is long."""
+    if value is None:
+        return "null"
+    text = repr(value[:SHOWN_BYTES])[1:].replace("|", "\\|")
+    return f"`{text}`" + (f" ... {len(value):,} bytes" if len(value) > SHOWN_BYTES else "")
+
+
+def corpus_row(case: Case) -> str:
+    """Without its last column, which says why."""
+    if case.reason is not None:
+        outcome = f"dead letter | `{case.reason}`"
+    elif str(case) in REFUSED_BY_FERRETDB:
+        outcome = "stored by MongoDB; dead letter with FerretDB 1 | `refused_by_server`"
+    else:
+        outcome = "stored |"
+    return f"| {case.row or '-'} | {case.name} | {payload(case.value)} | {outcome} |"
+
+
+def corpus_rows() -> list[str]:
+    return [corpus_row(case) for case in sorted(CORPUS, key=lambda case: (case.row, case.name))]
+
+
+def verdict_rows() -> list[str]:
+    codes: list[int | None] = sorted({*verdict.STORE_CODES, *verdict.RECORD_CODES})
+    rows = [_verdict_row(f"code {code}", verdict.of_code(code)) for code in codes]
+    rows.append(_verdict_row("any other code", verdict.of_code(424242)))
+    for error in EXCEPTIONS:
+        code = f" {error.code}" if isinstance(error, OperationFailure) and type(error) is OperationFailure else ""
+        rows.append(_verdict_row(f"`{type(error).__name__}`{code}", verdict.of_exception(error)))
+    return rows
+
+
+def _verdict_row(what: str, found: verdict.Verdict) -> str:
+    return f"| {what.replace('424242', 'with any other code')} | {MEANS[found.fault]} | `{found.reason}` |"
+
+
+if __name__ == "__main__":
+    print("\n".join([*corpus_rows(), "", *verdict_rows()]))  # noqa: T201

@@ -1,0 +1,128 @@
+"""The plan of a drill, and when a drill is void: a fault that did not bite proves nothing."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from workers.account import Account, Verdict
+from workers.chaos import Drill, Report
+from workers.faults import CALM_SECONDS, GAP_SECONDS, WEIGHTS, plan
+from workers.settings import load
+
+SEEDS = st.integers(0, 10**6)
+SECONDS = st.floats(5, 120)
+
+
+@given(SEEDS, SECONDS)
+def test_the_same_seed_gives_the_same_plan(seed, seconds):
+    assert plan(seconds, seed, 4, 10, embedded=True) == plan(seconds, seed, 4, 10, embedded=True)
+
+
+def test_another_seed_gives_another_plan():
+    assert len({tuple(plan(60, seed, 4, 10, embedded=True)) for seed in range(50)}) == 50
+
+
+@given(SEEDS, SECONDS, st.integers(1, 8))
+def test_faults_are_in_order_within_the_time_and_of_slots_that_exist(seed, seconds, slots):
+    faults = plan(seconds, seed, slots, 10, embedded=True)
+
+    times = [fault.at for fault in faults]
+    assert times == sorted(times)
+    assert all(CALM_SECONDS <= at < seconds - 1 for at in times)
+    assert {fault.slot for fault in faults} <= set(range(slots))
+    assert {fault.kind for fault in faults} <= set(WEIGHTS)
+
+
+@given(SEEDS, SECONDS)
+def test_a_server_is_left_the_time_to_come_back(seed, seconds):
+    for kind, gap in GAP_SECONDS.items():
+        times = [fault.at for fault in plan(seconds, seed, 4, 10, embedded=True) if fault.kind == kind]
+        assert all(later - earlier >= gap for earlier, later in pairwise(times))
+
+
+@given(SEEDS)
+def test_one_worker_stands_still_for_longer_than_kafka_believes_in_it_where_there_is_time(seed):
+    long = [fault for fault in plan(60, seed, 4, 10, embedded=True) if fault.lasts > 10]
+    short = [fault for fault in plan(25, seed, 4, 10, embedded=True) if fault.lasts > 10]
+
+    assert [fault.kind for fault in long] == ["stop and continue a worker"]
+    assert long[0].lasts >= 15
+    assert short == []
+
+
+@given(SEEDS)
+def test_servers_that_are_not_the_embedded_ones_are_left_alone(seed):
+    assert all("worker" in fault.kind for fault in plan(120, seed, 4, 10, embedded=False))
+
+
+def test_every_kind_of_fault_comes_up_within_a_few_drills():
+    assert {fault.kind for seed in range(10) for fault in plan(60, seed, 4, 10, embedded=True)} == set(WEIGHTS)
+
+
+class Watched:
+    """What the workers' metrics said."""
+
+    def __init__(self, redelivered: int = 5, rebalances: int = 5, retries: int = 5) -> None:
+        self.redelivered, self.rebalances, self.retries, self.longest_pause = redelivered, rebalances, retries, 1.25
+
+
+@pytest.fixture
+def judged(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Judge a drill with these faults, this watch, and this account of its one partition."""
+
+    def judge(faults: dict[str, int], watched: Watched | None = None, gone: int = 0, **counts: int) -> Report:
+        drill = Drill(load(), Path(), 7, lambda _line: None, embedded=True)
+        account = Account(0)
+        account.counts.update(counts)
+        monkeypatch.setattr("workers.chaos.verify", lambda _settings: Verdict("numtest", "counters", [account], 0))
+        monkeypatch.setattr(drill, "_gone", lambda _acknowledged, _ends: gone)
+        drill._report.faults = faults
+        drill._judge(watched or Watched(), {}, {})
+        return drill._report
+
+    return judge
+
+
+def test_a_drill_in_which_everything_bit_and_nothing_is_wrong_has_passed(judged):
+    report = judged({"kill a worker": 3, "kill the database": 1}, stored=100)
+
+    assert (report.passed, report.void, report.stored, report.longest_pause) == (True, [], 100, 1.2)
+
+
+@pytest.mark.parametrize(
+    ("faults", "watched", "word"),
+    [
+        ({}, Watched(), "no fault"),
+        ({"kill a worker": 1}, Watched(redelivered=0), "delivered again"),
+        ({"kill all workers": 1}, Watched(rebalances=0), "no rebalance"),
+        ({"kill the database": 1}, Watched(retries=0), "no worker noticed"),
+    ],
+)
+def test_a_drill_in_which_a_fault_did_not_bite_is_void(judged, faults, watched, word):
+    report = judged(faults, watched, stored=100)
+
+    assert not report.passed
+    assert any(word in line for line in report.void)
+    assert (report.lost, report.twice, report.unexplained) == (0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("counts", "lost", "twice", "unexplained"),
+    [
+        ({"missing": 2}, 2, 0, 0),
+        ({"gone": 3}, 3, 0, 0),
+        ({"twice": 1}, 0, 1, 0),
+        ({"conflicting": 1, "unexpected": 2, "pending": 4}, 0, 0, 7),
+    ],
+)
+def test_what_is_wrong_fails_the_drill(judged, counts, lost, twice, unexplained):
+    report = judged({"kill a worker": 1}, stored=100, **counts)
+
+    assert not report.passed
+    assert (report.lost, report.twice, report.unexplained) == (lost, twice, unexplained)
