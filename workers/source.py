@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import structlog
-from kafka import ConsumerRebalanceListener, KafkaConsumer, OffsetAndMetadata, TopicPartition
+from kafka import ConsumerRebalanceListener, KafkaConsumer, OffsetAndMetadata, TopicPartition, codec
 from kafka.coordinator.assignors.range import RangePartitionAssignor
 from kafka.errors import (
     CommitFailedError,
@@ -44,6 +44,24 @@ LOST_RECORDS = (
 log = structlog.get_logger()
 
 
+def require_extras() -> None:
+    """Return when the client has all its parts: without one of them it starts all the same, and fails, or crawls, later.
+
+    Raises:
+        BadConfigurationError: naming what is missing.
+    """
+    codecs = {"lz4": codec.has_lz4(), "snappy": codec.has_snappy(), "zstd": codec.has_zstd()}
+    problems = {
+        name: f"records that are compressed with {name} could not be read" for name, has in codecs.items() if not has
+    }
+    if record_util.crc32c_c is None:
+        problems["crc32c"] = "checksums would be computed in Python, twenty times slower"
+    if problems:
+        raise BadConfigurationError(
+            [f"{why}: pip install 'kafka-python[{name}]'" for name, why in sorted(problems.items())]
+        )
+
+
 class KafkaSource:
     """One member of the group. Build it in the process that uses it: its IO thread does not survive a fork.
 
@@ -64,11 +82,8 @@ class KafkaSource:
             joined: told the member id after every join, for whoever has to evict this member when it is dead.
 
         Raises:
-            BadConfigurationError: the CRC check would run in Python, at a twentieth of the speed that it needs.
             UnavailableError: no broker answered, or it refused this client.
         """
-        if record_util.crc32c_c is None:
-            raise BadConfigurationError(["the C package crc32c is missing: pip install 'kafka-python[crc32c]'"])
         self._settings = settings
         self._observer = observer
         self._stopping = stopping

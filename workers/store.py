@@ -58,7 +58,9 @@ class MongoStore:
         )
         database = self._client[settings.database]
         raw = CodecOptions(document_class=RawBSONDocument)
-        self._documents = database.get_collection(settings.collection, codec_options=raw)
+        # Whatever the URI prefers: on a secondary, a document that was just stored may not be there yet.
+        primary = pymongo.ReadPreference.PRIMARY
+        self._documents = database.get_collection(settings.collection, codec_options=raw, read_preference=primary)
         self._dead_letters = database[settings.collection + SUFFIX]
 
     def ping(self) -> None:

@@ -25,7 +25,7 @@ from workers.observe import Observers
 from workers.reject_limit import RejectLimit
 from workers.retry import Backoff, BatchSize
 from workers.slot import Slot
-from workers.source import KafkaSource
+from workers.source import KafkaSource, require_extras
 from workers.store import MongoStore
 
 if TYPE_CHECKING:
@@ -80,8 +80,10 @@ class Worker:
         """Run until SIGTERM or SIGINT, then finish the batch in hand.
 
         Raises:
+            BadConfigurationError: the Kafka client lacks one of its parts, or the collection cannot keep the promise.
             UnavailableError: another live process has this slot or this port.
         """
+        require_extras()
         settings = self._settings
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._ask_to_stop)
