@@ -1,4 +1,4 @@
-"""Fetching Kafka's jars with jgo, from Maven Central or from the repositories that the user's own
+"""Fetching jars with jgo, from Maven Central or from the repositories that the user's own
 jgo configuration names. A jar counts only once its checksum is that of the lock.
 """
 
@@ -21,16 +21,15 @@ from stack_settings import Settings, make_folder
 TRIES = 3
 
 
-class KafkaJars:
-    """The part of the build that needs the network only. Each jar appears whole or not at all,
-    so that a build that was broken off goes on with the next one."""
+class Jars:
+    """All jars of one lock, in one folder. Each appears whole or not at all, so that a build that
+    was broken off goes on with the next one."""
 
-    name = "Kafka"
-    megabytes = 120
-
-    def __init__(self, settings: Settings) -> None:
-        self._folder = folder(settings)
-        self._scratch = settings.build_dir / "jars.part"
+    def __init__(self, name: str, lock: Path, target: Path) -> None:
+        self.name = name
+        self._lock = lock
+        self._folder = target
+        self._scratch = target.with_name(f"{target.name}.part")
         self._stop = Event()
 
     def is_built(self) -> bool:
@@ -42,7 +41,7 @@ class KafkaJars:
     def build(self, observer: Observer) -> None:
         shutil.rmtree(self._scratch, ignore_errors=True)
         make_folder(self._folder)
-        missing, total = self._missing(), len(locked_jars())
+        missing, total = self._missing(), len(locked_jars(self._lock))
         observer.say(self.name, f"downloading {len(missing)} of {total} jars")
         with ThreadPoolExecutor(4, thread_name_prefix="jar") as pool:
             downloads = [pool.submit(self._download, jar) for jar in missing]
@@ -58,7 +57,7 @@ class KafkaJars:
             observer.say(self.name, "ready")
 
     def _missing(self) -> list[Jar]:
-        return [jar for jar in locked_jars() if sha256(self._folder / jar.file) != jar.sha256]
+        return [jar for jar in locked_jars(self._lock) if sha256(self._folder / jar.file) != jar.sha256]
 
     def _download(self, jar: Jar) -> None:
         for attempt in range(1, TRIES + 1):
@@ -86,10 +85,19 @@ class KafkaJars:
         found = sha256(fetched)
         if found != jar.sha256:
             raise Failure(
-                f"{jar.coordinate} has the SHA-256 {found}, but {LOCK.name} says {jar.sha256}:"
+                f"{jar.coordinate} has the SHA-256 {found}, but {self._lock.name} says {jar.sha256}:"
                 " the repository serves another file than the one that was locked; do not use it"
             )
         fetched.replace(self._folder / jar.file)
+
+
+class KafkaJars(Jars):
+    """The part of the build that needs the network only."""
+
+    megabytes = 120
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__("Kafka", LOCK, folder(settings))
 
 
 def _repositories() -> dict[str, str] | None:

@@ -32,9 +32,9 @@ class Jar:
         return f"{self.group}:{self.artifact}:{self.version}"
 
 
-def locked_jars() -> list[Jar]:
-    lock = tomllib.loads(LOCK.read_text())
-    return [Jar(each["groupId"], each["artifactId"], each["version"], each["sha256"]) for each in lock["dependencies"]]
+def locked_jars(lock: Path = LOCK) -> list[Jar]:
+    locked = tomllib.loads(lock.read_text())["dependencies"]
+    return [Jar(each["groupId"], each["artifactId"], each["version"], each["sha256"]) for each in locked]
 
 
 def class_path(settings: Settings) -> str:
