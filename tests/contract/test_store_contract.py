@@ -2,120 +2,45 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import bson
 import pymongo
 import pytest
-from pymongo import MongoClient
 
 from tests.support.batches import batch_of, document, reject
-from tests.support.fakes import FakeDatabase, FakeStore
-from tests.support.wire_mongo import WireMongo
+from tests.support.store_sides import FakeSide, JavaSide, RealSide, Side, WireSide
 from workers.errors import StoreAwayError
-from workers.loop import Store
 from workers.record import Batch, Reason, Written
-from workers.settings import load
-from workers.store import MongoStore
-
-NUMBERS = itertools.count()
 
 
-class FakeSide:
-    """The fake store with its database."""
+@pytest.fixture(scope="module")
+def java_mongo() -> Iterator[Any]:
+    """Without its jars, a laptop skips with the reason; where `CI=true`, it fails."""
+    from tests.support.embedded import StackUnavailableError, unavailable
+    from tests.support.java_mongo import JavaMongo
 
-    def __init__(self) -> None:
-        self.database = FakeDatabase()
-        self.store: Store = FakeStore(self.database)
-
-    def documents(self) -> dict[str, Mapping[str, Any]]:
-        return {key: bson.decode(raw) for key, raw in self.database.documents.items()}
-
-    def dead_letters(self) -> dict[str, str]:
-        return {key: str(letter.reason) for key, letter in self.database.dead_letters.items()}
-
-    def keep_unique(self, field: str) -> None:
-        self.database.unique_field = field
-
-    def go_away(self) -> None:
-        self.database.up = False
-
-    def come_back(self) -> None:
-        self.database.up = True
-
-    def close(self) -> None: ...
+    try:
+        started = JavaMongo().__enter__()
+    except StackUnavailableError as reason:
+        unavailable(reason)
+    yield started
+    started.__exit__()
 
 
-class WireSide:
-    """MongoStore and the real driver over a scripted server, so that this suite says something without FerretDB."""
-
-    def __init__(self) -> None:
-        self._server = WireMongo().__enter__()
-        self._server.chokes_on = lambda document: any(value != value for value in document.values())
-        self.store: Store = MongoStore(load(mongodb_uri=f"{self._server.uri}/?serverSelectionTimeoutMS=300"))
-
-    def documents(self) -> dict[str, Mapping[str, Any]]:
-        return dict(self._server.collections["numtest"])
-
-    def dead_letters(self) -> dict[str, str]:
-        return {key: letter["reason"] for key, letter in self._server.collections["numtest_dead_letters"].items()}
-
-    def keep_unique(self, field: str) -> None:
-        self._server.unique_field = field
-
-    def go_away(self) -> None:
-        self._server.up = False
-
-    def come_back(self) -> None:
-        self._server.up = True
-
-    def close(self) -> None:
-        self.store.close()  # type: ignore[attr-defined]
-        self._server.__exit__()
+SIDES = ["fake", "wire", *(pytest.param(name, marks=pytest.mark.integration) for name in ("real", "java"))]
 
 
-class RealSide:
-    """MongoStore on the embedded FerretDB, in a database of its own."""
-
-    def __init__(self, stack: Any) -> None:
-        self._stack = stack
-        name = f"contract_{next(NUMBERS)}"
-        self.store: Store = MongoStore(load(mongodb_uri=stack.mongodb_uri, database=name))
-        self._client: MongoClient[Any] = MongoClient(stack.mongodb_uri)
-        self._database = self._client[name]
-
-    def documents(self) -> dict[str, Mapping[str, Any]]:
-        return {found["_id"]: found for found in self._database["numtest"].find()}
-
-    def dead_letters(self) -> dict[str, str]:
-        return {found["_id"]: found["reason"] for found in self._database["numtest_dead_letters"].find()}
-
-    def keep_unique(self, field: str) -> None:
-        self._database["numtest"].create_index(field, unique=True)
-
-    def go_away(self) -> None:
-        self._stack.stop_program("ferretdb")
-
-    def come_back(self) -> None:
-        self._stack.start_program("ferretdb")
-
-    def close(self) -> None:
-        self.store.close()  # type: ignore[attr-defined]
-        self._client.close()
-
-
-Side = FakeSide | WireSide | RealSide
-
-
-@pytest.fixture(params=["fake", "wire", pytest.param("real", marks=pytest.mark.integration)])
+@pytest.fixture(params=SIDES)
 def side(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Side]:
     # How long the driver waits, after a lost connection, before it looks for the server again: half a second.
     monkeypatch.setattr(pymongo.common, "MIN_HEARTBEAT_INTERVAL", 0.01)
     chosen: Side
     if request.param == "real":
         chosen = RealSide(request.getfixturevalue("stack"))
+    elif request.param == "java":
+        chosen = JavaSide(request.getfixturevalue("java_mongo"))
     else:
         chosen = FakeSide() if request.param == "fake" else WireSide()
     yield chosen
@@ -155,6 +80,18 @@ def test_a_batch_that_is_half_there_is_completed(side):
     assert len(side.documents()) == 3
 
 
+def test_a_batch_that_the_driver_must_cut_up_is_counted_as_one(side):
+    """The place of an error in the batch is not its place in the command."""
+    there = [document(offset) for offset in range(0, 2_500, 7)]
+    write(side, batch_of(*there, document(2_050, text="another")))
+
+    written = write(side, batch_of(*map(document, range(2_500))))
+
+    assert written == ({0: 2_499 - len(there)}, {0: len(there)}, {(0, Reason.CONFLICT): 1})
+    assert sorted(side.documents()) == sorted(document(offset).id for offset in range(2_500))
+    assert side.dead_letters() == {document(2_050).id: "conflict"}
+
+
 def test_another_content_under_the_same_id_is_a_conflict_and_the_first_stays(side):
     write(side, batch_of(document(0, text="first")))
 
@@ -177,10 +114,10 @@ def test_a_duplicate_on_another_unique_index_is_a_dead_letter(side):
 
 
 def test_a_document_that_the_server_chokes_on_is_found_and_its_neighbours_are_stored(side):
-    """FerretDB closes the connection on a NaN, which decode never lets through."""
+    """FerretDB closes the connection on a NaN, which decode never lets through; `chokes_on` has each server's own."""
     good = [document(offset) for offset in (0, 1, 3)]
 
-    written = write(side, batch_of(*good, document(2, value=float("nan"))))
+    written = write(side, batch_of(*good, document(2, value=side.chokes_on)))
 
     assert written.dead_letters == {(0, Reason.REFUSED_BY_SERVER): 1}
     assert sum(written.stored.values()) + sum(written.duplicates.values()) == 3
@@ -189,7 +126,7 @@ def test_a_document_that_the_server_chokes_on_is_found_and_its_neighbours_are_st
 
 
 def test_the_verdict_on_a_document_that_the_server_chokes_on_is_the_same_again(side):
-    bad = batch_of(document(0), document(2, value=float("nan")))
+    bad = batch_of(document(0), document(2, value=side.chokes_on))
     write(side, bad)
 
     again = write(side, bad)

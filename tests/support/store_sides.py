@@ -1,0 +1,143 @@
+"""A store for the contract of the store: one in memory, one over a scripted server, two over servers that others wrote.
+
+What legitimately differs between them stands here, with each, and nowhere else.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from typing import Any
+
+import bson
+from pymongo import MongoClient
+
+from tests.support.fakes import FakeDatabase, FakeStore
+from tests.support.wire_mongo import WireMongo
+from workers.loop import Store
+from workers.settings import load
+from workers.store import MongoStore
+
+NUMBERS = itertools.count()
+PATIENCE = 5
+"""Seconds for one write, all of which may be spent on looking for a server that is away."""
+
+
+class FakeSide:
+    """The fake store with its database."""
+
+    chokes_on: Any = float("nan")
+
+    def __init__(self) -> None:
+        self.database = FakeDatabase()
+        self.store: Store = FakeStore(self.database)
+
+    def documents(self) -> dict[str, Mapping[str, Any]]:
+        return {key: bson.decode(raw) for key, raw in self.database.documents.items()}
+
+    def dead_letters(self) -> dict[str, str]:
+        return {key: str(letter.reason) for key, letter in self.database.dead_letters.items()}
+
+    def keep_unique(self, field: str) -> None:
+        self.database.unique_field = field
+
+    def go_away(self) -> None:
+        self.database.up = False
+
+    def come_back(self) -> None:
+        self.database.up = True
+
+    def close(self) -> None: ...
+
+
+class WireSide:
+    """MongoStore and the real driver over a scripted server, so that this suite says something without FerretDB."""
+
+    chokes_on: Any = float("nan")
+
+    def __init__(self) -> None:
+        self._server = WireMongo().__enter__()
+        self._server.chokes_on = lambda document: any(value != value for value in document.values())
+        self.store: Store = MongoStore(
+            load(mongodb_uri=f"{self._server.uri}/?serverSelectionTimeoutMS=300", write_timeout=PATIENCE)
+        )
+
+    def documents(self) -> dict[str, Mapping[str, Any]]:
+        return dict(self._server.collections["numtest"])
+
+    def dead_letters(self) -> dict[str, str]:
+        return {key: letter["reason"] for key, letter in self._server.collections["numtest_dead_letters"].items()}
+
+    def keep_unique(self, field: str) -> None:
+        self._server.unique_field = field
+
+    def go_away(self) -> None:
+        self._server.up = False
+
+    def come_back(self) -> None:
+        self._server.up = True
+
+    def close(self) -> None:
+        self.store.close()  # type: ignore[attr-defined]
+        self._server.__exit__()
+
+
+class ServerSide:
+    """MongoStore on a server that others wrote, in a database of its own."""
+
+    chokes_on: Any
+    """What a document must not hold there: the server closes the connection on it."""
+
+    def __init__(self, uri: str) -> None:
+        name = f"contract_{next(NUMBERS)}"
+        self.store: Store = MongoStore(load(mongodb_uri=uri, database=name, write_timeout=PATIENCE))
+        self._client: MongoClient[Any] = MongoClient(uri)
+        self._database = self._client[name]
+
+    def documents(self) -> dict[str, Mapping[str, Any]]:
+        return {found["_id"]: found for found in self._database["numtest"].find()}
+
+    def dead_letters(self) -> dict[str, str]:
+        return {found["_id"]: found["reason"] for found in self._database["numtest_dead_letters"].find()}
+
+    def keep_unique(self, field: str) -> None:
+        self._database["numtest"].create_index(field, unique=True)
+
+    def close(self) -> None:
+        self.store.close()  # type: ignore[attr-defined]
+        self._client.close()
+
+
+class RealSide(ServerSide):
+    """The embedded FerretDB."""
+
+    chokes_on = float("nan")
+
+    def __init__(self, stack: Any) -> None:
+        self._stack = stack
+        super().__init__(stack.mongodb_uri)
+
+    def go_away(self) -> None:
+        self._stack.stop_program("ferretdb")
+
+    def come_back(self) -> None:
+        self._stack.start_program("ferretdb")
+
+
+class JavaSide(ServerSide):
+    """mongo-java-server: it says which index was hit, takes at most 1,000 documents in one insert, and stores a NaN."""
+
+    chokes_on = bson.Binary(b"", subtype=200)
+
+    def __init__(self, server: Any) -> None:
+        self._server = server
+        super().__init__(server.uri)
+
+    def go_away(self) -> None:
+        self._server.stop()
+
+    def come_back(self) -> None:
+        self._server.start()
+
+
+Side = FakeSide | WireSide | RealSide | JavaSide
