@@ -31,6 +31,7 @@ class Slot:
         name = f"{group}-{worker}".replace("/", "_")
         self._member_file = folder / f"{name}.member"
         self._lock_file = folder / f"{name}.lock"
+        self.heartbeat_file = folder / f"{name}.heartbeat"
         self._lock: int | None = None
 
     def take(self) -> int | None:

@@ -1,0 +1,90 @@
+"""What a worker says of itself can be read whatever became of the worker, and nothing else passes for it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from workers.heartbeat import Beat, Heartbeat, State, process_started, read_beat
+from workers.record import Batch, CommitResult, Written
+
+SPEAKER = """
+import os, signal, sys
+from pathlib import Path
+from workers.heartbeat import Heartbeat
+heartbeat = Heartbeat(Path(sys.argv[1]))
+heartbeat.owns([3, 5])
+heartbeat.turned()
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def said(path: Path) -> Beat:
+    beat = read_beat(path)
+    assert beat is not None
+    return beat
+
+
+def test_it_tells_what_the_loop_does(tmp_path):
+    times = iter(range(100))
+    heartbeat = Heartbeat(tmp_path / "beat", lambda: float(next(times)))
+    assert (said(tmp_path / "beat").state, said(tmp_path / "beat").partitions) == (State.STARTING, ())
+    heartbeat.owns([1, 4])
+    heartbeat.written(Batch(), Written({}, {}, {(1, "x"): 2}), 0.1)
+    heartbeat.committed(Batch(), CommitResult.REBALANCED)
+    assert said(tmp_path / "beat").committed is None
+    heartbeat.committed(Batch(), CommitResult.OK)
+    heartbeat.stopped([4], "too many rejects")
+    heartbeat.turned()
+
+    beat = said(tmp_path / "beat")
+    assert (beat.state, beat.partitions, beat.stopped, beat.dead_letters) == (State.READING, (1, 4), (4,), 2)
+    assert beat.committed is not None
+    assert beat.turned > beat.committed > beat.since
+    assert beat.is_alive()
+
+    heartbeat.rebalanced("revoked", [1, 4])
+    heartbeat.enter(State.BRAKED, until=99.0)
+    assert (said(tmp_path / "beat").partitions, said(tmp_path / "beat").until) == ((), 99.0)
+
+
+def test_it_outlives_a_sigkill_and_is_known_to_be_of_a_dead_process(tmp_path):
+    ended = subprocess.run([sys.executable, "-c", SPEAKER, str(tmp_path / "beat")], check=False)
+
+    assert ended.returncode == -9
+    beat = said(tmp_path / "beat")
+    assert beat.partitions == (3, 5)
+    assert not beat.is_alive()
+
+
+def test_a_pid_that_belongs_to_another_program_now_is_not_alive(tmp_path):
+    Heartbeat(tmp_path / "beat")
+    beat = said(tmp_path / "beat")
+
+    assert not replace(beat, started=beat.started - 1).is_alive()
+    assert process_started(2**22 + 1) is None
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped", "empty", "text", "other json", "absent"])
+def test_what_cannot_be_made_out_says_nothing(tmp_path, damage):
+    path = tmp_path / "beat"
+    Heartbeat(path)
+    whole = path.read_bytes()
+    path.write_bytes(
+        {
+            "cut": whole[:40],
+            "flipped": whole.replace(b"starting", b"stopping"),
+            "empty": b"",
+            "text": b"hello\nworld",
+            "other json": b"%08x %08d\n[]" % (0x0D4CBB29, 2),
+            "absent": b"",
+        }[damage]
+    )
+    if damage == "absent":
+        path.unlink()
+
+    assert read_beat(path) is None

@@ -1,0 +1,171 @@
+"""What a worker says of itself, in a file: others can read it also when it is stopped, hung, or dead."""
+
+from __future__ import annotations
+
+import json
+import mmap
+import os
+import time
+import zlib
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from workers.observe import Silence
+from workers.record import CommitResult
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+    from pathlib import Path
+
+    from workers.errors import StoreAwayError
+    from workers.record import Batch, Written
+
+SIZE = 64 * 1024
+"""Of the file, most of it a hole; room for the numbers of ten thousand partitions."""
+TORN_READS = 5
+
+
+class State(StrEnum):
+    """What a worker is doing."""
+
+    STARTING = "starting"
+    BRAKED = "braked"
+    WAITING_FOR_MONGODB = "waiting for MongoDB"
+    WAITING_FOR_KAFKA = "waiting for Kafka"
+    JOINING = "joining"
+    READING = "reading"
+    DATABASE_AWAY = "database away"
+    STOPPING = "stopping"
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """One worker's word about itself. Times are seconds of `time.monotonic`, which all processes of a host share."""
+
+    pid: int
+    started: int
+    """When the kernel started it (`process_started`): with the pid this names one process, a pid alone does not."""
+    state: State = State.STARTING
+    since: float = 0.0
+    """When it came into this state."""
+    turned: float = 0.0
+    """When the loop last turned. It turns while it waits, and while there is nothing to read."""
+    committed: float | None = None
+    """When a commit last succeeded."""
+    partitions: tuple[int, ...] = ()
+    """What it owns."""
+    stopped: tuple[int, ...] = ()
+    """What it reads no further on purpose."""
+    records: int = 0
+    """Stored, found stored or dead-lettered since it was started."""
+    dead_letters: int = 0
+    rebalances: int = 0
+    """Times that it was given partitions."""
+    until: float | None = None
+    """When a brake ends."""
+
+    def is_alive(self) -> bool:
+        """Whether the process that said this still runs, and is not another one with its pid."""
+        return process_started(self.pid) == self.started
+
+
+def process_started(pid: int) -> int | None:
+    """When a process was started, in clock ticks since the machine was (proc(5), field 22 of stat); None: no such one.
+
+    0 where there is no /proc to say.
+    """
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stat:  # noqa: PTH123 asked often
+            return int(stat.read().rpartition(")")[2].split()[19])
+    except (FileNotFoundError, ProcessLookupError, IndexError):
+        return None if os.path.isdir("/proc/self") else _exists(pid)  # noqa: PTH112
+
+
+def _exists(pid: int) -> int | None:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return None
+    except PermissionError:
+        pass
+    return 0
+
+
+class Heartbeat(Silence):
+    """The observer that keeps the file. The file is memory that the kernel writes out: it survives a SIGKILL whole, and
+    costs no system call.
+    """
+
+    def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        os.ftruncate(file, SIZE)
+        self._memory = mmap.mmap(file, SIZE)
+        os.close(file)
+        pid, now = os.getpid(), clock()
+        # One dictionary whose entries are replaced whole: the client's IO thread is heard here too.
+        self._said = asdict(Beat(pid, process_started(pid) or 0, since=now, turned=now))
+        self._write()
+
+    def enter(self, state: State, until: float | None = None) -> None:
+        """It does something else from now on."""
+        if state != self._said["state"]:
+            self._said |= {"state": state, "since": self._clock(), "until": until}
+            self._write()
+
+    def turned(self) -> None:
+        self._said["turned"] = self._clock()
+        self._write()
+
+    def rebalanced(self, event: str, partitions: Collection[int]) -> None:
+        if event != "assigned":
+            self._said["partitions"] = ()
+
+    def owns(self, partitions: Collection[int]) -> None:
+        self._said["partitions"] = tuple(partitions)
+        self._said["rebalances"] += 1
+        self.enter(State.READING)
+        self._write()
+
+    def written(self, batch: Batch, written: Written, seconds: float) -> None:
+        self.enter(State.READING)
+        self._said["records"] += len(batch)
+        self._said["dead_letters"] += sum(written.dead_letters.values())
+
+    def committed(self, batch: Batch, result: CommitResult) -> None:
+        if result is CommitResult.OK:
+            self._said["committed"] = self._clock()
+            self._write()
+
+    def stopped(self, partitions: Collection[int], reason: str) -> None:
+        self._said["stopped"] = tuple(sorted({*self._said["stopped"], *partitions}))
+        self._write()
+
+    def store_away(self, error: StoreAwayError, attempt: int, wait: float) -> None:
+        self.enter(State.DATABASE_AWAY)
+
+    def _write(self) -> None:
+        said = json.dumps(self._said).encode()
+        self._memory[: len(said) + 19] = b"%08x %08d\n%s\n" % (zlib.crc32(said), len(said), said)
+
+
+def read_beat(path: Path) -> Beat | None:
+    """What a worker last said; None where nobody did, or where it cannot be made out."""
+    for _ in range(TORN_READS):
+        try:
+            head, _, rest = path.read_bytes().partition(b"\n")
+            checksum, _, length = head.partition(b" ")
+            said = rest[: int(length)]
+            if zlib.crc32(said) == int(checksum, 16):
+                return _beat(json.loads(said))
+        except OSError:
+            return None
+        except (ValueError, TypeError, KeyError):
+            continue
+    return None
+
+
+def _beat(said: dict[str, Any]) -> Beat:
+    lists = {name: tuple(said[name]) for name in ("partitions", "stopped")}
+    return Beat(**{**said, **lists, "state": State(said["state"])})
