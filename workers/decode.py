@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import bson
 from bson.errors import BSONError
 
-from workers.record import Batch, Document, Reason, Record, Reject, TopicIdentity
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+from workers.record import Batch, Document, Fetched, Reason, Record, Reject, TopicIdentity
 
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 INT64_DIGITS = 20
@@ -42,10 +39,11 @@ class _RejectedError(Exception):
         super().__init__(error)
 
 
-def read(fetched: Mapping[int, Sequence[Record]], topic: TopicIdentity, limits: Limits) -> Batch:
+def read(fetched: Fetched, limits: Limits) -> Batch:
     """Decode what one poll returned, by partition in offset order, into the batch to be written."""
-    batch = Batch()
-    for partition, records in fetched.items():
+    batch = Batch(first_offsets=dict(fetched.skipped), next_offsets=dict(fetched.skipped))
+    topic = fetched.topic
+    for partition, records in fetched.records.items():
         batch.first_offsets[partition] = records[0].offset
         batch.next_offsets[partition] = records[-1].offset + 1
         for record in records:

@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from workers.decode import Limits, read
 from workers.errors import StoreAwayError
-from workers.record import Batch, CommitResult, Record, TopicIdentity, Written
+from workers.record import Batch, CommitResult, Fetched, Written
 from workers.reject_limit import RejectLimit
 from workers.retry import Backoff, BatchSize
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping
 
     from workers.observe import Observer
 
@@ -27,13 +27,6 @@ TOO_MANY_REJECTS = (
     "too many rejects; the records stay in Kafka. Put the producer right, or raise WORKERS_MAX_REJECT_SHARE, and "
     "restart this worker"
 )
-
-
-class Fetched(NamedTuple):
-    """What one poll returned: records by partition, in offset order, all from one incarnation of the topic."""
-
-    topic: TopicIdentity
-    records: Mapping[int, Sequence[Record]]
 
 
 class Source(Protocol):
@@ -89,7 +82,7 @@ class Loop:
             fetched = self.source.poll(self.batch_size.now)
             if fetched is None:
                 continue
-            batch = read(fetched.records, fetched.topic, self.limits)
+            batch = read(fetched, self.limits)
             if over := self.reject_limit.over(batch):
                 self._stop(over, batch)
                 batch = batch.without(over)

@@ -63,7 +63,8 @@ class Narrator:
 
     def committed(self, batch: Batch, result: CommitResult) -> None:
         ranges = " ".join(
-            f"{p}:{batch.first_offsets[p]}-{batch.next_offsets[p] - 1}" for p in sorted(batch.next_offsets)
+            f"{p}:{first}-{batch.next_offsets[p] - 1}" if first < batch.next_offsets[p] else f"{p}:<{first}"
+            for p, first in sorted(batch.first_offsets.items())
         )
         counts = self._written and {
             "stored": sum(self._written.stored.values()),

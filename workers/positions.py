@@ -40,11 +40,21 @@ class Positions:
         self._recreated = False
         self._expected: dict[Any, int] = {}
         """By partition that was admitted since the last rebalance: the offset that its next record should have."""
+        self._skipped: dict[Any, int] = {}
         self.topic_id: UUID | None = None
 
     def forget(self) -> None:
         """The assignment is a new one."""
         self._expected.clear()
+        self._skipped.clear()
+
+    def take_skipped(self) -> dict[Any, int]:
+        """By partition: the beginning of its log, where records before it were lost since the last call.
+
+        They are committed even if nothing follows them: every later owner would count them again.
+        """
+        skipped, self._skipped = self._skipped, {}
+        return skipped
 
     def moved(self, tp: TopicPartition, offset: int) -> None:
         """The client was told to go on from here."""
@@ -120,7 +130,7 @@ class Positions:
             return
         beginning = self._consumer.beginning_offsets([tp], timeout_ms=self._timeout_ms)[tp]
         if beginning > expected:
-            self._expected[tp] = min(beginning, offset)
+            self._expected[tp] = self._skipped[tp] = min(beginning, offset)
             self._lost(tp, expected, self._expected[tp] - expected)
 
 

@@ -93,6 +93,15 @@ class TopicIdentity:
         return f"{self.prefix}{partition}/{offset}"
 
 
+class Fetched(NamedTuple):
+    """What one poll returned: records by partition, in offset order, all from one incarnation of the topic."""
+
+    topic: TopicIdentity
+    records: Mapping[int, Sequence[Record]]
+    skipped: Mapping[int, int] = {}
+    """By partition: where its log begins now, if what was before is gone unread. To be committed like what was read."""
+
+
 @dataclass(slots=True)
 class Batch:
     """What one poll returned, decoded. Every record of it is in `documents` or in `rejects`."""

@@ -22,9 +22,8 @@ from kafka.record import util as record_util
 
 from workers.admin import describe
 from workers.errors import BadConfigurationError, UnavailableError
-from workers.loop import Fetched
 from workers.positions import Positions
-from workers.record import CommitResult
+from workers.record import CommitResult, Fetched
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
@@ -117,7 +116,9 @@ class KafkaSource:
         # One that went to another member and came back is paused no more.
         self.stop({tp.partition for tp in stopped})
         records = {tp.partition: records for tp, records in admitted.items() if tp not in refused}
-        return Fetched(topic, records) if topic and records else None
+        skipped = {tp.partition: offset for tp, offset in self._positions.take_skipped().items()}
+        skipped = {partition: offset for partition, offset in skipped.items() if partition not in self._stopped}
+        return Fetched(topic, records, skipped) if topic and (records or skipped) else None
 
     def commit(self, next_offsets: Mapping[int, int]) -> CommitResult:
         """Commit with the topic's id as metadata, so that a later owner sees which incarnation the offsets count in.

@@ -10,7 +10,7 @@ from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition
 from kafka.record import util
 
 from tests.support.kafka_sides import RealKafka, wait
-from workers.loop import Fetched
+from workers.record import Fetched
 from workers.settings import load
 from workers.source import consumer_options
 

@@ -196,7 +196,6 @@ def test_a_broker_that_knows_no_such_offset_any_more_is_read_from_its_beginning(
     assert workers.verify().code == 0
 
 
-@pytest.mark.xfail(strict=True, reason="each new owner counts them again, until something behind the gap is committed")
 def test_lost_records_are_counted_once_although_their_partition_changes_hands(workers: PlainWorkers) -> None:
     """Nothing is left to read behind the gap, so nothing is committed behind it."""
     workers.numbers(0, 0, 10)

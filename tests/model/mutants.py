@@ -23,7 +23,7 @@ class CommitBeforeWrite(Loop):
             fetched = self.source.poll(self.batch_size.now)
             if fetched is None:
                 continue
-            batch = read(fetched.records, fetched.topic, self.limits)
+            batch = read(fetched, self.limits)
             result = self.source.commit(batch.next_offsets)
             try:
                 written = self.store.write(batch)

@@ -10,9 +10,8 @@ import bson
 
 from tests.support.fake_broker import Answer, FakeBroker, FakeRecord, UnknownMemberError
 from workers.errors import StoreAwayError
-from workers.loop import Fetched
 from workers.observe import Observer, Silence
-from workers.record import Batch, CommitResult, Document, Reason, Reject, Written
+from workers.record import Batch, CommitResult, Document, Fetched, Reason, Reject, Written
 
 Pause = Callable[[str], None]
 """Called where a process may be stopped or killed: the model stops workers there."""

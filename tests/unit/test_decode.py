@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.corpus.corpus import ACCEPTED, CORPUS, REJECTED, Case
 from tests.support.fake_broker import FIRST_ID, FakeRecord
 from workers.decode import Limits, decode, read
-from workers.record import Document, Reason, Reject, TopicIdentity
+from workers.record import Document, Fetched, Reason, Reject, TopicIdentity
 
 TOPIC = TopicIdentity("numtest", FIRST_ID)
 NAMES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters=".\0"), min_size=1).filter(
@@ -162,7 +162,7 @@ def test_a_batch_holds_every_record_once_and_the_offsets_to_commit():
         4: [FakeRecord(4, 0, None)],
     }
 
-    batch = read(fetched, TOPIC, Limits())
+    batch = read(Fetched(TOPIC, fetched), Limits())
 
     assert [document.id for document in batch.documents] == ["numtest-08b40071/0/5"]
     assert [reject.id for reject in batch.rejects] == ["numtest-08b40071/0/9", "numtest-08b40071/4/0"]
@@ -171,11 +171,18 @@ def test_a_batch_holds_every_record_once_and_the_offsets_to_commit():
     assert len(batch) == 3
 
 
+def test_what_was_skipped_is_committed_unless_records_follow_it():
+    batch = read(Fetched(TOPIC, {1: [FakeRecord(1, 30, None)]}, {0: 25, 1: 30}), Limits())
+
+    assert (batch.first_offsets, batch.next_offsets) == ({0: 25, 1: 30}, {0: 25, 1: 31})
+    assert len(batch) == 1
+
+
 def test_a_neighbour_of_every_bad_value_is_stored():
     records = [FakeRecord(0, offset, case.value) for offset, case in enumerate(REJECTED)]
     good = [FakeRecord(1, offset, b'{"n":%d}' % offset) for offset in range(3)]
 
-    batch = read({0: records, 1: good}, TOPIC, Limits())
+    batch = read(Fetched(TOPIC, {0: records, 1: good}), Limits())
 
     assert len(batch.documents) == 3
     assert [case.reason for case in REJECTED] == [reject.reason for reject in batch.rejects]
