@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 HEAL_SECONDS = 180.0
 OUTAGE_SECONDS = 3.0
+UNDER_WAY_SECONDS = 0.5
+"""Under load, after so long with a database that stands still, every worker waits for a write."""
 
 
 @dataclass
@@ -132,6 +134,8 @@ class Drill:
         pid = pids.get(worker)
         if pid is None:
             return False
+        if fault.kind == "kill a worker in a write":
+            return self._kill_in_a_write(pid)
         if fault.kind == "restart a worker":
             return self._fleet.kill(pid, signal.SIGTERM)
         if fault.kind == "kill a worker":
@@ -140,6 +144,17 @@ class Drill:
             return False
         self._stopped[pid] = now + fault.lasts
         return True
+
+    def _kill_in_a_write(self, pid: int) -> bool:
+        """Between write and commit: the database goes on with what it was sent by a worker that is no more."""
+        database = self._stack and self._stack.pids().get("ferretdb")
+        if not self._stack or not database or not self._stack.kill(database, signal.SIGSTOP):
+            return False
+        try:
+            time.sleep(UNDER_WAY_SECONDS)
+            return self._fleet.kill(pid, signal.SIGKILL)
+        finally:
+            self._stack.kill(database, signal.SIGCONT)
 
     def _kill_server(self, fault: Fault, now: float) -> bool:
         name = "ferretdb" if "database" in fault.kind else "kafka"
@@ -200,11 +215,12 @@ class Drill:
         report.unexplained = found.total("conflicting") + found.total("unexpected") + found.total("pending")
         report.lost = found.total("missing") + self._gone(acknowledged, ends)
         kinds = Counter(report.faults)
+        killed = kinds["kill a worker"] + kinds["kill a worker in a write"] + kinds["kill all workers"]
         if not kinds:
             report.void.append("no fault was done")
-        if kinds["kill a worker"] + kinds["kill all workers"] and not report.rebalances:
+        if killed and not report.rebalances:
             report.void.append("workers were killed, and no rebalance was seen")
-        if kinds["kill a worker"] + kinds["kill all workers"] and not report.redelivered:
+        if killed and not report.redelivered:
             report.void.append("workers were killed, and no record was delivered again: more load, or more kills")
         if kinds["kill the database"] and not report.retries:
             report.void.append("the database was killed, and no worker noticed")
