@@ -47,12 +47,21 @@ def read(fetched: Fetched, limits: Limits) -> Batch:
         batch.first_offsets[partition] = records[0].offset
         batch.next_offsets[partition] = records[-1].offset + 1
         for record in records:
-            outcome = decode(record, topic, limits)
+            outcome = _condemn(record, topic) if fetched.condemned else decode(record, topic, limits)
             if isinstance(outcome, Document):
                 batch.documents.append(outcome)
             else:
                 batch.rejects.append(outcome)
     return batch
+
+
+def _condemn(record: Record, topic: TopicIdentity) -> Reject:
+    return Reject(
+        topic.document_id(record.partition, record.offset),
+        Reason.KILLED_WORKER,
+        "workers died each time they decoded it",
+        record,
+    )
 
 
 def decode(record: Record, topic: TopicIdentity, limits: Limits) -> Document | Reject:

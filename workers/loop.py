@@ -16,11 +16,13 @@ from workers.errors import StoreAwayError
 from workers.record import Batch, CommitResult, Fetched, Written
 from workers.reject_limit import RejectLimit
 from workers.retry import Backoff, BatchSize
+from workers.suspects import Trust
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
     from workers.observe import Observer
+    from workers.suspects import Suspects
 
 
 TOO_MANY_REJECTS = (
@@ -73,6 +75,7 @@ class Loop:
     limits: Limits = field(default_factory=Limits)
     batch_size: BatchSize = field(default_factory=BatchSize)
     reject_limit: RejectLimit = field(default_factory=RejectLimit)
+    suspects: Suspects | Trust = field(default_factory=Trust)
     backoff: Backoff = field(default_factory=Backoff)
     clock: Callable[[], float] = time.monotonic
 
@@ -82,7 +85,10 @@ class Loop:
             fetched = self.source.poll(self.batch_size.now)
             if fetched is None:
                 continue
-            batch = read(fetched, self.limits)
+            fetched, left = self.suspects.single_out(fetched)
+            self.source.rewind(left)
+            with self.suspects.in_hand(fetched):
+                batch = read(fetched, self.limits)
             if over := self.reject_limit.over(batch):
                 self._stop(over, batch)
                 batch = batch.without(over)
@@ -102,6 +108,7 @@ class Loop:
             result = self.source.commit(batch.next_offsets)
             self.observer.committed(batch, result)
             if result is CommitResult.OK:
+                self.suspects.past(fetched.topic, batch.next_offsets)
                 self.backoff.reset()
                 self.batch_size.grow()
             else:

@@ -56,7 +56,10 @@ class Observers(Silence):
     """Several observers as one."""
 
     def __init__(self, *observers: Observer) -> None:
-        self._all = observers
+        self._all = list(observers)
+
+    def add(self, observer: Observer) -> None:
+        self._all.append(observer)
 
     def turned(self) -> None:
         for observer in self._all:

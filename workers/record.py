@@ -50,6 +50,7 @@ class Reason(StrEnum):
     REFUSED_BY_SERVER = "refused_by_server"
     CONFLICT = "conflict"
     DUPLICATE_KEY = "duplicate_key"
+    KILLED_WORKER = "killed_worker"
 
 
 class Document(NamedTuple):
@@ -100,6 +101,8 @@ class Fetched(NamedTuple):
     records: Mapping[int, Sequence[Record]]
     skipped: Mapping[int, int] = {}
     """By partition: where its log begins now, if what was before is gone unread. To be committed like what was read."""
+    condemned: bool = False
+    """Workers died of decoding it: it is one record, and is not to be decoded again."""
 
 
 @dataclass(slots=True)

@@ -15,6 +15,8 @@ from workers.errors import BadConfigurationError
 if TYPE_CHECKING:
     from pathlib import Path
 
+MOST_SLOTS = 100
+
 
 class Slot:
     """One slot's lock and its member file, in a folder on a local disk.
@@ -28,11 +30,25 @@ class Slot:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise BadConfigurationError([f"WORKERS_STATE_DIR={folder}: cannot be made: {error.strerror}"]) from error
-        name = f"{group}-{worker}".replace("/", "_")
-        self._member_file = folder / f"{name}.member"
-        self._lock_file = folder / f"{name}.lock"
-        self.heartbeat_file = folder / f"{name}.heartbeat"
+        self._folder, self._group, self._worker = folder, group, worker
+        self._member_file = self.file("member")
+        self._lock_file = self.file("lock")
+        self.heartbeat_file = self.file("heartbeat")
         self._lock: int | None = None
+
+    def file(self, kind: str) -> Path:
+        """A file of this slot's."""
+        return self._folder / f"{self._group}-{self._worker}.{kind}".replace("/", "_")
+
+    def group_file(self, kind: str) -> Path:
+        """A file that all slots of the group in this folder share."""
+        return self._folder / f"{self._group}.{kind}".replace("/", "_")
+
+    def others(self) -> list[Slot]:
+        """The slots of the group in this folder that anybody has had, but for this one."""
+        slots = [f"worker_{number:02d}" for number in range(MOST_SLOTS)]
+        found = [Slot(self._folder, self._group, worker) for worker in slots if worker != self._worker]
+        return [slot for slot in found if slot._lock_file.exists()]
 
     def take(self) -> int | None:
         """Take the slot for this process.
@@ -68,6 +84,10 @@ class Slot:
     def release(self) -> None:
         """Leave the slot with no member behind: this process has left the group."""
         self._member_file.unlink(missing_ok=True)
+        self.let_go()
+
+    def let_go(self) -> None:
+        """Leave the slot as it is."""
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None

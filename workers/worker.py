@@ -27,6 +27,7 @@ from workers.retry import Backoff, BatchSize
 from workers.slot import Slot
 from workers.source import KafkaSource, require_extras
 from workers.store import MongoStore
+from workers.suspects import Suspects, Trust
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -94,6 +95,8 @@ class Worker:
         port = settings.metrics_port and settings.metrics_port + settings.slot
         server = HealthServer(settings.metrics_host, port, self._metrics.registry, self._health)
         log.info("started", pid=os.getpid(), metrics=f"http://{settings.metrics_host}:{server.port}/metrics")
+        suspects = Suspects(self._slot) if self._slot else Trust()
+        self._observer.add(suspects)
         store = MongoStore(settings)
         self._health.ping = store.ping
         self._wait_for("MongoDB", store.check, StoreAwayError)
@@ -108,6 +111,7 @@ class Worker:
                 Limits(settings.max_value_bytes, settings.max_depth, settings.max_fields),
                 BatchSize(settings.max_poll_records),
                 RejectLimit(settings.max_reject_share, settings.min_reject_records),
+                suspects,
             ).run()
             if self._slot:
                 self._slot.release()

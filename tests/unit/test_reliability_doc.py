@@ -32,7 +32,7 @@ def test_every_reason_that_the_document_names_exists():
     named = set(re.findall(r"dead letter[^|]*\| `(\w+)`", DOC))
 
     assert named <= set(Reason)
-    assert named >= set(Reason) - {Reason.CONFLICT, Reason.DUPLICATE_KEY}
+    assert named >= set(Reason) - {Reason.CONFLICT, Reason.DUPLICATE_KEY, Reason.KILLED_WORKER}
 
 
 def test_every_test_that_the_document_names_exists():
