@@ -14,8 +14,6 @@ import os
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
-import structlog
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -25,8 +23,6 @@ if TYPE_CHECKING:
 MOST_DEATHS = 1_000
 SIZE = 64 * 1024
 IN_HAND, LIST = "in-hand", "deaths"
-
-log = structlog.get_logger()
 
 
 class Death(NamedTuple):
@@ -66,8 +62,9 @@ class InHand:
 class Deaths:
     """The list, which all workers of the group on this host share. Its slot must be this process's own."""
 
-    def __init__(self, slot: Slot) -> None:
+    def __init__(self, slot: Slot, tell: Callable[[Death], None]) -> None:
         self._slot = slot
+        self._tell = tell
         self._file = slot.group_file(LIST)
         self._enter(slot)
 
@@ -92,12 +89,7 @@ class Deaths:
                 said = file.read(8 + SIZE)
                 found = [Death(*each) for each in json.loads(said[8 : 8 + int(said[:8])] or b"[]")]
                 for death in found:
-                    log.warning(
-                        "a worker died with these records in hand",
-                        partition=death.partition,
-                        first=death.first,
-                        last=death.next - 1,
-                    )
+                    self._tell(death)
                 if found:
                     self._change(lambda deaths: (deaths + found)[-MOST_DEATHS:])
                 file.seek(0)

@@ -10,6 +10,7 @@ from kafka.errors import KafkaError
 
 from workers.admin import describe
 from workers.errors import UnavailableError
+from workers.header_keys import tolerate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -33,6 +34,7 @@ def read_log(settings: Settings, ranges: Mapping[int, tuple[int, int]]) -> Itera
     if not ends:
         return
     try:
+        tolerate()
         consumer = KafkaConsumer(
             **settings.kafka_connection,
             group_id=None,

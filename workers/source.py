@@ -22,6 +22,7 @@ from kafka.record import util as record_util
 
 from workers.admin import describe
 from workers.errors import BadConfigurationError, UnavailableError
+from workers.header_keys import tolerate
 from workers.positions import Positions
 from workers.record import CommitResult, Fetched
 
@@ -89,6 +90,7 @@ class KafkaSource:
         self._joined = joined
         self._generation: tuple[str, int] = ("", -1)
         self._stopped: set[int] = set()
+        tolerate()
         try:
             self._consumer = KafkaConsumer(**consumer_options(settings))
         except KafkaError as error:

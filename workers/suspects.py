@@ -16,7 +16,7 @@ from workers.deaths import Deaths, InHand
 from workers.observe import Silence
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from workers.deaths import Death
@@ -36,9 +36,12 @@ class Suspects(Silence):
     who has died.
     """
 
-    def __init__(self, slot: Slot) -> None:
-        """Args: slot: taken by this process."""
-        self._list = Deaths(slot)
+    def __init__(self, slot: Slot, tell: Callable[[Death], None]) -> None:
+        """Args:
+        slot: taken by this process.
+        tell: told each death that nobody had found before.
+        """
+        self._list = Deaths(slot, tell)
         self._in_hand = InHand(slot)
         self._deaths: list[Death] | None = None
 

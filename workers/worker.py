@@ -32,6 +32,7 @@ from workers.suspects import Suspects, Trust
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from workers.deaths import Death
     from workers.settings import Settings
 
 T = TypeVar("T")
@@ -66,6 +67,15 @@ def _make_room() -> None:
     sys.setswitchinterval(0.0005)
 
 
+def _tell_death(death: Death) -> None:
+    log.warning(
+        "a worker died with these records in hand",
+        partition=death.partition,
+        first=death.first,
+        last=death.next - 1,
+    )
+
+
 class Worker:
     """Build it in the process that it is to run in; `run` returns after a clean stop."""
 
@@ -95,7 +105,7 @@ class Worker:
         port = settings.metrics_port and settings.metrics_port + settings.slot
         server = HealthServer(settings.metrics_host, port, self._metrics.registry, self._health)
         log.info("started", pid=os.getpid(), metrics=f"http://{settings.metrics_host}:{server.port}/metrics")
-        suspects = Suspects(self._slot) if self._slot else Trust()
+        suspects = Suspects(self._slot, _tell_death) if self._slot else Trust()
         self._observer.add(suspects)
         store = MongoStore(settings)
         self._health.ping = store.ping

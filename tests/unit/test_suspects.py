@@ -155,12 +155,14 @@ def test_what_was_in_hand_at_a_death_is_found_by_those_who_live(tmp_path, end):
     slot = Slot(tmp_path, "counters", "worker_00")
     slot.take()
     death = Death(TOPIC.prefix, 3, 5, 10, alone=False)
-    assert Deaths(slot).all() == [death]
-    assert Deaths(slot).all() == [death], "it is counted once"
+    told: list[Death] = []
+    assert Deaths(slot, told.append).all() == [death]
+    assert Deaths(slot, told.append).all() == [death], "it is counted once"
     # The one in the same slot finds it too, and finds no more.
     again = Slot(tmp_path, "counters", "worker_01")
     again.take()
-    assert Deaths(again).all() == [death]
+    assert Deaths(again, told.append).all() == [death]
+    assert told == [death]
 
 
 def test_a_worker_that_lives_or_ended_well_has_not_died(tmp_path):
@@ -173,9 +175,9 @@ def test_a_worker_that_lives_or_ended_well_has_not_died(tmp_path):
         holder.stdout.readline()
         slot = Slot(tmp_path, "counters", "worker_00")
         slot.take()
-        assert Deaths(slot).all() == []
+        assert Deaths(slot, print).all() == []
         holder.communicate(b"")
-    assert Deaths(slot).all() == []
+    assert Deaths(slot, print).all() == []
 
 
 def test_a_batch_that_was_committed_is_suspected_no_more(tmp_path):
@@ -184,7 +186,7 @@ def test_a_batch_that_was_committed_is_suspected_no_more(tmp_path):
     for _ in range(2):
         with pytest.raises(MemoryError), InHand(slot).hold(fetched(range(100))):
             raise MemoryError
-        suspects = Suspects(slot)
+        suspects = Suspects(slot, print)
     taken, left = suspects.single_out(fetched(range(100)))
     assert (len(taken.records[0]), left) == (6, {0: 6})
 
@@ -192,7 +194,7 @@ def test_a_batch_that_was_committed_is_suspected_no_more(tmp_path):
     assert suspects.single_out(fetched(range(6, 100)))[1] == {0: 12}
     suspects.past(TOPIC, {0: 100})
     assert suspects.single_out(fetched(range(100, 200))) == (fetched(range(100, 200)), {})
-    assert Suspects(slot).single_out(fetched(range(100))) == (fetched(range(100)), {})
+    assert Suspects(slot, print).single_out(fetched(range(100))) == (fetched(range(100)), {})
 
 
 @pytest.mark.parametrize("damage", [b"", b"hello", b"      12[[[[[[[[[[[[", b"       9[[1,2]]  "])
@@ -202,5 +204,5 @@ def test_files_that_cannot_be_made_out_say_nothing(tmp_path, damage):
     Path(slot.file(IN_HAND)).write_bytes(damage)
     Path(slot.group_file("deaths")).write_bytes(damage)
 
-    assert Deaths(slot).all() == []
-    assert Suspects(slot).single_out(fetched([1])) == (fetched([1]), {})
+    assert Deaths(slot, print).all() == []
+    assert Suspects(slot, print).single_out(fetched([1])) == (fetched([1]), {})
