@@ -14,6 +14,7 @@ WORDS = {
     "dead_lettered": "a dead letter, with its reason",
     "pending": "neither, and not committed: still to be read",
     "expired": "offsets before the beginning of the log, without a document: removed unread, or never a record",
+    "compacted": "documents and dead letters of records that compaction has removed since",
     "missing": "neither, and committed: lost",
     "twice": "both",
     "conflicting": "another document than the record's own under its id",

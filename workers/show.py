@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from workers.producer import Report
 
 SHORT = {"dead_lettered": "dead", "conflicting": "conflict"}
-RARE = ("expired", "conflicting", "unexpected")
+RARE = ("expired", "compacted", "conflicting", "unexpected")
 """Shown where there are any, so that the table fits a terminal of 80 columns."""
 WIDTH_OF_A_FILE = 160
 LINE_SECONDS = 2.0
