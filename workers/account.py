@@ -51,6 +51,8 @@ class Verdict:
     topic: str
     group: str
     partitions: list[Account]
+    committed: bool = True
+    """Whether the group has committed anything; if not, nothing can be told to be missing, and all of that is pending."""
     foreign: int | None = None
     """Documents whose id is of no partition of this topic: another topic's, an earlier incarnation's, or by hand; None
     where only recent records were looked at."""

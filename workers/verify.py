@@ -54,7 +54,8 @@ def verify(
             spans = admin.later(spans, settings.topic, since_seconds)
         accounts = {partition: Account(partition) for partition in sorted(spans)}
         in_kafka = _look_up_records(settings, topic.identity, spans, stored, accounts, progress)
-        found = Verdict(settings.topic, settings.group, list(accounts.values()))
+        committed = any(span.committed is not None for span in spans.values())
+        found = Verdict(settings.topic, settings.group, list(accounts.values()), committed)
         if since_seconds is None:
             strangers, found.foreign = _look_up_ids(topic.identity, spans, stored, accounts, in_kafka, progress)
             now = admin.spans(topic, settings.group)
