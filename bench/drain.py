@@ -16,6 +16,7 @@ import time
 import urllib.error
 import urllib.request
 import uuid
+from typing import TYPE_CHECKING
 
 import bson
 from bson.raw_bson import RawBSONDocument
@@ -26,6 +27,9 @@ from pymongo import MongoClient
 from workers.admin import Admin
 from workers.producer import Producer, numbers
 from workers.settings import Settings, load
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 BATCH = 5_000
 PARTITIONS = 6
@@ -62,19 +66,20 @@ def raw_inserts(settings: Settings, records: int) -> float:
         return records / (time.perf_counter() - started)
 
 
-def drain(settings: Settings, records: int) -> tuple[float, float]:
-    """Records a second from the assignment to the last one stored, and the worker's CPU seconds for it."""
+def drain(settings: Settings, records: int, ready: Callable[[], None] = lambda: None) -> tuple[float, float]:
+    """Records a second from the assignment to the last one stored, and the worker's CPU seconds for it.
+
+    Args:
+        ready: called when the backlog is there, before the worker is started.
+    """
     with Admin(settings) as admin:
         admin.create_topic(settings.topic, PARTITIONS)
     with Producer(settings) as producer:
         producer.send_all(numbers(0, records))
-    environment = os.environ | {
-        "WORKERS_TOPIC": settings.topic,
-        "WORKERS_GROUP": settings.group,
-        "WORKERS_DATABASE": settings.database,
-        "WORKERS_SLOT": str(settings.slot),
-    }
-    worker = subprocess.Popen([sys.executable, "-m", "workers", "run"], env=environment, stdout=subprocess.DEVNULL)
+    ready()
+    worker = subprocess.Popen(
+        [sys.executable, "-m", "workers", "run"], env=environment(settings), stdout=subprocess.DEVNULL
+    )
     try:
         url = f"http://{settings.metrics_host}:{settings.metrics_port + settings.slot}/metrics"
         while not (sampled := sample(url)) or not sampled[0]:
@@ -87,6 +92,16 @@ def drain(settings: Settings, records: int) -> tuple[float, float]:
     finally:
         worker.terminate()
         worker.wait()
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """For a command of this run."""
+    return os.environ | {
+        "WORKERS_TOPIC": settings.topic,
+        "WORKERS_GROUP": settings.group,
+        "WORKERS_DATABASE": settings.database,
+        "WORKERS_SLOT": str(settings.slot),
+    }
 
 
 def sample(url: str) -> tuple[float, float, float] | None:

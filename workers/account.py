@@ -14,6 +14,7 @@ WORDS = {
     "dead_lettered": "a dead letter, with its reason",
     "pending": "neither, and not committed: still to be read",
     "expired": "offsets before the beginning of the log, without a document: removed unread, or never a record",
+    "compacted": "documents and dead letters of records that compaction has removed since",
     "missing": "neither, and committed: lost",
     "twice": "both",
     "conflicting": "another document than the record's own under its id",
@@ -50,6 +51,8 @@ class Verdict:
     topic: str
     group: str
     partitions: list[Account]
+    committed: bool = True
+    """Whether the group has committed anything; if not, nothing can be told to be missing, and all of that is pending."""
     foreign: int | None = None
     """Documents whose id is of no partition of this topic: another topic's, an earlier incarnation's, or by hand; None
     where only recent records were looked at."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from uuid import UUID
 
 from kafka import IsolationLevel, KafkaAdminClient, OffsetSpec, TopicPartition
-from kafka.admin import MemberToRemove, OffsetTimestamp
+from kafka.admin import ConfigResource, ConfigResourceType, MemberToRemove, OffsetTimestamp
 from kafka.errors import KafkaError, KafkaTimeoutError, TopicAlreadyExistsError, UnknownTopicOrPartitionError
 
 from workers.errors import UnavailableError
@@ -136,6 +136,12 @@ class Admin:
             partition: span._replace(start=starts[partition] if starts[partition] >= 0 else span.end)
             for partition, span in spans.items()
         }
+
+    def compacts(self, topic: str) -> bool:
+        """Whether Kafka removes records of this topic for which there is a later one; False where it does not say."""
+        asked = [ConfigResource(ConfigResourceType.TOPIC, topic, {"cleanup.policy": ""})]
+        found = self._ask(lambda: self._client.describe_configs(asked, config_filter="all"))["topic"][topic]
+        return "compact" in found.get("cleanup.policy", {}).get("value", "")
 
     def _ask(self, question: Callable[[], Any]) -> Any:
         """Ask until there is an answer: a coordinator that is just being found or loaded says "not now"."""

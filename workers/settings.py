@@ -70,6 +70,10 @@ class Settings(BaseModel):
         1_024, ge=128, description="MiB of data that a worker may hold; beyond it ends and is restarted"
     )
 
+    static_membership: bool = Field(
+        False,
+        description="keep a worker's partitions for the session timeout when it stops or dies, without a rebalance",
+    )
     session_timeout: Seconds = Field(10, description="seconds until Kafka gives up a silent worker")
     heartbeat_interval: Seconds = Field(1, description="seconds between two heartbeats")
     max_poll_interval: Seconds = Field(120, description="seconds that one turn of the loop may take")

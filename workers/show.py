@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from workers.producer import Report
 
 SHORT = {"dead_lettered": "dead", "conflicting": "conflict"}
-RARE = ("expired", "conflicting", "unexpected")
+RARE = ("expired", "compacted", "conflicting", "unexpected")
 """Shown where there are any, so that the table fits a terminal of 80 columns."""
 WIDTH_OF_A_FILE = 160
 LINE_SECONDS = 2.0
@@ -123,6 +123,10 @@ def verdict(console: Console, found: Verdict) -> None:
         console.print(f"{found.foreign:,} documents are not of this topic, or of an earlier topic of this name")
     if found.total("expired"):
         console.print(f"[yellow]{found.total('expired'):,} offsets left Kafka before they were read[/]")
+    if not found.committed and found.total("kafka"):
+        console.print(
+            f"[yellow]the group {found.group} has committed nothing in {found.topic}: is WORKERS_GROUP right?[/]"
+        )
     if found.accounted:
         rest = found.total("pending")
         console.print("[green]every record is accounted for[/]" + (f"; {rest:,} are still to be read" if rest else ""))

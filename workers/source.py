@@ -135,9 +135,8 @@ class KafkaSource:
         try:
             self._consumer.commit(offsets, timeout_ms=int(self._settings.commit_timeout * 1000))
         except FencedInstanceIdError as error:
-            raise UnavailableError(
-                "another process took this worker's place in the group; it must not go on"
-            ) from error
+            name = self._settings.worker
+            raise UnavailableError(f"another process is {name} in this group now; use another WORKERS_SLOT") from error
         except REBALANCED:
             return CommitResult.REBALANCED
         except KafkaTimeoutError:
@@ -245,6 +244,7 @@ def consumer_options(settings: Settings) -> dict[str, Any]:
         **settings.kafka_connection,
         "client_id": settings.worker,
         "group_id": settings.group,
+        "group_instance_id": settings.worker if settings.static_membership else None,
         "partition_assignment_strategy": [RangePartitionAssignor],
         "session_timeout_ms": int(settings.session_timeout * 1000),
         "heartbeat_interval_ms": int(settings.heartbeat_interval * 1000),

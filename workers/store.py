@@ -132,11 +132,10 @@ class MongoStore:
 
     def _look_into(self, documents: Sequence[Document], error: BulkWriteError) -> tuple[set[str], list[Reject]]:
         # Never the text of a BulkWriteError: it holds every document that failed.
-        details = error.details
-        for concern in details.get("writeConcernErrors", ()):
+        for concern in error.details.get("writeConcernErrors", ()):
             raise StoreAwayError("not_acknowledged", f"write concern error {concern.get('code')}") from None
         duplicates, refused, unknown = [], [], []
-        for failure in details.get("writeErrors", ()):
+        for failure in error.details.get("writeErrors", ()):
             document, code = documents[failure["index"]], failure.get("code")
             fault, reason = verdict.of_code(code)
             if code == DUPLICATE_KEY:
@@ -196,8 +195,7 @@ class MongoStore:
         for document in documents:
             other = stored.get(document.id)
             if other is None:
-                reason, message = Reason.DUPLICATE_KEY, "a unique index other than that of _id refuses it"
-                strangers.append(_reject(document, reason, message))
+                strangers.append(_reject(document, Reason.DUPLICATE_KEY, "a unique index other than _id's refuses it"))
             elif same(other, document.bson):
                 known.add(document.id)
             else:

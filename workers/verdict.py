@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from enum import Enum
 from typing import NamedTuple
 
@@ -78,9 +79,24 @@ RECORD_CODES = {
     16755,  # a value that a geo index cannot take
     17280,  # KeyTooLong
 }
+INTERNAL_ERROR = 1
+DISK = re.compile(
+    r"(disk I/O error|database or disk is full|attempt to write a readonly database|database is locked) \(\d+\)"
+)
+"""What FerretDB says under that code when SQLite cannot write. Where there is room for a dead letter, and none for its
+document, the record would be blamed.
+"""
 
 
-REASONS = {*STORE_CODES.values(), "connection_lost", "dead_letters", "error", "not_acknowledged", "refused"}
+REASONS = {
+    *STORE_CODES.values(),
+    "connection_lost",
+    "dead_letters",
+    "disk_error",
+    "error",
+    "not_acknowledged",
+    "refused",
+}
 """Every reason for which a write is tried again. A closed set: it is a metric label."""
 
 
@@ -109,6 +125,8 @@ def of_exception(error: PyMongoError) -> Verdict:
         # Some servers answer a document that they cannot take by closing the connection (FerretDB does for NaN).
         return Verdict(Fault.UNKNOWN, "connection_lost")
     if isinstance(error, OperationFailure):
+        if error.code == INTERNAL_ERROR and DISK.search(str(error)):
+            return Verdict(Fault.STORE, "disk_error")
         verdict = of_code(error.code)
         # About a command rather than a document, so it proves nothing about a record.
         return Verdict(Fault.UNKNOWN, "error") if verdict.fault is Fault.RECORD else verdict

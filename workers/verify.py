@@ -54,10 +54,12 @@ def verify(
             spans = admin.later(spans, settings.topic, since_seconds)
         accounts = {partition: Account(partition) for partition in sorted(spans)}
         in_kafka = _look_up_records(settings, topic.identity, spans, stored, accounts, progress)
-        found = Verdict(settings.topic, settings.group, list(accounts.values()))
+        committed = any(span.committed is not None for span in spans.values())
+        found = Verdict(settings.topic, settings.group, list(accounts.values()), committed)
         if since_seconds is None:
             strangers, found.foreign = _look_up_ids(topic.identity, spans, stored, accounts, in_kafka, progress)
-            _settle(strangers, spans, admin.spans(topic, settings.group), accounts)
+            now = admin.spans(topic, settings.group)
+            _settle(strangers, spans, now, accounts, lambda: admin.compacts(settings.topic))
     return found
 
 
@@ -163,13 +165,20 @@ def _settle(
     spans: Mapping[int, Span],
     now: Mapping[int, Span],
     accounts: Mapping[int, Account],
+    compacts: Callable[[], bool],
 ) -> None:
-    """Strangers are unexpected, unless the log moved meanwhile: at its beginning by retention, at its end by records."""
+    """Strangers are unexpected, unless the log moved meanwhile: at its beginning by retention, at its end by records.
+
+    A compacted topic forgets records that were stored. Asked only where it matters: it takes a right of its own.
+    """
     for partition, offsets in strangers.items():
         inside = offsets.between(now[partition].start, spans[partition].end)
         beyond = offsets.between(now[partition].end, offsets.end)
-        for offset in (inside | beyond).all():
+        for offset in beyond.all():
             accounts[partition].add("unexpected", offset)
+        word = "compacted" if inside and compacts() else "unexpected"
+        for offset in inside.all():
+            accounts[partition].add(word, offset)
 
 
 def place(document_id: object, topic: TopicIdentity) -> tuple[int, int]:

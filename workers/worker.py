@@ -138,7 +138,9 @@ class Worker:
             if self._slot and (member_id := self._slot.predecessor()):
                 evicted = admin.evict(settings.group, member_id)
                 log.info("took over from the predecessor", member=member_id, was_still_member=evicted)
-        remember = self._slot.remember if self._slot else lambda _member_id: None
+        # A static member need not be evicted: its successor takes its place, and its partitions, by its name.
+        evictable = self._slot if not settings.static_membership else None
+        remember = evictable.remember if evictable else lambda _member_id: None
         return KafkaSource(settings, self._observer, self._stop.is_set, remember)
 
     def _wait_for(self, service: str, attempt: Callable[[], T], away: type[Exception]) -> T | None:

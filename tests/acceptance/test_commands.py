@@ -103,10 +103,7 @@ def test_produce_needs_no_more_memory_for_more_numbers(user: User) -> None:
 
 def test_produce_that_is_interrupted_tells_what_was_acknowledged(user: User) -> None:
     user.kafka.create(1)
-    # A test run in the background of a shell ignores it, and so would its child.
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     producing = user.producing("--count", "100000", "--interval", "0.001")
-    signal.signal(signal.SIGINT, before)
     wait_until(lambda: sum(user.kafka.ends().values()) >= 50, 60, "some are there")
     producing.send_signal(signal.SIGINT)
     out, _ = producing.communicate(timeout=PATIENCE_SECONDS)

@@ -102,13 +102,20 @@ def test_what_the_fleet_has_yet_to_read_is_pending_and_no_fault_unless_waited_fo
         verdict = fleet.verify()
         assert (verdict.code, verdict.total("pending"), verdict.total("stored")) == (0, 50, 0)
         told = fleet.command("verify", "--wait", "0.1")
-        assert (told.returncode, told.stdout.splitlines()[-1]) == (
+        assert (told.returncode, told.stdout.splitlines()[-2:]) == (
             1,
-            "every record is accounted for; 50 are still to be read",
+            [
+                f"the group {fleet.group} has committed nothing in {fleet.topic}: is WORKERS_GROUP right?",
+                "every record is accounted for; 50 are still to be read",
+            ],
         )
         fleet.start()
         waited = fleet.verify("--wait", "60")
         assert (waited.code, waited.total("pending"), waited.total("stored")) == (0, 0, 50)
+        assert "committed nothing" not in fleet.command("verify").stdout
+        # A group by another name: nothing is pending, since all of it is stored, and it says so.
+        other = fleet.command("verify", env={"WORKERS_GROUP": "nobody"})
+        assert (other.returncode, "the group nobody has committed nothing" in other.stdout) == (0, True)
     finally:
         fleet.remove()
 

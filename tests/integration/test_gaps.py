@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from kafka import KafkaProducer
+from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.errors import KafkaError
 
 from tests.support.embedded import EmbeddedStack, wait_until
@@ -16,6 +17,8 @@ pytestmark = pytest.mark.integration
 
 METADATA_SECONDS = 60
 """Twice the age at which the client asks again which partitions there are."""
+NODE = "1"
+"""The one broker of the stack."""
 REMOVED = "Kafka removed records before they were read"
 
 
@@ -24,6 +27,30 @@ def workers(stack: EmbeddedStack, tmp_path: Path) -> Iterator[PlainWorkers]:
     with PlainWorkers(stack, tmp_path) as workers:
         workers.kafka.create(2)
         yield workers
+
+
+@pytest.fixture
+def compact(workers: PlainWorkers) -> Iterator[Callable[[int], set[int]]]:
+    """Has the broker compact partition 0 until fewer offsets than so many are left; tells which."""
+    broker = ConfigResource(ConfigResourceType.BROKER, NODE, {"log.cleaner.backoff.ms": "200"})
+    policy = {"cleanup.policy": "compact", "segment.ms": "50", "min.cleanable.dirty.ratio": "0.001"}
+
+    def left(fewer_than: int) -> set[int]:
+        workers.kafka.admin.alter_configs([broker, ConfigResource(ConfigResourceType.TOPIC, workers.topic, policy)])
+        found: set[int] = set()
+
+        def few() -> bool:
+            # A segment ends when the next record comes, and only those that have ended are compacted.
+            workers.send(0, b'{"number": -1}', key=b"last")
+            found.clear()
+            found.update(offset for partition, offset in workers.kafka.values() if partition == 0)
+            return len(found) < fewer_than
+
+        wait_until(few, 60, "the log is compacted")
+        return found
+
+    yield left
+    workers.kafka.admin.reset_configs([broker])
 
 
 def read_some_and_lose_some(workers: PlainWorkers) -> None:
@@ -122,6 +149,35 @@ def test_records_of_an_aborted_transaction_are_never_stored(workers: PlainWorker
     verdict = workers.verify()
     counts = [verdict.total(word) for word in ("kafka", "stored", "pending", "missing", "unexpected", "expired")]
     assert (verdict.code, counts) == (0, [9, 9, 0, 0, 0, 0])
+
+
+def test_offsets_that_compaction_emptied_are_neither_lost_nor_missing(
+    workers: PlainWorkers, compact: Callable[[int], set[int]]
+) -> None:
+    """200 records of ten keys, the first half read before only the last record of each key is left."""
+
+    def send(first: int) -> None:
+        for each in range(first, first + 100):
+            workers.send(0, b'{"number": %d}' % each, key=b"%d" % (each % 10))
+
+    send(0)
+    workers.start()
+    workers.wait_committed({0: 100})
+    assert workers.stop() == 0
+    send(100)
+    left = compact(100)
+    assert len(left & set(range(100, 200))) < 100, "void: nothing was compacted that was not read"
+
+    workers.start()
+    workers.wait_committed()
+    stored = {offset for _, offset in offsets(workers.contents()[0])}
+    assert stored >= left | set(range(100))
+    assert lost(workers, 0) == 0
+    assert REMOVED not in workers.log()
+    verdict = workers.verify()
+    assert verdict.code == 0, verdict.report
+    assert [verdict.total(word) for word in ("pending", "missing", "expired")] == [0, 0, 0]
+    assert verdict.total("compacted") == len(stored - left) > 0
 
 
 def test_partitions_that_are_added_are_read_by_those_who_run(workers: PlainWorkers) -> None:

@@ -13,7 +13,7 @@ from tests.support.fakes import FakeDatabase, FakeStore, Pause
 from workers.decode import read
 from workers.errors import StoreAwayError
 from workers.loop import Loop
-from workers.record import Batch, CommitResult, Document, Reject, Written
+from workers.record import Batch, CommitResult, Document, Reason, Reject, Written
 from workers.reject_limit import RejectLimit
 
 
@@ -143,6 +143,15 @@ class ForgetfulDuplicates(FakeStore):
         return set(), []
 
 
+class StrangerCountedAsStored(FakeStore):
+    """Takes every duplicate key for the record's own, whichever unique index it was."""
+
+    def _insert(self, documents: list[Document]) -> tuple[set[str], list[Reject]]:
+        known, refused = super()._insert(documents)
+        strangers = {reject.id for reject in refused if reject.reason is Reason.DUPLICATE_KEY}
+        return known | strangers, [reject for reject in refused if reject.id not in strangers]
+
+
 MUTANTS = {
     "commit before write": Variant(loop=CommitBeforeWrite),
     "commit offset instead of offset + 1": Variant(loop=CommitOfTheLastOffset),
@@ -160,3 +169,6 @@ MUTANTS_OF_THE_LIMIT = {
     "stopped partition read on": Variant(loop=StopForgotten),
 }
 """They show in a flood of poison, and nowhere else."""
+
+MUTANT_OF_THE_INDEX = Variant(store=StrangerCountedAsStored)
+"""It shows where the user has a unique index, and nowhere else."""

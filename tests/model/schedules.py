@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 from tests.model.world import FAILURES, LEAST_FOR_THE_LIMIT, MOST_WORKERS, PARTITIONS, POINTS, World
-from tests.support.oracle import BrokenPromiseError
+from tests.support.oracle import BrokenPromiseError, Sent
 
 ACTIONS = 30
 
@@ -46,6 +46,22 @@ def flood(world: World) -> None:
         for worker in list(world.workers):
             world.stop(worker)
         world.reject_share = 1.0
+        world.heal_and_drain()
+    finally:
+        world.end()
+
+
+def twins(world: World) -> None:
+    """The user's unique index takes a number once: the second record of that number is a dead letter."""
+    world.database.unique_field = "number"
+    try:
+        world.start()
+        world.turns(3)
+        world.produce(0, 3, poison=False)
+        world.turns(3)
+        twin = world.broker.append(1, b'{"number": 0}')
+        world.oracle.acknowledged(Sent(1, twin.offset, twin.value, poison=True))
+        world.turns(3)
         world.heal_and_drain()
     finally:
         world.end()

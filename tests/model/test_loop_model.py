@@ -8,7 +8,7 @@ from hypothesis import settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from tests.model.machine import LoopMachine
-from tests.model.schedules import flood, play
+from tests.model.schedules import flood, play, twins
 from tests.model.world import World
 
 SCHEDULES = 2_000
@@ -60,3 +60,7 @@ def test_thousands_of_schedules_and_every_fault_did_bite():
 
 def test_a_flood_of_poison_is_stopped_and_comes_out_whole_when_the_limit_is_raised():
     flood(World())
+
+
+def test_a_second_record_that_a_unique_index_refuses_is_a_dead_letter():
+    twins(World())

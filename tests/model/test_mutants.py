@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.model.mutants import MUTANTS, MUTANTS_OF_THE_LIMIT
-from tests.model.schedules import flood, play
+from tests.model.mutants import MUTANT_OF_THE_INDEX, MUTANTS, MUTANTS_OF_THE_LIMIT
+from tests.model.schedules import flood, play, twins
 from tests.model.world import Variant, World
 from tests.support.oracle import BrokenPromiseError
 
@@ -46,3 +46,8 @@ def test_a_mutant_is_caught(mutant):
 def test_a_mutant_of_the_reject_limit_is_caught(mutant):
     with pytest.raises(BrokenPromiseError, match=CAUGHT_AS[mutant]):
         flood(World(MUTANTS_OF_THE_LIMIT[mutant]))
+
+
+def test_the_mutant_that_counts_a_duplicate_on_another_index_as_stored_is_caught():
+    with pytest.raises(BrokenPromiseError, match="committed, but in no collection"):
+        twins(World(MUTANT_OF_THE_INDEX))

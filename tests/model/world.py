@@ -178,6 +178,8 @@ class World:
         return Seen(self.broker.committed, self.database.documents, self.database.dead_letters)
 
     def check(self) -> None:
+        """Called before every step of every worker."""
+        self.sightings["times checked"] += 1
         self.oracle.always(self.seen(), self.broker.went_back)
 
     def heal_and_drain(self) -> None:

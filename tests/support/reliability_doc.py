@@ -27,6 +27,7 @@ MEANS = {
     Fault.UNKNOWN: "find out, one by one",
     Fault.OURS: "stop",
 }
+DISK_ERROR = OperationFailure("... database or disk is full (13)", 1)
 EXCEPTIONS: list[PyMongoError] = [
     ServerSelectionTimeoutError("x"),
     WaitQueueTimeoutError("x"),
@@ -35,6 +36,7 @@ EXCEPTIONS: list[PyMongoError] = [
     NotPrimaryError("x"),
     WTimeoutError("x"),
     AutoReconnect("x"),
+    DISK_ERROR,
     OperationFailure("x", 2),
     OperationFailure("x", 13),
     OperationFailure("x", 424242),
@@ -74,6 +76,7 @@ def verdict_rows() -> list[str]:
     rows.append(_verdict_row("any other code", verdict.of_code(424242)))
     for error in EXCEPTIONS:
         code = f" {error.code}" if isinstance(error, OperationFailure) and type(error) is OperationFailure else ""
+        code += " about SQLite's disk" if error is DISK_ERROR else ""
         rows.append(_verdict_row(f"`{type(error).__name__}`{code}", verdict.of_exception(error)))
     return rows
 

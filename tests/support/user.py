@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -72,7 +73,9 @@ class User:
         )
 
     def producing(self, *arguments: str) -> subprocess.Popen[str]:
-        """`workers produce --json`, in the background; `acknowledged` waits for it."""
+        """`workers produce --json`, in the background; `acknowledged` waits for it, and SIGINT ends it early."""
+        # A test run in the background of a shell ignores it, and so would its child.
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
         producing = subprocess.Popen(
             [str(BIN / "workers"), "produce", "--json", *arguments],
             env=self.environment,
@@ -81,6 +84,7 @@ class User:
             stderr=subprocess.DEVNULL,
             text=True,
         )
+        signal.signal(signal.SIGINT, before)
         self._producing.append(producing)
         return producing
 

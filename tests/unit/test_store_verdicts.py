@@ -136,6 +136,32 @@ def test_a_server_that_hangs_up_and_answers_no_ping_is_away(server, store):
     assert buried(server) == {}
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        "[msg_insert.go:168] disk I/O error (778)",
+        "[msg_insert.go:168] database or disk is full (13)",
+        "[msg_insert.go:168] attempt to write a readonly database (8)",
+        "[msg_insert.go:168] database is locked (5) (SQLITE_BUSY)",
+    ],
+)
+def test_an_internal_error_about_the_disk_is_no_verdict_on_a_record(server, store, said):
+    """Although a dead letter could be written: there is room for it, and not for its document."""
+    server.script[DOCUMENTS].extend([{"ok": 0, "code": 1, "codeName": "InternalError", "errmsg": said}] * 8)
+
+    with pytest.raises(StoreAwayError) as error:
+        store.write(batch_of(document(0), document(1)))
+
+    assert error.value.reason == "disk_error"
+    assert (buried(server), len(server.inserts)) == ({}, 1)
+
+
+def test_any_other_internal_error_is_looked_into(server, store):
+    server.script[DOCUMENTS].append({"ok": 0, "code": 1, "codeName": "InternalError", "errmsg": "disk I/O error"})
+
+    assert store.write(batch_of(document(0), document(1))).stored == {0: 2}
+
+
 def test_no_dead_letter_while_dead_letters_cannot_be_written_either(server, store):
     """A server that hangs up on everything, pings excepted: no record is blamed."""
     server.chokes_on = lambda _found: True

@@ -34,6 +34,7 @@ class Situation:
         self.dead_letters: dict[int, str] = {}
         self.many_dead_letters = many_dead_letters
         self.other_ids: list[object] = []
+        self.compacts = False
         self.asked = 0
 
     def account(self) -> Account:
@@ -58,6 +59,9 @@ def now(request, monkeypatch) -> Situation:
         def spans(self, _topic: Topic, _group: str) -> dict[int, Span]:
             situation.asked += 1
             return {0: situation.later if situation.asked > 1 and situation.later else situation.span}
+
+        def compacts(self, _topic: str) -> bool:
+            return situation.compacts
 
     class FakeStored(_Context):
         def documents(self, ids: list[str]) -> dict[str, bytes]:
@@ -165,6 +169,19 @@ def test_offsets_without_a_record_are_not_missing(now):
 
     assert (found.counts["missing"], found.counts["kafka"], found.counts["pending"]) == (0, 4, 2)
     assert found.accounted
+
+
+def test_documents_of_records_that_compaction_removed_are_no_strangers(now):
+    now.compacts = True
+    now.kafka = [12, 14, 15, 19]
+    now.dead_letters[16] = "not_json"
+    now.documents[20] = b"{}"
+
+    found = now.account()
+
+    assert (found.counts["compacted"], found.offsets) == (4, {"unexpected": [20]})
+    del now.documents[20]
+    assert now.account().accounted
 
 
 def test_records_that_retention_removed_unread_are_expired_and_those_read_before_are_not(now):

@@ -1,0 +1,69 @@
+"""WORKERS_STATIC_MEMBERSHIP: a worker is known by its name, so its successor finds its partitions kept for it."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.embedded import EmbeddedStack, wait_until
+from tests.support.plain_workers import PATIENCE_SECONDS, PlainWorkers
+
+pytestmark = pytest.mark.integration
+
+SETTINGS = {"WORKERS_STATIC_MEMBERSHIP": "true", "WORKERS_SESSION_TIMEOUT": "30"}
+"""A timeout that no test here waits for: a partition that is owned was not waiting for it."""
+
+
+@pytest.fixture
+def workers(stack: EmbeddedStack, tmp_path: Path) -> Iterator[PlainWorkers]:
+    with PlainWorkers(stack, tmp_path, SETTINGS) as workers:
+        workers.kafka.create(2)
+        yield workers
+
+
+def test_a_worker_that_is_killed_or_stopped_comes_back_without_a_rebalance(workers: PlainWorkers) -> None:
+    workers.start(0)
+    workers.start(1)
+    workers.wait_owned(1, 1)
+    before = owners(workers)
+    rebalances = workers.total("workers_rebalances_total", 1)
+    for number in (signal.SIGKILL, signal.SIGTERM):
+        workers.running[0].send_signal(number)
+        workers.running[0].wait(PATIENCE_SECONDS)
+        sent = workers.numbers(0, 0, 5)[-1], workers.numbers(1, 0, 5)[-1]
+        workers.start(0)
+        workers.wait_committed({0: sent[0] + 1, 1: sent[1] + 1})
+    assert owners(workers) == before
+    assert workers.total("workers_rebalances_total", 1) == rebalances
+    assert "took over from the predecessor" not in workers.log(0)
+    assert workers.log(0).count("event=stopped") == 1
+    assert workers.verify().code == 0
+
+
+def test_of_two_processes_with_one_name_one_ends_and_says_why(workers: PlainWorkers, tmp_path: Path) -> None:
+    """On two hosts, say: the lock of the slot, which would have refused the second, is in another folder."""
+    workers.numbers(0, 0, 50)
+    first = workers.start(0)
+    workers.wait_committed({0: 50})
+    (tmp_path / "elsewhere").mkdir()
+    workers.start(1, WORKERS_SLOT="0", WORKERS_STATE_DIR=str(tmp_path / "elsewhere"), WORKERS_METRICS_PORT="0")
+    wait_until(lambda: "partitions assigned" in workers.log(1), PATIENCE_SECONDS, "the second has the partitions")
+    workers.numbers(0, 50, 50)
+    workers.numbers(1, 100, 50)
+
+    assert first.wait(PATIENCE_SECONDS) == 69
+    told = "workers: another process is worker_00 in this group now; use another WORKERS_SLOT"
+    assert workers.log(0).splitlines().count(told) == 1
+    assert "Traceback" not in workers.log(0)
+    workers.wait_committed({0: 100, 1: 50})
+    assert workers.alive(1)
+    assert sorted(workers.documents().values()) == list(range(150))
+    assert workers.verify().code == 0
+
+
+def owners(workers: PlainWorkers) -> dict[str, list[int]]:
+    """By client id, without the member id, which is another one for each process."""
+    return {member.split()[0]: partitions for member, partitions in workers.kafka.members().items()}
