@@ -32,6 +32,7 @@ class Slot:
         self._member_file = folder / f"{name}.member"
         self._lock_file = folder / f"{name}.lock"
         self.heartbeat_file = folder / f"{name}.heartbeat"
+        self.starts_file = folder / f"{name}.starts"
         self._lock: int | None = None
 
     def take(self) -> int | None:
