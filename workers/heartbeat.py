@@ -109,8 +109,8 @@ class Heartbeat(Silence):
         self._write()
 
     def enter(self, state: State, until: float | None = None) -> None:
-        """It does something else from now on."""
-        if state != self._said["state"]:
+        """It does something else from now on. One that is stopping does so to its end, whatever else it finishes."""
+        if self._said["state"] not in (state, State.STOPPING):
             self._said |= {"state": state, "since": self._clock(), "until": until}
             self._write()
 

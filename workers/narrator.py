@@ -32,7 +32,12 @@ class Narrator:
     def turned(self) -> None: ...
 
     def rebalanced(self, event: str, partitions: Collection[int]) -> None:
-        if partitions:
+        if event == "lost":
+            self._log.warning(
+                "thrown out of the group; joining again. What was in hand is delivered again, perhaps to another worker",
+                partitions=_listed(partitions),
+            )
+        elif partitions:
             self._log.info(f"partitions {event}", partitions=_listed(partitions))
 
     def owns(self, partitions: Collection[int]) -> None:

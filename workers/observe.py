@@ -56,10 +56,7 @@ class Observers(Silence):
     """Several observers as one."""
 
     def __init__(self, *observers: Observer) -> None:
-        self._all = list(observers)
-
-    def add(self, observer: Observer) -> None:
-        self._all.append(observer)
+        self._all = observers
 
     def turned(self) -> None:
         for observer in self._all:

@@ -20,6 +20,9 @@ SECRETS = ("mongodb_uri", "sasl_password")
 NOT_SETTINGS = {"WORKERS_PYTHON"}
 """Read by the launcher in deploy/, before there is a Python."""
 
+TURN_SLACK = 15.0
+"""Seconds that a turn may take besides its write and its commit: a rebalance, and finding out where to begin."""
+
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 
 
@@ -80,6 +83,14 @@ class Settings(BaseModel):
     write_timeout: Seconds = Field(20, description="seconds for one write to MongoDB")
     commit_timeout: Seconds = Field(5, description="seconds for one commit")
     drain_timeout: Seconds = Field(35, description="seconds from SIGTERM to the end, whatever happens")
+    stall_timeout: float = Field(
+        60, ge=0, le=86_400, description="seconds after which a worker that does not turn ends itself; 0: never"
+    )
+    healthy_after: Seconds = Field(10, description="seconds in the group after which earlier crashes are forgiven")
+    max_records: int = Field(0, ge=0, description="records after which a worker ends and is started afresh; 0: never")
+    max_memory: int = Field(
+        0, ge=0, description="MiB in RAM, on Linux, beyond which a worker ends and is started afresh; 0: never"
+    )
 
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="the least that is logged")
     log_format: Literal["text", "json"] = Field("text", description="how it is logged")
@@ -149,6 +160,12 @@ class Settings(BaseModel):
             problems.append(
                 f"WORKERS_MAX_POLL_INTERVAL={self.max_poll_interval:g}: must be more than twice a write and a commit "
                 f"together ({turn:g} s), or Kafka throws out a worker that waits for MongoDB"
+            )
+        elif self.stall_timeout and not turn + TURN_SLACK < self.stall_timeout < self.max_poll_interval:
+            problems.append(
+                f"WORKERS_STALL_TIMEOUT={self.stall_timeout:g}: must be longer than a turn may take "
+                f"({turn + TURN_SLACK:g} s) and shorter than WORKERS_MAX_POLL_INTERVAL={self.max_poll_interval:g}, "
+                f"when Kafka throws the worker out; or 0, for never"
             )
         if self.heartbeat_interval * 3 > self.session_timeout:
             problems.append(

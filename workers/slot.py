@@ -34,6 +34,7 @@ class Slot:
         self._member_file = self.file("member")
         self._lock_file = self.file("lock")
         self.heartbeat_file = self.file("heartbeat")
+        self.starts_file = self.file("starts")
         self._lock: int | None = None
 
     def file(self, kind: str) -> Path:

@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import os
 import resource
-import signal
 import sys
-import threading
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 
 from workers.admin import Admin
+from workers.brake import Brake
 from workers.decode import Limits
-from workers.errors import ExitCode, StoreAwayError, UnavailableError
+from workers.errors import StoreAwayError, UnavailableError
 from workers.health import Health, HealthServer
+from workers.heartbeat import Heartbeat, State
 from workers.loop import Loop
 from workers.metrics import Metrics
 from workers.narrator import Narrator
 from workers.observe import Observers
+from workers.recycle import Recycle
 from workers.reject_limit import RejectLimit
 from workers.retry import Backoff, BatchSize
+from workers.settings import TURN_SLACK
 from workers.slot import Slot
 from workers.source import KafkaSource, require_extras
+from workers.stall import StallTimer, explain_crashes
+from workers.stopping import Stopping
 from workers.store import MongoStore
 from workers.suspects import Suspects, Trust
 
@@ -36,19 +40,15 @@ if TYPE_CHECKING:
     from workers.settings import Settings
 
 T = TypeVar("T")
-TURN_SLACK = 15.0
-"""Seconds that a turn may take besides its write and its commit: a rebalance, and finding out where to begin."""
-PR_SET_PDEATHSIG = 1
+ATTEMPT_SECONDS = 60.0
+"""What one attempt to connect may take, by the client's own timeouts and the waits between its questions."""
+EVICT_PATIENCE = 2.0
+BEAT_SECONDS = 1.0
+"""Between two beats of a worker that waits."""
 TELL_EVERY = 10.0
 """Seconds between two log lines about the same wait."""
 
 log = structlog.get_logger()
-
-
-def _end_with_supervisord() -> None:
-    """Have the kernel send SIGTERM when supervisord dies, even of SIGKILL: an orphan would hold its slot for ever."""
-    if sys.platform == "linux" and os.environ.get("SUPERVISOR_ENABLED"):
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
 
 
 def _limit_memory(mebibytes: int) -> None:
@@ -59,8 +59,8 @@ def _limit_memory(mebibytes: int) -> None:
 
 def _make_room() -> None:
     """Tell the interpreter what this process does all day (measured: docs/decisions/0003-interpreter.md)."""
-    # Records are tuples of bytes and make no cycles: looking for some after every 700 of them finds nothing.
-    gc.collect()
+    # Records are tuples of bytes and make no cycles: looking for some after every 700 of them finds nothing. What exists
+    # is not looked through first: for the twenty objects that would be found, a restarted worker joins 50 ms later.
     gc.freeze()
     gc.set_threshold(100_000, 50, 50)
     # The client's IO thread reads the next records while this one decodes; at 5 ms a turn it starves.
@@ -81,11 +81,17 @@ class Worker:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._stop = threading.Event()
+        self._stop = Stopping(self._begin_to_stop)
+        self._stall = StallTimer(settings.stall_timeout)
         self._metrics = Metrics(settings.topic)
         self._health = Health(settings.write_timeout + settings.commit_timeout + TURN_SLACK)
-        self._observer = Observers(self._metrics, self._health, Narrator())
+        recycle = Recycle(settings.max_records, settings.max_memory, settings.healthy_after, self._stop.ask)
+        self._observer = Observers(self._stall, self._metrics, self._health, Narrator(), recycle)
         self._slot = settings.state_dir and Slot(settings.state_dir, settings.group, settings.worker)
+        self._heartbeat: Heartbeat | None = None
+        self._brake: Brake | None = None
+        self._suspects: Suspects | Trust = Trust()
+        self._predecessor_is_out = False
 
     def run(self) -> None:
         """Run until SIGTERM or SIGINT, then finish the batch in hand.
@@ -94,40 +100,64 @@ class Worker:
             BadConfigurationError: the Kafka client lacks one of its parts, or the collection cannot keep the promise.
             UnavailableError: another live process has this slot or this port.
         """
+        explain_crashes()
+        self._stop.listen()
         require_extras()
         settings = self._settings
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._ask_to_stop)
-        _end_with_supervisord()
         _limit_memory(settings.memory_limit)
         if self._slot:
             self._take_slot(self._slot)
+            self._heartbeat = Heartbeat(self._slot.heartbeat_file)
+            self._brake = Brake(self._slot.starts_file, settings.healthy_after)
+            self._suspects = Suspects(self._slot, _tell_death)
+            self._observer = Observers(self._observer, self._heartbeat, self._brake, self._suspects)
+        self._stall.allow(ATTEMPT_SECONDS)
         port = settings.metrics_port and settings.metrics_port + settings.slot
         server = HealthServer(settings.metrics_host, port, self._metrics.registry, self._health)
         log.info("started", pid=os.getpid(), metrics=f"http://{settings.metrics_host}:{server.port}/metrics")
-        suspects = Suspects(self._slot, _tell_death) if self._slot else Trust()
-        self._observer.add(suspects)
+        if self._brake:
+            self._hold_back(self._brake)
         store = MongoStore(settings)
         self._health.ping = store.ping
-        self._wait_for("MongoDB", store.check, StoreAwayError)
-        if source := self._wait_for("Kafka", self._join, UnavailableError):
+        self._wait_for("MongoDB", State.WAITING_FOR_MONGODB, store.check, StoreAwayError)
+        if source := self._wait_for("Kafka", State.WAITING_FOR_KAFKA, self._join, UnavailableError):
             self._health.connected = source.connected
+            self._enter(State.JOINING)
             _make_room()
             Loop(
                 source,
                 store,
                 self._observer,
-                self._stop.is_set,
+                self._stop,
                 Limits(settings.max_value_bytes, settings.max_depth, settings.max_fields),
                 BatchSize(settings.max_poll_records),
                 RejectLimit(settings.max_reject_share, settings.min_reject_records),
-                suspects,
+                self._suspects,
             ).run()
-            if self._slot:
-                self._slot.release()
+        if self._brake:
+            self._brake.forgive()
+        if self._slot and source:
+            self._slot.release()
         store.close()
         server.close()
-        log.info("stopped")
+        log.info("stopped", reason=self._stop.reason)
+
+    def _hold_back(self, brake: Brake) -> None:
+        """Wait, if the last starts of this slot ended in crashes, and let the others have its partitions meanwhile."""
+        if not (wait := brake.count()):
+            return
+        until = time.monotonic() + wait
+        self._enter(State.BRAKED, until)
+        log.warning(
+            "braked: the last starts of this slot ended before they were healthy; what ended them is in this log",
+            starts=brake.starts - 1,
+            seconds=round(wait, 1),
+        )
+        with suppress(UnavailableError), Admin(self._settings, EVICT_PATIENCE) as admin:
+            self._evict_predecessor(admin)
+        while not self._stop() and (left := until - time.monotonic()) > 0:
+            self._observer.turned()
+            self._stop.wait(min(left, BEAT_SECONDS))
 
     def _join(self) -> KafkaSource:
         """Connect to Kafka, remove this slot's dead member from the group, and subscribe."""
@@ -135,23 +165,29 @@ class Worker:
         with Admin(settings) as admin:
             if admin.topic(settings.topic) is None:
                 raise UnavailableError(f"there is no topic {settings.topic} yet; `workers produce` makes it")
-            if self._slot and (member_id := self._slot.predecessor()):
-                evicted = admin.evict(settings.group, member_id)
-                log.info("took over from the predecessor", member=member_id, was_still_member=evicted)
+            self._evict_predecessor(admin)
         # A static member need not be evicted: its successor takes its place, and its partitions, by its name.
         evictable = self._slot if not settings.static_membership else None
         remember = evictable.remember if evictable else lambda _member_id: None
-        return KafkaSource(settings, self._observer, self._stop.is_set, remember)
+        return KafkaSource(settings, self._observer, self._stop, remember)
 
-    def _wait_for(self, service: str, attempt: Callable[[], T], away: type[Exception]) -> T | None:
+    def _evict_predecessor(self, admin: Admin) -> None:
+        if self._slot and not self._predecessor_is_out and (member_id := self._slot.predecessor()):
+            evicted = admin.evict(self._settings.group, member_id)
+            self._predecessor_is_out = True
+            log.info("took over from the predecessor", member=member_id, was_still_member=evicted)
+
+    def _wait_for(self, service: str, state: State, attempt: Callable[[], T], away: type[Exception]) -> T | None:
         """Try until it succeeds, for hours if need be: an exit would only make supervisord try, with less patience.
 
         Returns:
             What the attempt returned, or None if the worker is to stop.
         """
         backoff, told = Backoff(first=0.2), -TELL_EVERY
-        while not self._stop.is_set():
+        self._enter(state)
+        while not self._stop():
             self._observer.turned()
+            self._stall.allow(ATTEMPT_SECONDS)
             try:
                 return attempt()
             except away as error:
@@ -166,7 +202,7 @@ class Worker:
         patience = Backoff(cap=1.0)
         waited = 0.0
         while (holder := slot.take()) is not None:
-            if waited > self._settings.drain_timeout or self._stop.is_set():
+            if waited > self._settings.drain_timeout or self._stop():
                 raise UnavailableError(
                     f"{self._settings.worker} is already running as pid {holder}: another fleet of this group uses "
                     f"the same state folder; stop it, or set WORKERS_STATE_DIR or WORKERS_SLOT"
@@ -177,11 +213,10 @@ class Worker:
             waited += wait
             self._stop.wait(wait)
 
-    def _ask_to_stop(self, number: int, _frame: object) -> None:
-        """The first signal asks for a clean stop, within the drain timeout; the second one ends the process now."""
-        if self._stop.is_set():
-            os._exit(ExitCode.UNAVAILABLE)
-        self._stop.set()
-        deadline = threading.Timer(self._settings.drain_timeout, os._exit, [ExitCode.STALLED])
-        deadline.daemon = True
-        deadline.start()
+    def _enter(self, state: State, until: float | None = None) -> None:
+        if self._heartbeat:
+            self._heartbeat.enter(state, until)
+
+    def _begin_to_stop(self) -> None:
+        self._stall.finish_within(self._settings.drain_timeout)
+        self._enter(State.STOPPING)

@@ -24,7 +24,8 @@ TAKEOVER_SECONDS = 15
 
 def test_every_number_is_stored_once_whatever_is_killed(stack: EmbeddedStack) -> None:
     chance = seeded()
-    with Fleet(stack, SMALL_BATCHES) as fleet:
+    # They are killed more often than a fleet is in earnest; the brake is another test's matter.
+    with Fleet(stack, {**SMALL_BATCHES, "WORKERS_HEALTHY_AFTER": "0.1"}) as fleet:
         fleet.kafka.create(6)
         fleet.wait_assigned(6)
         producing = fleet.producing("--count", str(COUNT), "--interval", "0.0001")

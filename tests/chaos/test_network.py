@@ -229,6 +229,8 @@ def test_a_turn_longer_than_the_poll_interval_costs_the_membership_and_nothing_e
         "WORKERS_WRITE_TIMEOUT": "2",
         "WORKERS_COMMIT_TIMEOUT": "1",
         "WORKERS_MAX_POLL_INTERVAL": "7",
+        # Else a turn as long as this one ends the process.
+        "WORKERS_STALL_TIMEOUT": "0",
     }
     with Behind(network, tmp_path, **settings) as workers:
         workers.produce("--count", str(COUNT))

@@ -1,0 +1,136 @@
+"""A slot that crashes again and again waits longer and longer, and a healthy time or a clean stop ends that."""
+
+from __future__ import annotations
+
+import stat
+
+import pytest
+
+from workers.brake import Brake
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def file(tmp_path):
+    return tmp_path / "my.group-worker_00.starts"
+
+
+def start(file, clock=None, jitter=1.0):
+    return Brake(file, 10, clock or Clock(), lambda: jitter)
+
+
+def crashes(file, count):
+    return [start(file).count() for _ in range(count)]
+
+
+def test_one_crash_is_free_and_then_the_waits_double_up_to_a_minute(file):
+    assert crashes(file, 11) == [0, 0, 1, 2, 4, 8, 16, 32, 60, 60, 60]
+    assert start(file).starts == 11
+
+
+def test_the_waits_are_spread(file):
+    crashes(file, 4)
+
+    assert start(file, jitter=0.0).count() == 2.0
+    assert start(file, jitter=0.5).count() == 6.0
+
+
+def test_a_worker_that_stays_in_the_group_is_forgiven(file, clock):
+    crashes(file, 5)
+    brake = start(file, clock)
+    brake.count()
+    clock.now = 100
+    brake.turned()
+    brake.owns([])
+    clock.now = 109.9
+    brake.turned()
+    assert start(file).starts == 6
+    clock.now = 110
+    brake.turned()
+
+    assert crashes(file, 3) == [0, 0, 1]
+
+
+def test_one_that_was_thrown_out_meanwhile_is_not(file, clock):
+    crashes(file, 5)
+    brake = start(file, clock)
+    brake.count()
+    brake.owns([1])
+    clock.now = 9
+    brake.rebalanced("revoked", [1])
+    brake.owns([1])
+    brake.rebalanced("lost", [1])
+    clock.now = 12
+    brake.turned()
+    brake.owns([1])
+    clock.now = 21.9
+    brake.turned()
+    assert start(file).starts == 6
+    clock.now = 22
+    brake.turned()
+
+    assert start(file).starts == 0
+
+
+def test_a_clean_stop_is_healthy(file):
+    crashes(file, 5)
+    brake = start(file)
+    brake.count()
+    brake.forgive()
+
+    assert start(file).count() == 0
+
+
+def test_it_is_forgiven_once_and_not_with_every_turn(file, clock):
+    brake = start(file, clock)
+    brake.count()
+    brake.owns([1])
+    clock.now = 11
+    brake.turned()
+    file.unlink()
+    brake.turned()
+
+    assert not file.exists()
+
+
+@pytest.mark.parametrize("garbage", [b"", b"\n", b"-3\n", b"many", b"\xff\xfe", b"9" * 5000, b"1 2", b"0x3"])
+def test_a_file_that_says_nothing_counts_as_no_starts(file, garbage):
+    file.write_bytes(garbage)
+
+    assert crashes(file, 3) == [0, 0, 1]
+
+
+def test_the_largest_count_is_one_that_is_read_again(file):
+    file.write_text("999999\n")
+
+    assert crashes(file, 2) == [60, 60]
+
+
+def test_the_file_is_replaced_whole(file):
+    """Who reads it, or is killed in the middle of it, finds the old number or the new one."""
+    crashes(file, 1)
+    before = file.open()
+    crashes(file, 1)
+
+    assert before.read() == "1\n"
+    before.close()
+    assert [each.name for each in file.parent.iterdir()] == [file.name]
+
+
+def test_a_count_that_cannot_be_kept_is_no_reason_to_end(tmp_path, capsys):
+    file = tmp_path / "starts"
+    file.mkdir(stat.S_IRWXU)
+
+    assert crashes(file, 3) == [0, 0, 0]
+    assert "cannot count the starts of this slot" in capsys.readouterr().out

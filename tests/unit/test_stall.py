@@ -1,0 +1,141 @@
+"""A process that stands still ends with 75 and its stacks in the log, and one that turns never does. Real processes."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+
+import pytest
+
+BEGIN = """
+import ctypes, os, signal, sys, time
+from workers import stall
+stall.RE_ARM_SECONDS = stall.DUMP_SECONDS = 0.1
+"""
+LOCKED = "ctypes.PyDLL(None).sleep(60)"
+"""A sleep that keeps the interpreter's lock, as a hang in a C extension does."""
+
+
+def run(*lines: str) -> subprocess.CompletedProcess[str]:
+    """It ends by itself; a minute is for a machine that has other things to do."""
+    text = BEGIN + "\n".join(lines)
+    return subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=False, timeout=50)
+
+
+@pytest.mark.parametrize("hang", [LOCKED, "time.sleep(60)", "signal.pthread_sigmask(0, range(1, 65)); time.sleep(60)"])
+def test_a_hang_is_ended_with_its_stacks_in_the_log(hang):
+    ended = run("def stuck():", f"    {hang}", "timer = stall.StallTimer(0.2)", "timer.turned()", "stuck()")
+
+    assert ended.returncode == 75
+    assert "in stuck" in ended.stderr
+
+
+def test_one_that_turns_is_left_alone_however_long_it_takes():
+    ended = run(
+        "timer = stall.StallTimer(1)",
+        "until = time.monotonic() + 2",
+        "while time.monotonic() < until:",
+        "    timer.turned()",
+        "print('done', flush=True)",
+        LOCKED,
+    )
+
+    assert (ended.returncode, ended.stdout) == (75, "done\n")
+
+
+def test_what_may_take_longer_is_given_its_time():
+    ended = run("timer = stall.StallTimer(0.2)", "timer.allow(20)", "time.sleep(1)", "print('done', flush=True)")
+
+    assert (ended.returncode, ended.stdout) == (0, "done\n")
+
+
+def test_without_a_limit_only_the_end_of_a_stop_is_watched():
+    ended = run(
+        "timer = stall.StallTimer(0)",
+        "timer.turned()",
+        "timer.allow(0.1)",
+        "time.sleep(1)",
+        "print('done', flush=True)",
+    )
+    assert (ended.returncode, ended.stdout) == (0, "done\n")
+
+    ended = run("timer = stall.StallTimer(0)", "timer.finish_within(0.2)", LOCKED)
+    assert ended.returncode == 75
+
+
+def test_a_stop_ends_in_time_though_the_loop_turns():
+    ended = run(
+        "timer = stall.StallTimer(30)",
+        "timer.turned()",
+        "timer.finish_within(0.5)",
+        "while True:",
+        "    timer.turned()",
+    )
+
+    assert ended.returncode == 75
+
+
+def test_where_the_kernel_has_no_such_timer_the_interpreters_own_ends_it():
+    """macOS. It can only end with 1, which supervisord restarts as well."""
+    ended = run("sys.platform = 'darwin'", "timer = stall.StallTimer(0.2)", "timer.turned()", LOCKED)
+
+    assert ended.returncode == 1
+    assert "Timeout" in ended.stderr
+
+
+def test_one_that_was_stopped_for_longer_ends_when_it_is_continued():
+    """SIGSTOP: the kernel's clock goes on meanwhile, and so does Kafka's; its place in the group is lost anyway."""
+    lines = ["timer = stall.StallTimer(0.3)", "print('ready', flush=True)", "while True:", "    timer.turned()"]
+    with subprocess.Popen(
+        [sys.executable, "-c", BEGIN + "\n".join(lines)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as process:
+        try:
+            assert process.stdout
+            assert process.stdout.readline() == "ready\n"
+            process.send_signal(signal.SIGSTOP)
+            with pytest.raises(subprocess.TimeoutExpired):
+                process.wait(1)
+            process.send_signal(signal.SIGCONT)
+            assert process.wait(20) == 75
+        finally:
+            process.kill()
+
+
+def test_a_turn_costs_next_to_nothing():
+    """Nothing is armed but once a second, whatever the machine is busy with."""
+    from workers.stall import StallTimer
+
+    timer = StallTimer(0, lambda: 100.0)
+    armed = []
+    timer._set = armed.append  # type: ignore[method-assign]
+    timer._limit = 60
+    for _ in range(1000):
+        timer.turned()
+
+    assert armed == [61.0]
+
+
+def test_stacks_are_told_on_request_and_the_process_goes_on():
+    ended = run(
+        "import threading",
+        "def reads_stdin():",
+        "    time.sleep(60)",
+        "threading.Thread(target=reads_stdin, daemon=True).start()",
+        "stall.explain_crashes()",
+        "def asked():",
+        "    os.kill(os.getpid(), signal.SIGUSR1)",
+        "asked()",
+        "print('goes on')",
+    )
+
+    assert (ended.returncode, ended.stdout) == (0, "goes on\n")
+    assert "in asked" in ended.stderr
+    assert "in reads_stdin" in ended.stderr
+
+
+def test_a_fault_in_c_tells_its_stack():
+    ended = run("stall.explain_crashes()", "def faulty():", "    ctypes.string_at(0)", "faulty()")
+
+    assert ended.returncode == -signal.SIGSEGV
+    assert "in faulty" in ended.stderr

@@ -1,0 +1,100 @@
+"""Holds back a worker that crashes again and again: every time it joins, the whole group has to rebalance.
+
+supervisord brakes only what dies in its first seconds. What dies later it starts again at once, for ever.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from typing import TYPE_CHECKING
+
+import structlog
+
+from workers.observe import Silence
+from workers.retry import Backoff
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+    from pathlib import Path
+
+FREE_STARTS = 2
+"""The first after a healthy time, and one more: a single crash costs nobody any time."""
+FIRST_SECONDS, CAP_SECONDS = 1.0, 60.0
+DIGITS = 6
+"""A longer number was not written here."""
+
+log = structlog.get_logger()
+
+
+class Brake(Silence):
+    """Counts the starts of one slot since it was healthy, in a file that outlives each of them.
+
+    As an observer it sees when this worker is healthy: in the group, and turning, for long enough.
+    """
+
+    def __init__(
+        self,
+        file: Path,
+        healthy_after: float,
+        clock: Callable[[], float] = time.monotonic,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        """Args: healthy_after: seconds in the group after which earlier crashes are forgiven."""
+        self._file = file
+        self._healthy_after = healthy_after
+        self._clock = clock
+        self._jitter = jitter
+        self._member_since: float | None = None
+        self._forgiven = False
+        self.starts = self._read()
+        """Since the last healthy time; this one is among them once `count` was called."""
+
+    def count(self) -> float:
+        """Count this start.
+
+        Returns:
+            Seconds to wait before joining the group.
+        """
+        crashes, self.starts = self.starts, self.starts + 1
+        self._write(self.starts)
+        if crashes < FREE_STARTS:
+            return 0.0
+        backoff = Backoff(FIRST_SECONDS, CAP_SECONDS, self._jitter)
+        backoff.attempts = crashes - FREE_STARTS
+        return backoff.next_wait()
+
+    def forgive(self) -> None:
+        """Begin again from no starts: the worker is healthy, or has stopped as it was told to."""
+        self._forgiven = True
+        self._write(0)
+
+    def owns(self, partitions: Collection[int]) -> None:
+        if self._member_since is None:
+            self._member_since = self._clock()
+
+    def rebalanced(self, event: str, partitions: Collection[int]) -> None:
+        if event == "lost":
+            self._member_since = None
+
+    def turned(self) -> None:
+        # Read once: a rebalance is heard on another thread.
+        since = self._member_since
+        if not self._forgiven and since is not None and self._clock() - since >= self._healthy_after:
+            self.forgive()
+
+    def _read(self) -> int:
+        try:
+            text = self._file.read_text(encoding="ascii").strip()
+        except (OSError, UnicodeDecodeError):
+            return 0
+        return int(text) if text.isdigit() and len(text) <= DIGITS else 0
+
+    def _write(self, starts: int) -> None:
+        """Whole or not at all. A brake that cannot be written is no reason to end."""
+        new = self._file.with_suffix(".starts.new")
+        try:
+            new.write_text(f"{min(starts, 10**DIGITS - 1)}\n", encoding="ascii")
+            new.replace(self._file)
+        except OSError as error:
+            log.warning("cannot count the starts of this slot", file=str(self._file), error=error.strerror)

@@ -1,0 +1,72 @@
+"""Ends a worker after so many records, or when it has grown too large, so that a fresh process goes on."""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import structlog
+
+from workers.observe import Silence
+from workers.record import CommitResult
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from workers.record import Batch
+
+SPREAD = 0.1
+"""Each process draws its limits from the last tenth below those that are set: a fleet must not recycle in step."""
+LOOK_SECONDS = 1.0
+
+log = structlog.get_logger()
+
+
+class Recycle(Silence):
+    """The observer that asks for a clean stop after the batch that went over a limit."""
+
+    def __init__(
+        self,
+        max_records: int,
+        max_memory: int,
+        not_before: float,
+        stop: Callable[[str], None],
+        clock: Callable[[], float] = time.monotonic,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        """Args:
+        max_records: records after which it ends; 0: no such limit.
+        max_memory: MiB of resident memory, on Linux; 0: no such limit.
+        not_before: seconds that it lives at least: a limit that is set too low must not keep the group rebalancing.
+        """
+        share = 1 - SPREAD * jitter()
+        self._max_records = max_records * share
+        self._max_memory = max_memory * share
+        self._stop = stop
+        self._clock = clock
+        self._next = clock() + not_before
+        self._records = 0
+
+    def committed(self, batch: Batch, result: CommitResult) -> None:
+        if result is CommitResult.OK:
+            self._records += len(batch)
+        if not (self._max_records or self._max_memory) or (now := self._clock()) < self._next:
+            return
+        self._next = now + LOOK_SECONDS
+        memory = resident() if self._max_memory else 0
+        if 0 < self._max_records <= self._records or 0 < self._max_memory <= memory:
+            self._max_records = self._max_memory = 0
+            log.info("recycled: it ends here, and a fresh process goes on", records=self._records, memory_mib=memory)
+            self._stop("recycled")
+
+
+def resident() -> int:
+    """MiB of memory that this process has in RAM; 0 where that is not known."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    except OSError:
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE") >> 20
