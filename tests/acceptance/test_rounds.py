@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -168,6 +169,7 @@ def test_a_dead_member_waits_for_kafka_and_a_live_one_is_never_touched(watched: 
     assert watched.go(2) == ["stalled worker_01"]
     assert all(file.exists() for file in members.values()), "Kafka has not said that it put them out"
     assert not (watched.folder / "group-worker_00.lock").exists(), "of a process that runs"
+    assert not [thread.name for thread in threading.enumerate() if "kafka" in thread.name], "one more for every try"
 
 
 def test_a_supervisord_that_is_gone_is_no_error(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
