@@ -43,7 +43,7 @@ command={python} {folder}/pretender.py worker_00 0
 [program:worker_01]
 command={python} {folder}/pretender.py worker_01 1000
 [program:worker_02]
-command={python} -c "import time; print('up', flush=True); time.sleep(1000)"
+command={python} -c "import signal; signal.pause()"
 [program:worker_03]
 command=/bin/sh -c "test -e {folder}/healthy && exec sleep 1000"
 startretries=0
@@ -59,7 +59,7 @@ name, late = sys.argv[1], float(sys.argv[2])
 beat = Heartbeat(Path(__file__).parent / f"group-{name}.heartbeat", lambda: time.monotonic() - late)
 beat.owns([int(name[-1])])
 while True:
-    time.sleep(0.2)
+    time.sleep(0.1)
     beat.turned()
 """
 """What it says is said late by so many seconds."""
