@@ -151,6 +151,17 @@ def test_the_word_of_another_process_and_one_from_the_future_count_for_nothing(w
     assert {name: watched.pid(name) for name in pids} == pids
 
 
+def test_one_that_supervisord_is_stopping_is_supervisords_business(watched: Watched) -> None:
+    pid = watched.pid("worker_02")
+    ask_supervisord("stopProcess", "worker_01")
+    os.kill(pid, signal.SIGSTOP)
+    ask_supervisord("stopProcess", "worker_02", False)
+    assert watched.go(3) == []
+    assert (watched.info("worker_02")["statename"], watched.pid("worker_02")) == ("STOPPING", pid)
+    os.kill(pid, signal.SIGCONT)
+    watched.wait_for("RUNNING", "STOPPED", "STOPPED", "FATAL", "FATAL")
+
+
 def test_a_worker_that_was_given_up_is_started_again_after_a_while(
     watched: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
