@@ -3,6 +3,7 @@ the same, and whom it must not touch."""
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import signal
@@ -13,12 +14,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from tests.support.embedded import REPOSITORY, wait_until
 from tests.support.ports import free_ports
 from workers import group, rounds
-from workers.rounds import Rounds, ask_supervisord
+from workers.heartbeat import State, read_beat
+from workers.rounds import Rounds, ask_supervisord, kernel_state
 from workers.settings import Settings
 
 pytestmark = [
@@ -44,6 +47,7 @@ command={python} {folder}/pretender.py worker_00 0
 command={python} {folder}/pretender.py worker_01 1000
 [program:worker_02]
 command={python} -c "import signal; signal.pause()"
+stopwaitsecs=300
 [program:worker_03]
 command=/bin/sh -c "test -e {folder}/healthy && exec sleep 1000"
 startretries=0
@@ -85,6 +89,10 @@ class Watched:
     def pid(self, name: str) -> int:
         return int(self.info(name)["pid"])
 
+    def speaks(self, name: str) -> bool:
+        beat = read_beat(self.folder / f"group-{name}.heartbeat")
+        return beat is not None and beat.state is State.READING
+
     def go(self, times: int) -> list[str]:
         """What is told of these rounds, but for who owns what."""
         before = len(self.told)
@@ -111,21 +119,33 @@ def watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Watched
         wait_until(lambda: ask_supervisord("getAllProcessInfo"), 20, "supervisord answers")
         watched = Watched(tmp_path)
         watched.wait_for("RUNNING", "RUNNING", "RUNNING", "FATAL", "FATAL")
-        wait_until(lambda: len(list(tmp_path.glob("*.heartbeat"))) == 2, 20, "both have begun to speak")
+        wait_until(lambda: watched.speaks("worker_00") and watched.speaks("worker_01"), 20, "both speak")
         yield watched
     finally:
+        left = psutil.Process(supervisord.pid).children()
+        for process in left:
+            process.send_signal(signal.SIGCONT)
         supervisord.terminate()
         try:
             supervisord.wait(20)
         except subprocess.TimeoutExpired:
             supervisord.kill()
             supervisord.wait()
+        for process in left:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
         gc.collect()
+
+
+def stop(pid: int) -> None:
+    """A process takes a signal when it is given time, and the next one may overtake this one until then."""
+    os.kill(pid, signal.SIGSTOP)
+    wait_until(lambda: kernel_state(pid) == "T", 20, "it is stopped")
 
 
 def test_who_hangs_is_killed_at_the_second_round_and_nobody_else(watched: Watched) -> None:
     pids = {name: watched.pid(name) for name in ("worker_00", "worker_01", "worker_02")}
-    os.kill(pids["worker_02"], signal.SIGSTOP)
+    stop(pids["worker_02"])
     # Its beat is nobody's word: torn, and of a process that is not there.
     (watched.folder / "group-worker_02.heartbeat").write_bytes(b"\x00 torn")
     assert watched.go(1) == []
@@ -144,7 +164,7 @@ def test_the_word_of_another_process_and_one_from_the_future_count_for_nothing(w
     ask_supervisord("stopProcess", "worker_01")
     late.unlink()
     ask_supervisord("startProcess", "worker_01")
-    wait_until(late.exists, 20, "it speaks from the future")
+    wait_until(lambda: watched.speaks("worker_01"), 20, "it speaks from the future")
     pids["worker_01"] = watched.pid("worker_01")
 
     assert watched.go(4) == []
@@ -154,7 +174,7 @@ def test_the_word_of_another_process_and_one_from_the_future_count_for_nothing(w
 def test_one_that_supervisord_is_stopping_is_supervisords_business(watched: Watched) -> None:
     pid = watched.pid("worker_02")
     ask_supervisord("stopProcess", "worker_01")
-    os.kill(pid, signal.SIGSTOP)
+    stop(pid)
     ask_supervisord("stopProcess", "worker_02", False)
     assert watched.go(3) == []
     assert (watched.info("worker_02")["statename"], watched.pid("worker_02")) == ("STOPPING", pid)
