@@ -57,7 +57,7 @@ class Admin:
         self._settings = settings
         self._patience = patience
         try:
-            self._client = KafkaAdminClient(
+            self._client = _Client(
                 **settings.kafka_connection,
                 client_id=f"{settings.worker}-admin",
                 bootstrap_timeout_ms=int(patience * 1000),
@@ -153,6 +153,18 @@ class Admin:
                 if not error.retriable or time.monotonic() > until:
                     raise UnavailableError(_unreachable(self._settings, error)) from error
             time.sleep(0.1)
+
+
+class _Client(KafkaAdminClient):  # type: ignore[misc]
+    """One that leaves no thread and no socket behind when it finds no broker: who waits for one asks for hours."""
+
+    def __init__(self, **options: Any) -> None:
+        try:
+            super().__init__(**options)
+        except KafkaError:
+            self._closed = False
+            self.close()
+            raise
 
 
 def _unreachable(settings: Settings, error: Exception) -> str:
