@@ -40,9 +40,8 @@ class Asker(Generic[T]):
         self._thread.start()
 
     def stop(self) -> None:
+        """Ask no more. A question that hangs is left behind: its thread is a daemon."""
         self._over.set()
-        # One that hangs is left behind: the thread is a daemon.
-        self._thread.join(0.5)
 
     def answer(self, now: float) -> T | Down:
         """The last one; that there is none, if the service has kept us waiting for long."""

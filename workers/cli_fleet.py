@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -26,8 +27,10 @@ ANSWER_SECONDS = 2.5
 LOOK_SECONDS = 1.0
 """Between the two looks from which it knows the records a second."""
 REDRAW_SECONDS = 0.5
+SERVICE_SECONDS = 2.0
+"""Between two questions to a service by somebody who watches for hours."""
 QUICK_SECONDS = 0.2
-"""Between two questions to the broker, while a restart waits for its answer."""
+"""The same by somebody who waits for the answer."""
 
 
 def status(
@@ -46,12 +49,11 @@ def status(
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
     if watch and (as_json or not out.is_terminal):
         raise BadUsageError("--watch draws on a terminal; without one, run `workers status --json` again and again")
-    with Survey(settings, tree) as survey:
-        survey.wait(ANSWER_SECONDS, LOOK_SECONDS)
+    with Survey(settings, tree, every=SERVICE_SECONDS if watch else QUICK_SECONDS) as survey:
         if watch:
             _watch(survey)
             return
-        found = survey.status()
+        found = survey.wait(ANSWER_SECONDS, LOOK_SECONDS).status()
     if as_json:
         out.print_json(json.dumps(found.as_dict()))
     else:
@@ -61,13 +63,13 @@ def status(
 
 
 def _watch(survey: Survey) -> None:
-    with Live(console=out, auto_refresh=False, vertical_overflow="crop") as live:
-        try:
+    """Until Ctrl-C, which leaves the last screen where it is."""
+    with suppress(KeyboardInterrupt):
+        survey.wait(ANSWER_SECONDS)
+        with Live(console=out, auto_refresh=False, vertical_overflow="crop") as live:
             while True:
                 live.update(show_status.screen(survey.status(), out.width, out.height), refresh=True)
                 time.sleep(REDRAW_SECONDS)
-        except KeyboardInterrupt:
-            return
 
 
 def restart(
