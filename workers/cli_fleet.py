@@ -7,16 +7,16 @@ import logging
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.live import Live
 
-from workers import show, show_status
+from workers import show
 from workers.errors import BadUsageError, ExitCode
-from workers.group_status import partitions
 from workers.settings import load
-from workers.survey import Survey
+
+if TYPE_CHECKING:
+    from workers.survey import Survey
 
 out = show.console()
 err = show.console(stderr=True)
@@ -44,6 +44,9 @@ def status(
 
     Example: workers status --watch
     """
+    from workers import show_status
+    from workers.survey import Survey
+
     settings = load()
     # The client tells of every attempt to connect; what is down stands on the screen.
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
@@ -64,6 +67,10 @@ def status(
 
 def _watch(survey: Survey) -> None:
     """Until Ctrl-C, which leaves the last screen where it is."""
+    from rich.live import Live
+
+    from workers import show_status
+
     with suppress(KeyboardInterrupt):
         survey.wait(ANSWER_SECONDS)
         with Live(console=out, auto_refresh=False, vertical_overflow="crop") as live:
@@ -82,7 +89,9 @@ def restart(
 
     Example: workers restart
     """
+    from workers.group_status import partitions
     from workers.restart import Restart
+    from workers.survey import Survey
 
     settings = load()
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
