@@ -29,7 +29,7 @@ class Asker(Generic[T]):
     def __init__(self, question: Callable[[], T], every: float) -> None:
         """Args: every: seconds from an answer to the next question."""
         self._question, self._every = question, every
-        self._last: T | Down = Down("has not been asked yet")
+        self._last: T | Down = Down("has not answered yet")
         self._asked: float | None = None
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._ask, daemon=True)

@@ -24,6 +24,8 @@ err = show.console(stderr=True)
 Tree = Annotated[Path, typer.Option(help="The checkout whose fleet it is.")]
 ANSWER_SECONDS = 2.5
 """So long `status` waits for what does not answer."""
+PATIENCE_SECONDS = 10.0
+"""The same of `restart`, which does nothing without an answer."""
 LOOK_SECONDS = 1.0
 """Between the two looks from which it knows the records a second."""
 REDRAW_SECONDS = 0.5
@@ -96,8 +98,8 @@ def restart(
     settings = load()
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
     begun, done = time.monotonic(), 0
-    with Survey(settings, tree, every=QUICK_SECONDS) as survey, err.status("looking at the fleet") as spinner:
-        survey.wait(ANSWER_SECONDS)
+    with Survey(settings, tree, every=QUICK_SECONDS) as survey, out.status("looking at the fleet") as spinner:
+        survey.wait(PATIENCE_SECONDS)
         try:
             for slot in Restart(survey, tree, timeout, spinner.update).run():
                 done += 1
