@@ -6,7 +6,7 @@ import json
 import os
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import psutil
@@ -22,7 +22,6 @@ pytestmark = pytest.mark.acceptance
 
 SETTINGS = {"WORKERS_MAX_POLL_RECORDS": "50"}
 """So that a slot is never without a batch in hand when it is asked to stop."""
-BROKEN = '[program:worker]\nenvironment=WORKERS_SLOT="%(process_num)d",WORKERS_STATE_DIR="/proc/nowhere"\n'
 
 
 @pytest.fixture(scope="module")
@@ -121,19 +120,12 @@ def test_a_worker_that_is_killed_or_stopped_is_seen_in_the_terminal_of_somebody_
         watcher.interrupt()
         assert watcher.wait(30) == 0
         assert max(len(line) for line in watcher.lines()) <= 80
-        assert any("members" in line for line in watcher.lines()[-24:]), "the last screen stays"
+        assert any("members" in line for line in watcher.lines()[-18:]), "the last screen stays"
     status = healthy(fleet)
     assert slot(status, 2)["pid"] not in (None, pids["worker_02"])
     assert slot(status, 2)["restarts"] == 1
     exits = [each for each in status["events"] if each["event"] == "exited"]
     assert [(each["process"], each["pid"]) for each in exits] == [("worker_02", pids["worker_02"])]
-
-
-def with_process(pid: int, number: signal.Signals) -> None:
-    try:
-        os.kill(pid, number)
-    except ProcessLookupError:
-        return
 
 
 def test_a_rolling_restart_under_load_loses_nothing_and_delivers_nothing_again(fleet: Fleet) -> None:
