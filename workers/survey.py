@@ -111,7 +111,7 @@ class Survey:
             name = f"worker_{number:02d}"
             process, (beat, member) = processes.get(name), self._said(name)
             kernel = _kernel_state(beat.pid) if beat and beat.is_alive() else None
-            if process or kernel:
+            if process or kernel not in (None, "Z", "X"):
                 restarts = max(0, starts[name] - 1) if process and name in starts else None
                 rate = self._rates.of(beat, now) if beat else None
                 yield name, Seen(process, beat, kernel, member, restarts, rate)
