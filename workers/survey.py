@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -138,16 +138,19 @@ class _Broker:
 
     def __call__(self) -> Kafka:
         settings = self._settings
-        try:
+        with ExitStack() as failed:
+            failed.callback(self._drop)
             self._admin = self._admin or Admin(settings, SERVICE_PATIENCE)
             topic = self._admin.topic(settings.topic)
             group = self._admin.group(settings.group, settings.topic)
-            return Kafka(group, topic and self._admin.spans(topic, settings.group))
-        except BaseException:
-            if self._admin:
-                self._admin.__exit__()
-                self._admin = None
-            raise
+            answer = Kafka(group, topic and self._admin.spans(topic, settings.group))
+            failed.pop_all()
+        return answer
+
+    def _drop(self) -> None:
+        if self._admin:
+            self._admin.__exit__()
+            self._admin = None
 
 
 def _database(settings: Settings, address: str) -> Callable[[], bool]:
