@@ -14,7 +14,7 @@ from workers.errors import UnavailableError
 from workers.record import TopicIdentity
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from workers.settings import Settings
 
@@ -36,10 +36,38 @@ class Span(NamedTuple):
     """None: nothing was ever committed, or only for an earlier topic of this name."""
 
 
+class Member(NamedTuple):
+    """One member of a consumer group, by the broker's word."""
+
+    client_id: str
+    host: str
+    partitions: list[int]
+    """Of the topic that was asked for."""
+
+
+class Group(NamedTuple):
+    """A consumer group, by the broker's word."""
+
+    state: str
+    """Stable, PreparingRebalance, CompletingRebalance, Empty, or Dead: there is no such group."""
+    members: dict[str, Member]
+    """By member id."""
+
+
 def describe(error: Exception) -> str:
     """One line about an error of the client, without a traceback."""
     first_line = (str(error).splitlines() or [""])[0]
     return f"{type(error).__name__}: {first_line}" if first_line else type(error).__name__
+
+
+def _assigned(member: Mapping[str, Any], topic: str) -> list[int]:
+    assignment = member["member_assignment"] or {}
+    return sorted(
+        partition
+        for each in assignment.get("assigned_partitions", ())
+        if each["topic"] == topic
+        for partition in each["partitions"]
+    )
 
 
 class Admin:
@@ -103,6 +131,19 @@ class Admin:
         members = [MemberToRemove(member_id=member_id)]
         removed = self._ask(lambda: self._client.remove_group_members(group, members))
         return all(error.errno == 0 for error in removed.values())
+
+    def group(self, group: str, topic: str) -> Group:
+        """Who is in the group now, and who was given which partitions of the topic; none while it rebalances.
+
+        Raises:
+            UnavailableError: nobody answered, or this client may not ask.
+        """
+        found = self._ask(lambda: self._client.describe_groups([group]))[group]
+        members = {
+            each["member_id"]: Member(each["client_id"], each["client_host"].removeprefix("/"), _assigned(each, topic))
+            for each in found["members"]
+        }
+        return Group(found["group_state"], members)
 
     def spans(self, topic: Topic, group: str) -> dict[int, Span]:
         """By partition: what the group has committed (asked first), and what Kafka holds.
