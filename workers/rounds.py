@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 REVIVE_SECONDS = 60.0
 """Until a process that supervisord has given up is started again."""
-TURN_SLACK = 25.0
-"""Seconds beyond a write and a commit: what a turn may take besides them, and time for the worker's own timer."""
+OWN_TIMER_SECONDS = 10.0
+"""For the worker's own timer, which knows more: beyond them it is the watchdog's business."""
 WORKER = re.compile(r"worker_\d\d")
 
 log = structlog.get_logger()
@@ -53,7 +53,9 @@ class Rounds:
         self._tell = tell
         self._see = see
         self._group = Group(settings)
-        self._hangs = Hangs(settings.write_timeout + settings.commit_timeout + TURN_SLACK, settings.progress_timeout)
+        self._hangs = Hangs(
+            max(settings.longest_turn, settings.stall_timeout) + OWN_TIMER_SECONDS, settings.progress_timeout
+        )
         self._fatal_since: dict[str, float] = {}
         self._odd: set[tuple[int, int]] = set()
         self._last: tuple[object, object] = (None, None)

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 from pymongo.errors import PyMongoError
 from pymongo.uri_parser import parse_uri
 
+from workers.conflicts import conflicts
 from workers.errors import BadConfigurationError
 
 PREFIX = "WORKERS_"
@@ -106,6 +107,11 @@ class Settings(BaseModel):
         return f"worker_{self.slot:02d}"
 
     @property
+    def longest_turn(self) -> float:
+        """Seconds that one turn of the loop may take."""
+        return self.write_timeout + self.commit_timeout + TURN_SLACK
+
+    @property
     def kafka_connection(self) -> dict[str, Any]:
         """What every Kafka client needs to connect, in the client's own words."""
         options: dict[str, Any] = {
@@ -154,42 +160,7 @@ class Settings(BaseModel):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Settings:
-        turn = self.write_timeout + self.commit_timeout
-        problems = []
-        if turn >= self.drain_timeout:
-            problems.append(
-                f"WORKERS_DRAIN_TIMEOUT={self.drain_timeout:g}: must be longer than a write and a commit together "
-                f"({turn:g} s), or a stop cuts off the batch it waits for"
-            )
-        if 2 * turn >= self.max_poll_interval:
-            problems.append(
-                f"WORKERS_MAX_POLL_INTERVAL={self.max_poll_interval:g}: must be more than twice a write and a commit "
-                f"together ({turn:g} s), or Kafka throws out a worker that waits for MongoDB"
-            )
-        elif self.stall_timeout and not turn + TURN_SLACK < self.stall_timeout < self.max_poll_interval:
-            problems.append(
-                f"WORKERS_STALL_TIMEOUT={self.stall_timeout:g}: must be longer than a turn may take "
-                f"({turn + TURN_SLACK:g} s) and shorter than WORKERS_MAX_POLL_INTERVAL={self.max_poll_interval:g}, "
-                f"when Kafka throws the worker out; or 0, for never"
-            )
-        if turn >= self.progress_timeout:
-            problems.append(
-                f"WORKERS_PROGRESS_TIMEOUT={self.progress_timeout:g}: must be longer than a write and a commit "
-                f"together ({turn:g} s), or the watchdog kills workers that are only slow"
-            )
-        if self.heartbeat_interval * 3 > self.session_timeout:
-            problems.append(
-                f"WORKERS_SESSION_TIMEOUT={self.session_timeout:g}: must be at least three times "
-                f"WORKERS_HEARTBEAT_INTERVAL={self.heartbeat_interval:g}"
-            )
-        if self.security_protocol.startswith("SASL") and not (self.sasl_username and self.sasl_password):
-            problems.append(
-                f"WORKERS_SECURITY_PROTOCOL={self.security_protocol}: needs WORKERS_SASL_USERNAME and a password"
-            )
-        hosts = {server.strip().rpartition(":")[0] for server in self.bootstrap_servers.split(",")}
-        if self.security_protocol == "SASL_PLAINTEXT" and not hosts <= {"localhost", "127.0.0.1", "[::1]"}:
-            problems.append("WORKERS_SECURITY_PROTOCOL=SASL_PLAINTEXT: sends the password in the clear; use SASL_SSL")
-        if problems:
+        if problems := conflicts(self):
             raise BadConfigurationError(problems)
         return self
 

@@ -65,8 +65,7 @@ def require_extras() -> None:
 class KafkaSource:
     """One member of the group. Build it in the process that uses it: its IO thread does not survive a fork.
 
-    An exception out of `poll` that is not handled here must end the process: the client's next poll may never return
-    (it spins on the record that failed).
+    An exception out of `poll` that is not handled here must end the process: the client's next poll may spin for ever.
     """
 
     def __init__(
@@ -78,8 +77,7 @@ class KafkaSource:
     ) -> None:
         """Connect and subscribe; the group is joined by the first polls.
 
-        Args:
-            joined: told the member id after every join, for whoever has to evict this member when it is dead.
+        Args: joined: told the member id after every join, for whoever has to evict this member when it is dead.
 
         Raises:
             UnavailableError: no broker answered, or it refused this client.
@@ -118,8 +116,8 @@ class KafkaSource:
         # One that went to another member and came back is paused no more.
         self.stop({tp.partition for tp in stopped})
         records = {tp.partition: records for tp, records in admitted.items() if tp not in refused}
-        skipped = {tp.partition: offset for tp, offset in self._positions.take_skipped().items()}
-        skipped = {partition: offset for partition, offset in skipped.items() if partition not in self._stopped}
+        lost = self._positions.take_skipped()
+        skipped = {tp.partition: offset for tp, offset in lost.items() if tp.partition not in self._stopped}
         return Fetched(topic, records, skipped) if topic and (records or skipped) else None
 
     def commit(self, next_offsets: Mapping[int, int]) -> CommitResult:

@@ -32,8 +32,6 @@ SERVICE_PATIENCE = 1.5
 RATE_SECONDS = 5.0
 """Records a second are those of so many last seconds, at most."""
 SLOTS = 100
-TURN_SLACK = 15.0
-"""As in workers.worker: seconds that a turn may take besides its write and its commit."""
 EVENTS = 20
 AWAY = {
     "unreachable": "does not answer",
@@ -60,7 +58,7 @@ class Survey:
             settings.group,
             settings.bootstrap_servers,
             redact(settings)["WORKERS_MONGODB_URI"].partition("?")[0],
-            settings.write_timeout + settings.commit_timeout + TURN_SLACK,
+            settings.longest_turn,
         )
         processes = Processes(self._tree / "var/run/supervisord.sock")
         self._supervisord = Asker(lambda: Supervisord(processes.supervisord_pid(), processes.all()), 0.3)

@@ -25,7 +25,6 @@ from workers.observe import Observers
 from workers.recycle import Recycle
 from workers.reject_limit import RejectLimit
 from workers.retry import Backoff, BatchSize
-from workers.settings import TURN_SLACK
 from workers.slot import Slot
 from workers.source import KafkaSource, require_extras
 from workers.stall import StallTimer, explain_crashes
@@ -84,7 +83,7 @@ class Worker:
         self._stop = Stopping(self._begin_to_stop)
         self._stall = StallTimer(settings.stall_timeout)
         self._metrics = Metrics(settings.topic)
-        self._health = Health(settings.write_timeout + settings.commit_timeout + TURN_SLACK)
+        self._health = Health(settings.longest_turn)
         recycle = Recycle(settings.max_records, settings.max_memory, settings.healthy_after, self._stop.ask)
         self._observer = Observers(self._stall, self._metrics, self._health, Narrator(), recycle)
         self._slot = settings.state_dir and Slot(settings.state_dir, settings.group, settings.worker)

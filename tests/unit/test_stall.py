@@ -12,8 +12,9 @@ BEGIN = """
 import ctypes, os, signal, sys, time
 from workers import stall
 stall.RE_ARM_SECONDS = stall.DUMP_SECONDS = 0.1
+LONGER, FOREVER = 1, 60
 """
-LOCKED = "ctypes.PyDLL(None).sleep(60)"
+LOCKED = "ctypes.PyDLL(None).sleep(FOREVER)"
 """A sleep that keeps the interpreter's lock, as a hang in a C extension does."""
 
 
@@ -23,7 +24,9 @@ def run(*lines: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=False, timeout=50)
 
 
-@pytest.mark.parametrize("hang", [LOCKED, "time.sleep(60)", "signal.pthread_sigmask(0, range(1, 65)); time.sleep(60)"])
+@pytest.mark.parametrize(
+    "hang", [LOCKED, "time.sleep(FOREVER)", "signal.pthread_sigmask(0, range(1, 65)); time.sleep(FOREVER)"]
+)
 def test_a_hang_is_ended_with_its_stacks_in_the_log(hang):
     ended = run("def stuck():", f"    {hang}", "timer = stall.StallTimer(0.2)", "timer.turned()", "stuck()")
 
@@ -45,7 +48,7 @@ def test_one_that_turns_is_left_alone_however_long_it_takes():
 
 
 def test_what_may_take_longer_is_given_its_time():
-    ended = run("timer = stall.StallTimer(0.2)", "timer.allow(20)", "time.sleep(1)", "print('done', flush=True)")
+    ended = run("timer = stall.StallTimer(0.2)", "timer.allow(20)", "time.sleep(LONGER)", "print('done', flush=True)")
 
     assert (ended.returncode, ended.stdout) == (0, "done\n")
 
@@ -55,7 +58,7 @@ def test_without_a_limit_only_the_end_of_a_stop_is_watched():
         "timer = stall.StallTimer(0)",
         "timer.turned()",
         "timer.allow(0.1)",
-        "time.sleep(1)",
+        "time.sleep(LONGER)",
         "print('done', flush=True)",
     )
     assert (ended.returncode, ended.stdout) == (0, "done\n")
@@ -120,7 +123,7 @@ def test_stacks_are_told_on_request_and_the_process_goes_on():
     ended = run(
         "import threading",
         "def reads_stdin():",
-        "    time.sleep(60)",
+        "    time.sleep(FOREVER)",
         "threading.Thread(target=reads_stdin, daemon=True).start()",
         "stall.explain_crashes()",
         "def asked():",

@@ -13,6 +13,7 @@ import pytest
 
 WAITER = """
 import sys, time
+FOREVER = 60
 from workers.stopping import Stopping
 stop = Stopping(lambda: print("begun", flush=True))
 stop.listen()
@@ -21,7 +22,7 @@ while not stop():
     stop.wait(60)
 print(stop.reason, flush=True)
 if len(sys.argv) > 1:
-    time.sleep(60)
+    time.sleep(FOREVER)
 """
 PARENT = """
 import os, subprocess, sys

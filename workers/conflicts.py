@@ -1,0 +1,48 @@
+"""Settings that are right each by itself, and wrong together: above all deadlines that must fit inside each other."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from workers.settings import Settings
+
+
+def conflicts(settings: Settings) -> list[str]:
+    """Every one of them, as a line for people."""
+    turn = settings.write_timeout + settings.commit_timeout
+    problems = []
+    if turn >= settings.drain_timeout:
+        problems.append(
+            f"WORKERS_DRAIN_TIMEOUT={settings.drain_timeout:g}: must be longer than a write and a commit together "
+            f"({turn:g} s), or a stop cuts off the batch it waits for"
+        )
+    if 2 * turn >= settings.max_poll_interval:
+        problems.append(
+            f"WORKERS_MAX_POLL_INTERVAL={settings.max_poll_interval:g}: must be more than twice a write and a commit "
+            f"together ({turn:g} s), or Kafka throws out a worker that waits for MongoDB"
+        )
+    elif settings.stall_timeout and not settings.longest_turn < settings.stall_timeout < settings.max_poll_interval:
+        problems.append(
+            f"WORKERS_STALL_TIMEOUT={settings.stall_timeout:g}: must be longer than a turn may take "
+            f"({settings.longest_turn:g} s) and shorter than WORKERS_MAX_POLL_INTERVAL={settings.max_poll_interval:g}, "
+            f"when Kafka throws the worker out; or 0, for never"
+        )
+    if turn >= settings.progress_timeout:
+        problems.append(
+            f"WORKERS_PROGRESS_TIMEOUT={settings.progress_timeout:g}: must be longer than a write and a commit "
+            f"together ({turn:g} s), or the watchdog kills workers that are only slow"
+        )
+    if settings.heartbeat_interval * 3 > settings.session_timeout:
+        problems.append(
+            f"WORKERS_SESSION_TIMEOUT={settings.session_timeout:g}: must be at least three times "
+            f"WORKERS_HEARTBEAT_INTERVAL={settings.heartbeat_interval:g}"
+        )
+    if settings.security_protocol.startswith("SASL") and not (settings.sasl_username and settings.sasl_password):
+        problems.append(
+            f"WORKERS_SECURITY_PROTOCOL={settings.security_protocol}: needs WORKERS_SASL_USERNAME and a password"
+        )
+    hosts = {server.strip().rpartition(":")[0] for server in settings.bootstrap_servers.split(",")}
+    if settings.security_protocol == "SASL_PLAINTEXT" and not hosts <= {"localhost", "127.0.0.1", "[::1]"}:
+        problems.append("WORKERS_SECURITY_PROTOCOL=SASL_PLAINTEXT: sends the password in the clear; use SASL_SSL")
+    return problems
