@@ -19,6 +19,7 @@ from kafka.errors import (
     UnknownMemberIdError,
 )
 from kafka.record import util as record_util
+from kafka.structs import MemberState
 
 from workers.admin import describe
 from workers.errors import BadConfigurationError, UnavailableError
@@ -180,6 +181,10 @@ class KafkaSource:
 
     def _notice_rebalance(self) -> None:
         member = self._consumer.group_metadata()
+        if member.state is MemberState.REBALANCING:
+            # Else a leader whose poll ends between its assignment and the broker's answer to it forgets that it is joining:
+            # no heartbeats, no partitions and no error, for ever (tests/integration/test_rejoin.py).
+            self._consumer._coordinator.request_rejoin()
         generation = (member.member_id, member.generation_id)
         if generation != self._generation:
             self._generation = generation

@@ -1,0 +1,46 @@
+"""A rebalance that is slower than a poll: kafka-python 3.0.12 may forget that it is joining, and never come back."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from tests.support.kafka_sides import RealKafka, wait
+from workers.source import POLL_SECONDS
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def kafka(stack):
+    side = RealKafka(stack, partitions=2)
+    yield side
+    side.close()
+
+
+def test_a_leader_whose_topic_grows_comes_back_though_its_machine_is_slow(kafka, monkeypatch):
+    """The first worker of a fleet on a new topic is such a leader: it may not know the topic's partitions yet.
+
+    From its assignment on until the broker has confirmed it, the client no longer knows that it wants to join. A poll
+    that ends in between leaves it there: it sends no heartbeats, is thrown out, and says nothing.
+    """
+    leader = kafka.member()
+    wait(lambda: leader.poll() or leader.told.owned == [0, 1], "it has both")
+    coordinator = leader.source._consumer._coordinator
+    assign, slow = coordinator._perform_assignment, []
+
+    def assign_slowly(*arguments: object) -> object:
+        assigned = assign(*arguments)
+        if not slow:
+            slow.append(True)
+            time.sleep(2 * POLL_SECONDS)
+        return assigned
+
+    monkeypatch.setattr(coordinator, "_perform_assignment", assign_slowly)
+    kafka._admin.create_partitions({kafka.settings.topic: 4})
+    coordinator._cluster.request_update()
+
+    wait(lambda: leader.poll() or leader.told.owned == [0, 1, 2, 3], "it has all four")
+    assert slow
+    assert leader.source.connected()
