@@ -7,8 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import structlog
-from kafka import ConsumerRebalanceListener, KafkaConsumer, OffsetAndMetadata, TopicPartition, codec
-from kafka.coordinator.assignors.range import RangePartitionAssignor
+from kafka import ConsumerRebalanceListener, OffsetAndMetadata, TopicPartition
 from kafka.errors import (
     CommitFailedError,
     FencedInstanceIdError,
@@ -18,12 +17,11 @@ from kafka.errors import (
     RebalanceInProgressError,
     UnknownMemberIdError,
 )
-from kafka.record import util as record_util
 from kafka.structs import MemberState
 
 from workers.admin import describe
-from workers.errors import BadConfigurationError, UnavailableError
-from workers.header_keys import tolerate
+from workers.consumer import open_consumer
+from workers.errors import UnavailableError
 from workers.positions import Positions
 from workers.record import CommitResult, Fetched
 
@@ -43,24 +41,6 @@ LOST_RECORDS = (
 )
 
 log = structlog.get_logger()
-
-
-def require_extras() -> None:
-    """Return when the client has all its parts: without one of them it starts all the same, and fails, or crawls, later.
-
-    Raises:
-        BadConfigurationError: naming what is missing.
-    """
-    codecs = {"lz4": codec.has_lz4(), "snappy": codec.has_snappy(), "zstd": codec.has_zstd()}
-    problems = {
-        name: f"records that are compressed with {name} could not be read" for name, has in codecs.items() if not has
-    }
-    if record_util.crc32c_c is None:
-        problems["crc32c"] = "checksums would be computed in Python, twenty times slower"
-    if problems:
-        raise BadConfigurationError(
-            [f"{why}: pip install 'kafka-python[{name}]'" for name, why in sorted(problems.items())]
-        )
 
 
 class KafkaSource:
@@ -89,11 +69,7 @@ class KafkaSource:
         self._joined = joined
         self._generation: tuple[str, int] = ("", -1)
         self._stopped: set[int] = set()
-        tolerate()
-        try:
-            self._consumer = KafkaConsumer(**consumer_options(settings))
-        except KafkaError as error:
-            raise UnavailableError(describe(error)) from error
+        self._consumer = open_consumer(settings)
         self._positions = Positions(self._consumer, settings.topic, settings.commit_timeout, self._lost)
         self._listener = _Listener(observer)
         self._joins = 0
@@ -234,28 +210,3 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
 
     def on_partitions_lost(self, lost: Collection[TopicPartition]) -> None:
         self._observer.rebalanced("lost", [tp.partition for tp in lost])
-
-
-def consumer_options(settings: Settings) -> dict[str, Any]:
-    """The consumer's options. The first block is the promise, and no setting changes it."""
-    return {
-        "enable_auto_commit": False,
-        "auto_offset_reset": "earliest",
-        "isolation_level": "read_committed",
-        "allow_auto_create_topics": False,
-        "check_crcs": True,
-        **settings.kafka_connection,
-        "client_id": settings.worker,
-        "group_id": settings.group,
-        "group_instance_id": settings.worker if settings.static_membership else None,
-        "partition_assignment_strategy": [RangePartitionAssignor],
-        "session_timeout_ms": int(settings.session_timeout * 1000),
-        "heartbeat_interval_ms": int(settings.heartbeat_interval * 1000),
-        "max_poll_interval_ms": int(settings.max_poll_interval * 1000),
-        "max_poll_records": settings.max_poll_records,
-        # Several polls' worth of records for each partition, so that fetching and decoding overlap.
-        "max_partition_fetch_bytes": 4 * 1024 * 1024,
-        "fetch_max_bytes": 32 * 1024 * 1024,
-        "metadata_max_age_ms": 30_000,
-        "bootstrap_timeout_ms": 5_000,
-    }

@@ -14,6 +14,7 @@ import structlog
 
 from workers.admin import Admin
 from workers.brake import Brake
+from workers.consumer import require_extras
 from workers.decode import Limits
 from workers.errors import StoreAwayError, UnavailableError
 from workers.health import Health, HealthServer
@@ -26,7 +27,7 @@ from workers.recycle import Recycle
 from workers.reject_limit import RejectLimit
 from workers.retry import Backoff, BatchSize
 from workers.slot import Slot
-from workers.source import KafkaSource, require_extras
+from workers.source import KafkaSource
 from workers.stall import StallTimer, explain_crashes
 from workers.stopping import Stopping
 from workers.store import MongoStore

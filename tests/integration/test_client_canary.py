@@ -10,9 +10,9 @@ from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition
 from kafka.record import util
 
 from tests.support.kafka_sides import RealKafka, wait
+from workers.consumer import consumer_options
 from workers.record import Fetched
 from workers.settings import load
-from workers.source import consumer_options
 
 
 def test_it_is_the_version_that_the_loop_is_shaped_by():
