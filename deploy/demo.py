@@ -140,7 +140,7 @@ def tell_what_next(settings: Settings) -> None:
     print(
         f"""
 Look:
-  .venv/bin/supervisorctl -c deploy/supervisord.conf status
+  .venv/bin/workers status --watch
   tail -f var/log/worker_*.log
   curl -s http://127.0.0.1:{metrics_port()}/metrics | grep ^workers_
 {other}

@@ -75,6 +75,7 @@ class Drill:
         self._stopped: dict[int, float] = {}
         """By pid of a stopped worker: when it goes on."""
         self._over = threading.Event()
+        self._slots: list[str] = []
 
     def run(self, seconds: float, rate: int) -> Report:
         """Produce and break for so long, heal, wait, verify.
@@ -83,7 +84,7 @@ class Drill:
             BadUsageError: there is no fleet to break.
             UnavailableError: it did not heal in time, or could not be verified.
         """
-        slots = sorted(name for name in self._fleet.pids() if name.startswith("worker_"))
+        self._slots = slots = sorted(name for name in self._fleet.pids() if name.startswith("worker_"))
         if not slots:
             raise BadUsageError("no worker runs here: `make demo` starts a fleet")
         ends = self._log_ends()
@@ -125,7 +126,9 @@ class Drill:
 
     def _do(self, fault: Fault, worker: str, now: float) -> bool:
         """Whether it could be done: a worker may be down already."""
-        pids = {name: pid for name, pid in self._fleet.pids().items() if pid not in self._stopped}
+        pids = {
+            name: pid for name, pid in self._fleet.pids().items() if name in self._slots and pid not in self._stopped
+        }
         if fault.kind == "kill all workers":
             killed = [self._fleet.kill(pid, signal.SIGKILL) for pid in pids.values()]
             return bool(killed) and all(killed)
