@@ -14,7 +14,7 @@ from workers.errors import UnavailableError
 from workers.record import TopicIdentity
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from workers.settings import Settings
 
@@ -34,6 +34,24 @@ class Span(NamedTuple):
     """The end of what may be read: the last stable offset, since aborted records are never read."""
     committed: int | None
     """None: nothing was ever committed, or only for an earlier topic of this name."""
+
+
+class Member(NamedTuple):
+    """One member of a consumer group, by the broker's word."""
+
+    client_id: str
+    host: str
+    partitions: list[int]
+    """Of the topic that was asked for."""
+
+
+class Group(NamedTuple):
+    """A consumer group, by the broker's word."""
+
+    state: str
+    """Stable, PreparingRebalance, CompletingRebalance, Empty, or Dead: there is no such group."""
+    members: dict[str, Member]
+    """By member id."""
 
 
 def describe(error: Exception) -> str:
@@ -104,6 +122,19 @@ class Admin:
         removed = self._ask(lambda: self._client.remove_group_members(group, members))
         return all(error.errno == 0 for error in removed.values())
 
+    def group(self, group: str, topic: str) -> Group:
+        """Who is in the group now, and who was given which partitions of the topic; none while it rebalances.
+
+        Raises:
+            UnavailableError: nobody answered, or this client may not ask.
+        """
+        found = self._ask(lambda: self._client.describe_groups([group]))[group]
+        members = {
+            each["member_id"]: Member(each["client_id"], each["client_host"].removeprefix("/"), _assigned(each, topic))
+            for each in found["members"]
+        }
+        return Group(found["group_state"], members)
+
     def spans(self, topic: Topic, group: str) -> dict[int, Span]:
         """By partition: what the group has committed (asked first), and what Kafka holds.
 
@@ -147,6 +178,16 @@ class Admin:
                 if not error.retriable or time.monotonic() > until:
                     raise UnavailableError(_unreachable(self._settings, error)) from error
             time.sleep(0.1)
+
+
+def _assigned(member: Mapping[str, Any], topic: str) -> list[int]:
+    assignment = member["member_assignment"] or {}
+    return sorted(
+        partition
+        for each in assignment.get("assigned_partitions", ())
+        if each["topic"] == topic
+        for partition in each["partitions"]
+    )
 
 
 def _unreachable(settings: Settings, error: Exception) -> str:

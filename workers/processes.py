@@ -3,27 +3,76 @@
 from __future__ import annotations
 
 import os
+import socket
 from contextlib import suppress
-from http.client import HTTPException
+from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPException
 from typing import TYPE_CHECKING, Any
-from xmlrpc.client import Fault, ServerProxy
+from xmlrpc.client import Fault, ProtocolError, ServerProxy
 
 from supervisor.states import STOPPED_STATES
-from supervisor.xmlrpc import SupervisorTransport
+from supervisor.xmlrpc import Faults, SupervisorTransport
+
+from workers.errors import UnavailableError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
+
+NOT_RUNNING = "does not run here"
+ANSWER_SECONDS = 10.0
+"""It answers within milliseconds, unless it is stopped itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """One process as supervisord has it."""
+
+    name: str
+    group: str
+    state: str
+    """supervisord's word: STARTING, RUNNING, BACKOFF, STOPPING, STOPPED, EXITED, FATAL, UNKNOWN."""
+    pid: int | None = None
+    uptime: float | None = None
+    """Seconds since it was started, while it runs."""
+    exit_status: int | None = None
+    """Of its last end, where supervisord kept it; -1: a signal ended it."""
+    error: str = ""
+    """Why it could not be started, or did not stay up."""
+    log: str = ""
+    """The file that has its output."""
+
+    @property
+    def full_name(self) -> str:
+        """What supervisorctl calls it."""
+        return f"{self.group}:{self.name}"
 
 
 class Processes:
-    """What runs under one supervisord. Nobody there is an answer too: no processes."""
+    """What runs under one supervisord."""
 
     def __init__(self, socket: Path) -> None:
         self._socket = socket
 
     def pids(self) -> dict[str, int]:
-        """By name: the pid of every process that runs."""
+        """By name: the pid of every process that runs. Nobody there is an answer too: no processes."""
         return {each["name"]: each["pid"] for each in self._all() if each["pid"]}
+
+    def all(self) -> list[Process]:
+        """Every process, whatever its state.
+
+        Raises:
+            UnavailableError: there is no supervisord, or it does not answer; the message says which.
+        """
+        return [_process(info) for info in self._ask("getAllProcessInfo")]
+
+    def supervisord_pid(self) -> int:
+        """The pid of supervisord itself.
+
+        Raises:
+            UnavailableError: as for `all`.
+        """
+        return int(self._ask("getPID"))
 
     def kill(self, pid: int, number: int) -> bool:
         """Send a signal to one of these processes; False where it has ended meanwhile."""
@@ -34,9 +83,24 @@ class Processes:
         return True
 
     def stop(self, name: str) -> None:
-        """Keep a process down until `start_all`; returns at once."""
+        """Keep a process down until it is started again; returns at once. One that is down already stays so."""
         with suppress(Fault):
             self._call("stopProcess", name, False)
+
+    def start(self, name: str) -> str | None:
+        """Start a process that is down; returns at once.
+
+        Returns:
+            None, or why it could not be started.
+
+        Raises:
+            UnavailableError: as for `all`.
+        """
+        try:
+            self._ask("startProcess", name, False)
+        except Fault as fault:
+            return None if fault.faultCode == Faults.ALREADY_STARTED else str(fault.faultString)
+        return None
 
     def start_all(self) -> None:
         """Start what is stopped."""
@@ -50,10 +114,53 @@ class Processes:
         return found if isinstance(found, list) else []
 
     def _call(self, method: str, *arguments: object) -> object:
+        try:
+            return self._ask(method, *arguments)
+        except UnavailableError:
+            return None
+
+    def _ask(self, method: str, *arguments: object) -> Any:
         transport = SupervisorTransport(None, None, f"unix://{self._socket}")
+        transport._get_connection = lambda: _Connection(self._socket)
         try:
             return getattr(ServerProxy("http://127.0.0.1", transport=transport).supervisor, method)(*arguments)
-        except (OSError, HTTPException):
-            return None
+        except (FileNotFoundError, ConnectionRefusedError) as error:
+            raise UnavailableError(NOT_RUNNING) from error
+        except TimeoutError as error:
+            raise UnavailableError(f"has not answered for {ANSWER_SECONDS:.0f} s: is it stopped?") from error
+        except (OSError, HTTPException, ProtocolError) as error:
+            told = getattr(error, "strerror", None) or getattr(error, "errmsg", None) or str(error)
+            raise UnavailableError(f"cannot be asked at {self._socket}: {told}") from error
+        except Fault as fault:
+            if fault.faultCode == Faults.SHUTDOWN_STATE:
+                raise UnavailableError("is shutting down") from fault
+            raise
         finally:
             transport.close()
+
+
+class _Connection(HTTPConnection):
+    """Over a unix socket, with a timeout, which supervisor's own has not: a supervisord may be stopped."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__("localhost", timeout=ANSWER_SECONDS)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(ANSWER_SECONDS)
+        self.sock.connect(str(self._path))
+
+
+def _process(info: Mapping[str, Any]) -> Process:
+    runs, ended = bool(info["pid"]), info["statename"] in ("EXITED", "STOPPED") and info["stop"]
+    return Process(
+        name=info["name"],
+        group=info["group"],
+        state=info["statename"],
+        pid=info["pid"] or None,
+        uptime=float(max(0, info["now"] - info["start"])) if runs else None,
+        exit_status=info["exitstatus"] if ended else None,
+        error=info["spawnerr"],
+        log=info["stdout_logfile"],
+    )

@@ -1,0 +1,100 @@
+"""`workers status` and `workers restart`: the fleet of a checkout, looked at and renewed."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.live import Live
+
+from workers import show, show_status
+from workers.errors import BadUsageError, ExitCode
+from workers.group_status import partitions
+from workers.settings import load
+from workers.survey import Survey
+
+out = show.console()
+err = show.console(stderr=True)
+
+Tree = Annotated[Path, typer.Option(help="The checkout whose fleet it is.")]
+ANSWER_SECONDS = 2.5
+"""So long `status` waits for what does not answer."""
+LOOK_SECONDS = 1.0
+"""Between the two looks from which it knows the records a second."""
+REDRAW_SECONDS = 0.5
+QUICK_SECONDS = 0.2
+"""Between two questions to the broker, while a restart waits for its answer."""
+
+
+def status(
+    watch: Annotated[bool, typer.Option("--watch", help="Draw it again and again, until Ctrl-C.")] = False,
+    tree: Tree = Path(),
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything as one JSON object.")] = False,
+) -> None:
+    """Show the fleet on one screen: workers, services, group, and what happened last.
+
+    Exit code: 0 healthy, 1 something is wrong, 2 there is no fleet to ask; with --watch 0.
+
+    Example: workers status --watch
+    """
+    settings = load()
+    # The client tells of every attempt to connect; what is down stands on the screen.
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)
+    if watch and (as_json or not out.is_terminal):
+        raise BadUsageError("--watch draws on a terminal; without one, run `workers status --json` again and again")
+    with Survey(settings, tree) as survey:
+        survey.wait(ANSWER_SECONDS, LOOK_SECONDS)
+        if watch:
+            _watch(survey)
+            return
+        found = survey.status()
+    if as_json:
+        out.print_json(json.dumps(found.as_dict()))
+    else:
+        out.print(show_status.screen(found, out.width), soft_wrap=False)
+    if found.exit_code is not ExitCode.OK:
+        raise typer.Exit(found.exit_code)
+
+
+def _watch(survey: Survey) -> None:
+    with Live(console=out, auto_refresh=False, vertical_overflow="crop") as live:
+        try:
+            while True:
+                live.update(show_status.screen(survey.status(), out.width, out.height), refresh=True)
+                time.sleep(REDRAW_SECONDS)
+        except KeyboardInterrupt:
+            return
+
+
+def restart(
+    timeout: Annotated[float, typer.Option(min=1, help="Seconds a slot may take to be back at work.")] = 60.0,
+    tree: Tree = Path(),
+) -> None:
+    """Restart the fleet without a pause: one slot at a time, each back at work before the next is stopped.
+
+    Exit code: 0 every slot is back, 1 one is not, and those behind it were left alone, 69 nothing was restarted.
+
+    Example: workers restart
+    """
+    from workers.restart import Restart
+
+    settings = load()
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)
+    begun, done = time.monotonic(), 0
+    with Survey(settings, tree, every=QUICK_SECONDS) as survey, err.status("looking at the fleet") as spinner:
+        survey.wait(ANSWER_SECONDS)
+        try:
+            for slot in Restart(survey, tree, timeout, spinner.update).run():
+                done += 1
+                owns = partitions(slot.partitions) if slot.partitions else "idle"
+                killed = "; it did not stop in time, and was killed" if slot.killed else ""
+                pids = f"pid {slot.old_pid or '-'} -> {slot.pid}"
+                out.print(f"{slot.name}  back in {slot.seconds:4.1f} s, {pids}, {owns}{killed}", markup=False)
+        except KeyboardInterrupt:
+            err.print(f"interrupted after {done} slots; the one that was being restarted was started")
+            raise
+    out.print(f"restarted {done} slots in {time.monotonic() - begun:.0f} s, one at a time")

@@ -1,0 +1,208 @@
+"""`workers status` on a terminal: one screen, of any width from 80 columns on."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from workers.group_status import partitions, ranges
+from workers.heartbeat import State
+from workers.slot_status import IDLE, WELL
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from rich.console import RenderableType
+
+    from workers.slot_status import SlotStatus
+    from workers.status import Status
+
+WIDE = 110
+"""Columns from which on nothing is shortened."""
+EVENTS = 6
+NARROW: dict[str, str] = {State.WAITING_FOR_MONGODB: "awaits MongoDB", State.WAITING_FOR_KAFKA: "awaits Kafka"}
+PASSING = (
+    State.STARTING,
+    State.BRAKED,
+    State.WAITING_FOR_MONGODB,
+    State.WAITING_FOR_KAFKA,
+    State.JOINING,
+    State.STOPPING,
+)
+GOOD, PASSES, BAD, FAINT = "green", "yellow", "bold red", "dim"
+
+
+def screen(status: Status, width: int, height: int | None = None) -> RenderableType:
+    """All of it.
+
+    Args:
+        width: columns of the terminal; no line is longer.
+        height: lines of the terminal; fewer events are shown where it is low. None: no limit.
+    """
+    parts: list[RenderableType] = [verdict(status, width), Text(""), *_services(status), Text("")]
+    if status.slots:
+        parts += [_slots(status, width), Text("")]
+    parts += _group(status)
+    used = len(status.services) + len(status.slots) + 8
+    events = status.events[-max(1, min(EVENTS, (height or 99) - used)) :]
+    if events:
+        parts += [Text(""), *(_event(event) for event in events)]
+    for part in parts:
+        if isinstance(part, Text):
+            part.truncate(width, overflow="ellipsis")
+    return Group(*parts)
+
+
+def verdict(status: Status, width: int) -> Text:
+    """What is the matter, in one line."""
+    if status.healthy:
+        reading = sum(slot.state in WELL for slot in status.slots)
+        group = status.group
+        read = f" {_plural(group.partitions, 'partition')}, lag {group.lag:,}" if group and group.partitions else ""
+        return Text.assemble(("healthy", f"bold {GOOD}"), f": {_plural(reading, 'worker')} {_verb(reading)}{read}")
+    first, more = status.problems[0], len(status.problems) - 1
+    rest = f" (+{more} more)" if more else ""
+    head = "not healthy: " if status.fleet else ""
+    told = Text(head + first, style=BAD)
+    told.truncate(max(20, width - len(rest)), overflow="ellipsis")
+    return told.append(rest, style=BAD)
+
+
+def _services(status: Status) -> list[Text]:
+    return [
+        Text.assemble(
+            f"{name:<13}", (f"{'up' if service.up else 'down':<5}", GOOD if service.up else BAD), service.detail
+        )
+        for name, service in status.services.items()
+    ]
+
+
+def _slots(status: Status, width: int) -> Table:
+    wide = width >= WIDE
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2 if wide else 1, 0, 0))
+    table.add_column("slot", no_wrap=True)
+    table.add_column("state", no_wrap=True, min_width=21 if wide else 17, overflow="ellipsis")
+    columns: list[tuple[str, int, Callable[[SlotStatus], str]]] = [
+        ("pid", 7, lambda slot: _number(slot.pid, plain=True)),
+        ("uptime", 6, lambda slot: _duration(slot.uptime_seconds)),
+        ("restarts", 8, lambda slot: _number(slot.restarts)),
+        ("owns", 6, lambda slot: ranges(slot.partitions) or "-"),
+        ("rec/s", 6, lambda slot: _number(slot.records_per_second)),
+        ("lag", 6, lambda slot: _number(slot.lag)),
+        ("commit", 6, lambda slot: _duration(slot.seconds_since_commit)),
+        ("dead", 4, lambda slot: _number(slot.dead_letters)),
+    ]
+    if wide:
+        columns += [
+            ("records", 10, lambda slot: _number(slot.records, most=10)),
+            ("rebalances", 10, lambda slot: _number(slot.rebalances)),
+            ("last turn", 9, lambda slot: _duration(slot.seconds_since_turn)),
+        ]
+    for name, least, _ in columns:
+        table.add_column(
+            name, justify="right", no_wrap=True, min_width=least, max_width=None if wide else least, overflow="ellipsis"
+        )
+    for slot in status.slots:
+        name = slot.name if wide else slot.name.removeprefix("worker_")
+        table.add_row(name, _state(slot, wide=wide), *(Text(show(slot)) for _, _, show in columns))
+    return table
+
+
+def _state(slot: SlotStatus, *, wide: bool) -> Text:
+    text = slot.text if wide else NARROW.get(str(slot.state), slot.text)
+    if slot.healthy:
+        return Text(text, style=FAINT if slot.state == IDLE else GOOD if text == slot.state else PASSES)
+    return Text(text, style=PASSES if slot.state in PASSING else BAD)
+
+
+def _group(status: Status) -> list[Text]:
+    group = status.group
+    if group is None:
+        return [Text.assemble("group        ", ("unknown while Kafka is down", FAINT))]
+    lag = "" if group.lag is None else f", lag {group.lag:,}"
+    if group.partitions is None:
+        owned = Text("there is no such topic", style=BAD)
+    elif group.unowned:
+        owned = Text(f"{partitions(group.unowned)} of {group.partitions} read by nobody", style=BAD)
+    elif any(member.partitions for member in group.members):
+        owned = Text("every partition owned")
+    else:
+        owned = Text("rebalancing", style=PASSES)
+    first = Text.assemble(
+        f"{'group':<13}{group.name} on {group.topic}: {group.state}, {_plural(len(group.members), 'member')}{lag}, ",
+        owned,
+    )
+    members = ", ".join(f"{each.client_id} {ranges(each.partitions) or '-'}" for each in group.members)
+    return [first, Text(f"{'members':<13}{members or '-'}")]
+
+
+def _event(event: Mapping[str, Any]) -> Text:
+    kind, process = str(event.get("event")), str(event.get("process") or "fleet")
+    told = {
+        "fleet_started": "started",
+        "exited": _exited(event),
+        "backoff": "did not stay up; is tried again",
+        "fatal": "FATAL: supervisord has given it up",
+        "revived": "started again after FATAL",
+        "evicted": f"removed from the group: {event.get('member')}",
+        "stalled": f"stalled ({event.get('kind')}), killed: pid {event.get('pid')}",
+        "rebalanced": f"rebalanced: {_owners(event.get('partitions'))}",
+    }.get(kind, kind)
+    style = {"exited": "" if event.get("expected") else BAD, "fatal": BAD, "stalled": BAD, "backoff": PASSES}
+    return Text.assemble((f"{_clock(event.get('time')):<13}", FAINT), f"{process:<11}", (told, style.get(kind, "")))
+
+
+def _exited(event: Mapping[str, Any]) -> str:
+    pid = f", pid {event['pid']}" if event.get("pid") else ""
+    return f"ended as asked{pid}" if event.get("expected") else f"crashed or was killed{pid}"
+
+
+def _owners(owners: object) -> str:
+    if not isinstance(owners, dict):
+        return "partitions moved"
+    return ", ".join(f"{name.removeprefix('worker_')} {ranges(owned) or '-'}" for name, owned in sorted(owners.items()))
+
+
+def _clock(time: object) -> str:
+    """The local time of an event; its day, where that is not today."""
+    try:
+        then = datetime.fromisoformat(str(time)).astimezone()
+    except ValueError:
+        return "?"
+    return f"{then:%H:%M:%S}" if then.date() == datetime.now().astimezone().date() else f"{then:%d %b %H:%M}"
+
+
+def _number(value: float | None, most: int = 6, *, plain: bool = False) -> str:
+    """With separators; in thousands or millions where it would be longer than `most`."""
+    if value is None:
+        return "-"
+    if plain or len(f"{value:,.0f}") <= most:
+        return f"{value:.0f}" if plain else f"{value:,.0f}"
+    return f"{value / 1e3:,.0f}k" if len(f"{value / 1e3:,.0f}k") <= most else f"{value / 1e6:,.0f}M"
+
+
+def _duration(seconds: float | None) -> str:
+    """At most six characters: 2.5s, 40s, 3m12s, 2h05m, 4d03h, 120d."""
+    if seconds is None:
+        return "-"
+    whole = int(seconds)
+    if seconds < 10:
+        return f"{seconds:.1f}s"
+    if whole < 60:
+        return f"{whole}s"
+    for small, large, first, second in ((60, 3600, "m", "s"), (3600, 86400, "h", "m"), (86400, 8640000, "d", "h")):
+        if whole < large:
+            return f"{whole // small}{first}{whole % small // {60: 1, 3600: 60, 86400: 3600}[small]:02d}{second}"
+    return f"{whole // 86400}d"
+
+
+def _plural(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _verb(number: int) -> str:
+    return "reads" if number == 1 else "read"

@@ -1,0 +1,227 @@
+"""Asks supervisord, Kafka, MongoDB and the workers' heartbeats how the fleet is, and waits for none that hangs."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import deque
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from workers.admin import Admin
+from workers.asker import Asker, Down
+from workers.errors import StoreAwayError, UnavailableError
+from workers.events import count_starts, read_events
+from workers.heartbeat import Beat, process_started, read_beat
+from workers.processes import Process, Processes
+from workers.settings import redact
+from workers.slot import Slot
+from workers.slot_status import Seen
+from workers.status import Answers, Kafka, Status, Supervisord, Where, judge
+from workers.store import MongoStore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from workers.settings import Settings
+
+SERVICE_PATIENCE = 1.5
+"""Seconds that Kafka may take to be found."""
+RATE_SECONDS = 5.0
+"""Records a second are those of so many last seconds, at most."""
+SLOTS = 100
+TURN_SLACK = 15.0
+"""As in workers.worker: seconds that a turn may take besides its write and its commit."""
+EVENTS = 20
+AWAY = {
+    "unreachable": "does not answer",
+    "timeout": "does not answer in time",
+    "not_authorized": "refuses the user or the password",
+}
+"""What the reasons of `workers.verdict` mean to a ping."""
+
+
+class Survey:
+    """Asks in the background for as long as it is used with `with`; `status` is the latest of every answer."""
+
+    def __init__(self, settings: Settings, tree: Path, every: float = 2.0, events: int = EVENTS) -> None:
+        """Args:
+        tree: the checkout whose fleet it is: var/run and var/log are in it.
+        every: seconds between two questions to Kafka, and to MongoDB.
+        events: how many of the last ones are told.
+        """
+        self._tree = tree.absolute()
+        self._settings = settings
+        self._where = Where(
+            str(self._tree),
+            settings.topic,
+            settings.group,
+            settings.bootstrap_servers,
+            redact(settings)["WORKERS_MONGODB_URI"].partition("?")[0],
+            settings.write_timeout + settings.commit_timeout + TURN_SLACK,
+        )
+        processes = Processes(self._tree / "var/run/supervisord.sock")
+        self._supervisord = Asker(lambda: Supervisord(processes.supervisord_pid(), processes.all()), 0.3)
+        self._kafka = Asker(_Broker(settings), every)
+        self._mongodb = Asker(_database(settings, self._where.mongodb), every)
+        self._askers: list[Asker[Any]] = [self._supervisord, self._kafka, self._mongodb]
+        self._rates = _Rates()
+        self._events = _EventFile(self._tree / "var/log/events.jsonl", events)
+
+    def __enter__(self) -> Self:
+        for asker in self._askers:
+            asker.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for asker in self._askers:
+            asker.stop()
+
+    def wait(self, seconds: float, least: float = 0.0) -> Self:
+        """Until every service has answered once, at most so long; and at least so long, for there to be rates."""
+        begun = time.monotonic()
+        self.status()
+        for asker in self._askers:
+            asker.answered.wait(max(0.0, begun + seconds - time.monotonic()))
+        time.sleep(max(0.0, begun + least - time.monotonic()))
+        return self
+
+    def status(self) -> Status:
+        """The fleet as it is now, by what is known now."""
+        now = time.monotonic()
+        supervisord, mongodb = self._supervisord.answer(now), self._mongodb.answer(now)
+        processes = supervisord.processes if isinstance(supervisord, Supervisord) else []
+        slots = dict(self._slots(now, {each.name: each for each in processes if _is_worker(each.name)}))
+        answers = Answers(
+            supervisord,
+            self._kafka.answer(now),
+            mongodb if isinstance(mongodb, Down) else None,
+            slots,
+            {name: seconds for name, seen in slots.items() if (seconds := _uptime(seen)) is not None},
+            self._events.last(),
+        )
+        return judge(self._where, answers, now, datetime.now(UTC).isoformat(timespec="milliseconds"))
+
+    def _slots(self, now: float, processes: Mapping[str, Process]) -> Iterator[tuple[str, Seen]]:
+        """Those of supervisord, and those that a living worker holds. What a dead one left behind is no slot."""
+        starts = self._events.starts()
+        for number in range(SLOTS):
+            name = f"worker_{number:02d}"
+            process, (beat, member) = processes.get(name), self._said(name)
+            kernel = _kernel_state(beat.pid) if beat and beat.is_alive() else None
+            if process or kernel:
+                restarts = max(0, starts[name] - 1) if process and name in starts else None
+                rate = self._rates.of(beat, now) if beat else None
+                yield name, Seen(process, beat, kernel, member, restarts, rate)
+
+    def _said(self, name: str) -> tuple[Beat | None, str | None]:
+        """What the worker of this slot said last, and the member id that it left in its file."""
+        said: tuple[Beat | None, str | None] = (None, None)
+        for folder in (self._tree / "var/run", self._settings.state_dir):
+            if folder and folder.is_dir():
+                slot = Slot(folder, self._settings.group, name)
+                if beat := read_beat(slot.heartbeat_file):
+                    said = beat, slot.predecessor()
+                    if beat.is_alive():
+                        break
+        return said
+
+
+class _Broker:
+    """The question to Kafka, on a connection that is kept while it works."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._admin: Admin | None = None
+
+    def __call__(self) -> Kafka:
+        settings = self._settings
+        try:
+            self._admin = self._admin or Admin(settings, SERVICE_PATIENCE)
+            topic = self._admin.topic(settings.topic)
+            group = self._admin.group(settings.group, settings.topic)
+            return Kafka(group, topic and self._admin.spans(topic, settings.group))
+        except BaseException:
+            if self._admin:
+                self._admin.__exit__()
+                self._admin = None
+            raise
+
+
+def _database(settings: Settings, address: str) -> Callable[[], bool]:
+    stores: list[MongoStore] = []
+
+    def ping() -> bool:
+        if not stores:
+            stores.append(MongoStore(settings))
+        try:
+            stores[0].ping()
+        except StoreAwayError as error:
+            why = AWAY.get(error.reason, f"cannot take writes: {error.reason.replace('_', ' ')}")
+            raise UnavailableError(f"{why} ({address})") from error
+        return True
+
+    return ping
+
+
+class _Rates:
+    """Records a second of every worker, from the counts in its heartbeats."""
+
+    def __init__(self) -> None:
+        self._looks: dict[tuple[int, int], deque[tuple[float, int]]] = {}
+
+    def of(self, beat: Beat, now: float) -> float | None:
+        looks = self._looks.setdefault((beat.pid, beat.started), deque())
+        looks.append((now, beat.records))
+        while len(looks) > 2 and looks[1][0] <= now - RATE_SECONDS:
+            looks.popleft()
+        seconds = now - looks[0][0]
+        return (beat.records - looks[0][1]) / seconds if seconds > 0 else None
+
+
+class _EventFile:
+    """What the watchdog has written, read again when there is more."""
+
+    def __init__(self, path: Path, count: int) -> None:
+        self._path, self._count = path, count
+        self._seen: tuple[int, int] | None = None
+        self._last: list[dict[str, Any]] = []
+        self._starts: Mapping[str, int] = {}
+
+    def last(self) -> list[dict[str, Any]]:
+        self._read()
+        return self._last
+
+    def starts(self) -> Mapping[str, int]:
+        """By process: how often it was started since the fleet was; empty where nobody counts."""
+        self._read()
+        return self._starts
+
+    def _read(self) -> None:
+        with suppress(OSError):
+            found = self._path.stat()
+            if (found.st_ino, found.st_size) != self._seen:
+                self._seen = found.st_ino, found.st_size
+                self._last, self._starts = read_events(self._path, self._count), count_starts(self._path)
+
+
+def _is_worker(name: str) -> bool:
+    return name.startswith("worker_") and name[7:].isdigit()
+
+
+def _kernel_state(pid: int) -> str | None:
+    """The letter of proc(5); R where there is no /proc to say."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[0]
+    except (OSError, IndexError):
+        return None if Path("/proc/self").is_dir() else "R"
+
+
+def _uptime(seen: Seen) -> float | None:
+    """From the kernel's ticks since the machine was started."""
+    started = seen.living and process_started(seen.living.pid)
+    if not started or not hasattr(time, "CLOCK_BOOTTIME"):
+        return None
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - started / os.sysconf("SC_CLK_TCK")
