@@ -18,11 +18,14 @@ if TYPE_CHECKING:
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
-def configure(settings: Settings) -> None:
-    """Send this package's log, and the warnings of the Kafka client's, to standard output as lines of one form."""
+def configure(settings: Settings, name: str | None = None) -> None:
+    """Send this package's log, and the warnings of the Kafka client's, to standard output as lines of one form.
+
+    Args: name: of who logs, where that is no worker.
+    """
 
     def name_worker(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
-        event["worker"] = settings.worker
+        event["worker"] = name or settings.worker
         return event
 
     shared: list[Processor] = [

@@ -53,6 +53,8 @@ class Settings(BaseModel):
     )
     metrics_host: str = Field("127.0.0.1", description="where metrics and health are served")
     metrics_port: int = Field(9800, ge=0, le=65_435, description="the port of slot 0; 0 picks a free one")
+    watchdog_port: int = Field(9791, ge=0, le=65_535, description="the port of the watchdog's metrics")
+    events_file: Path | None = Field(None, description="where the watchdog keeps what happens to the fleet")
 
     max_poll_records: int = Field(5_000, ge=1, le=100_000, description="records in one batch, at most")
     max_value_bytes: int = Field(1_048_576, ge=1, le=8_388_608, description="a larger value is a dead letter")
@@ -75,6 +77,9 @@ class Settings(BaseModel):
     max_poll_interval: Seconds = Field(120, description="seconds that one turn of the loop may take")
     write_timeout: Seconds = Field(20, description="seconds for one write to MongoDB")
     commit_timeout: Seconds = Field(5, description="seconds for one commit")
+    progress_timeout: Seconds = Field(
+        60, description="seconds that records may wait for a worker that takes none, until it is killed"
+    )
     drain_timeout: Seconds = Field(35, description="seconds from SIGTERM to the end, whatever happens")
 
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="the least that is logged")
@@ -145,6 +150,11 @@ class Settings(BaseModel):
             problems.append(
                 f"WORKERS_MAX_POLL_INTERVAL={self.max_poll_interval:g}: must be more than twice a write and a commit "
                 f"together ({turn:g} s), or Kafka throws out a worker that waits for MongoDB"
+            )
+        if turn >= self.progress_timeout:
+            problems.append(
+                f"WORKERS_PROGRESS_TIMEOUT={self.progress_timeout:g}: must be longer than a write and a commit "
+                f"together ({turn:g} s), or the watchdog kills workers that are only slow"
             )
         if self.heartbeat_interval * 3 > self.session_timeout:
             problems.append(

@@ -87,7 +87,7 @@ class Slot:
         self.let_go()
 
     def let_go(self) -> None:
-        """Leave the slot as it is."""
+        """Give the slot free and leave the member in it, for whoever takes it next."""
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None

@@ -18,6 +18,7 @@ from workers.admin import Admin
 from workers.decode import Limits
 from workers.errors import ExitCode, StoreAwayError, UnavailableError
 from workers.health import Health, HealthServer
+from workers.heartbeat import Heartbeat
 from workers.loop import Loop
 from workers.metrics import Metrics
 from workers.narrator import Narrator
@@ -102,6 +103,7 @@ class Worker:
         _limit_memory(settings.memory_limit)
         if self._slot:
             self._take_slot(self._slot)
+            self._observer = Observers(self._observer, Heartbeat(self._slot.heartbeat_file))
         port = settings.metrics_port and settings.metrics_port + settings.slot
         server = HealthServer(settings.metrics_host, port, self._metrics.registry, self._health)
         log.info("started", pid=os.getpid(), metrics=f"http://{settings.metrics_host}:{server.port}/metrics")

@@ -1,0 +1,191 @@
+"""Who is killed for hanging, and, more important, who never is: the time is the test's."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from workers.hangs import Backlog, Hang, Hangs, Look, own_word
+from workers.heartbeat import Beat, State
+
+TICK = 5.0
+HOURS = 2_000
+"""Looks: almost three hours."""
+EMPTY = {0: Backlog(70, 70), 1: Backlog(90, 90)}
+LAG = {0: Backlog(70, 170), 1: Backlog(90, 90)}
+
+
+class Watch:
+    """One worker, looked at every five seconds."""
+
+    def __init__(self) -> None:
+        self.now = 10_000.0
+        self.hangs = Hangs(longest_turn=50, progress_timeout=60)
+        self.beat = Beat(7, 1234, State.READING, since=self.now, turned=self.now, partitions=(0, 1), rebalances=1)
+
+    def turns(self, **said):
+        self.beat = replace(self.beat, turned=self.now, **said)
+
+    def look(self, backlogs=EMPTY, kernel="S", beat=...):
+        beat = self.beat if beat is ... else beat
+        stalls = self.hangs.judge({"worker_00": Look(7, 1234, kernel, beat)}, backlogs, self.now)
+        self.now += TICK
+        return stalls.get("worker_00")
+
+    def first_stall(self, looks=HOURS, **seen):
+        """The number of looks until it is to be killed, and why; the loop turns unless `turns` is False."""
+        turns = seen.pop("turns", True)
+        for number in range(1, looks + 1):
+            if turns:
+                self.turns()
+            if stall := self.look(**seen):
+                return number, stall
+        return None
+
+
+@pytest.fixture
+def watch():
+    return Watch()
+
+
+@pytest.mark.parametrize("letter", ["T", "t"])
+def test_a_stopped_one_at_the_second_look(watch, letter):
+    number, stall = watch.first_stall(kernel=letter)
+    assert (number, stall.hang) == (2, Hang.STOPPED)
+
+
+def test_a_stopped_one_that_has_said_nothing_yet(watch):
+    assert watch.first_stall(kernel="T", beat=None)[0] == 2
+
+
+def test_not_one_that_goes_on_in_between(watch):
+    for _ in range(50):
+        assert watch.look(kernel="T") is None
+        watch.turns()
+        assert watch.look(kernel="S") is None
+
+
+def test_not_for_a_look_of_its_predecessor(watch):
+    assert watch.look(kernel="T") is None
+    assert watch.hangs.judge({"worker_00": Look(8, 1299, "T")}, EMPTY, watch.now) == {}
+    assert watch.hangs.judge({}, EMPTY, watch.now) == {}
+    assert watch.hangs.judge({"worker_00": Look(8, 1299, "T")}, EMPTY, watch.now) == {}
+
+
+@pytest.mark.parametrize("state", [State.JOINING, State.READING, State.DATABASE_AWAY])
+def test_one_whose_loop_stands_still_for_longer_than_a_turn_takes(watch, state):
+    watch.turns(state=state)
+    number, stall = watch.first_stall(turns=False)
+    assert (number, stall.hang) == (13, Hang.NO_TURN), "the first miss is at 55 s"
+    assert "60 s" in stall.detail
+
+
+def test_one_that_the_kernel_holds_sooner(watch):
+    watch.turns()
+    number, stall = watch.first_stall(turns=False, kernel="D")
+    assert (number, stall.hang) == (6, Hang.UNINTERRUPTIBLE)
+
+
+def test_not_one_that_works_its_disk_and_turns(watch):
+    assert watch.first_stall(kernel="D") is None
+
+
+@pytest.mark.parametrize(
+    "state", [State.STARTING, State.BRAKED, State.WAITING_FOR_KAFKA, State.WAITING_FOR_MONGODB, State.STOPPING]
+)
+@pytest.mark.parametrize("backlogs", [LAG, None], ids=["lag", "Kafka away"])
+def test_never_one_that_waits_for_something_or_stops(watch, state, backlogs):
+    watch.turns(state=state)
+    assert watch.first_stall(turns=False, backlogs=backlogs) is None
+
+
+@pytest.mark.parametrize("state", [State.JOINING, State.DATABASE_AWAY])
+def test_never_for_lag_while_it_joins_or_the_database_is_away(watch, state):
+    watch.turns(state=state)
+    assert watch.first_stall(backlogs=LAG) is None
+
+
+def test_never_an_idle_one(watch):
+    assert watch.first_stall(backlogs=EMPTY) is None
+
+
+def test_never_while_kafka_does_not_say(watch):
+    assert watch.first_stall(backlogs=None) is None
+
+
+def test_never_for_partitions_that_it_reads_no_further_or_does_not_own(watch):
+    watch.turns(stopped=(0,))
+    assert watch.first_stall(backlogs=LAG | {7: Backlog(0, 10)}) is None
+    watch.turns(stopped=(), partitions=())
+    assert watch.first_stall(backlogs=LAG) is None
+
+
+def test_never_one_that_has_just_started(watch):
+    assert watch.first_stall(turns=False, backlogs=LAG, beat=None) is None
+
+
+def test_never_for_a_beat_that_somebody_else_said():
+    beat = Beat(7, 1234, turned=5.0)
+    assert own_word(beat, 7, 1234) is beat
+    assert (own_word(beat, 7, 1235), own_word(beat, 8, 1234), own_word(None, 7, 1234)) == (None, None, None)
+
+
+def test_never_for_a_beat_from_the_future(watch):
+    watch.beat = replace(watch.beat, turned=watch.now + 10**9)
+    assert watch.first_stall(turns=False, backlogs=LAG) is None
+
+
+def test_one_that_takes_no_record_for_longer_than_the_setting(watch):
+    number, stall = watch.first_stall(backlogs=LAG)
+    assert (number, stall.hang, stall.partitions) == (15, Hang.NO_PROGRESS, (0,)), "first seen at 0, missed at 65 s"
+    assert "partition 0 waits at 70, and Kafka has records up to 170" in stall.detail
+
+
+def test_lag_counts_from_when_it_is_seen(watch):
+    assert watch.first_stall(backlogs=EMPTY, looks=500) is None
+    assert watch.first_stall(backlogs=LAG)[0] == 15
+
+
+def test_not_one_that_is_slow(watch):
+    for number in range(HOURS):
+        watch.turns()
+        assert watch.look({0: Backlog(70 + number // 11, 10**9)}) is None, "a step every 55 s"
+
+
+def test_not_one_that_commits_by_its_own_word(watch):
+    for number in range(HOURS):
+        watch.turns(**({"committed": watch.now} if number % 11 == 0 else {}))
+        assert watch.look(LAG) is None
+
+
+def test_not_while_it_changes_hands_again_and_again(watch):
+    for number in range(HOURS):
+        watch.turns(rebalances=number // 11)
+        assert watch.look(LAG) is None
+
+
+def test_not_when_kafka_was_away_in_between(watch):
+    assert watch.first_stall(backlogs=LAG, looks=13) is None
+    watch.turns()
+    assert watch.look(None) is None
+    assert watch.first_stall(backlogs=LAG)[0] == 15
+
+
+def test_not_when_the_database_was_away_in_between(watch):
+    assert watch.first_stall(backlogs=LAG, looks=13) is None
+    watch.turns(state=State.DATABASE_AWAY, since=watch.now)
+    assert watch.look(LAG) is None
+    watch.turns(state=State.READING, since=watch.now)
+    assert watch.first_stall(backlogs=LAG)[0] == 15
+
+
+def test_each_worker_is_judged_by_itself(watch):
+    looks = {
+        "worker_00": Look(7, 1, "T"),
+        "worker_01": Look(8, 2, "S"),
+        "worker_02": Look(9, 3, "T"),
+    }
+    watch.hangs.judge(looks, EMPTY, watch.now)
+    looks["worker_02"] = Look(10, 4, "T")
+    assert set(watch.hangs.judge(looks, EMPTY, watch.now)) == {"worker_00"}
