@@ -24,7 +24,7 @@ TRIES = 20
 
 
 class Event(StrEnum):
-    """What can happen. The first nine are supervisord's own words about a process."""
+    """What can happen. The first eight are supervisord's own words about a process."""
 
     STARTING = "starting"
     RUNNING = "running"
@@ -35,6 +35,8 @@ class Event(StrEnum):
     STOPPED = "stopped"
     UNKNOWN = "unknown"
     FLEET_STARTED = "fleet_started"
+    FLEET_STOPPING = "fleet_stopping"
+    """Supervisord stops everything. It tells the ends of most processes to nobody any more."""
     REVIVED = "revived"
     """A FATAL process was started again."""
     EVICTED = "evicted"

@@ -140,11 +140,13 @@ class Watchdog:
             pass
         elif name == "SUPERVISOR_STATE_CHANGE_RUNNING":
             self._keep(Event.FLEET_STARTED, None, pid=os.getppid(), fleet=self._fleet, serial=serial)
+        elif name == "SUPERVISOR_STATE_CHANGE_STOPPING":
+            self._keep(Event.FLEET_STOPPING, None, fleet=self._fleet, serial=serial)
         elif name.startswith(STATE):
             self._keep_state(Event(name.removeprefix(STATE).lower()), serial, childutils.get_headers(payload))
 
     def _keep_state(self, event: Event, serial: int, said: dict[str, str]) -> None:
-        facts: dict[str, object] = {key: int(said[key]) for key in ("pid", "tries") if key in said}
+        facts: dict[str, object] = {key: int(said[key]) for key in ("pid", "tries") if said.get(key, "0") != "0"}
         if "expected" in said:
             facts["expected"] = said["expected"] == "1"
         self._keep(event, said["processname"], **facts, fleet=self._fleet, serial=serial)
@@ -177,7 +179,7 @@ def _folders(settings: Settings) -> tuple[Path, Path]:
         raise BadConfigurationError(
             [f"{name} is not set; deploy/supervisord.conf does" for name, value in wanted.items() if value is None]
         )
-    return settings.state_dir, settings.events_file
+    return settings.state_dir, settings.events_file.resolve()
 
 
 def _end(_number: int, _frame: object) -> NoReturn:

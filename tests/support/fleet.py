@@ -31,10 +31,11 @@ from tests.support import scrape
 from tests.support.embedded import REPOSITORY, STACK, EmbeddedStack, wait_until
 from tests.support.ports import free_row
 from tests.support.user import BIN, User
+from workers.events import read_events
 
 LAUNCHER_NEEDS = ("sh", "dirname", "head", "readlink", "tr")
 SLOTS = 6
-"""Ports kept free for each fleet; the default fleet takes four."""
+"""Ports kept free for each fleet, and one more for its watchdog; the default fleet takes four."""
 
 
 class Fleet(User):
@@ -54,9 +55,15 @@ class Fleet(User):
                 (self.tree / folder).mkdir(parents=True)
             for tool in LAUNCHER_NEEDS:
                 (self.tree / "bin" / tool).symlink_to(shutil.which(tool) or f"/bin/{tool}")
-        port = {"WORKERS_METRICS_PORT": str(free_row(SLOTS)), "PATH": str(self.tree / "bin")}
-        super().__init__(stack, self.tree, {**port, **(settings or {})})
+        first = free_row(SLOTS + 1)
+        own = {
+            "WORKERS_METRICS_PORT": str(first),
+            "WORKERS_WATCHDOG_PORT": str(first + SLOTS),
+            "PATH": str(self.tree / "bin"),
+        }
+        super().__init__(stack, self.tree, {**own, **(settings or {})})
         self.metrics_port = int(self.environment["WORKERS_METRICS_PORT"])
+        self.watchdog_port = int(self.environment["WORKERS_WATCHDOG_PORT"])
         self._supervisord: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -150,7 +157,8 @@ class Fleet(User):
         return self.info(slot)["pid"] or None
 
     def slots(self) -> list[int]:
-        return sorted(int(each["name"].removeprefix("worker_")) for each in self._rpc("getAllProcessInfo"))
+        names = [each["name"] for each in self._rpc("getAllProcessInfo")]
+        return sorted(int(name.removeprefix("worker_")) for name in names if name.startswith("worker_"))
 
     def kill(self, slot: int, number: signal.Signals = signal.SIGKILL) -> int:
         """Returns the pid that got the signal."""
@@ -161,13 +169,17 @@ class Fleet(User):
         return pid
 
     def kill_supervisord(self) -> list[psutil.Process]:
-        """Returns the workers that it leaves behind."""
+        """Returns the processes that it leaves behind."""
         assert self._supervisord is not None
         orphans = psutil.Process(self._supervisord.pid).children()
         self._supervisord.kill()
         self._supervisord.wait()
         self._supervisord = None
         return orphans
+
+    def supervisor(self, method: str, *arguments: object) -> Any:
+        """Ask supervisord, in the words of its XML-RPC."""
+        return self._rpc(method, *arguments)
 
     def wait_restarted(self, slot: int, old: int) -> None:
         wait_until(lambda: self.pid(slot) not in (None, old), 15, f"worker {slot} is restarted")
@@ -193,6 +205,10 @@ class Fleet(User):
 
     def logs(self) -> str:
         return "".join(path.read_text() for path in sorted((self.tree / "var/log").glob("worker_*.log")))
+
+    def events(self) -> list[dict[str, Any]]:
+        """What the watchdog has kept, oldest first."""
+        return read_events(self.tree / "var/log/events.jsonl", 100_000)
 
     def redelivered(self) -> int:
         """Records that came again and were found stored, by the logs: counters do not survive a kill."""
