@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import resource
 import signal
@@ -43,12 +44,14 @@ def serve(settings: Settings, tree: Path) -> None:
     if sys.platform == "linux":
         # It reads the very record that kills a worker: a decompression bomb costs it an answer, and not the machine.
         resource.setrlimit(resource.RLIMIT_DATA, (settings.memory_limit << 20, settings.memory_limit << 20))
+    # The client tells of every attempt to connect, for hours; that Kafka is away is told here, once.
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)
     health = Health(LONGEST_LOOK + settings.lag_interval)
     watch = LagWatch(settings, health.turned)
     metrics = LagMetrics(settings.group, settings.topic, watch.current, lambda: watch.last_success)
     fleet = Fleet(watch, lambda: Survey(settings, tree))
     app = application(settings.metrics_host, metrics.registry, health, fleet)
-    server = Server(settings.metrics_host, settings.lag_port, app, "lag", "WORKERS_LAG_PORT")
+    server = Server(settings.metrics_host, settings.lag_port, app, "the page", "WORKERS_LAG_PORT")
     log.info("serving", pid=os.getpid(), page=f"http://{settings.metrics_host}:{server.port}/")
     watch.start()
     # An orphan would keep the port from the next fleet's.

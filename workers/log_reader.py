@@ -135,6 +135,7 @@ class FirstRecords:
         )
         consumer, until = self._consumer, time.monotonic() + FIRST_SECONDS
         consumer.assign(list(asked))
+        consumer.resume(*asked)
         for tp, (first, _) in asked.items():
             consumer.seek(tp, first)
         found: dict[int, float | None] = {}
