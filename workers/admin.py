@@ -60,6 +60,16 @@ def describe(error: Exception) -> str:
     return f"{type(error).__name__}: {first_line}" if first_line else type(error).__name__
 
 
+def _assigned(member: Mapping[str, Any], topic: str) -> list[int]:
+    assignment = member["member_assignment"] or {}
+    return sorted(
+        partition
+        for each in assignment.get("assigned_partitions", ())
+        if each["topic"] == topic
+        for partition in each["partitions"]
+    )
+
+
 class Admin:
     """A short-lived connection for questions and for housekeeping. Use it with `with`."""
 
@@ -75,7 +85,7 @@ class Admin:
         self._settings = settings
         self._patience = patience
         try:
-            self._client = KafkaAdminClient(
+            self._client = _Client(
                 **settings.kafka_connection,
                 client_id=f"{settings.worker}-admin",
                 bootstrap_timeout_ms=int(patience * 1000),
@@ -180,14 +190,16 @@ class Admin:
             time.sleep(0.1)
 
 
-def _assigned(member: Mapping[str, Any], topic: str) -> list[int]:
-    assignment = member["member_assignment"] or {}
-    return sorted(
-        partition
-        for each in assignment.get("assigned_partitions", ())
-        if each["topic"] == topic
-        for partition in each["partitions"]
-    )
+class _Client(KafkaAdminClient):  # type: ignore[misc]
+    """One that leaves no thread and no socket behind when it finds no broker: who waits for one asks for hours."""
+
+    def __init__(self, **options: Any) -> None:
+        try:
+            super().__init__(**options)
+        except KafkaError:
+            self._closed = False
+            self.close()
+            raise
 
 
 def _unreachable(settings: Settings, error: Exception) -> str:

@@ -33,7 +33,7 @@ class Asker(Generic[T]):
         close: called when no more is asked, on the same thread.
         """
         self._question, self._every, self._close = question, every, close
-        self._last: T | Down = Down("has not been asked yet")
+        self._last: T | Down = Down("has not answered yet")
         self._asked: float | None = None
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._ask, daemon=True)
@@ -44,9 +44,8 @@ class Asker(Generic[T]):
         self._thread.start()
 
     def stop(self) -> None:
+        """Ask no more. A question that hangs is left behind: its thread is a daemon."""
         self._over.set()
-        # One that hangs is left behind: the thread is a daemon.
-        self._thread.join(0.5)
 
     def answer(self, now: float) -> T | Down:
         """The last one; that there is none, if the service has kept us waiting for long."""

@@ -5,17 +5,18 @@ from __future__ import annotations
 import json
 import logging
 import time
+from contextlib import suppress
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.live import Live
 
-from workers import show, show_status
+from workers import show
 from workers.errors import BadUsageError, ExitCode
-from workers.group_status import partitions
 from workers.settings import load
-from workers.survey import Survey
+
+if TYPE_CHECKING:
+    from workers.survey import Survey
 
 out = show.console()
 err = show.console(stderr=True)
@@ -23,11 +24,15 @@ err = show.console(stderr=True)
 Tree = Annotated[Path, typer.Option(help="The checkout whose fleet it is.")]
 ANSWER_SECONDS = 2.5
 """So long `status` waits for what does not answer."""
+PATIENCE_SECONDS = 10.0
+"""The same of `restart`, which does nothing without an answer."""
 LOOK_SECONDS = 1.0
 """Between the two looks from which it knows the records a second."""
 REDRAW_SECONDS = 0.5
+SERVICE_SECONDS = 2.0
+"""Between two questions to a service by somebody who watches for hours."""
 QUICK_SECONDS = 0.2
-"""Between two questions to the broker, while a restart waits for its answer."""
+"""The same by somebody who waits for the answer."""
 
 
 def status(
@@ -41,17 +46,19 @@ def status(
 
     Example: workers status --watch
     """
+    from workers import show_status
+    from workers.survey import Survey
+
     settings = load()
     # The client tells of every attempt to connect; what is down stands on the screen.
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
     if watch and (as_json or not out.is_terminal):
         raise BadUsageError("--watch draws on a terminal; without one, run `workers status --json` again and again")
-    with Survey(settings, tree) as survey:
-        survey.wait(ANSWER_SECONDS, LOOK_SECONDS)
+    with Survey(settings, tree, every=SERVICE_SECONDS if watch else QUICK_SECONDS) as survey:
         if watch:
             _watch(survey)
             return
-        found = survey.status()
+        found = survey.wait(ANSWER_SECONDS, LOOK_SECONDS).status()
     if as_json:
         out.print_json(json.dumps(found.as_dict()))
     else:
@@ -61,13 +68,17 @@ def status(
 
 
 def _watch(survey: Survey) -> None:
-    with Live(console=out, auto_refresh=False, vertical_overflow="crop") as live:
-        try:
+    """Until Ctrl-C, which leaves the last screen where it is."""
+    from rich.live import Live
+
+    from workers import show_status
+
+    with suppress(KeyboardInterrupt):
+        survey.wait(ANSWER_SECONDS)
+        with Live(console=out, auto_refresh=False, vertical_overflow="crop") as live:
             while True:
                 live.update(show_status.screen(survey.status(), out.width, out.height), refresh=True)
                 time.sleep(REDRAW_SECONDS)
-        except KeyboardInterrupt:
-            return
 
 
 def restart(
@@ -80,13 +91,15 @@ def restart(
 
     Example: workers restart
     """
+    from workers.group_status import partitions
     from workers.restart import Restart
+    from workers.survey import Survey
 
     settings = load()
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
     begun, done = time.monotonic(), 0
-    with Survey(settings, tree, every=QUICK_SECONDS) as survey, err.status("looking at the fleet") as spinner:
-        survey.wait(ANSWER_SECONDS)
+    with Survey(settings, tree, every=QUICK_SECONDS) as survey, out.status("looking at the fleet") as spinner:
+        survey.wait(PATIENCE_SECONDS)
         try:
             for slot in Restart(survey, tree, timeout, spinner.update).run():
                 done += 1

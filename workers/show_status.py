@@ -21,9 +21,11 @@ if TYPE_CHECKING:
     from workers.slot_status import SlotStatus
     from workers.status import Status
 
-WIDE = 110
-"""Columns from which on nothing is shortened."""
+WIDE = 132
+"""Columns from which on every number is shown, and nothing is shortened."""
 EVENTS = 6
+UNTOLD = ("running", "stopping")
+"""Events that say nothing which the one before or behind them does not."""
 NARROW: dict[str, str] = {State.WAITING_FOR_MONGODB: "awaits MongoDB", State.WAITING_FOR_KAFKA: "awaits Kafka"}
 PASSING = (
     State.STARTING,
@@ -48,7 +50,8 @@ def screen(status: Status, width: int, height: int | None = None) -> RenderableT
         parts += [_slots(status, width), Text("")]
     parts += _group(status)
     used = len(status.services) + len(status.slots) + 8
-    events = status.events[-max(1, min(EVENTS, (height or 99) - used)) :]
+    told = [event for event in status.events if event.get("event") not in UNTOLD]
+    events = told[-max(1, min(EVENTS, (height or 99) - used)) :]
     if events:
         parts += [Text(""), *(_event(event) for event in events)]
     for part in parts:
@@ -82,19 +85,20 @@ def _services(status: Status) -> list[Text]:
 
 
 def _slots(status: Status, width: int) -> Table:
+    """Every column has its width whatever stands in it: nothing jumps from one look to the next."""
     wide = width >= WIDE
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2 if wide else 1, 0, 0))
-    table.add_column("slot", no_wrap=True)
-    table.add_column("state", no_wrap=True, min_width=21 if wide else 17, overflow="ellipsis")
+    table.add_column("slot", no_wrap=True, width=9 if wide else 4)
+    table.add_column("state", no_wrap=True, width=21 if wide else 17, overflow="ellipsis")
     columns: list[tuple[str, int, Callable[[SlotStatus], str]]] = [
         ("pid", 7, lambda slot: _number(slot.pid, plain=True)),
-        ("uptime", 6, lambda slot: _duration(slot.uptime_seconds)),
+        ("uptime", 6, lambda slot: _duration(slot.uptime_seconds, exact=False)),
         ("restarts", 8, lambda slot: _number(slot.restarts)),
-        ("owns", 6, lambda slot: ranges(slot.partitions) or "-"),
+        ("owns", min(20, 6 + width - WIDE) if wide else 6, lambda slot: ranges(slot.partitions) or "-"),
         ("rec/s", 6, lambda slot: _number(slot.records_per_second)),
         ("lag", 6, lambda slot: _number(slot.lag)),
         ("commit", 6, lambda slot: _duration(slot.seconds_since_commit)),
-        ("dead", 4, lambda slot: _number(slot.dead_letters)),
+        ("dead", 4, lambda slot: _number(slot.dead_letters, most=4)),
     ]
     if wide:
         columns += [
@@ -102,10 +106,8 @@ def _slots(status: Status, width: int) -> Table:
             ("rebalances", 10, lambda slot: _number(slot.rebalances)),
             ("last turn", 9, lambda slot: _duration(slot.seconds_since_turn)),
         ]
-    for name, least, _ in columns:
-        table.add_column(
-            name, justify="right", no_wrap=True, min_width=least, max_width=None if wide else least, overflow="ellipsis"
-        )
+    for name, size, _ in columns:
+        table.add_column(name, justify="right", no_wrap=True, width=size, overflow="ellipsis")
     for slot in status.slots:
         name = slot.name if wide else slot.name.removeprefix("worker_")
         table.add_row(name, _state(slot, wide=wide), *(Text(show(slot)) for _, _, show in columns))
@@ -144,6 +146,7 @@ def _event(event: Mapping[str, Any]) -> Text:
     kind, process = str(event.get("event")), str(event.get("process") or "fleet")
     told = {
         "fleet_started": "started",
+        "fleet_stopping": "is being stopped",
         "exited": _exited(event),
         "backoff": "did not stay up; is tried again",
         "fatal": "FATAL: supervisord has given it up",
@@ -185,12 +188,12 @@ def _number(value: float | None, most: int = 6, *, plain: bool = False) -> str:
     return f"{value / 1e3:,.0f}k" if len(f"{value / 1e3:,.0f}k") <= most else f"{value / 1e6:,.0f}M"
 
 
-def _duration(seconds: float | None) -> str:
+def _duration(seconds: float | None, *, exact: bool = True) -> str:
     """At most six characters: 2.5s, 40s, 3m12s, 2h05m, 4d03h, 120d."""
     if seconds is None:
         return "-"
     whole = int(seconds)
-    if seconds < 10:
+    if exact and seconds < 10:
         return f"{seconds:.1f}s"
     if whole < 60:
         return f"{whole}s"

@@ -1,0 +1,177 @@
+"""One screen: it fits, nothing jumps from one look to the next, and what is wrong stands out."""
+
+from __future__ import annotations
+
+import io
+import re
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from rich.console import Console
+
+from tests.support.statuses import OWNS, judged, kafka, process, seen, with_slot
+from workers import show_status
+from workers.admin import Group, Member, Span
+from workers.asker import Down
+from workers.heartbeat import State
+
+NOW = datetime.now(UTC)
+EVENTS = [
+    {"event": "fleet_started", "pid": 77},
+    {"event": "starting", "process": "worker_02"},
+    {"event": "running", "process": "worker_02", "pid": 3},
+    {"event": "exited", "process": "worker_02", "pid": 3, "expected": False},
+    {"event": "exited", "process": "worker_01", "pid": 4, "expected": True},
+    {"event": "backoff", "process": "worker_02"},
+    {"event": "fatal", "process": "worker_02"},
+    {"event": "revived", "process": "worker_02"},
+    {"event": "evicted", "process": "worker_02", "member": "worker_02-0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9"},
+    {"event": "stalled", "process": "worker_02", "kind": "no progress", "pid": 4_194_303},
+    {"event": "rebalanced", "partitions": {"worker_00": [0, 1, 2], "worker_01": [3, 4, 5], "worker_02": []}},
+    {"event": "something new", "process": "worker_00", "time": "yesterday"},
+    {"event": "rebalanced", "partitions": None},
+]
+BEAT = seen("worker_02").beat
+HUGE = replace(BEAT, pid=4_194_303, partitions=tuple(range(0, 60, 2)), records=10**10, dead_letters=10**7)
+MANY = {p: Span(0, 10**9, 0) for p in range(60)}
+SCREENS = {
+    "well": {},
+    "nothing answers": {"supervisord": Down("x" * 300), "kafka": Down("y" * 300), "mongodb": Down("z" * 300)},
+    "large numbers": {
+        **with_slot("worker_02", beat=HUGE, process=process("worker_02", pid=4_194_303, uptime=10**8), rate=10.0**7),
+        "kafka": kafka(
+            spans=MANY,
+            group=Group("PreparingRebalance", {f"m{n}": Member(f"worker_{n:02d}", "h", [n]) for n in range(60)}),
+        ),
+    },
+    "waiting": with_slot("worker_02", beat=replace(BEAT, state=State.WAITING_FOR_MONGODB)),
+    "stopped": with_slot("worker_02", kernel="T"),
+    "braked": with_slot("worker_02", beat=replace(BEAT, state=State.BRAKED, until=1_300.0)),
+    "exited": with_slot("worker_02", process=process("worker_02", state="EXITED", pid=None, exit_status=255)),
+    "silent": with_slot("worker_02", beat=replace(BEAT, turned=-99_000.0)),
+    "no worker": {"slots": {}},
+    "no topic": {"kafka": kafka(spans=None)},
+}
+
+
+def drawn(width: int, height: int | None = None, *, color: bool = False, **facts) -> str:
+    times = [(NOW - timedelta(seconds=len(EVENTS) - n)).isoformat() for n in range(len(EVENTS))]
+    events = [{"time": time} | event for time, event in zip(times, EVENTS, strict=True)]
+    status = judged(**({"events": events} | facts))
+    console = Console(
+        file=io.StringIO(),
+        width=width,
+        color_system="standard" if color else None,
+        force_terminal=color,
+        highlight=False,
+    )
+    console.print(show_status.screen(status, width, height))
+    return console.file.getvalue()
+
+
+@pytest.mark.parametrize("width", [80, 131, 132, 200])
+@pytest.mark.parametrize("facts", SCREENS.values(), ids=SCREENS)
+def test_every_screen_fits_and_no_line_is_broken(width, facts):
+    lines = drawn(width, **facts).splitlines()
+
+    assert max(len(line) for line in lines) <= width
+    rows = [line for line in lines if re.match(r"(worker_)?\d\d ", line)]
+    assert len(rows) == len(facts.get("slots", OWNS))
+    # A line that was too long and was broken would begin with something else.
+    first = {line.split()[0] for line in lines if line.strip()}
+    assert first <= {"healthy:", "not", "supervisord", "Kafka", "MongoDB", "slot", "group", "members", "?"} | {
+        word for word in first if re.fullmatch(r"(worker_)?\d\d|\d\d:\d\d:\d\d", word)
+    }
+
+
+@pytest.mark.parametrize("width", [80, 200])
+def test_columns_stay_where_they_are_whatever_happens(width):
+    lines = [line for facts in SCREENS.values() for line in drawn(width, **facts).splitlines()]
+    assert len({line for line in lines if line.startswith("slot")}) == 1
+
+
+def test_the_numbers_of_a_slot_are_aligned_at_the_right_of_their_names():
+    lines = drawn(80).splitlines()
+    (head,) = (line for line in lines if line.startswith("slot"))
+    (row,) = (line for line in lines if line.startswith("02"))
+
+    assert row.split() == ["02", "reading", "102", "1h02m", "2", "4", "1,234", "10", "1.0s", "0"]
+    for name, value in zip(head.split()[2:], row.split()[2:], strict=True):
+        assert head.index(name) + len(name) == row.index(f" {value}", head.index(name) - 6) + 1 + len(value)
+
+
+def test_a_wide_terminal_shows_more():
+    narrow, wide = drawn(80, **SCREENS["waiting"]), drawn(200, **SCREENS["waiting"])
+
+    assert "02   awaits MongoDB" in narrow
+    assert "worker_02  waiting for MongoDB" in wide
+    assert "12,345" in wide
+    assert "12,345" not in narrow
+
+
+def test_the_first_line_is_the_verdict():
+    assert drawn(80).splitlines()[0] == "healthy: 4 workers read 6 partitions, lag 60"
+    broken = drawn(80, **SCREENS["stopped"], mongodb=Down("does not answer")).splitlines()[0]
+    assert broken == "not healthy: MongoDB: does not answer (+1 more)"
+    long = drawn(80, **SCREENS["nothing answers"]).splitlines()[0]
+    assert (len(long), long[-13:]) == (80, "x… (+2 more)"[-13:]) or long.endswith("… (+2 more)")
+
+
+def test_what_happened_last_is_told_in_words_oldest_first():
+    lines = drawn(80).splitlines()[-6:]
+
+    assert [line[13:] for line in lines] == [
+        "worker_02  started again after FATAL",
+        "worker_02  removed from the group: worker_02-0a1b2c3d-4e5f-6071-82…",
+        "worker_02  stalled (no progress), killed: pid 4194303",
+        "fleet      rebalanced: 00 0-2, 01 3-5, 02 -",
+        "worker_00  something new",
+        "fleet      rebalanced: partitions moved",
+    ]
+    assert lines[0][:8] == f"{(NOW - timedelta(seconds=6)).astimezone():%H:%M:%S}"
+    assert lines[4].startswith("? ")
+
+
+def test_a_low_terminal_shows_fewer_events_and_all_the_rest():
+    low = drawn(80, height=18).splitlines()
+
+    assert len(low) <= 18
+    assert low[-1].endswith("partitions moved")
+    assert any(line.startswith("members") for line in low)
+
+
+def test_colour_is_for_what_is_well_and_what_is_not():
+    assert "\x1b" not in drawn(80)
+    row = next(line for line in drawn(80, color=True, **SCREENS["stopped"]).splitlines() if line.startswith("02"))
+    assert "\x1b[1;31mstopped (SIGSTOP)" in row
+    assert "\x1b[32mhealthy" in drawn(80, color=True) or "\x1b[1;32mhealthy" in drawn(80, color=True)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [
+        (None, "-"),
+        (0.04, "0.0s"),
+        (9.94, "9.9s"),
+        (10.0, "10s"),
+        (59.9, "59s"),
+        (60, "1m00s"),
+        (3_599, "59m59s"),
+        (3_600, "1h00m"),
+        (86_399, "23h59m"),
+        (86_400, "1d00h"),
+        (8_640_000, "100d"),
+        (10**9, "11574d"),
+    ],
+)
+def test_durations_are_short(seconds, shown):
+    assert show_status._duration(seconds) == shown
+    assert len(shown) <= 6
+
+
+@pytest.mark.parametrize(
+    ("number", "shown"), [(None, "-"), (0.4, "0"), (99_999, "99,999"), (100_000, "100k"), (12_345_678, "12M")]
+)
+def test_numbers_are_short(number, shown):
+    assert show_status._number(number) == shown

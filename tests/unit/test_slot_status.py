@@ -1,0 +1,134 @@
+"""What is the matter with one slot: the truth, whoever of supervisord, the worker and the kernel has it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from workers.heartbeat import Beat, State
+from workers.processes import Process
+from workers.slot_status import Seen, judge_slot
+
+NOW = 1_000.0
+BEAT = Beat(
+    pid=42,
+    started=7,
+    state=State.READING,
+    since=900.0,
+    turned=999.9,
+    committed=998.0,
+    partitions=(0, 1),
+    records=500,
+    dead_letters=3,
+    rebalances=2,
+)
+PROCESS = Process("worker_00", "worker", "RUNNING", pid=42, uptime=100.0, log="/log/worker_00.log")
+WELL = Seen(PROCESS, BEAT, kernel="S", member="m-0", restarts=1, rate=12.5)
+
+
+def judged(seen: Seen, members=("m-0",), lags=None):
+    return judge_slot("worker_00", seen, NOW, 40.0, lags=lags, members=members and dict.fromkeys(members))
+
+
+def down(state: str, **facts) -> Seen:
+    """A slot without a process, and with the heartbeat that the last one left behind."""
+    return replace(WELL, process=replace(PROCESS, state=state, pid=None, uptime=None, **facts), kernel=None)
+
+
+def beating(**facts) -> Seen:
+    return replace(WELL, beat=replace(BEAT, **facts))
+
+
+def test_one_that_is_well_has_every_number():
+    slot = judged(WELL, lags={0: 10, 1: 5, 2: 1_000})
+
+    assert (slot.state, slot.text, slot.healthy, slot.in_group) == ("reading", "reading", True, True)
+    assert (slot.pid, slot.uptime_seconds, slot.restarts, slot.lag) == (42, 100.0, 1, 15)
+    assert (slot.partitions, slot.records, slot.records_per_second, slot.dead_letters) == ((0, 1), 500, 12.5, 3)
+    assert (slot.rebalances, slot.seconds_since_commit, slot.member_id) == (2, 2.0, "m-0")
+
+
+def test_one_without_partitions_is_idle_and_well():
+    slot = judged(beating(partitions=(), committed=None))
+
+    assert (slot.text, slot.healthy, slot.seconds_since_commit) == ("idle", True, None)
+
+
+@pytest.mark.parametrize(
+    ("seen", "text", "words"),
+    [
+        (down("STOPPED"), "stopped", "supervisorctl start worker:worker_00"),
+        (down("FATAL", error="Exited too quickly (process log may have details)"), "FATAL", "/log/worker_00.log"),
+        (down("BACKOFF", error="can't find command"), "BACKOFF", "can't find command"),
+        (down("EXITED", exit_status=78), "exited with 78", "exited with 78"),
+        (down("EXITED", exit_status=-1), "killed", "killed"),
+        (replace(WELL, process=replace(PROCESS, state="STOPPING")), "stopping", "is stopping"),
+        (replace(WELL, kernel="T"), "stopped (SIGSTOP)", "kill -CONT 42"),
+        (replace(WELL, kernel="Z"), "ended", "has ended"),
+        (beating(turned=NOW - 41), "no turn for 41 s", "has not turned for 41 s"),
+        (beating(turned=NOW + 500), "no heartbeat", "of the future"),
+        (beating(state=State.BRAKED, until=NOW + 12.2), "braked 12 s", "crashed before"),
+        (beating(state=State.WAITING_FOR_KAFKA), "waiting for Kafka", "waiting for Kafka"),
+        (beating(state=State.DATABASE_AWAY), "database away", "database away"),
+        (beating(state=State.STOPPING), "stopping", "stopping"),
+        (beating(stopped=(1,)), "reading", "partition 1 no further"),
+        (replace(WELL, member="m-9"), "reading", "does not have it in the group"),
+        (replace(WELL, beat=None, kernel=None), "no heartbeat", "WORKERS_GROUP"),
+        (replace(WELL, beat=replace(BEAT, pid=41)), "no heartbeat", "no heartbeat"),
+    ],
+    ids=lambda value: value.replace(" ", "_") if isinstance(value, str) else "",
+)
+def test_what_is_wrong_is_said(seen, text, words):
+    slot = judged(seen)
+
+    assert slot.text == text
+    assert not slot.healthy
+    assert slot.problem.startswith("worker_00: ")
+    assert words in slot.problem
+
+
+@pytest.mark.parametrize("state", ["STARTING", "RUNNING"])
+def test_a_process_that_was_just_started_has_no_heartbeat_yet(state):
+    for left_behind in (BEAT, None):
+        young = replace(PROCESS, state=state, pid=99, uptime=2.0)
+        assert judged(replace(WELL, process=young, beat=left_behind, kernel=None)).text == "starting"
+
+
+def test_a_slow_turn_is_told_and_is_no_fault_yet():
+    slot = judged(beating(turned=NOW - 15))
+
+    assert (slot.state, slot.text, slot.healthy) == ("reading", "no turn for 15 s", True)
+
+
+def test_the_numbers_of_a_dead_predecessor_are_not_shown():
+    for seen in (down("STOPPED"), replace(WELL, process=replace(PROCESS, pid=99)), beating(turned=NOW + 500)):
+        slot = judged(seen, lags={0: 10})
+        assert (slot.partitions, slot.records, slot.lag, slot.seconds_since_commit) == ((), None, None, None)
+
+
+def test_without_kafkas_word_nobody_is_accused_of_not_being_in_the_group():
+    slot = judged(WELL, members=None)
+
+    assert (slot.healthy, slot.in_group, slot.lag) == (True, None, None)
+
+
+def test_a_brake_that_has_ended_is_no_brake():
+    assert judged(beating(state=State.BRAKED, until=NOW + 4)).brake_seconds == pytest.approx(4.0)
+    assert judged(beating(state=State.BRAKED, until=NOW - 1)).brake_seconds == 0.0
+    assert judged(beating(state=State.BRAKED, until=None)).brake_seconds is None
+
+
+@pytest.mark.parametrize(
+    ("seen", "dead"),
+    [
+        (WELL, None),
+        (beating(state=State.DATABASE_AWAY), None),
+        (beating(state=State.STARTING), "m-0"),
+        (beating(state=State.WAITING_FOR_MONGODB), "m-0"),
+        (down("EXITED"), "m-0"),
+        (replace(WELL, kernel=None), "m-0"),
+    ],
+)
+def test_the_member_of_a_process_that_is_gone_is_known_for_dead(seen, dead):
+    assert seen.dead_member == dead

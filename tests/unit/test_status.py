@@ -1,0 +1,132 @@
+"""The judgement of the whole fleet: healthy only where everything is, and what is wrong is named."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from tests.support.statuses import NOW, OWNS, TIME, WATCHDOG, WHERE, answers, judged, kafka, process, seen, with_slot
+from workers.admin import Group, Member, Span
+from workers.asker import Down
+from workers.errors import ExitCode
+from workers.group_status import ranges
+from workers.status import Answers, Supervisord, judge
+
+MEMBERS = kafka().group.members
+
+
+def moved(**owners: list[int]):
+    return kafka(group=Group("Stable", {f"{name}-m": Member(name, "h", owned) for name, owned in owners.items()}))
+
+
+def test_a_fleet_that_is_well_is_healthy():
+    status = judged()
+
+    assert (status.healthy, status.problems, status.exit_code) == (True, [], ExitCode.OK)
+    assert [service.up for service in status.services.values()] == [True] * 3
+    assert status.services["supervisord"].detail == "pid 77, 4 of 4 workers running, watchdog running"
+    assert [slot.partitions for slot in status.slots] == list(OWNS.values())
+    assert (status.group.lag, status.group.unowned, status.group.partitions) == (60, [], 6)
+
+
+@pytest.mark.parametrize(
+    ("facts", "words"),
+    [
+        ({"supervisord": Down("does not run here")}, "supervisord: does not run here"),
+        ({"kafka": Down("no broker answered")}, "Kafka: no broker answered"),
+        ({"mongodb": Down("does not answer")}, "MongoDB: does not answer"),
+        (with_slot("worker_02", kernel="T"), "worker_02: stopped by a signal"),
+        (with_slot("worker_02", process=process("worker_02", state="STOPPED", pid=None)), "worker_02: stopped"),
+        (with_slot("worker_07", process=None), "worker_07: pid 107 is not supervisord's"),
+        ({"supervisord": Supervisord(77, [replace(WATCHDOG, state="FATAL")])}, "watchdog:watchdog is FATAL"),
+        ({"slots": {}, "supervisord": Supervisord(77, [WATCHDOG])}, "supervisord has no workers"),
+        ({"kafka": kafka(spans=None)}, "there is no topic numtest yet"),
+        ({"kafka": kafka(group=Group("PreparingRebalance", MEMBERS))}, "the group counters is rebalancing"),
+        ({"kafka": kafka(group=Group("Empty", {}))}, "partitions 0-5 of numtest read by nobody"),
+        ({"kafka": moved(worker_00=[0, 1, 3])}, "partitions 2,4-5 of numtest read by nobody"),
+        (
+            {"kafka": moved(worker_00=[0, 1], worker_01=[1, 2, 3, 4, 5])},
+            "partition 1 of numtest read by more than one member",
+        ),
+    ],
+    ids=lambda value: value.replace(" ", "_") if isinstance(value, str) else "",
+)
+def test_what_is_wrong_is_named_and_ends_with_1(facts, words):
+    status = judged(**facts)
+
+    assert any(words in problem for problem in status.problems), status.problems
+    assert (status.healthy, status.exit_code) == (False, ExitCode.FAILED)
+
+
+def test_a_service_that_is_down_is_not_blamed_on_the_workers():
+    assert judged(kafka=Down("no broker answered")).problems == ["Kafka: no broker answered"]
+    assert judged(supervisord=Down("is shutting down")).problems == ["supervisord: is shutting down"]
+
+
+def test_partitions_of_a_member_that_is_dead_are_read_by_nobody_although_the_broker_has_not_noticed():
+    """Its slot is down, or its successor has not joined yet: the member file still has the dead one's id."""
+    gone = process("worker_01", state="EXITED", pid=None, exit_status=-1)
+    status = judged(**with_slot("worker_01", process=gone, kernel=None))
+
+    assert status.group.unowned == [2, 3]
+    assert status.problems == [
+        "worker_01: killed; see /log/worker_01.log",
+        "partitions 2-3 of numtest read by nobody",
+    ]
+
+
+def test_no_fleet_at_all_is_said_first_and_is_not_judged():
+    status = judge(WHERE, Answers(Down("does not run here"), kafka(), None, {}), NOW, TIME)
+
+    assert status.problems == ["no fleet runs in /srv/fleet; `supervisord -c deploy/supervisord.conf` starts one"]
+    assert status.exit_code is ExitCode.UNCHECKED
+
+
+def test_a_supervisord_that_may_not_be_asked_is_not_taken_for_none():
+    why = "cannot be asked at /srv/fleet/var/run/supervisord.sock: Permission denied"
+    status = judge(WHERE, Answers(Down(why), kafka(), None, {}), NOW, TIME)
+
+    assert (status.problems, status.exit_code) == ([f"supervisord: {why}"], ExitCode.UNCHECKED)
+
+
+def test_workers_that_live_without_a_supervisord_are_shown():
+    slots = {name: replace(seen(name), process=None) for name in OWNS}
+    status = judge(WHERE, answers(supervisord=Down("does not run here"), slots=slots), NOW, TIME)
+
+    first = status.slots[0]
+    assert (first.name, first.state, first.pid, first.supervised) == ("worker_00", "reading", 100, False)
+    assert (status.problems, status.exit_code) == (["supervisord: does not run here"], ExitCode.FAILED)
+
+
+def test_lag_counts_from_what_is_committed_or_from_what_kafka_still_has():
+    spans = {0: Span(0, 100, 40), 1: Span(50, 100, None), 2: Span(50, 100, 10), 3: Span(0, 5, 9), 4: Span(0, 0, None)}
+    status = judged(kafka=kafka(spans=spans))
+
+    assert status.group.lag == 60 + 50 + 50
+    assert status.slot("worker_00").lag == 110
+    assert status.slot("worker_01").lag == 50
+
+
+def test_everything_is_in_the_json():
+    status = judged(**with_slot("worker_02", kernel="T"), events=[{"event": "exited", "process": "worker_02"}])
+    found = json.loads(json.dumps(status.as_dict()))
+
+    assert set(found) == {"healthy", "time", "problems", "services", "slots", "group", "events", "fleet"}
+    assert found["slots"][2]["state"] == "stopped (SIGSTOP)"
+    assert [slot["healthy"] for slot in found["slots"]] == [True, True, False, True]
+    assert found["group"]["members"][3] == {
+        "member_id": "worker_03-m",
+        "client_id": "worker_03",
+        "host": "10.0.0.1",
+        "partitions": [5],
+    }
+    assert found["events"] == [{"event": "exited", "process": "worker_02"}]
+
+
+@pytest.mark.parametrize(
+    ("numbers", "shown"), [([], ""), ([3], "3"), ([0, 1, 2, 5], "0-2,5"), ([4, 2, 3], "2-4"), ([1, 3, 5], "1,3,5")]
+)
+def test_partitions_in_few_characters(numbers, shown):
+    assert ranges(numbers) == shown

@@ -1,0 +1,176 @@
+"""Asking: nobody's silence holds up the others, and what lies about in the state folder is not taken for a worker."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+import zlib
+from pathlib import Path
+
+import pytest
+
+from tests.support.embedded import wait_until
+from workers.asker import Asker, Down
+from workers.errors import ExitCode, UnavailableError
+from workers.events import Event, Events
+from workers.heartbeat import Heartbeat, read_beat
+from workers.processes import Processes
+from workers.settings import Settings
+from workers.slot import Slot
+from workers.survey import Survey
+
+NOWHERE = Settings(bootstrap_servers="127.0.0.1:1", mongodb_uri="mongodb://127.0.0.1:1", group="counters")
+SPEAKER = "import sys; from pathlib import Path; from workers.heartbeat import Heartbeat; Heartbeat(Path(sys.argv[1]))"
+
+
+@pytest.fixture
+def tree(tmp_path):
+    for folder in ("var/run", "var/log"):
+        (tmp_path / folder).mkdir(parents=True)
+    return tmp_path
+
+
+def beat_file(tree: Path, number: int, group: str = "counters") -> Path:
+    return Slot(tree / "var/run", group, f"worker_{number:02d}").heartbeat_file
+
+
+def seen(tree: Path):
+    """By a survey that has asked nobody: the state folder alone."""
+    return Survey(NOWHERE, tree).status()
+
+
+def test_a_tree_without_anything_is_no_fleet_and_nothing_is_made_there(tmp_path):
+    status = Survey(NOWHERE, tmp_path).status()
+
+    assert (status.slots, status.events, status.exit_code) == ([], [], ExitCode.UNCHECKED)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_worker_that_lives_without_a_supervisord_is_seen(tree):
+    Heartbeat(beat_file(tree, 7)).owns([3, 5])
+    (tree / "var/run/counters-worker_07.member").write_text("m-7\n")
+
+    (slot,) = seen(tree).slots
+    assert (slot.name, slot.state, slot.pid, slot.partitions) == ("worker_07", "reading", os.getpid(), (3, 5))
+    assert slot.member_id == "m-7"
+    assert 0 <= slot.uptime_seconds < 86_400
+
+
+@pytest.mark.parametrize("what", ["dead", "half written", "text", "a folder", "of another group", "another's pid"])
+def test_what_lies_about_is_no_worker(tree, what):
+    path = beat_file(tree, 1)
+    if what == "dead":
+        subprocess.run([sys.executable, "-c", SPEAKER, str(path)], check=True)
+        assert read_beat(path) is not None
+    elif what == "half written":
+        Heartbeat(path)
+        os.truncate(path, 60)
+    elif what == "text":
+        path.write_text("hello\n")
+    elif what == "a folder":
+        path.mkdir()
+    elif what == "of another group":
+        Heartbeat(beat_file(tree, 1, "others"))
+    else:
+        Heartbeat(path)
+        said = json.loads(path.read_bytes().split(b"\n")[1]) | {"started": 1}
+        text = json.dumps(said).encode()
+        path.write_bytes(b"%08x %08d\n%s\n" % (zlib.crc32(text), len(text), text))
+        assert read_beat(path).pid == os.getpid()
+
+    assert seen(tree).slots == []
+
+
+def test_a_heartbeat_of_the_future_is_said_to_be_one(tree):
+    Heartbeat(beat_file(tree, 0), lambda: time.monotonic() + 500).owns([1])
+
+    (slot,) = seen(tree).slots
+    assert (slot.text, slot.partitions, slot.healthy) == ("no heartbeat", (), False)
+    assert "of the future" in slot.problem
+
+
+def test_events_are_told_and_a_line_that_was_cut_is_not(tree):
+    events = Events(tree / "var/log/events.jsonl")
+    survey = Survey(NOWHERE, tree)
+    assert survey.status().events == []
+    events.append(Event.STARTING, "worker_00")
+    with (tree / "var/log/events.jsonl").open("a") as file:
+        file.write('{"event": "exi')
+
+    assert [event["event"] for event in survey.status().events] == ["starting"]
+
+
+def test_services_that_are_not_there_are_named_all_at_once_and_without_their_passwords(tree):
+    """By the command, whose process ends with what the clients leave behind."""
+    environment = {
+        "WORKERS_BOOTSTRAP_SERVERS": "127.0.0.1:1",
+        "WORKERS_MONGODB_URI": "mongodb://user:hunter2@127.0.0.1:1/?authSource=admin",
+    }
+    ran = subprocess.run(
+        [sys.executable, "-m", "workers", "status", "--json"],
+        env=os.environ | environment,
+        cwd=tree,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+    assert (ran.returncode, ran.stderr) == (ExitCode.UNCHECKED, "")
+    assert "hunter2" not in ran.stdout
+    found = json.loads(ran.stdout)
+    assert found["problems"][0].startswith(f"no fleet runs in {tree}; ")
+    assert found["services"]["supervisord"] == {"up": False, "detail": "does not run here"}
+    assert "no Kafka broker answered at 127.0.0.1:1" in found["services"]["Kafka"]["detail"]
+    assert found["services"]["MongoDB"]["detail"].startswith("does not answer (mongodb://")
+    assert (found["group"], found["slots"]) == (None, [])
+
+
+def test_a_service_that_hangs_is_said_to_and_holds_up_nobody():
+    over = threading.Event()
+    asker = Asker(lambda: over.wait(60), 0.1)
+    asker.start()
+    try:
+        wait_until(lambda: "for 3 s" in str(asker.answer(time.monotonic() + 3)), 10, "it hangs")
+        assert asker.answer(time.monotonic() + 7) == Down("has not answered for 7 s")
+        assert not asker.answered.is_set()
+    finally:
+        over.set()
+        asker.stop()
+
+
+def test_whatever_a_client_raises_is_an_answer():
+    def fail():
+        raise KeyError("x")
+
+    asker = Asker(fail, 60)
+    asker.start()
+    assert asker.answered.wait(10)
+    asker.stop()
+    assert asker.answer(time.monotonic()) == Down("could not be asked: KeyError")
+
+
+def test_a_supervisord_that_is_stopped_or_talks_nonsense_is_no_traceback(tree, monkeypatch):
+    monkeypatch.setattr("workers.processes.ANSWER_SECONDS", 0.2)
+    path = tree / "var/run/supervisord.sock"
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(path))
+        with pytest.raises(UnavailableError, match="does not run here"):
+            Processes(path).all()
+        server.listen()
+        with pytest.raises(UnavailableError, match="has not answered"):
+            Processes(path).all()
+    with pytest.raises(UnavailableError, match="does not run here"):
+        Processes(path).all()
+    path.unlink()
+    path.write_text("no socket")
+    with pytest.raises(UnavailableError, match="does not run here"):
+        Processes(path).supervisord_pid()
+    with pytest.raises(UnavailableError, match="cannot be asked"):
+        Processes(tree / ("x" * 200)).all()
+    assert Processes(path).pids() == {}
