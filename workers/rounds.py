@@ -109,12 +109,15 @@ class Rounds:
             # One that is just being started evicts its predecessor itself.
             if not path.name.startswith(start) or not WORKER.fullmatch(name) or name in running:
                 continue
-            member = self._dead_member(name)
-            if member and (was_member := self._group.evict(member)) is not None:
-                self._forget(name, member)
-                log.info("evicted a dead worker", process=name, member=member, was_still_member=was_member)
-                if was_member:
-                    self._tell(Event.EVICTED, name, member=member)
+            if (member := self._dead_member(name)) is None:
+                continue
+            if (was_member := self._group.evict(member)) is None:
+                # Kafka does not answer. Asking for each of them would only keep the next round waiting.
+                return
+            self._forget(name, member)
+            log.info("evicted a dead worker", process=name, member=member, was_still_member=was_member)
+            if was_member:
+                self._tell(Event.EVICTED, name, member=member)
 
     def _dead_member(self, name: str) -> str | None:
         """The member of a slot that nobody holds. It stays dead, so the slot is free again while it is evicted."""

@@ -1,0 +1,175 @@
+"""Rounds of the watchdog over a real supervisord whose programs are no workers, with no Kafka to ask: what it does all
+the same, and whom it must not touch."""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.embedded import REPOSITORY, wait_until
+from tests.support.ports import free_ports
+from workers import group, rounds
+from workers.rounds import Rounds, ask_supervisord
+from workers.settings import Settings
+
+pytestmark = [
+    pytest.mark.acceptance,
+    # The Kafka client leaves a socket that was refused to the garbage collector.
+    pytest.mark.filterwarnings("ignore:.*unclosed <socket:pytest.PytestUnraisableExceptionWarning"),
+    pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning"),
+]
+
+CONF = """
+[unix_http_server]
+file={folder}/sock
+[supervisord]
+nodaemon=true
+pidfile={folder}/pid
+logfile={folder}/log
+minprocs=64
+[rpcinterface:supervisor]
+supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
+[program:worker_00]
+command={python} {folder}/pretender.py worker_00 0
+[program:worker_01]
+command={python} {folder}/pretender.py worker_01 1000
+[program:worker_02]
+command={python} -c "import time; print('up', flush=True); time.sleep(1000)"
+[program:worker_03]
+command=/bin/sh -c "test -e {folder}/healthy && exec sleep 1000"
+startretries=0
+[program:other]
+command=/bin/sh -c "exit 1"
+startretries=0
+"""
+PRETENDER = """
+import sys, time
+from pathlib import Path
+from workers.heartbeat import Heartbeat, State
+name, late = sys.argv[1], float(sys.argv[2])
+beat = Heartbeat(Path(__file__).parent / f"group-{name}.heartbeat", lambda: time.monotonic() - late)
+beat.owns([int(name[-1])])
+while True:
+    time.sleep(0.2)
+    beat.turned()
+"""
+"""What it says is said late by so many seconds."""
+
+
+class Watched:
+    """A supervisord, and rounds that are made when the test wants one."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.told: list[dict[str, Any]] = []
+        (port,) = free_ports(1)
+        settings = Settings(bootstrap_servers=f"127.0.0.1:{port}", group="group")
+        self.rounds = Rounds(settings, folder, self._tell, list)
+
+    def _tell(self, event: str, process: str | None = None, **facts: Any) -> None:
+        self.told.append({"event": str(event), "process": process, **facts})
+
+    def info(self, name: str) -> dict[str, Any]:
+        (found,) = (each for each in ask_supervisord("getAllProcessInfo") if each["name"] == name)
+        return dict(found)
+
+    def pid(self, name: str) -> int:
+        return int(self.info(name)["pid"])
+
+    def go(self, times: int) -> list[str]:
+        """What is told of these rounds, but for who owns what."""
+        before = len(self.told)
+        for _ in range(times):
+            self.rounds.go()
+        return [f"{each['event']} {each['process']}" for each in self.told[before:] if each["event"] != "rebalanced"]
+
+    def wait_for(self, *states: str) -> None:
+        names = ("worker_00", "worker_01", "worker_02", "worker_03", "other")
+        wait_until(lambda: tuple(self.info(name)["statename"] for name in names) == states, 30, f"{states}")
+
+
+@pytest.fixture
+def watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Watched]:
+    (tmp_path / "conf").write_text(CONF.format(folder=tmp_path, python=sys.executable))
+    (tmp_path / "pretender.py").write_text(PRETENDER)
+    monkeypatch.setenv("SUPERVISOR_SERVER_URL", f"unix://{tmp_path}/sock")
+    monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
+    monkeypatch.setattr(group, "PATIENCE", 0.2)
+    supervisord = subprocess.Popen(
+        [sys.executable, "-m", "supervisor.supervisord", "-c", tmp_path / "conf"], stdout=subprocess.DEVNULL
+    )
+    try:
+        wait_until(lambda: ask_supervisord("getAllProcessInfo"), 20, "supervisord answers")
+        watched = Watched(tmp_path)
+        watched.wait_for("RUNNING", "RUNNING", "RUNNING", "FATAL", "FATAL")
+        wait_until(lambda: len(list(tmp_path.glob("*.heartbeat"))) == 2, 20, "both have begun to speak")
+        yield watched
+    finally:
+        supervisord.terminate()
+        try:
+            supervisord.wait(20)
+        except subprocess.TimeoutExpired:
+            supervisord.kill()
+            supervisord.wait()
+        gc.collect()
+
+
+def test_who_hangs_is_killed_at_the_second_round_and_nobody_else(watched: Watched) -> None:
+    pids = {name: watched.pid(name) for name in ("worker_00", "worker_01", "worker_02")}
+    os.kill(pids["worker_02"], signal.SIGSTOP)
+    # Its beat is nobody's word: torn, and of a process that is not there.
+    (watched.folder / "group-worker_02.heartbeat").write_bytes(b"\x00 torn")
+    assert watched.go(1) == []
+    assert watched.go(1) == ["stalled worker_01", "stalled worker_02"]
+    assert [each["kind"] for each in watched.told if "kind" in each] == ["no_turn", "stopped"]
+    for name in ("worker_01", "worker_02"):
+        wait_until(lambda dead=name: watched.pid(dead) not in (0, pids[dead]), 20, f"{name} is started again")
+    assert watched.pid("worker_00") == pids["worker_00"]
+
+
+def test_the_word_of_another_process_and_one_from_the_future_count_for_nothing(watched: Watched) -> None:
+    pids = {name: watched.pid(name) for name in ("worker_00", "worker_02")}
+    late = watched.folder / "group-worker_01.heartbeat"
+    (watched.folder / "group-worker_02.heartbeat").write_bytes(late.read_bytes())
+    (watched.folder / "pretender.py").write_text(PRETENDER.replace("- late", "+ 1000"))
+    ask_supervisord("stopProcess", "worker_01")
+    late.unlink()
+    ask_supervisord("startProcess", "worker_01")
+    wait_until(late.exists, 20, "it speaks from the future")
+    pids["worker_01"] = watched.pid("worker_01")
+
+    assert watched.go(4) == []
+    assert {name: watched.pid(name) for name in pids} == pids
+
+
+def test_a_worker_that_was_given_up_is_started_again_after_a_while(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (watched.folder / "healthy").touch()
+    ask_supervisord("stopProcess", "worker_01")
+    assert watched.go(2) == [], "it was given up just now"
+    monkeypatch.setattr(rounds, "REVIVE_SECONDS", 0.0)
+    assert watched.go(1) == ["revived worker_03"], "and not what is stopped on purpose, or no worker"
+    watched.wait_for("RUNNING", "STOPPED", "RUNNING", "RUNNING", "FATAL")
+
+
+def test_a_dead_member_waits_for_kafka_and_a_live_one_is_never_touched(watched: Watched) -> None:
+    members = {name: watched.folder / f"group-{name}.member" for name in ("worker_00", "worker_03", "worker_77")}
+    for name, file in members.items():
+        file.write_text(f"{name}-member\n")
+    assert watched.go(2) == ["stalled worker_01"]
+    assert all(file.exists() for file in members.values()), "Kafka has not said that it put them out"
+    assert not (watched.folder / "group-worker_00.lock").exists(), "of a process that runs"
+
+
+def test_a_supervisord_that_is_gone_is_no_error(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SUPERVISOR_SERVER_URL", f"unix://{watched.folder}/nobody")
+    assert watched.go(3) == []
