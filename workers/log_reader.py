@@ -150,4 +150,7 @@ class FirstRecords:
                 del asked[tp]
                 consumer.pause(tp)
                 found[tp.partition] = None
+        if asked:
+            # What the client has under way for these may never end: begin afresh.
+            self.close()
         return found

@@ -24,6 +24,14 @@ from tests.support.embedded import STACK
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 ANSWER_SECONDS = 30
+WIRE = """
+import fcntl, os, sys
+reader, writer = (fcntl.fcntl(int(end), fcntl.F_DUPFD, 10) for end in sys.argv[1:3])
+os.dup2(reader, 3)
+os.dup2(writer, 4)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
+"""Chromium reads from 3 and writes to 4, whatever the numbers are here."""
 
 
 def chromium() -> str | None:
@@ -38,11 +46,15 @@ class Browser:
         path = chromium()
         assert path is not None
         (theirs_in, self._to), (self._from, theirs_out) = os.pipe(), os.pipe()
-        # It reads from 3 and writes to 4, whatever the numbers are here.
-        wiring = ["sh", "-c", f'exec 3<&{theirs_in} 4>&{theirs_out}; exec "$@"', "sh"]
+        wiring = [sys.executable, "-c", WIRE, str(theirs_in), str(theirs_out)]
         tie = [sys.executable, str(STACK / "processes.py"), str(os.getpid())]
         options = ["--headless=new", "--remote-debugging-pipe", "--disable-gpu", "--disable-dev-shm-usage"]
-        options += ["--no-first-run", "--no-proxy-server", "--disable-background-networking", f"--user-data-dir={folder}"]
+        options += [
+            "--no-first-run",
+            "--no-proxy-server",
+            "--disable-background-networking",
+            f"--user-data-dir={folder}",
+        ]
         if os.geteuid() == 0:
             options.append("--no-sandbox")
         with (folder.parent / "chromium.log").open("ab") as log:

@@ -98,7 +98,16 @@ def test_each_page_is_there(server, path):
 
 @pytest.mark.parametrize(
     "path",
-    ["/nonsense", "/../etc/passwd", "/%2e%2e/settings.py", "/fleet.html", "/page/fleet.js", "/%00", "/%ff", "/a" * 9000],
+    [
+        "/nonsense",
+        "/../etc/passwd",
+        "/%2e%2e/settings.py",
+        "/fleet.html",
+        "/page/fleet.js",
+        "/%00",
+        "/%ff",
+        "/a" * 9000,
+    ],
 )
 def test_a_path_that_is_none_is_a_404_of_one_line(server, path):
     status, text, _ = ask(server, path)
@@ -159,7 +168,9 @@ def test_nothing_may_be_loaded_from_elsewhere_or_kept(server):
 
 def test_the_page_is_small_and_makes_no_markup_of_data():
     assert sum(len(path.read_text().splitlines()) for path in PAGE.iterdir()) < 300
-    assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(", (PAGE / "fleet.js").read_text())
+    assert not re.search(
+        r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(", (PAGE / "fleet.js").read_text()
+    )
 
 
 def test_nobody_is_asked_before_somebody_reads_nor_once_nobody_does(fleet, survey):
