@@ -79,7 +79,7 @@ class LagWatch:
             group = self._admin.group(settings.group, settings.topic)
             topic = self._admin.topic(settings.topic)
             spans = topic and self._admin.spans(topic, settings.group)
-        except BaseException:
+        except Exception:
             if self._admin:
                 self._admin.__exit__()
                 self._admin = None

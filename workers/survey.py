@@ -144,7 +144,7 @@ class _Broker:
             topic = self._admin.topic(settings.topic)
             group = self._admin.group(settings.group, settings.topic)
             return Kafka(group, topic and self._admin.spans(topic, settings.group))
-        except BaseException:
+        except Exception:
             self.close()
             raise
 
