@@ -2,11 +2,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STACK := $(BIN)/python deploy/stack/stack.py
-SUPERVISORCTL := $(BIN)/supervisorctl -c deploy/supervisord.conf
 MAKEFLAGS += --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: help demo stop status stack test check lint docs format lock clean
+.PHONY: help demo stop status restart stack test check lint docs format lock clean
 
 help: ## Show this
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -17,8 +16,11 @@ demo: .venv/stack ## Kafka, MongoDB's protocol, the fleet, 1,000 numbers, and th
 stop: ## Stop what `make demo` started
 	@test ! -x $(BIN)/python || $(BIN)/python deploy/demo.py down
 
-status: .venv/run ## Show the fleet's processes
-	@$(SUPERVISORCTL) status
+status: .venv/run ## Show the fleet on one screen; `.venv/bin/workers status --watch` keeps it there
+	@$(BIN)/workers status
+
+restart: .venv/run ## Restart the fleet, one worker at a time
+	@$(BIN)/workers restart
 
 stack: .venv/stack ## Build the embedded stack, once
 	@$(STACK) build

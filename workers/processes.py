@@ -162,5 +162,5 @@ def _process(info: Mapping[str, Any]) -> Process:
         uptime=float(max(0, info["now"] - info["start"])) if runs else None,
         exit_status=info["exitstatus"] if ended else None,
         error=info["spawnerr"],
-        log=info["stdout_logfile"],
+        log=os.path.normpath(info["stdout_logfile"]) if info["stdout_logfile"] else "",
     )

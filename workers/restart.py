@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 STOP_SECONDS = 120.0
 """supervisord kills what does not end by itself within stopwaitsecs; this is for when even that does not help."""
+SETTLE_SECONDS = 10.0
 LOOK_SECONDS = 0.1
 DOWN = ("stopped", "exited", "fatal", "unknown")
 
@@ -73,6 +74,9 @@ class Restart:
         slots = [slot for slot in status.slots if slot.supervised and slot.state != "stopped"]
         if not slots:
             raise UnavailableError("nothing was restarted: this supervisord has no worker that is started")
+        # A rebalance that is just going on passes; what is wrong for longer is what a restart may be for.
+        status = self._wait(lambda now: now.healthy, SETTLE_SECONDS) or self._survey.status()
+        slots = [status.slot(slot.name) or slot for slot in slots]
         self._working = {slot.name for slot in slots if _works(slot)}
         # What is away already comes first, so that never two are.
         slots.sort(key=lambda slot: (_works(slot), slot.name))

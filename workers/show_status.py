@@ -9,7 +9,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from workers.group_status import partitions, ranges
+from workers.group_status import STABLE, partitions, ranges
 from workers.heartbeat import State
 from workers.slot_status import IDLE, WELL
 
@@ -125,21 +125,19 @@ def _group(status: Status) -> list[Text]:
     group = status.group
     if group is None:
         return [Text.assemble("group        ", ("unknown while Kafka is down", FAINT))]
-    lag = "" if group.lag is None else f", lag {group.lag:,}"
-    if group.partitions is None:
-        owned = Text("there is no such topic", style=BAD)
-    elif group.unowned:
-        owned = Text(f"{partitions(group.unowned)} of {group.partitions} read by nobody", style=BAD)
-    elif any(member.partitions for member in group.members):
-        owned = Text("every partition owned")
-    else:
-        owned = Text("rebalancing", style=PASSES)
-    first = Text.assemble(
-        f"{'group':<13}{group.name} on {group.topic}: {group.state}, {_plural(len(group.members), 'member')}{lag}, ",
-        owned,
+    members = ", ".join(
+        f"{each.client_id.removeprefix('worker_')} {ranges(each.partitions) or '-'}" for each in group.members
     )
-    members = ", ".join(f"{each.client_id} {ranges(each.partitions) or '-'}" for each in group.members)
-    return [first, Text(f"{'members':<13}{members or '-'}")]
+    told = f"{'group':<13}{group.name}: {group.state}, {_plural(len(group.members), 'member')}"
+    first = Text(f"{told}: {members}" if members else told, style="" if group.state == STABLE else PASSES)
+    if group.partitions is None:
+        return [first, Text.assemble(f"{'topic':<13}{group.topic}: ", ("there is no such topic yet", BAD))]
+    if group.unowned:
+        owned = Text(f"{partitions(group.unowned)} read by nobody", style=BAD)
+    else:
+        owned = Text("all owned") if group.settled else Text("being given out", style=PASSES)
+    topic = f"{'topic':<13}{group.topic}: {_plural(group.partitions, 'partition')}, lag {group.lag or 0:,}, "
+    return [first, Text.assemble(topic, owned)]
 
 
 def _event(event: Mapping[str, Any]) -> Text:

@@ -150,7 +150,7 @@ def _ended(process: Process) -> tuple[str, str, str | None]:
     if process.state == "EXITED":
         text = "killed" if process.exit_status == -1 else f"exited with {process.exit_status}"
     log = f"; see {process.log}" if process.log else ""
-    why = process.error.removesuffix(" (process log may have details)")
+    why = process.error.removesuffix(" (process log may have details)").replace("Exited", "exited")
     problem = {
         "STOPPED": f"stopped; `supervisorctl start {process.full_name}` starts it",
         "EXITED": f"{text}{log}",

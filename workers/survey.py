@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -112,7 +112,7 @@ class Survey:
             name = f"worker_{number:02d}"
             process, (beat, member) = processes.get(name), self._said(name)
             kernel = _kernel_state(beat.pid) if beat and beat.is_alive() else None
-            if process or kernel:
+            if process or kernel not in (None, "Z", "X"):
                 restarts = max(0, starts[name] - 1) if process and name in starts else None
                 rate = self._rates.of(beat, now) if beat else None
                 yield name, Seen(process, beat, kernel, member, restarts, rate)
@@ -139,14 +139,14 @@ class _Broker:
 
     def __call__(self) -> Kafka:
         settings = self._settings
-        try:
+        with ExitStack() as failed:
+            failed.callback(self.close)
             self._admin = self._admin or Admin(settings, SERVICE_PATIENCE)
             topic = self._admin.topic(settings.topic)
             group = self._admin.group(settings.group, settings.topic)
-            return Kafka(group, topic and self._admin.spans(topic, settings.group))
-        except Exception:
-            self.close()
-            raise
+            answer = Kafka(group, topic and self._admin.spans(topic, settings.group))
+            failed.pop_all()
+        return answer
 
     def close(self) -> None:
         if self._admin:

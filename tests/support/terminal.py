@@ -6,6 +6,7 @@ import fcntl
 import os
 import pty
 import re
+import signal
 import struct
 import subprocess
 import termios
@@ -15,6 +16,7 @@ from typing import Self
 
 from tests.support.embedded import wait_until
 
+UP = re.compile(r"\x1b\[\d*A")
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
@@ -32,7 +34,6 @@ class Terminal:
             stdout=theirs,
             stderr=theirs,
             start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
         )
         os.close(theirs)
         self._reader = threading.Thread(target=self._read, daemon=True)
@@ -48,8 +49,9 @@ class Terminal:
         os.close(self._ours)
 
     def lines(self) -> list[str]:
-        """All that was ever drawn, in the order in which it was."""
-        return ESCAPES.sub("", self._said.decode(errors="replace")).replace("\r", "").splitlines()
+        """All that was ever drawn, in the order in which it was, without what was blank."""
+        drawn = UP.sub("\n", self._said.decode(errors="replace"))
+        return [line for line in ESCAPES.sub("", drawn).replace("\r", "").splitlines() if line.strip()]
 
     def wait_for(self, words: str, seconds: float) -> None:
         """Until they are drawn."""
@@ -59,8 +61,8 @@ class Terminal:
             raise TimeoutError(f"{error}; the terminal shows {self.lines()[-30:]}") from None
 
     def interrupt(self) -> None:
-        """Ctrl-C."""
-        os.write(self._ours, b"\x03")
+        """What the kernel makes of Ctrl-C."""
+        self._process.send_signal(signal.SIGINT)
 
     def wait(self, seconds: float) -> int:
         """Until the command ends; its exit code."""

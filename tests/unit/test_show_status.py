@@ -80,7 +80,7 @@ def test_every_screen_fits_and_no_line_is_broken(width, facts):
     assert len(rows) == len(facts.get("slots", OWNS))
     # A line that was too long and was broken would begin with something else.
     first = {line.split()[0] for line in lines if line.strip()}
-    assert first <= {"healthy:", "not", "supervisord", "Kafka", "MongoDB", "slot", "group", "members", "?"} | {
+    assert first <= {"healthy:", "not", "supervisord", "Kafka", "MongoDB", "slot", "group", "topic", "?"} | {
         word for word in first if re.fullmatch(r"(worker_)?\d\d|\d\d:\d\d:\d\d", word)
     }
 
@@ -133,12 +133,35 @@ def test_what_happened_last_is_told_in_words_oldest_first():
     assert lines[4].startswith("? ")
 
 
+@pytest.mark.parametrize(
+    ("facts", "group", "topic"),
+    [
+        ({}, "counters: Stable, 4 members: 00 0-1, 01 2-3, 02 4, 03 5", "numtest: 6 partitions, lag 60, all owned"),
+        (
+            {"kafka": kafka(group=Group("Empty", {}))},
+            "counters: Empty, 0 members",
+            "numtest: 6 partitions, lag 60, partitions 0-5 read by nobody",
+        ),
+        (
+            {"kafka": kafka(group=Group("PreparingRebalance", {"m": Member("worker_00", "h", [])}))},
+            "counters: PreparingRebalance, 1 member: 00 -",
+            "numtest: 6 partitions, lag 60, being given out",
+        ),
+    ],
+)
+def test_group_and_topic_are_told_in_a_line_each(facts, group, topic):
+    lines = drawn(80, **facts).splitlines()
+
+    assert f"group        {group}" in lines
+    assert f"topic        {topic}" in lines
+
+
 def test_a_low_terminal_shows_fewer_events_and_all_the_rest():
     low = drawn(80, height=18).splitlines()
 
     assert len(low) <= 18
     assert low[-1].endswith("partitions moved")
-    assert any(line.startswith("members") for line in low)
+    assert any(line.startswith("topic") for line in low)
 
 
 def test_colour_is_for_what_is_well_and_what_is_not():
