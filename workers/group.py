@@ -69,14 +69,14 @@ class Group:
             if not self._away:
                 log.warning("Kafka does not answer; until it does, nobody is judged by lag", error=describe(error))
             self._away = True
-            self._drop()
+            self.close()
             return None
         if self._away:
             log.info("Kafka answers again")
         self._away = False
         return answer
 
-    def _drop(self) -> None:
+    def close(self) -> None:
         if self._admin is not None:
             self._admin.__exit__()
             self._admin = None

@@ -58,7 +58,10 @@ def test_a_fleet_that_is_started_before_its_services_waits_for_each(own_stack: E
 
 
 def test_a_database_that_is_away_is_waited_for_in_the_group(own_stack: EmbeddedStack) -> None:
-    with Fleet(own_stack, {**SMALL_BATCHES, "WORKERS_WRITE_TIMEOUT": "2"}) as fleet:
+    fleet = Fleet(own_stack, {**SMALL_BATCHES, "WORKERS_WRITE_TIMEOUT": "2"})
+    # This test stops its workers for a while, and the watchdog would kill them for that.
+    fleet.local_d("unwatched", "[eventlistener:watchdog]\nautostart=false\n")
+    with fleet:
         fleet.kafka.create(6)
         fleet.wait_assigned(6)
         members, pids = fleet.kafka.members(), [fleet.pid(slot) for slot in fleet.slots()]

@@ -3,21 +3,25 @@ the same, and whom it must not touch."""
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from tests.support.embedded import REPOSITORY, wait_until
 from tests.support.ports import free_ports
 from workers import group, rounds
-from workers.rounds import Rounds, ask_supervisord
+from workers.heartbeat import State, read_beat
+from workers.rounds import Rounds, ask_supervisord, kernel_state
 from workers.settings import Settings
 
 pytestmark = [
@@ -42,7 +46,8 @@ command={python} {folder}/pretender.py worker_00 0
 [program:worker_01]
 command={python} {folder}/pretender.py worker_01 1000
 [program:worker_02]
-command={python} -c "import time; print('up', flush=True); time.sleep(1000)"
+command={python} -c "import signal; signal.pause()"
+stopwaitsecs=300
 [program:worker_03]
 command=/bin/sh -c "test -e {folder}/healthy && exec sleep 1000"
 startretries=0
@@ -58,7 +63,7 @@ name, late = sys.argv[1], float(sys.argv[2])
 beat = Heartbeat(Path(__file__).parent / f"group-{name}.heartbeat", lambda: time.monotonic() - late)
 beat.owns([int(name[-1])])
 while True:
-    time.sleep(0.2)
+    time.sleep(0.1)
     beat.turned()
 """
 """What it says is said late by so many seconds."""
@@ -83,6 +88,10 @@ class Watched:
 
     def pid(self, name: str) -> int:
         return int(self.info(name)["pid"])
+
+    def speaks(self, name: str) -> bool:
+        beat = read_beat(self.folder / f"group-{name}.heartbeat")
+        return beat is not None and beat.state is State.READING
 
     def go(self, times: int) -> list[str]:
         """What is told of these rounds, but for who owns what."""
@@ -110,21 +119,33 @@ def watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Watched
         wait_until(lambda: ask_supervisord("getAllProcessInfo"), 20, "supervisord answers")
         watched = Watched(tmp_path)
         watched.wait_for("RUNNING", "RUNNING", "RUNNING", "FATAL", "FATAL")
-        wait_until(lambda: len(list(tmp_path.glob("*.heartbeat"))) == 2, 20, "both have begun to speak")
+        wait_until(lambda: watched.speaks("worker_00") and watched.speaks("worker_01"), 20, "both speak")
         yield watched
     finally:
+        left = psutil.Process(supervisord.pid).children()
+        for process in left:
+            process.send_signal(signal.SIGCONT)
         supervisord.terminate()
         try:
             supervisord.wait(20)
         except subprocess.TimeoutExpired:
             supervisord.kill()
             supervisord.wait()
+        for process in left:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
         gc.collect()
+
+
+def stop(pid: int) -> None:
+    """A process takes a signal when it is given time, and the next one may overtake this one until then."""
+    os.kill(pid, signal.SIGSTOP)
+    wait_until(lambda: kernel_state(pid) == "T", 20, "it is stopped")
 
 
 def test_who_hangs_is_killed_at_the_second_round_and_nobody_else(watched: Watched) -> None:
     pids = {name: watched.pid(name) for name in ("worker_00", "worker_01", "worker_02")}
-    os.kill(pids["worker_02"], signal.SIGSTOP)
+    stop(pids["worker_02"])
     # Its beat is nobody's word: torn, and of a process that is not there.
     (watched.folder / "group-worker_02.heartbeat").write_bytes(b"\x00 torn")
     assert watched.go(1) == []
@@ -143,11 +164,22 @@ def test_the_word_of_another_process_and_one_from_the_future_count_for_nothing(w
     ask_supervisord("stopProcess", "worker_01")
     late.unlink()
     ask_supervisord("startProcess", "worker_01")
-    wait_until(late.exists, 20, "it speaks from the future")
+    wait_until(lambda: watched.speaks("worker_01"), 20, "it speaks from the future")
     pids["worker_01"] = watched.pid("worker_01")
 
     assert watched.go(4) == []
     assert {name: watched.pid(name) for name in pids} == pids
+
+
+def test_one_that_supervisord_is_stopping_is_supervisords_business(watched: Watched) -> None:
+    pid = watched.pid("worker_02")
+    ask_supervisord("stopProcess", "worker_01")
+    stop(pid)
+    ask_supervisord("stopProcess", "worker_02", False)
+    assert watched.go(3) == []
+    assert (watched.info("worker_02")["statename"], watched.pid("worker_02")) == ("STOPPING", pid)
+    os.kill(pid, signal.SIGCONT)
+    watched.wait_for("RUNNING", "STOPPED", "STOPPED", "FATAL", "FATAL")
 
 
 def test_a_worker_that_was_given_up_is_started_again_after_a_while(
@@ -168,6 +200,7 @@ def test_a_dead_member_waits_for_kafka_and_a_live_one_is_never_touched(watched: 
     assert watched.go(2) == ["stalled worker_01"]
     assert all(file.exists() for file in members.values()), "Kafka has not said that it put them out"
     assert not (watched.folder / "group-worker_00.lock").exists(), "of a process that runs"
+    assert not [thread.name for thread in threading.enumerate() if "kafka" in thread.name], "one more for every try"
 
 
 def test_a_supervisord_that_is_gone_is_no_error(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:

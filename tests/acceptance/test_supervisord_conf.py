@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import pytest
 from supervisor.datatypes import RestartUnconditionally
-from supervisor.options import ClientOptions, ServerOptions, UnhosedConfigParser
+from supervisor.options import ClientOptions, EventListenerPoolConfig, ServerOptions, UnhosedConfigParser
 
 from tests.support.checkout import fresh_copy
 from workers.settings import Settings
@@ -31,6 +31,16 @@ class Parsed(NamedTuple):
     @property
     def processes(self) -> list[Any]:
         return [process for group in self.options.process_group_configs for process in group.process_configs]
+
+    @property
+    def listeners(self) -> list[Any]:
+        return [group for group in self.options.process_group_configs if isinstance(group, EventListenerPoolConfig)]
+
+    @property
+    def programs(self) -> list[Any]:
+        """All processes but event listeners."""
+        listening = [process.name for group in self.listeners for process in group.process_configs]
+        return [process for process in self.processes if process.name not in listening]
 
 
 @pytest.fixture
@@ -91,7 +101,7 @@ def test_runs_in_the_foreground_with_everything_under_var(conf: Path, monkeypatc
         parsed.options.logfile,
         parsed.options.pidfile,
         parsed.options.server_configs[0]["file"],
-        *(process.stdout_logfile for process in parsed.processes),
+        *(process.stdout_logfile or process.stderr_logfile for process in parsed.processes),
     ]
     for place in places:
         folder = Path(os.path.realpath(place)).parent
@@ -101,13 +111,15 @@ def test_runs_in_the_foreground_with_everything_under_var(conf: Path, monkeypatc
 
 
 def test_restarts_stops_and_logs_each_process_in_a_bounded_way(conf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for process in parse(conf, monkeypatch).processes:
+    parsed = parse(conf, monkeypatch)
+    for process in parsed.processes:
         assert process.autorestart is RestartUnconditionally
         assert (process.autostart, process.startretries >= 999) == (True, True)
         assert (process.stopsignal, process.stopasgroup, process.killasgroup) == (signal.SIGTERM, False, True)
+        assert process.uid is None
+    for process in parsed.programs:
         assert (process.redirect_stderr, process.stderr_logfile) == (True, None)
         assert 0 < process.stdout_logfile_maxbytes * (1 + process.stdout_logfile_backups) <= 50 * 1024 * 1024
-        assert process.uid is None
 
 
 def test_runs_four_workers_each_with_its_own_slot(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,6 +136,42 @@ def test_runs_four_workers_each_with_its_own_slot(clone: Path, monkeypatch: pyte
     assert group == "worker"
 
 
+def test_runs_one_watchdog_that_hears_everything_and_whose_output_is_the_protocol_alone(
+    clone: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parsed = parse(clone / FLEET, monkeypatch)
+    (pool,) = parsed.listeners
+    (watchdog,) = pool.process_configs
+    assert {event.__name__ for event in pool.pool_events} == {
+        "ProcessStateEvent",
+        "SupervisorStateChangeEvent",
+        "Tick5Event",
+    }
+    # Its own 10 would overflow with the start of one fleet; and it is to see the workers start and stop.
+    assert pool.buffer_size >= 1000
+    assert pool.priority < min(process.priority for process in parsed.programs)
+    assert watchdog.command == f'"{clone}/deploy/python" -m workers watchdog'
+    assert os.path.realpath(watchdog.directory) == str(clone)
+    assert (watchdog.redirect_stderr, watchdog.stdout_logfile) == (False, None)
+    assert 0 < watchdog.stderr_logfile_maxbytes * (1 + watchdog.stderr_logfile_backups) <= 50 * 1024 * 1024
+    worker = parsed.programs[0]
+    assert watchdog.environment["WORKERS_STATE_DIR"] == worker.environment["WORKERS_STATE_DIR"]
+    assert os.path.realpath(watchdog.environment["WORKERS_EVENTS_FILE"]) == f"{clone}/var/log/events.jsonl"
+    assert parse(clone / STACK, monkeypatch).listeners == []
+
+
+def test_no_two_of_a_fleet_have_the_same_port(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By default; a setting for one fleet, in its environment, holds for all its processes."""
+    parsed = parse(clone / FLEET, monkeypatch)
+    settings = [Settings(slot=int(process.environment["WORKERS_SLOT"])) for process in parsed.programs]
+    ports = [each.metrics_port + each.slot for each in settings]
+    assert len({*ports, settings[0].watchdog_port}) == len(parsed.processes)
+    assert settings[0].watchdog_port not in range(settings[0].metrics_port, settings[0].metrics_port + 100)
+    assert not {"WORKERS_METRICS_PORT", "WORKERS_WATCHDOG_PORT"} & {
+        name for process in parsed.processes for name in process.environment
+    }
+
+
 def test_gives_a_worker_longer_to_stop_than_it_takes(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for process in parse(clone / FLEET, monkeypatch).processes:
         if "workers run" in process.command:
@@ -135,7 +183,8 @@ def test_a_local_file_changes_only_what_it_names(clone: Path, monkeypatch: pytes
     (clone / "deploy/local.d/two.conf").write_text("[program:worker]\nnumprocs=2\n")
     parsed = parse(clone / FLEET, monkeypatch)
     assert parsed.unknown == set()
-    assert [everything(process) for process in parsed.processes] == [everything(process) for process in before[:2]]
+    kept = [process for process in before if process.name not in ("worker_02", "worker_03")]
+    assert [everything(process) for process in parsed.processes] == [everything(process) for process in kept]
 
     (clone / "deploy/local.d/two.conf").write_text("[program:worker]\nnumproc=2\n")
     assert parse(clone / FLEET, monkeypatch).unknown == {("program:worker", "numproc")}

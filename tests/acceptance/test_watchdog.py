@@ -17,6 +17,7 @@ from tests.support.fleet import Fleet
 from tests.support.fleet_checks import exactly_once, member
 from tests.support.proxy import Proxy
 from workers.events import count_starts
+from workers.rounds import kernel_state
 
 pytestmark = pytest.mark.acceptance
 
@@ -135,7 +136,8 @@ def test_a_worker_that_is_not_started_again_is_put_out_of_the_group(fleet: Fleet
     for slot, text in ((47, "worker_47-b0c21aea-c9ba-406f-af99-c76c2352ab4e\n"), (48, "\n")):
         (state / f"{fleet.group}-worker_{slot}.member").write_text(text)
     # Stopped, so that it cannot leave by itself; told to end, so that supervisord does not start it again.
-    fleet.kill(3, signal.SIGSTOP)
+    pid = fleet.kill(3, signal.SIGSTOP)
+    wait_until(lambda: kernel_state(pid) == "T", 20, "it is stopped")
     fleet.supervisor("stopProcess", "worker:worker_03", False)
     fleet.kill(3)
 

@@ -8,8 +8,11 @@ import pytest
 from pydantic import SecretStr
 
 from workers.errors import ExitCode
+from workers.events import Event
+from workers.hangs import Hang
 from workers.metrics import Metrics
 from workers.settings import PREFIX, Settings
+from workers.watchdog_metrics import WatchdogMetrics
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 
@@ -34,8 +37,15 @@ def test_every_exit_code_stands_there(code):
     assert f"| {int(code)} | " in README
 
 
+@pytest.mark.parametrize("word", [*Event, *Hang])
+def test_every_event_and_way_to_hang_stands_there(word):
+    assert f"`{word}`" in README
+
+
 def test_every_metric_stands_there():
-    names = {family.name for family in Metrics("numtest").registry.collect() if family.name.startswith("workers_")}
+    registries = (Metrics("numtest").registry, WatchdogMetrics().registry)
+    families = {family.name for registry in registries for family in registry.collect()}
+    names = {name for name in families if name.startswith("workers_")}
 
     missing = [name for name in names if f"`{name}" not in README]
     assert missing == []
