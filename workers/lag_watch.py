@@ -80,9 +80,7 @@ class LagWatch:
             topic = self._admin.topic(settings.topic)
             spans = topic and self._admin.spans(topic, settings.group)
         except Exception:
-            if self._admin:
-                self._admin.__exit__()
-                self._admin = None
+            self._hang_up()
             raise
         if topic is None or spans is None:
             return look(now, group, None, {}, {})
@@ -90,13 +88,23 @@ class LagWatch:
             now, group, spans, self._records.times(topic.identity, pending(spans)), self._commits.moved(spans, now)
         )
 
+    def close(self) -> None:
+        """Let the connections go. Not for one that runs: its thread does so itself, at its end."""
+        self._records.close()
+        self._hang_up()
+
+    def _hang_up(self) -> None:
+        if self._admin:
+            self._admin.__exit__()
+            self._admin = None
+
     def _run(self) -> None:
         while not self._over.is_set():
             begun = time.monotonic()
             self._attempt()
             self._turned()
             self._over.wait(max(0.1, begun + self._every - time.monotonic()))
-        self._records.close()
+        self.close()
 
     def _attempt(self) -> None:
         try:

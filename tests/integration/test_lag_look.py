@@ -26,8 +26,12 @@ def topic(stack: EmbeddedStack, tmp_path: Path) -> Iterator[PlainWorkers]:
 
 
 @pytest.fixture
-def watch(topic: PlainWorkers) -> LagWatch:
-    return LagWatch(load(bootstrap_servers=topic.servers, topic=topic.topic, group=topic.group, lag_interval=1))
+def watch(topic: PlainWorkers) -> Iterator[LagWatch]:
+    watch = LagWatch(load(bootstrap_servers=topic.servers, topic=topic.topic, group=topic.group, lag_interval=1))
+    # It waits for the group's coordinator, which a new broker has not at once.
+    watch.look()
+    yield watch
+    watch.close()
 
 
 def test_the_age_is_of_the_record_at_the_committed_offset_whatever_follows(
