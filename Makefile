@@ -5,7 +5,7 @@ STACK := $(BIN)/python deploy/stack/stack.py
 MAKEFLAGS += --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: help demo stop status restart stack test check lint format lock clean
+.PHONY: help demo stop status restart stack test check lint docs format lock clean
 
 help: ## Show this
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -38,6 +38,9 @@ lint: .venv/dev ## Format, lint, types, import rules
 	@$(BIN)/mypy --no-error-summary workers
 	@$(BIN)/mypy --no-error-summary --strict deploy/stack deploy/demo.py
 	@$(BIN)/lint-imports --no-logo > .import-rules.log || { cat .import-rules.log; exit 1; }
+
+docs: .venv/dev ## Write docs/metrics.md from the code
+	@$(BIN)/python docs/metrics.py
 
 format: .venv/dev ## Format the code
 	@$(BIN)/ruff format

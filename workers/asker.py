@@ -26,9 +26,13 @@ class Down(NamedTuple):
 class Asker(Generic[T]):
     """One question, asked again and again on a thread of its own: a service that hangs holds up nobody else."""
 
-    def __init__(self, question: Callable[[], T], every: float) -> None:
-        """Args: every: seconds from an answer to the next question."""
-        self._question, self._every = question, every
+    def __init__(self, question: Callable[[], T], every: float, close: Callable[[], None] = lambda: None) -> None:
+        """Args:
+
+        every: seconds from an answer to the next question.
+        close: called when no more is asked, on the same thread.
+        """
+        self._question, self._every, self._close = question, every, close
         self._last: T | Down = Down("has not answered yet")
         self._asked: float | None = None
         self._over = threading.Event()
@@ -62,3 +66,4 @@ class Asker(Generic[T]):
             self._asked = None
             self.answered.set()
             self._over.wait(self._every)
+        self._close()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, NoReturn
 
 import typer
 
-from workers import __version__, cli_chaos, cli_dead_letters, cli_fleet, cli_watchdog, show
+from workers import __version__, cli_chaos, cli_dead_letters, cli_fleet, cli_lag, cli_watchdog, show
 from workers.errors import ExitCode, NotFoundError, WorkersError
 from workers.settings import load, redact
 
@@ -161,6 +161,7 @@ def config(as_json: Json = False) -> None:
 app.command()(cli_chaos.chaos)
 app.command()(cli_fleet.status)
 app.command()(cli_fleet.restart)
+app.command()(cli_lag.lag)
 app.command()(cli_watchdog.watchdog)
 app.add_typer(cli_dead_letters.app, name="dead-letters")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -12,10 +13,11 @@ from prometheus_client.exposition import ThreadingWSGIServer
 
 from workers.errors import StoreAwayError, UnavailableError
 from workers.observe import Silence
+from workers.port_holder import port_holder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from wsgiref.types import StartResponse, WSGIEnvironment
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 
 class Health(Silence):
@@ -49,8 +51,40 @@ class Health(Silence):
         return self.alive()
 
 
-class HealthServer:
-    """Serves one worker on a thread of its own. Use it with `with`."""
+class Server:
+    """Serves an application on a thread of its own."""
+
+    def __init__(self, host: str, port: int, app: WSGIApplication, what: str, setting: str) -> None:
+        """Bind.
+
+        Args:
+            what: is served, and setting: the variable that has its port, for the message.
+
+        Raises:
+            UnavailableError: the port is taken.
+        """
+        try:
+            self._server = make_server(host, port, app, ThreadingWSGIServer, handler_class=_Quiet)
+        except OSError as error:
+            holder = port_holder(port) if error.errno == errno.EADDRINUSE else None
+            raise UnavailableError(
+                f"cannot serve {what} on {host}:{port}: {error.strerror}{f' by {holder}' if holder else ''}. "
+                f"Another fleet? Set {setting} to another port, or stop what has this one"
+            ) from error
+        self._server.daemon_threads = True
+        self.port: int = self._server.server_port
+        self._thread = threading.Thread(target=self._server.serve_forever, args=[0.1], name="http", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop serving, and give the port free."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+class HealthServer(Server):
+    """Serves one process's metrics and health."""
 
     def __init__(self, host: str, port: int, registry: CollectorRegistry, health: Health) -> None:
         """Bind.
@@ -71,22 +105,7 @@ class HealthServer:
             start_response(status, [("Content-Type", "text/plain; charset=utf-8")])
             return [f"{problem or 'ok'}\n".encode()]
 
-        try:
-            self._server = make_server(host, port, app, ThreadingWSGIServer, handler_class=_Quiet)
-        except OSError as error:
-            raise UnavailableError(
-                f"cannot serve metrics on {host}:{port}: {error.strerror}. Another fleet? Set WORKERS_METRICS_PORT "
-                f"to another base, or stop what has the port"
-            ) from error
-        self._server.daemon_threads = True
-        self.port: int = self._server.server_port
-        self._thread = threading.Thread(target=self._server.serve_forever, args=[0.1], name="metrics", daemon=True)
-        self._thread.start()
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        super().__init__(host, port, app, "metrics", "WORKERS_METRICS_PORT")
 
 
 class _Quiet(WSGIRequestHandler):

@@ -26,6 +26,7 @@ def configure(settings: Settings, name: str | None = None) -> None:
 
     def name_worker(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
         event["worker"] = name or settings.worker
+        event.setdefault("topic", settings.topic)
         return event
 
     shared: list[Processor] = [
@@ -38,7 +39,7 @@ def configure(settings: Settings, name: str | None = None) -> None:
         structlog.processors.JSONRenderer()
         if settings.log_format == "json"
         else structlog.processors.LogfmtRenderer(
-            key_order=["timestamp", "level", "worker", "event"], bool_as_flag=False
+            key_order=["timestamp", "level", "worker", "event", "action"], drop_missing=True, bool_as_flag=False
         )
     )
     out = cast("TextIO", _Lasting(sys.stdout))

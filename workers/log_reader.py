@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
+import structlog
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
@@ -15,11 +17,15 @@ from workers.header_keys import tolerate
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from workers.record import Record
+    from workers.record import Record, TopicIdentity
     from workers.settings import Settings
 
 PATIENCE_SECONDS = 30.0
 """How long the log may give nothing before reading it is given up."""
+FIRST_SECONDS = 1.5
+"""What a question for first records may take."""
+
+log = structlog.get_logger()
 
 
 def read_log(settings: Settings, ranges: Mapping[int, tuple[int, int]]) -> Iterator[tuple[int, Sequence[Record]]]:
@@ -72,3 +78,79 @@ def read_log(settings: Settings, ranges: Mapping[int, tuple[int, int]]) -> Itera
         raise UnavailableError(f"Kafka stopped answering: {describe(error)}") from error
     finally:
         consumer.close(timeout_ms=2_000)
+
+
+class FirstRecords:
+    """When the first records from some offsets on were sent: one small fetch each, on a connection that is kept.
+
+    It is for one thread. Whatever goes wrong, the time is not known, and the next question begins afresh.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._consumer: Any = None
+        self._topic: TopicIdentity | None = None
+        self._known: dict[int, tuple[int, float]] = {}
+        """By partition: an offset that was asked for, and the time that was found. A record's time never changes."""
+
+    def times(self, topic: TopicIdentity, ranges: Mapping[int, tuple[int, int]]) -> dict[int, float | None]:
+        """By partition: the Unix time of the first record in its range of offsets (first, end).
+
+        None: the range holds no record, only markers of transactions. A partition of which nothing is known within
+        `FIRST_SECONDS` is left out.
+        """
+        if topic != self._topic:
+            self.close()
+            self._topic, self._known = topic, {}
+        self._known = {p: known for p, known in self._known.items() if p in ranges and ranges[p][0] == known[0]}
+        found: dict[int, float | None] = {p: time for p, (_, time) in self._known.items()}
+        asked = {TopicPartition(topic.name, p): span for p, span in ranges.items() if p not in found}
+        if asked:
+            try:
+                found |= self._read(asked)
+            except Exception as error:  # noqa: BLE001 a record may be anything: broken, or larger than the memory
+                log.warning("cannot read how old the oldest records are", error=describe(error))
+                self.close()
+        return found
+
+    def close(self) -> None:
+        """Let the connection go."""
+        if self._consumer:
+            with suppress(Exception):
+                self._consumer.close(timeout_ms=1_000)
+            self._consumer = None
+
+    def _read(self, asked: dict[TopicPartition, tuple[int, int]]) -> dict[int, float | None]:
+        tolerate()
+        self._consumer = self._consumer or KafkaConsumer(
+            **self._settings.kafka_connection,
+            group_id=None,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            isolation_level="read_committed",
+            allow_auto_create_topics=False,
+            # One record is wanted; the broker sends a larger one all the same, if it is the first.
+            max_partition_fetch_bytes=16 * 1024,
+            bootstrap_timeout_ms=int(FIRST_SECONDS * 1000),
+        )
+        consumer, until = self._consumer, time.monotonic() + FIRST_SECONDS
+        consumer.assign(list(asked))
+        consumer.resume(*asked)
+        for tp, (first, _) in asked.items():
+            consumer.seek(tp, first)
+        found: dict[int, float | None] = {}
+        while asked and time.monotonic() < until:
+            for tp, records in consumer.poll(timeout_ms=100).items():
+                first, _ = asked.pop(tp)
+                consumer.pause(tp)
+                if records[0].timestamp >= 0:
+                    found[tp.partition] = records[0].timestamp / 1000
+                    self._known[tp.partition] = first, records[0].timestamp / 1000
+            for tp in [tp for tp, (_, end) in asked.items() if (consumer.position(tp, timeout_ms=100) or 0) >= end]:
+                del asked[tp]
+                consumer.pause(tp)
+                found[tp.partition] = None
+        if asked:
+            # What the client has under way for these may never end: begin afresh.
+            self.close()
+        return found

@@ -1,4 +1,7 @@
-"""The observer that writes the log: one line a batch, a rebalance, an outage. Never a payload."""
+"""The observer that writes the log: one line a batch, a rebalance, an outage. Never a payload.
+
+`event` is for people; `action` is one of few words, for whoever searches.
+"""
 
 from __future__ import annotations
 
@@ -35,18 +38,20 @@ class Narrator:
         if event == "lost":
             self._log.warning(
                 "thrown out of the group; joining again. What was in hand is delivered again, perhaps to another worker",
+                action=event,
                 partitions=_listed(partitions),
             )
         elif partitions:
-            self._log.info(f"partitions {event}", partitions=_listed(partitions))
+            self._log.info(f"partitions {event}", action=event, partitions=_listed(partitions))
 
     def owns(self, partitions: Collection[int]) -> None:
         if not partitions:
-            self._log.info("in the group, and idle: there are more workers than partitions")
+            self._log.info("in the group, and idle: there are more workers than partitions", action="idle")
 
     def lost(self, partition: int, first: int, count: int) -> None:
         self._log.error(
             "Kafka removed records before they were read",
+            action="lost_records",
             partition=partition,
             first=first,
             last=first + count - 1,
@@ -54,17 +59,21 @@ class Narrator:
         )
 
     def stopped(self, partitions: Collection[int], reason: str) -> None:
-        self._log.error(f"read no further: {reason}", partitions=_listed(partitions))
+        self._log.error(f"read no further: {reason}", action="stop", partitions=_listed(partitions))
 
     def written(self, batch: Batch, written: Written, seconds: float) -> None:
         if self._away_since is not None:
             self._log.info(
-                "the database takes writes again", away_seconds=round(time.monotonic() - self._away_since, 1)
+                "the database takes writes again",
+                action="database_back",
+                away_seconds=round(time.monotonic() - self._away_since, 1),
             )
             self._away_since = None
         self._written, self._seconds = written, seconds
         for (partition, reason), count in written.dead_letters.items():
-            self._log.warning("dead letters", partition=partition, reason=str(reason), records=count)
+            self._log.warning(
+                "dead letters", action="dead_letter", partition=partition, reason=str(reason), records=count
+            )
 
     def committed(self, batch: Batch, result: CommitResult) -> None:
         ranges = " ".join(
@@ -78,22 +87,32 @@ class Narrator:
         }
         told = Counter({"records": len(batch)}) + Counter(counts or {})
         if result is CommitResult.OK:
-            self._log.info("batch", offsets=ranges, **told, write_ms=round(self._seconds * 1000, 1))
+            self._log.info("batch", action="commit", offsets=ranges, **told, write_ms=round(self._seconds * 1000, 1))
         else:
             self._log.warning(
-                "batch written, not committed: it comes again", offsets=ranges, **told, commit=str(result)
+                "batch written, not committed: it comes again",
+                action="commit_failed",
+                offsets=ranges,
+                **told,
+                commit=str(result),
             )
 
     def store_away(self, error: StoreAwayError, attempt: int, wait: float) -> None:
         now = time.monotonic()
         if self._away_since is None:
             self._away_since = self._reminded = now
-            self._log.warning("the database takes no writes; waiting, nothing is committed", error=str(error))
+            self._log.warning(
+                "the database takes no writes; waiting, nothing is committed", action="database_away", error=str(error)
+            )
         elif now - self._reminded >= REMIND_SECONDS:
             self._reminded = now
             away = round(now - self._away_since, 1)
             self._log.warning(
-                "the database still takes no writes", away_seconds=away, attempt=attempt, error=str(error)
+                "the database still takes no writes",
+                action="database_away",
+                away_seconds=away,
+                attempt=attempt,
+                error=str(error),
             )
 
 

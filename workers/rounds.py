@@ -103,6 +103,22 @@ class Rounds:
             log.warning("killed a worker that hung", process=name, pid=look.pid, kind=stall.hang, detail=stall.detail)
             self._tell(Event.STALLED, name, kind=stall.hang, pid=look.pid, detail=stall.detail)
 
+    def evict(self, name: str) -> bool:
+        """Remove a worker's member from the group, if it is dead: the others take over while Python starts again.
+
+        Returns:
+            Whether Kafka answered.
+        """
+        if (member := self._dead_member(name)) is None:
+            return True
+        if (was_member := self._group.evict(member)) is None:
+            return False
+        self._forget(name, member)
+        log.info("evicted a dead worker", process=name, member=member, was_still_member=was_member)
+        if was_member:
+            self._tell(Event.EVICTED, name, member=member)
+        return True
+
     def _evict_dead(self, running: set[str]) -> None:
         """Remove dead members from the group, also those of slots that the configuration no longer has."""
         start, end = f"{self._settings.group}-".replace("/", "_"), ".member"
@@ -111,15 +127,9 @@ class Rounds:
             # One that is just being started evicts its predecessor itself.
             if not path.name.startswith(start) or not WORKER.fullmatch(name) or name in running:
                 continue
-            if (member := self._dead_member(name)) is None:
-                continue
-            if (was_member := self._group.evict(member)) is None:
-                # Kafka does not answer. Asking for each of them would only keep the next round waiting.
+            if not self.evict(name):
+                # Asking for each of them would only keep the next round waiting.
                 return
-            self._forget(name, member)
-            log.info("evicted a dead worker", process=name, member=member, was_still_member=was_member)
-            if was_member:
-                self._tell(Event.EVICTED, name, member=member)
 
     def _dead_member(self, name: str) -> str | None:
         """The member of a slot that nobody holds. It stays dead, so the slot is free again while it is evicted."""

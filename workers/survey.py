@@ -23,7 +23,7 @@ from workers.status import Answers, Kafka, Status, Supervisord, Where, judge
 from workers.store import MongoStore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from workers.settings import Settings
 
@@ -62,8 +62,9 @@ class Survey:
         )
         processes = Processes(self._tree / "var/run/supervisord.sock")
         self._supervisord = Asker(lambda: Supervisord(processes.supervisord_pid(), processes.all()), 0.3)
-        self._kafka = Asker(_Broker(settings), every)
-        self._mongodb = Asker(_database(settings, self._where.mongodb), every)
+        broker, database = _Broker(settings), _Database(settings, self._where.mongodb)
+        self._kafka = Asker(broker, every, broker.close)
+        self._mongodb = Asker(database, every, database.close)
         self._askers: list[Asker[Any]] = [self._supervisord, self._kafka, self._mongodb]
         self._rates = _Rates()
         self._events = _EventFile(self._tree / "var/log/events.jsonl", events)
@@ -137,7 +138,7 @@ class _Broker:
     def __call__(self) -> Kafka:
         settings = self._settings
         with ExitStack() as failed:
-            failed.callback(self._drop)
+            failed.callback(self.close)
             self._admin = self._admin or Admin(settings, SERVICE_PATIENCE)
             topic = self._admin.topic(settings.topic)
             group = self._admin.group(settings.group, settings.topic)
@@ -145,26 +146,31 @@ class _Broker:
             failed.pop_all()
         return answer
 
-    def _drop(self) -> None:
+    def close(self) -> None:
         if self._admin:
             self._admin.__exit__()
             self._admin = None
 
 
-def _database(settings: Settings, address: str) -> Callable[[], bool]:
-    stores: list[MongoStore] = []
+class _Database:
+    """The question to MongoDB, on a connection that is kept."""
 
-    def ping() -> bool:
-        if not stores:
-            stores.append(MongoStore(settings))
+    def __init__(self, settings: Settings, address: str) -> None:
+        self._settings, self._address = settings, address
+        self._store: MongoStore | None = None
+
+    def __call__(self) -> bool:
+        self._store = self._store or MongoStore(self._settings)
         try:
-            stores[0].ping()
+            self._store.ping()
         except StoreAwayError as error:
             why = AWAY.get(error.reason, f"cannot take writes: {error.reason.replace('_', ' ')}")
-            raise UnavailableError(f"{why} ({address})") from error
+            raise UnavailableError(f"{why} ({self._address})") from error
         return True
 
-    return ping
+    def close(self) -> None:
+        if self._store:
+            self._store.close()
 
 
 class _Rates:

@@ -11,6 +11,7 @@ import signal
 import sys
 import threading
 import traceback
+from collections import deque
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 import structlog
@@ -20,7 +21,7 @@ from workers.errors import BadConfigurationError, BadUsageError, UnavailableErro
 from workers.events import Event, Events, since_fleet_started
 from workers.health import Health, HealthServer
 from workers.heartbeat import process_started
-from workers.rounds import Rounds
+from workers.rounds import WORKER, Rounds
 from workers.watchdog_metrics import WatchdogMetrics
 
 if TYPE_CHECKING:
@@ -75,8 +76,10 @@ class Watchdog:
         """One life of supervisord; it counts its events from 0 in each."""
         self._heard = -1
         self._rounds = Rounds(settings, folder, self._keep, self._metrics.processes)
-        self._time_to_look = threading.Event()
-        self._time_to_look.set()
+        self._ended: deque[str] = deque()
+        self._time_to_look = True
+        self._to_do = threading.Event()
+        self._to_do.set()
 
     def run(self) -> None:
         """Take events until there is nobody to send any."""
@@ -133,7 +136,8 @@ class Watchdog:
     def _hear(self, headers: dict[str, str], payload: str) -> None:
         name, serial = headers["eventname"], int(headers["serial"])
         if name.startswith("TICK"):
-            self._time_to_look.set()
+            self._time_to_look = True
+            self._to_do.set()
         elif serial <= self._heard:
             # Written by a watchdog that was killed before it could acknowledge it.
             pass
@@ -149,6 +153,9 @@ class Watchdog:
         if "expected" in said:
             facts["expected"] = said["expected"] == "1"
         self._keep(event, said["processname"], **facts, fleet=self._fleet, serial=serial)
+        if event is Event.EXITED and WORKER.fullmatch(said["processname"]):
+            self._ended.append(said["processname"])
+            self._to_do.set()
 
     def _keep(self, event: Event, process: str | None = None, **facts: Any) -> None:
         """Count an event and write it. A disk that is full must not keep the watchdog from its work."""
@@ -164,10 +171,14 @@ class Watchdog:
 
     def _look_after(self) -> NoReturn:
         while True:
-            self._time_to_look.wait()
-            self._time_to_look.clear()
+            self._to_do.wait()
+            self._to_do.clear()
             try:
-                self._rounds.go()
+                while self._ended:
+                    self._rounds.evict(self._ended.popleft())
+                if self._time_to_look:
+                    self._time_to_look = False
+                    self._rounds.go()
             except Exception:  # noqa: BLE001 a round that fails is no reason to make none
                 log.error("a round failed; the next one begins afresh", error=traceback.format_exc())
 

@@ -181,3 +181,25 @@ def test_ready_follows_the_database_and_health_does_not(workers: Workers, stack:
     finally:
         stack.start_program("ferretdb")
     wait_until(lambda: workers.page("/readyz") == (200, "ok\n"), 20, "it is ready again")
+
+
+def test_an_outage_is_counted_by_its_retries_and_loses_no_count(workers: Workers, stack: EmbeddedStack) -> None:
+    names = {name: len(found) for name, found in scrape.metrics(workers.port).items()}
+    stack.stop_program("ferretdb")
+    try:
+        workers.produce("--count", "40")
+        wait_until(lambda: workers.total("workers_write_retries_total") >= 1, 40, "it tries again")
+        assert workers.total("workers_records_total") == 0
+        assert workers.total("workers_commits_total") == 0
+        assert workers.total("workers_assigned_partitions") == PARTITIONS
+    finally:
+        stack.start_program("ferretdb")
+    workers.wait_committed()
+    wait_until(lambda: workers.total("workers_records_total") == 40, 10, "all are counted")
+    assert workers.total("workers_records_total", outcome="stored") == 40
+    assert workers.total("workers_dead_letters_total") == 0
+    assert workers.total("workers_rebalances_total", event="lost") == 0
+    grown = {name: len(found) for name, found in scrape.metrics(workers.port).items()}
+    assert grown == names, (
+        "every series was there from the beginning: rate() sees the first event, and pages do not grow"
+    )

@@ -35,7 +35,7 @@ from workers.events import read_events
 
 LAUNCHER_NEEDS = ("sh", "dirname", "head", "readlink", "tr")
 SLOTS = 6
-"""Ports kept free for each fleet, and one more for its watchdog; the default fleet takes four."""
+"""Ports kept free for each fleet, and two more for its watchdog and its lag; the default fleet takes four."""
 
 
 class Fleet(User):
@@ -55,15 +55,17 @@ class Fleet(User):
                 (self.tree / folder).mkdir(parents=True)
             for tool in LAUNCHER_NEEDS:
                 (self.tree / "bin" / tool).symlink_to(shutil.which(tool) or f"/bin/{tool}")
-        first = free_row(SLOTS + 1)
+        first = free_row(SLOTS + 2)
         own = {
             "WORKERS_METRICS_PORT": str(first),
             "WORKERS_WATCHDOG_PORT": str(first + SLOTS),
+            "WORKERS_LAG_PORT": str(first + SLOTS + 1),
             "PATH": str(self.tree / "bin"),
         }
         super().__init__(stack, self.tree, {**own, **(settings or {})})
         self.metrics_port = int(self.environment["WORKERS_METRICS_PORT"])
         self.watchdog_port = int(self.environment["WORKERS_WATCHDOG_PORT"])
+        self.lag_port = int(self.environment["WORKERS_LAG_PORT"])
         self._supervisord: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:

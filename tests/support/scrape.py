@@ -25,8 +25,13 @@ def page(port: int, path: str) -> tuple[int, str]:
 
 def metrics(port: int) -> Series:
     """Empty while the worker is down."""
+    return parse(page(port, "/metrics")[1])
+
+
+def parse(text: str) -> Series:
+    """Of Prometheus' text."""
     found: Series = {}
-    for family in text_string_to_metric_families(page(port, "/metrics")[1]):
+    for family in text_string_to_metric_families(text):
         for sample in family.samples:
             found.setdefault(sample.name, []).append((sample.labels, sample.value))
     return found

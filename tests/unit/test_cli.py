@@ -14,7 +14,7 @@ from tests.support.ports import free_ports
 from workers import cli
 from workers.errors import ExitCode
 
-COMMANDS = ("run", "produce", "verify", "config")
+COMMANDS = ("run", "produce", "verify", "config", "lag")
 
 
 @pytest.fixture(autouse=True)

@@ -130,3 +130,25 @@ def test_the_clients_chatter_is_not_logged_but_its_warnings_are(told):
 
     (line,) = told()
     assert (line["event"], line["level"], line["worker"]) == ("trouble", "warning", "worker_03")
+
+
+def test_every_line_of_the_data_path_has_worker_topic_and_an_action_of_few(told):
+    told()
+    narrator = Narrator()
+    narrator.rebalanced("assigned", [0])
+    narrator.owns([])
+    narrator.lost(2, 100, 25)
+    narrator.stopped([2], "too many rejects")
+    narrator.store_away(StoreAwayError("timeout", "x"), 1, 0.1)
+    narrator.written(batch_of(document(0), rejects=[reject(1)]), Written({0: 1}, {}, {(0, Reason.EMPTY): 1}), 0.01)
+    narrator.committed(batch_of(document(0)), CommitResult.OK)
+    narrator.committed(batch_of(document(0)), CommitResult.TIMEOUT)
+    narrator.rebalanced("revoked", [0])
+
+    lines = told()
+    assert {(line["worker"], line["topic"]) for line in lines} == {("worker_03", "numtest")}
+    assert [line["action"] for line in lines] == [
+        "assigned", "idle", "lost_records", "stop", "database_away", "database_back", "dead_letter", "commit",
+        "commit_failed", "revoked",
+    ]  # fmt: skip
+    assert [line["partition"] for line in lines if line["action"] in {"lost_records", "dead_letter"}] == [2, 0]

@@ -1,0 +1,80 @@
+"""Writes docs/metrics.md from the code: every metric, its type, its labels, its meaning. `make docs` runs it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from workers.admin import Group, Member, Span
+from workers.errors import StoreAwayError
+from workers.lag import look
+from workers.lag_metrics import LagMetrics
+from workers.metrics import Metrics
+from workers.watchdog_metrics import WatchdogMetrics
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from prometheus_client import CollectorRegistry
+
+PAGE = Path(__file__).parent / "metrics.md"
+HEAD = """# Metrics
+
+Made from the code by `make docs`; a test fails when it is not what the code says.
+
+Every series of a worker, of the watchdog and of `workers lag` is served by a process of its own, in Prometheus' text
+format. Counters begin at 0 with their process; a series that is known beforehand is there from the beginning, so that
+`rate()` and `increase()` see its first event. No label is a pid, an offset or a text of an error. `process_*` and
+`python_*` are the Prometheus client's own.
+"""
+
+
+def workers() -> CollectorRegistry:
+    """With every label set once."""
+    metrics = Metrics("numtest")
+    metrics.owns([0])
+    metrics.store_away(StoreAwayError("timeout", ""), 1, 0.1)
+    return metrics.registry
+
+
+def watchdog() -> CollectorRegistry:
+    metrics = WatchdogMetrics()
+    metrics.processes([("worker_00", "RUNNING")])
+    return metrics.registry
+
+
+def lag() -> CollectorRegistry:
+    group = Group("Stable", {"m": Member("worker_00", "127.0.0.1", [0])})
+    seen = look(1.0, group, {0: Span(0, 2, 1)}, {0: 0.5}, {})
+    return LagMetrics("counters", "numtest", lambda: seen, lambda: 1.0).registry
+
+
+PARTS = (
+    ("A worker", "`workers run`, `127.0.0.1:9800` + slot (`WORKERS_METRICS_PORT`)", workers),
+    ("The group", "`workers lag`, `127.0.0.1:9790` (`WORKERS_LAG_PORT`); it needs no worker to live", lag),
+    ("The processes", "`workers watchdog`, `127.0.0.1:9791` (`WORKERS_WATCHDOG_PORT`)", watchdog),
+)
+
+
+def rows(registry: CollectorRegistry) -> Iterator[str]:
+    for family in sorted(registry.collect(), key=lambda family: family.name):
+        if not family.name.startswith(("workers_", "kafka_")):
+            continue
+        name = family.name + {"counter": "_total", "info": "_info"}.get(family.type, "")
+        labels = dict.fromkeys(label for sample in family.samples for label in sample.labels if label != "le")
+        listed = ", ".join(f"`{label}`" for label in labels)
+        yield f"| `{name}` | {family.type} | {listed} | {family.documentation} |"
+
+
+def page() -> str:
+    text = HEAD
+    for title, where, registry in PARTS:
+        text += f"\n## {title}\n\n{where}\n\n| metric | type | labels | meaning |\n|---|---|---|---|\n"
+        text += "\n".join(rows(registry())) + "\n"
+    return text
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
+    sys.stdout.write(f"wrote {PAGE.name}\n")

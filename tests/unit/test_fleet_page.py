@@ -1,0 +1,205 @@
+"""What `workers lag` answers over HTTP, and to whom."""
+
+from __future__ import annotations
+
+import json
+import re
+from http.client import HTTPConnection
+from pathlib import Path
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+import workers
+from workers.errors import UnavailableError
+from workers.fleet_page import Fleet, application, is_meant
+from workers.health import Health, Server
+
+PAGE = Path(workers.__file__).parent / "page"
+
+
+class Clock:
+    now = 1_000.0
+
+    def __call__(self):
+        return self.now
+
+
+class Survey:
+    """One that knows nothing; it counts who uses it."""
+
+    asked = entered = left = 0
+
+    def __enter__(self):
+        self.entered += 1
+        return self
+
+    def __exit__(self, *_):
+        self.left += 1
+
+    def wait(self, seconds):
+        return self
+
+    def status(self):
+        self.asked += 1
+        return self
+
+    def as_dict(self):
+        return {"healthy": False}
+
+
+class Watch:
+    interval = 5.0
+
+    def current(self):
+        return None
+
+    def points(self):
+        return [None]
+
+
+@pytest.fixture
+def survey():
+    return Survey()
+
+
+@pytest.fixture
+def fleet(survey):
+    return Fleet(Watch(), lambda: survey)
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def server(fleet, clock):
+    app = application("127.0.0.1", CollectorRegistry(), Health(60, clock), fleet)
+    server = Server("127.0.0.1", 0, app, "the page", "WORKERS_LAG_PORT")
+    yield server
+    server.close()
+
+
+def ask(server, path, method="GET", **headers):
+    connection = HTTPConnection("127.0.0.1", server.port, timeout=10)
+    try:
+        connection.request(method, path, headers=headers)
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode(), dict(answer.getheaders())
+    finally:
+        connection.close()
+
+
+@pytest.mark.parametrize("path", ["/", "/fleet.css", "/fleet.js", "/fleet.json", "/metrics", "/healthz"])
+def test_each_page_is_there(server, path):
+    assert ask(server, path)[0] == 200
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/nonsense",
+        "/../etc/passwd",
+        "/%2e%2e/settings.py",
+        "/fleet.html",
+        "/page/fleet.js",
+        "/%00",
+        "/%ff",
+        "/a" * 9000,
+    ],
+)
+def test_a_path_that_is_none_is_a_404_of_one_line(server, path):
+    status, text, _ = ask(server, path)
+
+    assert status == 404
+    assert text == "no such page: /, /fleet.css, /fleet.js, /fleet.json, /metrics, /healthz\n"
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS"])
+def test_the_page_is_only_read(server, method):
+    assert ask(server, "/fleet.json", method)[:2] == (405, "this page is only read\n")
+
+
+def test_head_has_no_body(server):
+    status, text, headers = ask(server, "/", "HEAD")
+
+    assert (status, text) == (200, "")
+    assert int(headers["Content-Length"]) == (PAGE / "fleet.html").stat().st_size
+
+
+@pytest.mark.parametrize("path", ["/", "/fleet.json", "/metrics", "/nonsense"])
+def test_a_foreign_page_that_leads_its_own_name_here_reads_nothing(server, path):
+    status, text, _ = ask(server, path, Host="rebound.example:9790")
+
+    assert status == 403
+    assert text.count("\n") == 1
+
+
+@pytest.mark.parametrize("host", ["localhost:9790", "LOCALHOST", "127.0.0.1:9790", "127.0.0.1", "[::1]:9790", "[::1]"])
+def test_addresses_and_localhost_are_meant(host):
+    assert is_meant("127.0.0.1", host)
+
+
+@pytest.mark.parametrize("host", ["", "example.com", "localhost.example.com", "127.0.0.1.example.com:9790", "a:b:c"])
+def test_other_names_are_not(host):
+    assert not is_meant("127.0.0.1", host)
+    assert not is_meant("localhost", host)
+
+
+def test_on_a_network_any_name_is():
+    assert is_meant("192.0.2.7", "fleet.example:9790")
+
+
+def test_nothing_may_be_loaded_from_elsewhere_or_kept(server):
+    _, _, headers = ask(server, "/")
+
+    assert headers["Content-Security-Policy"].startswith("default-src 'none';")
+    assert "unsafe" not in headers["Content-Security-Policy"]
+    assert headers["Cache-Control"] == "no-store"
+    foreign = [
+        (path.name, found)
+        for path in PAGE.iterdir()
+        for found in re.findall(r"https?://[^\s\"']+", path.read_text())
+        if found != "http://www.w3.org/2000/svg"
+    ]
+    assert foreign == []
+
+
+def test_the_page_is_small_and_makes_no_markup_of_data():
+    assert sum(len(path.read_text().splitlines()) for path in PAGE.iterdir()) < 300
+    assert not re.search(
+        r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(", (PAGE / "fleet.js").read_text()
+    )
+
+
+def test_nobody_is_asked_before_somebody_reads_nor_once_nobody_does(fleet, survey):
+    assert survey.entered == 0
+    answers = {fleet.as_json() for _ in range(50)}
+
+    assert json.loads(answers.pop())["status"] == {"healthy": False}
+    assert survey.entered == 1
+    assert survey.asked < 50, "many open pages cost as much as one"
+    fleet.rest()
+    assert survey.left == 0, "somebody has just read"
+    fleet.rest(idle=0)
+    assert survey.left == 1
+    fleet.rest(idle=0)
+    assert survey.left == 1
+
+
+def test_healthy_while_the_thread_that_looks_does(server, clock):
+    clock.now += 61
+
+    assert ask(server, "/healthz")[:2] == (503, "the loop has not turned for 61 s\n")
+
+
+def test_a_port_in_use_says_who_has_it_and_what_to_set(server):
+    with pytest.raises(UnavailableError) as refused:
+        Server("127.0.0.1", server.port, None, "the page", "WORKERS_LAG_PORT")
+
+    assert re.fullmatch(
+        rf"cannot serve the page on 127\.0\.0\.1:{server.port}: Address already in use by pid \d+ \(.*pytest.*\)\. "
+        "Another fleet\\? Set WORKERS_LAG_PORT to another port, or stop what has this one",
+        str(refused.value),
+    )

@@ -1,0 +1,112 @@
+"""One look at Kafka as numbers: what is unknown is not 0, and what is not there is not late."""
+
+from __future__ import annotations
+
+from prometheus_client import generate_latest
+
+from tests.support.scrape import parse
+from workers.admin import Group, Member, Span
+from workers.lag import Commits, look, pending
+from workers.lag_metrics import BY_PARTITION, LagMetrics
+
+NOW = 1_000.0
+MEMBERS = {"m1": Member("worker_00", "127.0.0.1", [0]), "m2": Member("worker_01", "127.0.0.1", [1, 3])}
+GROUP = Group("Stable", MEMBERS)
+SPANS = {
+    0: Span(0, 100, 100),
+    1: Span(40, 100, 60),
+    2: Span(40, 100, 20),
+    3: Span(7, 9, None),
+}
+
+
+def seen(times=None, group=GROUP, spans=SPANS):
+    return look(NOW, group, spans, times or {}, {0: 900.0})
+
+
+def test_lag_is_what_can_still_be_read():
+    found = seen().partitions
+
+    assert {p: part.records for p, part in found.items()} == {0: 0, 1: 40, 2: 60, 3: 2}
+    assert {p: part.headroom for p, part in found.items()} == {0: 100, 1: 20, 2: -20, 3: None}
+    assert pending(SPANS) == {1: (60, 100), 2: (40, 100), 3: (7, 9)}
+
+
+def test_an_age_is_known_or_0_where_nothing_waits_or_absent():
+    found = seen({1: 988.5, 3: None}).partitions
+
+    assert found[0].seconds == 0.0, "nothing waits"
+    assert found[1].seconds == 11.5
+    assert found[2].seconds is None, "it was not read in time"
+    assert found[3].seconds == 0.0, "only markers of transactions"
+
+
+def test_a_producers_clock_that_runs_ahead_makes_no_negative_age():
+    assert seen({1: NOW + 5}).partitions[1].seconds == 0.0
+
+
+def test_what_no_member_reads_is_unowned():
+    assert {p: part.owner for p, part in seen().partitions.items()} == {
+        0: "worker_00", 1: "worker_01", 2: None, 3: "worker_01",
+    }  # fmt: skip
+
+
+def test_the_sums_know_what_they_do_not_know():
+    assert (seen().point.lag, seen().point.committed, seen().point.end) == (102, 187, 309)
+    assert seen().point.seconds is None
+    assert seen({1: 990.0, 2: 980.0, 3: None}).point.seconds == 20.0
+
+
+def test_a_commit_moved_when_it_was_first_seen_where_it_is():
+    commits = Commits()
+
+    assert commits.moved({0: Span(0, 9, 5)}, 10.0) == {0: 10.0}
+    assert commits.moved({0: Span(0, 9, 5)}, 15.0) == {0: 10.0}
+    assert commits.moved({0: Span(0, 9, 6)}, 20.0) == {0: 20.0}
+    assert commits.moved({0: Span(0, 9, 2)}, 25.0) == {0: 25.0}, "also backwards"
+    assert commits.moved({0: Span(0, 9, 2), 1: Span(0, 1, None)}, 30.0) == {0: 25.0, 1: 30.0}
+
+
+def scraped(current, last=None):
+    return parse(generate_latest(LagMetrics("counters", "numtest", lambda: current, lambda: last).registry).decode())
+
+
+def test_every_number_is_exported_under_the_labels_of_kafka_exporter():
+    series = scraped(seen({1: 988.5}), NOW)
+    ours, group = {"topic": "numtest", "partition": "1"}, {"consumergroup": "counters"}
+
+    for name, labels, expected in (
+        ("kafka_consumergroup_current_offset", group | ours, 60),
+        ("kafka_consumergroup_lag", group | ours, 40),
+        ("kafka_topic_partition_current_offset", ours, 100),
+        ("kafka_topic_partition_oldest_offset", ours, 40),
+        ("workers_lag_seconds", ours, 11.5),
+        ("workers_partition_unowned", ours, 0),
+        ("workers_partition_last_commit_timestamp_seconds", ours | {"partition": "0"}, 900),
+        ("workers_partition_retention_headroom_records", ours, 20),
+        ("kafka_consumergroup_lag_sum", group | {"topic": "numtest"}, 102),
+        ("kafka_consumergroup_members", group, 2),
+        ("workers_lag_up", {}, 1),
+        ("workers_lag_last_success_timestamp_seconds", {}, NOW),
+    ):
+        assert (labels, expected) in series[name]
+    assert len(series["workers_lag_seconds"]) == 2, "0, which has nothing to read, and 1, of which the time is known"
+    assert len(series["kafka_consumergroup_current_offset"]) == 3, "nothing was committed in partition 3"
+
+
+def test_when_kafka_is_away_no_number_of_before_is_exported():
+    series = scraped(None, NOW)
+
+    assert [name for name in series if name.startswith(("kafka_", "workers_"))] == [
+        "workers_lag_up", "workers_lag_last_success_timestamp_seconds",
+    ]  # fmt: skip
+    assert series["workers_lag_up"] == [({}, 0.0)]
+    assert "workers_lag_last_success_timestamp_seconds" not in scraped(None)
+
+
+def test_a_topic_that_is_not_there_has_no_partitions_and_the_group_its_members():
+    series = scraped(seen(spans=None))
+
+    assert not BY_PARTITION.keys() & series.keys()
+    assert series["kafka_consumergroup_members"] == [({"consumergroup": "counters"}, 2.0)]
+    assert series["workers_lag_up"] == [({}, 1.0)]

@@ -1,0 +1,159 @@
+"use strict";
+// Asks once a second for everything, and shows it. Text goes in as text: nothing that came from outside is markup.
+
+const EVERY = 1000;
+const WELL = ["reading", "idle"];
+const COMING = ["starting", "braked", "joining", "waiting for MongoDB", "waiting for Kafka", "stopping"];
+const SVG = "http://www.w3.org/2000/svg";
+const at = (id) => document.getElementById(id);
+
+function element(name, text, kind) {
+  const made = document.createElement(name);
+  if (text !== undefined) made.textContent = text;
+  if (kind) made.className = kind;
+  return made;
+}
+
+function row(name, children) {
+  const made = element(name);
+  made.append(...children);
+  return made;
+}
+
+function number(value, digits = 0) {
+  if (value === null || value === undefined) return "?";
+  return value.toLocaleString("en-US", { maximumFractionDigits: digits });
+}
+
+function duration(seconds) {
+  if (seconds === null || seconds === undefined) return "?";
+  if (seconds < 10) return `${seconds.toFixed(1)} s`;
+  if (seconds < 120) return `${Math.round(seconds)} s`;
+  return seconds < 7200 ? `${Math.round(seconds / 60)} min` : `${Math.round(seconds / 3600)} h`;
+}
+
+const clock = (time) => new Date(time).toLocaleTimeString("en-GB");
+
+// Of each two neighbouring looks, the growth a second; a topic that was made again counts from 0 again.
+function rates(points, name) {
+  return points.slice(1).map((point, i) => {
+    const before = points[i];
+    if (!point || !before || point[name] < before[name]) return null;
+    return (point[name] - before[name]) / (point.time - before.time);
+  });
+}
+
+function drawn(name, attributes, text) {
+  const made = document.createElementNS(SVG, name);
+  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+  if (text !== undefined) made.textContent = text;
+  return made;
+}
+
+function chart(svg, lines, interval) {
+  const width = svg.clientWidth || 300, height = svg.clientHeight || 112, bottom = height - 16, top = 14;
+  const most = Math.max(1, ...lines.flatMap((line) => line.values.filter((value) => value !== null)));
+  const count = Math.max(2, ...lines.map((line) => line.values.length));
+  const parts = [
+    drawn("line", { x1: 0, x2: width, y1: bottom, y2: bottom }),
+    drawn("text", { x: 0, y: 10 }, number(most, most < 10 ? 1 : 0)),
+    drawn("text", { x: 0, y: height - 3 }, `${duration((count - 1) * interval)} ago`),
+    drawn("text", { x: width, y: height - 3, "text-anchor": "end" }, "now"),
+  ];
+  for (const line of lines) {
+    let path = "", pen = "M";
+    line.values.forEach((value, i) => {
+      if (value === null) { pen = "M"; return; } // Unknown is a gap, not a zero.
+      const x = (width * (i + count - line.values.length)) / (count - 1), y = bottom - ((bottom - top) * value) / most;
+      path += `${pen}${x.toFixed(1)} ${y.toFixed(1)}`;
+      pen = "L";
+    });
+    parts.push(drawn("path", { d: path || "M0 0", class: line.kind }));
+  }
+  svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
+  svg.replaceChildren(...parts);
+}
+
+function slot(each) {
+  const kind = WELL.includes(each.state) && each.healthy ? "good" : COMING.includes(each.state) ? "busy" : "bad";
+  const made = row("li", [
+    element("b", each.name),
+    element("span", each.text, `state ${kind}`),
+    element("span", each.partitions.length ? `partitions ${each.partitions.join(", ")}` : "no partitions"),
+    element("span", `${number(each.records_per_second)} records/s`, "quiet"),
+    element("span", `pid ${each.pid ?? "none"}${each.restarts === null ? "" : `, ${each.restarts} restarts`}`, "quiet"),
+  ]);
+  made.dataset.name = each.name;
+  return made;
+}
+
+function partition([name, part], owners) {
+  const owner = owners.get(Number(name)) ?? "nobody";
+  const made = row("tr", [
+    element("td", name),
+    element("td", owner, owner === "nobody" ? "bad" : ""),
+    element("td", number(part.records)),
+    element("td", part.records ? duration(part.seconds) : ""),
+    element("td", number(part.committed)),
+    element("td", number(part.end)),
+  ]);
+  made.dataset.partition = name;
+  return made;
+}
+
+function event(each) {
+  const { time, event: what, process, fleet, serial, ...facts } = each;
+  const told = Object.entries(facts).map(([key, value]) => `${key} ${JSON.stringify(value)}`).join(", ");
+  return row("li", [
+    element("span", `${clock(time)} `, "quiet"),
+    element("b", process ? `${process} ` : ""),
+    element("span", what),
+    element("span", told ? ` (${told})` : "", "quiet"),
+  ]);
+}
+
+function show({ status, partitions, points, interval }) {
+  const group = status.group, last = points.at(-1) ?? null;
+  const stored = rates(points, "committed");
+  at("where").textContent = group ? `topic ${group.topic}, group ${group.name} (${group.state})` : "";
+  at("verdict").textContent = status.healthy ? "all is well" : status.fleet ? "something is wrong" : "no fleet runs";
+  at("verdict").className = status.healthy ? "good" : "bad";
+  at("problems").replaceChildren(...status.problems.map((problem) => element("li", problem)));
+  const sums = {
+    "records not yet stored": number(last && last.lag),
+    "the oldest of them": last && !last.lag ? "none" : duration(last && last.seconds),
+    "stored a second": number(stored.at(-1)),
+    "workers at work": `${status.slots.filter((each) => each.healthy).length} of ${status.slots.length}`,
+  };
+  const tile = ([name, value]) => row("div", [element("dt", name), element("dd", value)]);
+  at("sums").replaceChildren(...Object.entries(sums).map(tile));
+  chart(at("rates"), [{ values: rates(points, "end"), kind: "one" }, { values: stored, kind: "two" }], interval);
+  chart(at("lag"), [{ values: points.map((point) => point && point.lag), kind: "one" }], interval);
+  chart(at("age"), [{ values: points.map((point) => point && point.seconds), kind: "one" }], interval);
+  at("slots").replaceChildren(...status.slots.map(slot));
+  // A worker's own word comes at once, the broker's seconds later.
+  const owners = new Map(status.slots.flatMap((each) => each.partitions.map((owned) => [owned, each.name])));
+  const rows = Object.entries(partitions ?? {}).map((each) => partition(each, owners));
+  at("partitions").replaceChildren(...(rows.length ? rows : [row("tr", [element("td", "not known: Kafka does not answer, or there is no topic")])]));
+  const service = ([name, { up, detail }]) =>
+    row("li", [element("b", `${name} `), element("span", up ? "up" : "down", up ? "good" : "bad"), element("span", ` ${detail}`, "quiet")]);
+  at("services").replaceChildren(...Object.entries(status.services).map(service));
+  at("events").replaceChildren(...status.events.toReversed().map(event));
+}
+
+async function ask() {
+  try {
+    const answer = await fetch("fleet.json", { signal: AbortSignal.timeout(5000) });
+    if (!answer.ok) throw new Error(String(answer.status));
+    show(await answer.json());
+    document.body.classList.remove("silent");
+    document.body.dataset.shown = Date.now();
+  } catch (error) {
+    document.body.classList.add("silent");
+    at("verdict").className = "bad";
+    at("verdict").textContent = "workers lag does not answer; this is what it said last";
+  }
+  setTimeout(ask, document.hidden ? 5 * EVERY : EVERY);
+}
+
+ask();
