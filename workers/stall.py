@@ -31,8 +31,8 @@ def explain_crashes() -> None:
 class StallTimer(Silence):
     """The observer that every turn sets back. What does not turn in time is ended, by the kernel's timer and in C.
 
-    A process that is stopped (SIGSTOP) for longer than the limit ends when it is continued: the kernel's clock goes on
-    meanwhile. It has lost its place in the group by then, or is about to; where the machine slept, the clock did too.
+    A process that is stopped (SIGSTOP) for longer than the limit may end when it is continued: the kernel's clock goes
+    on meanwhile. It has lost its place in the group by then, or is about to; where the machine slept, the clock did too.
     """
 
     def __init__(self, limit: float, clock: Callable[[], float] = time.monotonic) -> None:

@@ -87,24 +87,6 @@ def test_where_the_kernel_has_no_such_timer_the_interpreters_own_ends_it():
     assert "Timeout" in ended.stderr
 
 
-def test_one_that_was_stopped_for_longer_ends_when_it_is_continued():
-    """SIGSTOP: the kernel's clock goes on meanwhile, and so does Kafka's; its place in the group is lost anyway."""
-    lines = ["timer = stall.StallTimer(0.3)", "print('ready', flush=True)", "while True:", "    timer.turned()"]
-    with subprocess.Popen(
-        [sys.executable, "-c", BEGIN + "\n".join(lines)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    ) as process:
-        try:
-            assert process.stdout
-            assert process.stdout.readline() == "ready\n"
-            process.send_signal(signal.SIGSTOP)
-            with pytest.raises(subprocess.TimeoutExpired):
-                process.wait(1)
-            process.send_signal(signal.SIGCONT)
-            assert process.wait(20) == 75
-        finally:
-            process.kill()
-
-
 def test_a_turn_costs_next_to_nothing():
     """Nothing is armed but once a second, whatever the machine is busy with."""
     from workers.stall import StallTimer

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -126,8 +127,9 @@ def test_services_that_are_not_there_are_named_all_at_once_and_without_their_pas
     found = json.loads(ran.stdout)
     assert found["problems"][0].startswith(f"no fleet runs in {tree}; ")
     assert found["services"]["supervisord"] == {"up": False, "detail": "does not run here"}
-    assert "no Kafka broker answered at 127.0.0.1:1" in found["services"]["Kafka"]["detail"]
-    assert found["services"]["MongoDB"]["detail"].startswith("does not answer (mongodb://")
+    assert re.search("no Kafka broker answered at 127.0.0.1:1|has not answered", found["services"]["Kafka"]["detail"])
+    # On a busy machine the client is not even loaded in time; that is said too.
+    assert re.match(r"does not answer \(mongodb://|has not answered for", found["services"]["MongoDB"]["detail"])
     assert (found["group"], found["slots"]) == (None, [])
 
 
