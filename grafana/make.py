@@ -1,4 +1,4 @@
-"""Writes dashboards/*.json. What is in fleet.py and worker.py is what is in them: edit here, and run `make dashboards`."""
+"""Writes dashboards/*.json, as fleet.py (with causes.py) and worker.py say: edit those, and run `make dashboards`."""
 
 from __future__ import annotations
 

@@ -16,6 +16,7 @@ OURS = 'job=~"$job", instance=~"$instance"'
 """Every query asks for these two, which one may choose above the panels."""
 WORKER = f'{OURS}, worker!=""'
 TOPIC = f'{OURS}, topic=~"$topic"'
+RATE = "$__rate_interval"
 HEIGHT = 8
 GREEN, YELLOW, RED, BLUE, GREY = "green", "yellow", "red", "blue", "text"
 Steps = Sequence[tuple[float | None, str]]

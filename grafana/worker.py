@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from fleet import GREEN, RATE, RED, STATES, WORKER_UID
+from fleet import STATES, WORKER_UID
 from frame import frame, variable
 from grafana_foundation_sdk.builders import dashboard as build
-from panels import BLUE, GREY, OURS, YELLOW, lines, number, states
+from panels import BLUE, GREEN, GREY, OURS, RATE, RED, YELLOW, lines, number, states
 
 ONE = f'{OURS}, worker="$worker"'
 STATE = " or ".join(
