@@ -5,7 +5,7 @@ STACK := $(BIN)/python deploy/stack/stack.py
 MAKEFLAGS += --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: help demo stop status restart stack test check lint docs format lock clean
+.PHONY: help demo stop status restart stack prometheus dashboards test check lint docs format lock clean
 
 help: ## Show this
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -25,8 +25,16 @@ restart: .venv/run ## Restart the fleet, one worker at a time
 stack: .venv/stack ## Build the embedded stack, once
 	@$(STACK) build
 
+prometheus: .venv/stack ## Prometheus beside the demo; builds it once, for some minutes
+	@$(STACK) build prometheus
+	@$(BIN)/python deploy/prometheus/targets.py
+	@test ! -S var/stack/run/supervisord.sock || $(STACK) up
+
+dashboards: .venv/dev ## Write grafana/dashboards/*.json again
+	@$(BIN)/python grafana/make.py
+
 test: .venv/dev ## Every test, on real servers of their own
-	@$(STACK) build
+	@$(STACK) build kafka ferretdb prometheus
 	@$(BIN)/pytest
 
 check: lint ## Format, lint, types, import rules, and the tests that need no server
@@ -37,6 +45,8 @@ lint: .venv/dev ## Format, lint, types, import rules
 	@$(BIN)/ruff check --quiet
 	@$(BIN)/mypy --no-error-summary workers
 	@$(BIN)/mypy --no-error-summary --strict deploy/stack deploy/demo.py
+	@$(BIN)/mypy --no-error-summary --strict deploy/prometheus/targets.py
+	@$(BIN)/mypy --no-error-summary --strict grafana/make.py
 	@$(BIN)/lint-imports --no-logo > .import-rules.log || { cat .import-rules.log; exit 1; }
 
 docs: .venv/dev ## Write docs/metrics.md from the code

@@ -77,6 +77,8 @@ def up(settings: Settings) -> int:
     built = time.monotonic()
     control.up(settings)
     step("the fleet")
+    if artifacts.has_prometheus(settings):
+        subprocess.run([sys.executable, HERE / "prometheus/targets.py"], check=False)
     start_fleet()
     step(f"{NUMBERS:,} numbers")
     command("produce", "--count", str(NUMBERS))
@@ -136,6 +138,9 @@ def tell_what_next(settings: Settings) -> None:
         (each["name"], each["pid"]) for each in Supervisord(Fleet()).programs() if each["name"].startswith("worker_")
     )
     victim = workers[0] if workers else ("worker_00", 0)
+    watch = ""
+    if artifacts.has_prometheus(settings):
+        watch = f"  curl -s 'http://{settings.address('prometheus')}/api/v1/query?query=kafka_consumergroup_lag'\n"
     other = "" if settings.kafka_port == 9092 and settings.mongodb_port == 27017 else other_ports(settings)
     print(
         f"""
@@ -143,7 +148,7 @@ Look:
   .venv/bin/workers status --watch
   tail -f var/log/worker_*.log
   curl -s http://127.0.0.1:{metrics_port()}/metrics | grep ^workers_
-{other}
+{watch}{other}
 Kill a worker while numbers flow, watch its partitions move, and check again:
   .venv/bin/workers produce --start 1000 --count 100000 & sleep 2; kill -9 {victim[1]}
   grep -h 'partitions\\|took over' var/log/worker_*.log | tail

@@ -1,4 +1,4 @@
-"""Everything that is made once: Kafka's jars and FerretDB's program, both at the same time."""
+"""Everything that is made once: Kafka's jars, the programs of FerretDB and Prometheus; all at the same time."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Protocol
 
 import progress
@@ -15,6 +15,7 @@ import toolchain
 from downloads import KafkaJars
 from failure import Failure
 from ferretdb import FerretDBProgram
+from prometheus import PrometheusProgram
 from stack_settings import Settings, make_folder
 
 MEGABYTE = 1 << 20
@@ -32,11 +33,20 @@ class Part(Protocol):
 
 
 def parts(settings: Settings) -> dict[str, Part]:
-    return {"kafka": KafkaJars(settings), "ferretdb": FerretDBProgram(settings)}
+    return {
+        "kafka": KafkaJars(settings),
+        "ferretdb": FerretDBProgram(settings),
+        "prometheus": PrometheusProgram(settings),
+    }
+
+
+def has_prometheus(settings: Settings) -> bool:
+    """The only part that the stack does without."""
+    return PrometheusProgram(settings).is_built()
 
 
 def require_built(settings: Settings) -> None:
-    missing = [part.name for part in parts(settings).values() if not part.is_built()]
+    missing = [part.name for name, part in parts(settings).items() if name != "prometheus" and not part.is_built()]
     if missing:
         raise Failure(f"{' and '.join(missing)} must be built first: run `stack.py build`")
 
@@ -45,7 +55,10 @@ def build(settings: Settings, wanted: list[str]) -> None:
     """What is there already is skipped; the first failure stops the rest."""
     chosen = {name: part for name, part in parts(settings).items() if name in wanted}
     make_folder(settings.build_dir)
-    with _alone(settings):
+    with ExitStack() as locks:
+        # Prometheus takes minutes: nobody who only wants the other two is to wait for it.
+        for lock in sorted({"prometheus.lock" if name == "prometheus" else "lock" for name in chosen}):
+            locks.enter_context(_alone(settings, lock))
         missing = [part for part in chosen.values() if not part.is_built()]
         if not missing:
             print(f"nothing to build: {', '.join(chosen)} ready in {settings.build_dir}")
@@ -83,9 +96,9 @@ def _require_space(settings: Settings, missing: list[Part]) -> None:
 
 
 @contextmanager
-def _alone(settings: Settings) -> Iterator[None]:
+def _alone(settings: Settings, name: str = "lock") -> Iterator[None]:
     """Two builds in one folder: the second waits. A killed one lets go of the lock by dying."""
-    with (settings.build_dir / "lock").open("w") as lock:
+    with (settings.build_dir / name).open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

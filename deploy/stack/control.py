@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import artifacts
@@ -24,21 +24,23 @@ ORPHAN_SECONDS = 15
 
 def up(settings: Settings) -> None:
     supervisord = Supervisord(settings)
+    programs = _programs(settings)
     if supervisord.answers():
         _require_same_addresses(settings)
-        restarted = supervisord.start_stopped_programs()
-        _wait_ready(settings, supervisord.answers)
-        again = f" ({' and '.join(restarted)} started again)" if restarted else ""
-        print(f"the stack is already running{again}")
+        started = supervisord.start_stopped_programs(programs)
+        _wait_ready(settings, programs, supervisord.answers)
+        now = f" ({' and '.join(started)} started)" if started else ""
+        print(f"the stack is already running{now}")
     else:
         artifacts.require_built(settings)
         settings.make_folders()
         _end_orphans(settings)
-        for setting, port in settings.listening.items():
-            ports.require_free(port, setting)
-        _start(settings, supervisord)
+        for program in programs:
+            for setting, port in settings.ports(program).items():
+                ports.require_free(port, setting)
+        _start(settings, programs, supervisord)
         print("the stack is running")
-    _print_addresses(settings)
+    _print_addresses(settings, programs)
 
 
 def down(settings: Settings) -> None:
@@ -51,29 +53,36 @@ def down(settings: Settings) -> None:
 
 
 def status(settings: Settings) -> ExitCode:
-    """OK when both serve; else what is wrong, for people and for scripts."""
+    """OK when all serve; else what is wrong, for people and for scripts."""
     supervisord = Supervisord(settings)
     programs = {each["name"]: each for each in supervisord.programs()}
     if not programs:
         print("the stack is not running: `stack.py up` starts it")
         return ExitCode.UNAVAILABLE
     healthy = True
-    for name, answers in ANSWERS.items():
+    for name in _programs(settings):
         state = programs[name]["statename"] if name in programs else "UNKNOWN"
         record = Record.read(settings.record(name))
-        serves = record is not None and record.process is not None and answers(record.address)
+        serves = record is not None and record.process is not None and ANSWERS[name](record.address)
         healthy = healthy and serves
         where = record.address if record and record.process else "-"
         pid = record.pid if record and record.process else "-"
         answer = "answers" if serves else "does not answer"
-        print(f"{name:<10}{state:<10}pid {pid:<9}{where:<18}{answer}")
+        print(f"{name:<12}{state:<10}pid {pid:<9}{where:<18}{answer}")
     return ExitCode.OK if healthy else ExitCode.UNAVAILABLE
 
 
-def _start(settings: Settings, supervisord: Supervisord) -> None:
+def _programs(settings: Settings) -> list[str]:
+    return [name for name in ANSWERS if name != "prometheus" or artifacts.has_prometheus(settings)]
+
+
+def _start(settings: Settings, programs: Sequence[str], supervisord: Supervisord) -> None:
     child = supervisord.start()
     try:
-        _wait_ready(settings, lambda: child.poll() is None)
+        while not supervisord.answers() and child.poll() is None:
+            time.sleep(0.05)
+        supervisord.start_stopped_programs(programs)
+        _wait_ready(settings, programs, lambda: child.poll() is None)
     except BaseException:
         # Half a stack that nobody knows of is worse than none.
         if child.poll() is None:
@@ -81,9 +90,9 @@ def _start(settings: Settings, supervisord: Supervisord) -> None:
         raise
 
 
-def _wait_ready(settings: Settings, supervised: Callable[[], bool]) -> None:
+def _wait_ready(settings: Settings, programs: Sequence[str], supervised: Callable[[], bool]) -> None:
     deadline = time.monotonic() + START_SECONDS
-    waiting = list(ANSWERS)
+    waiting = list(programs)
     while waiting:
         name = waiting[0]
         if _serves(settings, name):
@@ -135,9 +144,11 @@ def _end_orphans(settings: Settings) -> list[psutil.Process]:
     return orphans
 
 
-def _print_addresses(settings: Settings) -> None:
-    print(f"  Kafka    {settings.address('kafka')}")
-    print(f"  MongoDB  mongodb://{settings.address('ferretdb')}  (FerretDB)")
+def _print_addresses(settings: Settings, programs: Sequence[str]) -> None:
+    print(f"  Kafka       {settings.address('kafka')}")
+    print(f"  MongoDB     mongodb://{settings.address('ferretdb')}  (FerretDB)")
+    if "prometheus" in programs:
+        print(f"  Prometheus  http://{settings.address('prometheus')}  (its API; the pages in it are not built)")
 
 
 def _last_line(path: Path) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import socket
 import struct
+import urllib.request
+from http import HTTPStatus
 
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
@@ -48,7 +50,15 @@ def mongodb_answers(address: str) -> bool:
         client.close()
 
 
-ANSWERS = {"kafka": kafka_answers, "ferretdb": mongodb_answers}
+def prometheus_answers(address: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://{address}/-/ready", timeout=PATIENCE_SECONDS) as answer:
+            return bool(answer.status == HTTPStatus.OK)
+    except OSError:
+        return False
+
+
+ANSWERS = {"kafka": kafka_answers, "ferretdb": mongodb_answers, "prometheus": prometheus_answers}
 
 
 def _is_open(address: str) -> bool:

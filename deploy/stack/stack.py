@@ -1,8 +1,8 @@
-"""The embedded stack: Apache Kafka and FerretDB (MongoDB's protocol), for trying and testing.
+"""The embedded stack: Apache Kafka and FerretDB (MongoDB's protocol), for trying and testing; Prometheus, if built.
 
-build [kafka] [ferretdb]   make what is missing, once
-up | down | status         the whole stack, in the background
-run kafka | run ferretdb   one server, in the foreground: what supervisord starts
+build [kafka] [ferretdb] [prometheus]   make what is missing, once; without a name, the first two
+up | down | status                      the whole stack, in the background
+run kafka | ferretdb | prometheus       one server, in the foreground: what supervisord starts
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from collections.abc import Sequence
 from failure import ExitCode, Failure
 from stack_settings import KNOWN, Settings
 
-PROGRAMS = ("kafka", "ferretdb")
+REQUIRED = ("kafka", "ferretdb")
+PROGRAMS = (*REQUIRED, "prometheus")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -42,7 +43,7 @@ def _obey(options: argparse.Namespace, settings: Settings) -> int:
     elif options.command == "build":
         import artifacts
 
-        artifacts.build(settings, options.part or list(PROGRAMS))
+        artifacts.build(settings, options.part or list(REQUIRED))
     else:
         import control
 
@@ -57,19 +58,19 @@ def run(settings: Settings, program: str) -> None:
     import broker
     import ferretdb
     import ports
+    import prometheus
     from processes import Record, die_with
 
     die_with(os.getppid())
     settings.make_folders()
-    mine = [name for name in settings.listening if ("MONGODB" in name) == (program == "ferretdb")]
-    for setting in mine:
-        ports.require_free(settings.listening[setting], setting)
-    command = (broker if program == "kafka" else ferretdb).command(settings)
+    for setting, port in settings.ports(program).items():
+        ports.require_free(port, setting)
+    command = {"kafka": broker, "ferretdb": ferretdb, "prometheus": prometheus}[program].command(settings)
     Record.write(settings.record(program), settings.address(program))
     try:
         os.execv(command[0], command)
     except FileNotFoundError:
-        raise Failure(f"{program} is not built: run `stack.py build`") from None
+        raise Failure(f"{program} is not built: run `stack.py build {program}`") from None
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -81,11 +82,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", required=True)
     build = commands.add_parser("build", help="make what is missing, once")
-    build.add_argument("part", nargs="*", type=_program, metavar="kafka|ferretdb")
+    build.add_argument("part", nargs="*", type=_program, metavar="|".join(PROGRAMS))
     for name, text in (
         ("up", "start it and wait until it serves"),
         ("down", "stop it, and nothing else"),
-        ("status", "what runs, where; exit code 0 when both serve"),
+        ("status", "what runs, where; exit code 0 when all serve"),
     ):
         commands.add_parser(name, help=text)
     commands.add_parser("run", help="one server, in the foreground").add_argument("program", choices=PROGRAMS)

@@ -19,6 +19,7 @@ KNOWN = {
     "STACK_KAFKA_PORT",
     "STACK_CONTROLLER_PORT",
     "STACK_MONGODB_PORT",
+    "STACK_PROMETHEUS_PORT",
     "STACK_KAFKA_PROXIED_PORT",
     "STACK_KAFKA_ADVERTISED_PORT",
     "STACK_KAFKA_HEAP",
@@ -38,6 +39,7 @@ class Settings:
     kafka_port: int
     controller_port: int
     mongodb_port: int
+    prometheus_port: int
     kafka_proxied_port: int
     kafka_advertised_port: int | None
     kafka_heap: str
@@ -61,6 +63,7 @@ class Settings:
             kafka_port=_port(environ, "STACK_KAFKA_PORT", 9092, mistakes),
             controller_port=_port(environ, "STACK_CONTROLLER_PORT", 9093, mistakes),
             mongodb_port=_port(environ, "STACK_MONGODB_PORT", 27017, mistakes),
+            prometheus_port=_port(environ, "STACK_PROMETHEUS_PORT", 9090, mistakes),
             kafka_proxied_port=_port(environ, "STACK_KAFKA_PROXIED_PORT", 9094, mistakes),
             kafka_advertised_port=_port(environ, "STACK_KAFKA_ADVERTISED_PORT", 0, mistakes) if advertised else None,
             kafka_heap=environ.get("STACK_KAFKA_HEAP") or "512m",
@@ -81,6 +84,7 @@ class Settings:
             "STACK_KAFKA_PORT": self.kafka_port,
             "STACK_CONTROLLER_PORT": self.controller_port,
             "STACK_MONGODB_PORT": self.mongodb_port,
+            "STACK_PROMETHEUS_PORT": self.prometheus_port,
         }
         if self.kafka_advertised_port is not None:
             ports["STACK_KAFKA_PROXIED_PORT"] = self.kafka_proxied_port
@@ -106,8 +110,14 @@ class Settings:
     def pidfile(self) -> Path:
         return self.run_dir / "supervisord.pid"
 
+    def ports(self, program: str) -> dict[str, int]:
+        """Those of `listening` that are this program's."""
+        own = {"ferretdb": "STACK_MONGODB_PORT", "prometheus": "STACK_PROMETHEUS_PORT"}
+        mine = {own[program]} if program in own else self.listening.keys() - own.values()
+        return {name: port for name, port in self.listening.items() if name in mine}
+
     def address(self, program: str) -> str:
-        port = {"kafka": self.kafka_port, "ferretdb": self.mongodb_port}[program]
+        port = {"kafka": self.kafka_port, "ferretdb": self.mongodb_port, "prometheus": self.prometheus_port}[program]
         return f"127.0.0.1:{port}"
 
     def record(self, program: str) -> Path:

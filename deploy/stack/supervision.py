@@ -6,6 +6,7 @@ import contextlib
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any, Protocol
@@ -76,8 +77,10 @@ class Supervisord:
         found = self._call("getAllProcessInfo")
         return found if isinstance(found, list) else []
 
-    def start_stopped_programs(self) -> list[str]:
-        stopped = [each["name"] for each in self.programs() if each["state"] in STOPPED_STATES]
+    def start_stopped_programs(self, wanted: Sequence[str]) -> list[str]:
+        """Returns those of the wanted ones that did not run."""
+        programs = self.programs()
+        stopped = [each["name"] for each in programs if each["state"] in STOPPED_STATES and each["name"] in wanted]
         for name in stopped:
             with contextlib.suppress(Fault):
                 self._call("startProcess", name, False)

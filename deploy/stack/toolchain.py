@@ -46,8 +46,8 @@ def check_java(settings: Settings) -> None:
         )
 
 
-def go(settings: Settings) -> Go:
-    caches = settings.build_dir / "go"
+def go(settings: Settings, caches: Path) -> Go:
+    """Args: caches: a folder for what Go fetches and compiles."""
     environment = {
         **os.environ,
         "CGO_ENABLED": "0",

@@ -43,7 +43,7 @@ class Clone:
         for tool in TOOLS:
             (tools / tool).symlink_to(shutil.which(tool) or f"/bin/{tool}")
         (tools / "python3").symlink_to(Path(sys._base_executable))
-        kafka, controller, mongodb, proxied = free_ports(4)
+        kafka, controller, mongodb, proxied, prometheus = free_ports(5)
         self.metrics_port = free_row(4)
         self.environment = {
             "PATH": str(tools),
@@ -52,6 +52,7 @@ class Clone:
             "STACK_CONTROLLER_PORT": str(controller),
             "STACK_MONGODB_PORT": str(mongodb),
             "STACK_KAFKA_PROXIED_PORT": str(proxied),
+            "STACK_PROMETHEUS_PORT": str(prometheus),
             "WORKERS_METRICS_PORT": str(self.metrics_port),
             "WORKERS_WATCHDOG_PORT": str(free_ports(1)[0]),
             "WORKERS_LAG_PORT": str(free_ports(1)[0]),

@@ -25,6 +25,8 @@ from tests.support.embedded import (
     unavailable,
     wait_until,
 )
+from tests.support.prometheus import is_built as is_prometheus_built
+from tests.support.prometheus import require_built as require_prometheus
 
 pytestmark = pytest.mark.integration
 
@@ -74,7 +76,7 @@ def test_comes_back_with_its_data_whatever_is_killed(stack: EmbeddedStack) -> No
     again = stack.command("up")
     assert (again.returncode, "already running" in again.stdout) == (0, True)
     status = stack.command("status")
-    assert (status.returncode, status.stdout.count(" answers")) == (0, 2)
+    assert (status.returncode, status.stdout.count(" answers")) == (0, 3 if is_prometheus_built() else 2)
     assert stack.bootstrap_servers in status.stdout
 
     servers = [psutil.Process(stack.pid(program)) for program in ("supervisord", "kafka", "ferretdb")]
@@ -84,6 +86,23 @@ def test_comes_back_with_its_data_whatever_is_killed(stack: EmbeddedStack) -> No
     assert stack.command("down").stdout == "the stack was not running\n"
     assert stack.command("status").returncode == 69
     stack.start()
+
+
+def test_prometheus_is_one_of_the_stack_once_it_is_built(stack: EmbeddedStack) -> None:
+    require_prometheus()
+    up = stack.command("up")
+    assert (up.returncode, up.stderr) == (0, "")
+    assert f"Prometheus  http://127.0.0.1:{stack.prometheus_port} " in up.stdout
+
+    killed = stack.kill("prometheus")
+    wait_until(lambda: stack.pid("prometheus") not in (None, killed), 30, "it is restarted")
+    stack.wait_ready(["prometheus"])
+    server = psutil.Process(stack.pid("prometheus"))
+    assert {each.laddr.ip for each in server.net_connections("tcp")} == {"127.0.0.1"}
+
+    stack.stop_program("prometheus")
+    assert "started" in stack.command("up").stdout
+    stack.stop_program("prometheus")
 
 
 def test_a_proxied_listener_sends_clients_through_the_proxy(bare_path: str) -> None:

@@ -3,6 +3,8 @@ the locked one, and what goes wrong is one clear line."""
 
 from __future__ import annotations
 
+import fcntl
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -24,6 +26,7 @@ import by_index  # isort: skip  a module of the stack, whose folder tests.suppor
 
 pytestmark = pytest.mark.integration
 
+PROMETHEUS = ["prometheus/prometheus", "prometheus/promtool"]
 NOWHERE = "http://127.0.0.1:9"
 
 
@@ -38,10 +41,10 @@ def _built() -> None:
         stack.remove()
 
 
-@pytest.mark.parametrize("part", ["kafka", "ferretdb"])
+@pytest.mark.parametrize("part", ["kafka", "ferretdb", "prometheus"])
 def test_a_build_without_a_network_is_one_clear_line(tmp_path: Path, part: str) -> None:
     proxies = dict.fromkeys(("HTTPS_PROXY", "HTTP_PROXY", "https_proxy", "http_proxy", "GOPROXY"), NOWHERE)
-    built = build(tmp_path, part, {**proxies, "NO_PROXY": "", "no_proxy": ""})
+    built = build(tmp_path, part, {**proxies, "NO_PROXY": "", "no_proxy": "", "PATH": os.defpath})
     assert built.returncode == 69
     assert one_line(built.stderr)
     assert "network" in built.stderr
@@ -81,7 +84,10 @@ def test_a_jar_that_is_not_the_locked_one_is_refused(tmp_path: Path) -> None:
     assert "kafka_2.13-4.3.1.jar" not in {jar.name for jar in jars(tmp_path)}
 
 
-def test_a_killed_compilation_leaves_neither_a_program_nor_a_compiler(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("part", "made"), [("ferretdb", ["bin/ferretdb"]), ("prometheus", PROMETHEUS)])
+def test_a_killed_compilation_leaves_neither_a_program_nor_a_compiler(
+    tmp_path: Path, part: str, made: list[str]
+) -> None:
     module, go = tmp_path / "module", tmp_path / "some-go"
     for path, old, _ in (by_index.EXPRESSION, by_index.FIND):
         (module / path).parent.mkdir(parents=True, exist_ok=True)
@@ -101,23 +107,43 @@ def test_a_killed_compilation_leaves_neither_a_program_nor_a_compiler(tmp_path: 
     )
     go.chmod(0o755)
     (tmp_path / "hang").touch()
-    program, compiler = tmp_path / "build/bin/ferretdb", tmp_path / "compiler"
+    programs, compiler = [tmp_path / "build" / name for name in made], tmp_path / "compiler"
+    settings = {"STACK_GO": str(go), "PATH": os.defpath}
 
-    killed = start_build(tmp_path, "ferretdb", {"STACK_GO": str(go)})
+    killed = start_build(tmp_path, part, settings)
     try:
         wait_until(lambda: compiler.exists() and compiler.read_text(), 30, "it compiles")
         left = psutil.Process(int(compiler.read_text()))
     finally:
         kill(killed)
     wait_until(lambda: not left.is_running(), 10, "the compiler ends with the build")
-    assert not program.exists()
+    assert not any(program.exists() for program in programs)
 
     (tmp_path / "hang").unlink()
-    assert build(tmp_path, "ferretdb", {"STACK_GO": str(go)}).returncode == 0
-    assert program.read_text() == "whole"
-    assert "nothing to build" in build(tmp_path, "ferretdb", {"STACK_GO": str(go)}).stdout
-    program.write_text("half")
-    assert "nothing to build" not in build(tmp_path, "ferretdb", {"STACK_GO": str(go)}).stdout
+    assert build(tmp_path, part, settings).returncode == 0
+    assert {program.read_text() for program in programs} == {"whole"}
+    assert "nothing to build" in build(tmp_path, part, settings).stdout
+    programs[-1].write_text("half")
+    assert "nothing to build" not in build(tmp_path, part, settings).stdout
+
+
+@pytest.mark.parametrize(("version", "taken"), [("3.5.0", True), ("2.42.0", False)])
+def test_prometheus_is_taken_from_path_if_it_is_not_too_old(tmp_path: Path, version: str, *, taken: bool) -> None:
+    for name in ("prometheus", "promtool"):
+        (tmp_path / name).write_text(f"#!/bin/sh\necho '{name}, version {version}'\n")
+        (tmp_path / name).chmod(0o755)
+    settings = {"PATH": f"{tmp_path}:{os.defpath}", "STACK_GO": "no-such-go"}
+    built = build(tmp_path, "prometheus", settings)
+    assert ("nothing to build" in built.stdout) is taken
+    assert (built.returncode == 0) is taken
+
+
+def test_nobody_waits_for_the_build_of_prometheus_who_wants_the_rest(tmp_path: Path) -> None:
+    (tmp_path / "build").mkdir()
+    with (tmp_path / "build/prometheus.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        built = build(tmp_path, "ferretdb", {"STACK_GO": "no-such-go"})
+    assert "STACK_GO=no-such-go" in built.stderr
 
 
 @pytest.mark.parametrize(

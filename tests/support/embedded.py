@@ -50,7 +50,8 @@ class EmbeddedStack:
         shutil.copytree(REPOSITORY / "deploy", self.tree / "deploy", ignore=shutil.ignore_patterns("local.d", "__py*"))
         for folder in ("run", "log"):
             (self.tree / "var/stack" / folder).mkdir(parents=True)
-        self.kafka_port, self.controller_port, self.mongodb_port, self.kafka_proxied_port = free_ports(4)
+        ports = free_ports(5)
+        self.kafka_port, self.controller_port, self.mongodb_port, self.kafka_proxied_port, self.prometheus_port = ports
         self.environment = clean_environment(
             {
                 "STACK_BUILD_DIR": str(REPOSITORY / "var/stack/build"),
@@ -58,6 +59,7 @@ class EmbeddedStack:
                 "STACK_CONTROLLER_PORT": str(self.controller_port),
                 "STACK_MONGODB_PORT": str(self.mongodb_port),
                 "STACK_KAFKA_PROXIED_PORT": str(self.kafka_proxied_port),
+                "STACK_PROMETHEUS_PORT": str(self.prometheus_port),
                 **(settings or {}),
             }
         )
@@ -205,7 +207,7 @@ class EmbeddedStack:
             with contextlib.suppress(psutil.NoSuchProcess):
                 top = psutil.Process(self._supervisord.pid)
                 found += top.children(recursive=True)
-        records = [self.record(program) for program in PROGRAMS]
+        records = [self.record(program) for program in (*PROGRAMS, "prometheus")]
         return found + [record.process for record in records if record and record.process]
 
     def _rpc(self, method: str, *arguments: object) -> Any:

@@ -1,0 +1,199 @@
+"""The dashboard of the fleet. From top to bottom: is all well, what flows, who works, and why not."""
+
+from __future__ import annotations
+
+from causes import database, group, processes
+from frame import frame, variable
+from grafana_foundation_sdk.builders import dashboard as build
+from panels import BLUE, GREEN, GREY, OURS, RATE, RED, TOPIC, WORKER, YELLOW, lines, number, rows, states
+
+WORKER_UID = "kafka-mongo-workers-worker"
+UID = "kafka-mongo-workers"
+GROUP = "consumergroup, topic, partition"
+STATES = {
+    1: ("running", GREEN),
+    2: ("starting", BLUE),
+    3: ("stopping", BLUE),
+    4: ("exited", "orange"),
+    5: ("backoff", "orange"),
+    6: ("stopped", GREY),
+    7: ("fatal", RED),
+    8: ("unknown", RED),
+}
+"""supervisord's, by the number that stands for each in the query below."""
+STATE = " or ".join(
+    f'(workers_process_state{{state="{name}", process=~"worker_.*", {OURS}}} == 1) * {value}'
+    for value, (name, _) in STATES.items()
+)
+WAITING = f"min_over_time(kafka_consumergroup_lag{{{TOPIC}}}[1m]) > 0"
+MOVING = f"changes(kafka_consumergroup_current_offset{{{TOPIC}}}[1m]) > 0"
+# Where nothing is known, this is nothing too, and not 0.
+NONE = f"0 * count(kafka_consumergroup_lag{{{TOPIC}}})"
+
+
+def fleet() -> build.Dashboard:
+    made = frame(
+        "Kafka to MongoDB: the fleet",
+        UID,
+        "Are all records stored, how soon, and by whom? The first row says whether all is well.",
+    )
+    topics = 'label_values(kafka_topic_partition_current_offset{job=~"$job"}, topic)'
+    made.with_variable(variable("topic", "Topic", topics, "Which topic is read."))
+    for row in (verdict, flow, workers, group, database, processes):
+        row(made)
+    return made
+
+
+def verdict(made: build.Dashboard) -> None:
+    made.with_row(build.Row("Is all well?"))
+    made.with_panel(
+        number(
+            "Workers",
+            "Workers that answer, and workers that there should be. A killed one is back within seconds.",
+            "short",
+            {
+                "up": f"sum(up{{{WORKER}}})",
+                "configured": f"count(up{{{WORKER}}})",
+                "down": f"count(up{{{WORKER}}}) - sum(up{{{WORKER}}})",
+            },
+            [(None, GREEN), (1, RED)],
+            colors={"up": GREY, "configured": GREY},
+        )
+    )
+    made.with_panel(
+        number(
+            "Lag",
+            "How long the oldest record that is not yet stored has been waiting. 0: everything is stored.",
+            "s",
+            {"oldest": f"max(workers_lag_seconds{{{TOPIC}}})"},
+            [(None, GREEN), (30, YELLOW), (60, RED)],
+            decimals=1,
+        )
+    )
+    made.with_panel(
+        number(
+            "Partitions in trouble",
+            "Unowned: no worker reads it. Stuck: records have been waiting for a minute, and nothing is committed.",
+            "short",
+            {
+                "unowned": f"sum(workers_partition_unowned{{{TOPIC}}})",
+                "stuck": f"count({WAITING} unless on ({GROUP}) {MOVING}) or {NONE}",
+            },
+            [(None, GREEN), (1, RED)],
+        )
+    )
+    made.with_panel(
+        number(
+            "Not stored, in the time shown",
+            "Dead letters: records that cannot be stored, kept with the reason. Lost: Kafka removed them unread.",
+            "short",
+            {
+                "dead letters": f"sum(increase(workers_dead_letters_total{{{TOPIC}}}[$__range]))",
+                "lost": f"sum(increase(workers_lost_records_total{{{TOPIC}}}[$__range]))",
+            },
+            [(None, GREEN), (0.5, RED)],
+        )
+    )
+    made.with_panel(
+        number(
+            "Freshness, in the time shown",
+            "The share of time in which no record waited longer than 60 seconds. The objective is 99 %.",
+            "percentunit",
+            {"fresh": f"1 - avg_over_time((max(workers_lag_seconds{{{TOPIC}}}) > bool 60)[$__range:15s])"},
+            [(None, RED), (0.99, YELLOW), (0.999, GREEN)],
+            decimals=2,
+        )
+    )
+    made.with_panel(
+        number(
+            "Alerts",
+            "Alerts that fire now, without Heartbeat, which always does. Each has a page in docs/runbooks.",
+            "short",
+            {"firing": 'count(ALERTS{alertstate="firing", alertname!="Heartbeat"}) or 0 * count(up)'},
+            [(None, GREEN), (1, RED)],
+        )
+    )
+
+
+def flow(made: build.Dashboard) -> None:
+    made.with_row(build.Row("What flows"))
+    made.with_panel(
+        lines(
+            "Records a second",
+            "Produced into Kafka, found stored by the workers (with duplicates and dead letters), and committed.",
+            "rps",
+            {
+                "produced": f"sum(rate(kafka_topic_partition_current_offset{{{TOPIC}}}[{RATE}]))",
+                "{{outcome}}": f"sum by (outcome) (rate(workers_records_total{{{TOPIC}}}[{RATE}]))",
+                "committed": f"sum(rate(kafka_consumergroup_current_offset{{{TOPIC}}}[{RATE}]))",
+            },
+            width=24,
+            colors={"duplicate": YELLOW, "dead_lettered": RED},
+        )
+    )
+    made.with_panel(
+        lines(
+            "Lag in records",
+            "Records that wait, by partition, as Kafka tells it: it goes on when a worker is dead.",
+            "short",
+            {"{{topic}} {{partition}}": f"kafka_consumergroup_lag{{{TOPIC}}}"},
+            stacked=True,
+        )
+    )
+    made.with_panel(
+        lines(
+            "Age of the oldest waiting record",
+            "By partition. Above the line, 60 seconds, the objective is missed.",
+            "s",
+            {"{{topic}} {{partition}}": f"workers_lag_seconds{{{TOPIC}}}"},
+            limit=60,
+        )
+    )
+    made.with_panel(
+        lines(
+            "Distance from retention",
+            "Records between the oldest that Kafka keeps and the first that is not stored. At 0 records are lost.",
+            "short",
+            {"{{topic}} {{partition}}": f"workers_partition_retention_headroom_records{{{TOPIC}}}"},
+        )
+    )
+
+
+def workers(made: build.Dashboard) -> None:
+    made.with_row(build.Row("Who works"))
+    made.with_panel(
+        states(
+            "Workers, as supervisord sees them",
+            "A click leads to the worker's own dashboard.",
+            {"{{process}}": f"sum by (process) ({STATE})"},
+            STATES,
+            link=("${__field.labels.process}", f"/d/{WORKER_UID}?var-worker=${{__field.labels.process}}"),
+        )
+    )
+    made.with_panel(
+        lines(
+            "Starts",
+            "Times that supervisord started a process. Each one after the first is a restart.",
+            "short",
+            {"{{process}}": f"sum by (process) (increase(workers_process_starts_total{{{OURS}}}[{RATE}]))"},
+            bars=True,
+        )
+    )
+    made.with_panel(
+        lines(
+            "Partitions of each worker",
+            "A worker that was killed gives its partitions to the others, and gets them back.",
+            "short",
+            {"{{worker}}": f"sum by (worker) (workers_assigned_partitions{{{WORKER}}})"},
+            stacked=True,
+        )
+    )
+    made.with_panel(
+        rows(
+            "Who stores which partition",
+            "Records a second of each partition now, and the worker that stores them. Empty when nothing comes in.",
+            "rps",
+            f"sum by (topic, partition, worker) (rate(workers_records_total{{{TOPIC}}}[{RATE}])) > 0",
+            {"topic": "Topic", "partition": "Partition", "worker": "Worker", "Value": "Records a second"},
+        )
+    )

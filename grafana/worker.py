@@ -1,0 +1,108 @@
+"""The dashboard of one worker: what the fleet's says of all, for the one that is chosen above the panels."""
+
+from __future__ import annotations
+
+from fleet import STATES, WORKER_UID
+from frame import frame, variable
+from grafana_foundation_sdk.builders import dashboard as build
+from panels import BLUE, GREEN, GREY, OURS, RATE, RED, YELLOW, lines, number, states
+
+ONE = f'{OURS}, worker="$worker"'
+STATE = " or ".join(
+    f'(workers_process_state{{state="{name}", process="$worker", {OURS}}} == 1) * {value}'
+    for value, (name, _) in STATES.items()
+)
+
+
+def worker() -> build.Dashboard:
+    made = frame("Kafka to MongoDB: one worker", WORKER_UID, "What one worker does, and what became of it.")
+    slots = 'label_values(up{job=~"$job"}, worker)'
+    made.with_variable(variable("worker", "Worker", slots, "Which slot; its processes come and go.", many=False))
+    verdict(made)
+    made.with_row(build.Row("What it does"))
+    for panel in work():
+        made.with_panel(panel)
+    return made
+
+
+def verdict(made: build.Dashboard) -> None:
+    made.with_row(build.Row("$worker"))
+    made.with_panel(
+        number("Answers", "1: its metrics can be read.", "short", {"up": f"up{{{ONE}}}"}, [(None, RED), (1, GREEN)])
+    )
+    made.with_panel(
+        number(
+            "Partitions",
+            "Partitions that it owns; and those of them that it reads no further, with the reason in its log.",
+            "short",
+            {
+                "owned": f"workers_assigned_partitions{{{ONE}}}",
+                "stopped": f"workers_stopped_partitions{{{ONE}}}",
+            },
+            [(None, GREEN), (1, RED)],
+            colors={"owned": GREY},
+        )
+    )
+    running = f"time() - process_start_time_seconds{{{ONE}}}"
+    made.with_panel(number("Runs for", "Since this process began.", "s", {"age": running}))
+    made.with_panel(
+        states("Its state", "As supervisord sees it.", {"{{process}}": f"sum by (process) ({STATE})"}, STATES, width=12)
+    )
+
+
+def work() -> list[build.Panel]:
+    buckets = f"sum by (le) (rate(workers_write_seconds_bucket{{{ONE}}}[{RATE}]))"
+    return [
+        lines(
+            "Records a second",
+            "What became of the records that it read.",
+            "rps",
+            {"{{outcome}}": f"sum by (outcome) (rate(workers_records_total{{{ONE}}}[{RATE}]))"},
+            colors={"duplicate": YELLOW, "dead_lettered": RED},
+        ),
+        lines(
+            "Records a second, by partition",
+            "A partition that it gave away stays at 0.",
+            "rps",
+            {"{{topic}} {{partition}}": f"sum by (topic, partition) (rate(workers_records_total{{{ONE}}}[{RATE}]))"},
+        ),
+        lines(
+            "Time of a write",
+            "Until the database acknowledged a batch.",
+            "s",
+            {"p50": f"histogram_quantile(0.5, {buckets})", "p99": f"histogram_quantile(0.99, {buckets})"},
+        ),
+        lines(
+            "Commits",
+            "By result. After any but ok, the records come again and are found stored.",
+            "ops",
+            {"{{result}}": f"sum by (result) (rate(workers_commits_total{{{ONE}}}[{RATE}]))"},
+            colors={"ok": GREEN, "rebalanced": BLUE, "timeout": YELLOW, "error": RED},
+        ),
+        lines(
+            "Rebalances",
+            "Times that partitions were given to it, taken from it, or lost.",
+            "short",
+            {"{{event}}": f"sum by (event) (increase(workers_rebalances_total{{{ONE}}}[{RATE}]))"},
+            bars=True,
+        ),
+        lines(
+            "Retries",
+            "Writes that failed for no fault of a record and were tried again, by reason.",
+            "ops",
+            {"{{reason}}": f"sum by (reason) (rate(workers_write_retries_total{{{ONE}}}[{RATE}]))"},
+        ),
+        lines(
+            "Processor",
+            "Cores in use.",
+            "percentunit",
+            {"{{worker}}": f"rate(process_cpu_seconds_total{{{ONE}}}[{RATE}])"},
+        ),
+        lines("Memory", "Memory that it holds.", "bytes", {"{{worker}}": f"process_resident_memory_bytes{{{ONE}}}"}),
+        lines(
+            "Time since its last turn",
+            "Since its loop last asked Kafka for records.",
+            "s",
+            {"{{worker}}": f"time() - workers_last_poll_timestamp_seconds{{{ONE}}}"},
+        ),
+    ]
