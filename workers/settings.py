@@ -119,6 +119,8 @@ class Settings(BaseModel):
         options: dict[str, Any] = {
             "bootstrap_servers": [server.strip() for server in self.bootstrap_servers.split(",")],
             "security_protocol": self.security_protocol,
+            # The client's own 30 s keep a worker idle long after a broker is back.
+            "reconnect_backoff_max_ms": 1_000,
         }
         if self.security_protocol.startswith("SASL") and self.sasl_password:
             options |= {
