@@ -8,10 +8,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from typing import TYPE_CHECKING, Any
-from xmlrpc.client import Fault, ProtocolError, ServerProxy
+from xmlrpc.client import Fault, ProtocolError, ServerProxy, Transport
 
 from supervisor.states import STOPPED_STATES
-from supervisor.xmlrpc import Faults, SupervisorTransport
 
 from workers.errors import UnavailableError
 
@@ -22,6 +21,8 @@ if TYPE_CHECKING:
 NOT_RUNNING = "does not run here"
 ANSWER_SECONDS = 10.0
 """It answers within milliseconds, unless it is stopped itself."""
+SHUTDOWN_STATE, ALREADY_STARTED = 6, 60
+"""Of supervisor.xmlrpc.Faults, whose module takes longer to import than a worker has to spare."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,11 @@ class Processes:
         """
         return int(self._ask("getPID"))
 
+    def stop_seconds(self, name: str) -> float | None:
+        """How long supervisord waits for a process to stop before it kills it (`stopwaitsecs`); None: not known."""
+        found = self._call("getAllConfigInfo")
+        return next((each["stopwaitsecs"] for each in found if each["name"] == name), None) if found else None
+
     def kill(self, pid: int, number: int) -> bool:
         """Send a signal to one of these processes; False where it has ended meanwhile."""
         try:
@@ -99,7 +105,7 @@ class Processes:
         try:
             self._ask("startProcess", name, False)
         except Fault as fault:
-            return None if fault.faultCode == Faults.ALREADY_STARTED else str(fault.faultString)
+            return None if fault.faultCode == ALREADY_STARTED else str(fault.faultString)
         return None
 
     def start_all(self) -> None:
@@ -113,15 +119,14 @@ class Processes:
         found = self._call("getAllProcessInfo")
         return found if isinstance(found, list) else []
 
-    def _call(self, method: str, *arguments: object) -> object:
+    def _call(self, method: str, *arguments: object) -> Any:
         try:
             return self._ask(method, *arguments)
         except UnavailableError:
             return None
 
     def _ask(self, method: str, *arguments: object) -> Any:
-        transport = SupervisorTransport(None, None, f"unix://{self._socket}")
-        transport._get_connection = lambda: _Connection(self._socket)
+        transport = _Transport(self._socket)
         try:
             return getattr(ServerProxy("http://127.0.0.1", transport=transport).supervisor, method)(*arguments)
         except (FileNotFoundError, ConnectionRefusedError) as error:
@@ -132,11 +137,20 @@ class Processes:
             told = getattr(error, "strerror", None) or getattr(error, "errmsg", None) or str(error)
             raise UnavailableError(f"cannot be asked at {self._socket}: {told}") from error
         except Fault as fault:
-            if fault.faultCode == Faults.SHUTDOWN_STATE:
+            if fault.faultCode == SHUTDOWN_STATE:
                 raise UnavailableError("is shutting down") from fault
             raise
         finally:
             transport.close()
+
+
+class _Transport(Transport):
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._path = path
+
+    def make_connection(self, _host: object) -> HTTPConnection:
+        return _Connection(self._path)
 
 
 class _Connection(HTTPConnection):

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import gc
 import os
-import resource
-import sys
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
@@ -23,6 +20,7 @@ from workers.loop import Loop
 from workers.metrics import Metrics
 from workers.narrator import Narrator
 from workers.observe import Observers
+from workers.process import limit_memory, make_room, require_time_to_stop
 from workers.recycle import Recycle
 from workers.reject_limit import RejectLimit
 from workers.retry import Backoff, BatchSize
@@ -49,22 +47,6 @@ TELL_EVERY = 10.0
 """Seconds between two log lines about the same wait."""
 
 log = structlog.get_logger()
-
-
-def _limit_memory(mebibytes: int) -> None:
-    """Let a decompression bomb end this process, and not the machine."""
-    if sys.platform == "linux":
-        resource.setrlimit(resource.RLIMIT_DATA, (mebibytes << 20, mebibytes << 20))
-
-
-def _make_room() -> None:
-    """Tell the interpreter what this process does all day (measured: docs/decisions/0003-interpreter.md)."""
-    # Records are tuples of bytes and make no cycles: looking for some after every 700 of them finds nothing. What exists
-    # is not looked through first: for the twenty objects that would be found, a restarted worker joins 50 ms later.
-    gc.freeze()
-    gc.set_threshold(100_000, 50, 50)
-    # The client's IO thread reads the next records while this one decodes; at 5 ms a turn it starves.
-    sys.setswitchinterval(0.0005)
 
 
 def _tell_death(death: Death) -> None:
@@ -97,14 +79,16 @@ class Worker:
         """Run until SIGTERM or SIGINT, then finish the batch in hand.
 
         Raises:
-            BadConfigurationError: the Kafka client lacks one of its parts, or the collection cannot keep the promise.
+            BadConfigurationError: the Kafka client lacks one of its parts, the collection cannot keep the promise, or
+                supervisord leaves too little time to stop.
             UnavailableError: another live process has this slot or this port.
         """
         explain_crashes()
         self._stop.listen()
         require_extras()
         settings = self._settings
-        _limit_memory(settings.memory_limit)
+        require_time_to_stop(settings.drain_timeout)
+        limit_memory(settings.memory_limit)
         if self._slot:
             self._take_slot(self._slot)
             self._heartbeat = Heartbeat(self._slot.heartbeat_file)
@@ -123,7 +107,7 @@ class Worker:
         if source := self._wait_for("Kafka", State.WAITING_FOR_KAFKA, self._join, UnavailableError):
             self._health.connected = source.connected
             self._enter(State.JOINING)
-            _make_room()
+            make_room()
             Loop(
                 source,
                 store,

@@ -94,3 +94,16 @@ def test_stopping_supervisord_leaves_the_group_and_no_process(stack: EmbeddedSta
         assert fleet.kafka.members() == {}
         assert fleet.said().count("(exit status 0; expected)") + fleet.said().count("stopped: ") >= len(workers)
         assert fleet.logs().count("event=stopped") == len(workers)
+
+
+def test_workers_that_supervisord_would_kill_while_they_stop_refuse_to_start(stack: EmbeddedStack) -> None:
+    fleet = Fleet(stack)
+    fleet.local_d("hasty", "[program:worker]\nnumprocs=1\nstopwaitsecs=30\n")
+    with fleet:
+        wait_until(lambda: fleet.log(0), 20, "it has said why")
+        told = set(fleet.log(0).splitlines())
+        assert told == {
+            "workers: WORKERS_DRAIN_TIMEOUT=35: must be shorter than supervisord's stopwaitsecs (30 s), or a stop is cut "
+            "off by a kill; raise stopwaitsecs in deploy/local.d/"
+        }
+        assert fleet.kafka.members() == {}
