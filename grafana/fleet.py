@@ -190,10 +190,11 @@ def workers(made: build.Dashboard) -> None:
     )
     made.with_panel(
         rows(
-            "Who stores which partition",
-            "Records a second of each partition now, and the worker that stores them. Empty when nothing comes in.",
+            "Who owns which partition",
+            "The worker of each partition now, and the records a second that it stores.",
             "rps",
-            f"sum by (topic, partition, worker) (rate(workers_records_total{{{TOPIC}}}[{RATE}])) > 0",
+            f"sum by (topic, partition, worker) (rate(workers_records_total{{{TOPIC}}}[{RATE}]))"
+            f" * sum by (topic, partition, worker) (workers_partition_owned{{{TOPIC}}})",
             {"topic": "Topic", "partition": "Partition", "worker": "Worker", "Value": "Records a second"},
         )
     )

@@ -53,6 +53,12 @@ class Metrics:
             "workers_rebalances", "Times that partitions were given or taken.", ["event"], registry=registry
         )
         self._assigned = Gauge("workers_assigned_partitions", "Partitions that this worker owns.", registry=registry)
+        self._owned = Gauge(
+            "workers_partition_owned",
+            "Which partitions this worker owns: 1 for each.",
+            ["topic", "partition"],
+            registry=registry,
+        )
         self._stopped = Gauge(
             "workers_stopped_partitions",
             "Partitions that are read no further: too many rejects, or lost records.",
@@ -99,10 +105,13 @@ class Metrics:
             self._rebalances.labels(event).inc()
         if event != "assigned":
             self._assigned.set(0)
+            self._owned.clear()
 
     def owns(self, partitions: Collection[int]) -> None:
         self._assigned.set(len(partitions))
+        self._owned.clear()
         for partition in partitions:
+            self._owned.labels(self._topic, partition).set(1)
             self._lost.labels(self._topic, partition)
             for outcome in OUTCOMES:
                 self._records.labels(self._topic, partition, outcome)

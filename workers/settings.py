@@ -57,6 +57,7 @@ class Settings(BaseModel):
     )
     metrics_host: str = Field("127.0.0.1", description="where metrics and health are served")
     metrics_port: int = Field(9800, ge=0, le=65_435, description="the port of slot 0; 0 picks a free one")
+    metrics_optional: bool = Field(False, description="whether a worker whose port is taken works without metrics")
     lag_port: int = Field(9790, ge=0, le=65_535, description="the port of `workers lag`; 0 picks a free one")
     lag_interval: Seconds = Field(5, description="seconds between two looks of `workers lag` at Kafka")
     watchdog_port: int = Field(9791, ge=0, le=65_535, description="the port of the watchdog's metrics")

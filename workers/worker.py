@@ -96,9 +96,12 @@ class Worker:
             self._suspects = Suspects(self._slot, _tell_death)
             self._observer = Observers(self._observer, self._heartbeat, self._brake, self._suspects)
         self._stall.allow(ATTEMPT_SECONDS)
-        port = settings.metrics_port and settings.metrics_port + settings.slot
-        server = HealthServer(settings.metrics_host, port, self._metrics.registry, self._health)
-        log.info("started", pid=os.getpid(), metrics=f"http://{settings.metrics_host}:{server.port}/metrics")
+        server = self._serve()
+        log.info(
+            "started",
+            pid=os.getpid(),
+            metrics=f"http://{settings.metrics_host}:{server.port}/metrics" if server else None,
+        )
         if self._brake:
             self._hold_back(self._brake)
         store = MongoStore(settings)
@@ -123,8 +126,20 @@ class Worker:
         if self._slot and source:
             self._slot.release()
         store.close()
-        server.close()
+        if server:
+            server.close()
         log.info("stopped", reason=self._stop.reason)
+
+    def _serve(self) -> HealthServer | None:
+        settings = self._settings
+        port = settings.metrics_port and settings.metrics_port + settings.slot
+        try:
+            return HealthServer(settings.metrics_host, port, self._metrics.registry, self._health)
+        except UnavailableError as error:
+            if not settings.metrics_optional:
+                raise
+            log.warning("works without metrics, as WORKERS_METRICS_OPTIONAL says", error=str(error))
+            return None
 
     def _hold_back(self, brake: Brake) -> None:
         """Wait, if the last starts of this slot ended in crashes, and let the others have its partitions meanwhile."""

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -18,8 +19,10 @@ from kafka.admin import MemberToRemove
 
 from tests.support import scrape
 from tests.support.embedded import STACK, EmbeddedStack, wait_until
+from tests.support.plain_workers import PlainWorkers
 from tests.support.ports import free_row
 from tests.support.user import BIN, User
+from workers.errors import ExitCode
 
 pytestmark = pytest.mark.integration
 
@@ -203,3 +206,17 @@ def test_an_outage_is_counted_by_its_retries_and_loses_no_count(workers: Workers
     assert grown == names, (
         "every series was there from the beginning: rate() sees the first event, and pages do not grow"
     )
+
+
+def test_a_worker_whose_port_is_taken_works_without_metrics_if_it_is_told_so(
+    stack: EmbeddedStack, tmp_path: Path
+) -> None:
+    with PlainWorkers(stack, tmp_path) as workers, socket.create_server(("127.0.0.1", workers.port)):
+        workers.kafka.create(1)
+        workers.numbers(0, 0, 10)
+        assert workers.start().wait(30) == ExitCode.UNAVAILABLE
+        assert "cannot serve metrics" in workers.log()
+        workers.start(WORKERS_METRICS_OPTIONAL="true")
+        workers.wait_committed({0: 10})
+        assert "works without metrics" in workers.log()
+        assert workers.stop() == 0

@@ -71,6 +71,9 @@ def test_partitions_lost_records_retries_and_polls(metrics):
     metrics.turned()
 
     assert value(metrics, "workers_assigned_partitions") == 1
+    assert [value(metrics, "workers_partition_owned", topic="numtest", partition=p) for p in (2, 4)] == [None, 1]
+    metrics.rebalanced("revoked", [4])
+    assert value(metrics, "workers_partition_owned", topic="numtest", partition=4) is None
     assert value(metrics, "workers_lost_records_total", topic="numtest", partition=4) == 25
     assert value(metrics, "workers_lost_records_total", topic="numtest", partition=0) == 0
     assert value(metrics, "workers_write_retries_total", reason="timeout") == 1
