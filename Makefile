@@ -5,7 +5,7 @@ STACK := $(BIN)/python deploy/stack/stack.py
 MAKEFLAGS += --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: help demo stop status restart stack prometheus dashboards test check lint docs format lock clean
+.PHONY: help demo stop status restart stack prometheus dashboards test check lint bench-takeover docs format lock clean
 
 help: ## Show this
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -48,6 +48,10 @@ lint: .venv/dev ## Format, lint, types, import rules
 	@$(BIN)/mypy --no-error-summary --strict deploy/prometheus/targets.py
 	@$(BIN)/mypy --no-error-summary --strict grafana/make.py
 	@$(BIN)/lint-imports --no-logo > .import-rules.log || { cat .import-rules.log; exit 1; }
+
+bench-takeover: .venv/dev ## How long the partitions of a killed worker wait; ten minutes
+	@$(STACK) build kafka ferretdb
+	@$(BIN)/python bench/takeover.py
 
 docs: .venv/dev ## Write docs/metrics.md from the code
 	@$(BIN)/python docs/metrics.py

@@ -145,6 +145,7 @@ def tell_what_next(settings: Settings) -> None:
     print(
         f"""
 Look:
+  http://127.0.0.1:{os.environ.get("WORKERS_LAG_PORT", "9790")}/  the fleet in a browser
   .venv/bin/workers status --watch
   tail -f var/log/worker_*.log
   curl -s http://127.0.0.1:{metrics_port()}/metrics | grep ^workers_
