@@ -164,8 +164,8 @@ def test_the_demo_runs_again_and_again_survives_a_kill_and_stops_whole(clone: Cl
     victim.send_signal(signal.SIGKILL)
     clone.produce("--start", "1000", "--count", "5000")
     assert clone.verify() == {"stored": 7000, "pending": 0, "missing": 0}
-    log = clone.tree / "var/log/worker_00.log"
-    wait_until(lambda: "took over from the predecessor" in log.read_text(), 15, "its successor took over")
+    events = clone.tree / "var/log/events.jsonl"
+    wait_until(lambda: '"event": "evicted", "process": "worker_00"' in events.read_text(), 15, "its member is out")
 
     running = clone.processes()
     assert len(running) >= 8  # two of supervisord, four workers, two servers

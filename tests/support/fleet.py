@@ -212,6 +212,11 @@ class Fleet(User):
         """What the watchdog has kept, oldest first."""
         return read_events(self.tree / "var/log/events.jsonl", 100_000)
 
+    def evicted(self) -> set[str]:
+        """Dead members that were removed from the group, by the watchdog or by those who followed them."""
+        by_workers = re.findall(r"member=(\S+) was_still_member=true", self.logs())
+        return {each["member"] for each in self.events() if each["event"] == "evicted"} | set(by_workers)
+
     def redelivered(self) -> int:
         """Records that came again and were found stored, by the logs: counters do not survive a kill."""
         return sum(int(count) for count in re.findall(r"\bduplicates=(\d+)", self.logs()))
