@@ -12,9 +12,9 @@ BEGIN = """
 import ctypes, os, signal, sys, time
 from workers import stall
 stall.RE_ARM_SECONDS = stall.DUMP_SECONDS = 0.1
-LONGER, FOREVER = 1, 60
+HANG, LONGER = 60, 1
 """
-LOCKED = "ctypes.PyDLL(None).sleep(FOREVER)"
+LOCKED = "ctypes.PyDLL(None).sleep(HANG)"
 """A sleep that keeps the interpreter's lock, as a hang in a C extension does."""
 
 
@@ -25,7 +25,7 @@ def run(*lines: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize(
-    "hang", [LOCKED, "time.sleep(FOREVER)", "signal.pthread_sigmask(0, range(1, 65)); time.sleep(FOREVER)"]
+    "hang", [LOCKED, "time.sleep(HANG)", "signal.pthread_sigmask(0, range(1, 65)); time.sleep(HANG)"]
 )
 def test_a_hang_is_ended_with_its_stacks_in_the_log(hang):
     ended = run("def stuck():", f"    {hang}", "timer = stall.StallTimer(0.2)", "timer.turned()", "stuck()")
@@ -36,8 +36,8 @@ def test_a_hang_is_ended_with_its_stacks_in_the_log(hang):
 
 def test_one_that_turns_is_left_alone_however_long_it_takes():
     ended = run(
-        "timer = stall.StallTimer(1)",
-        "until = time.monotonic() + 2",
+        "timer = stall.StallTimer(2)",
+        "until = time.monotonic() + 3",
         "while time.monotonic() < until:",
         "    timer.turned()",
         "print('done', flush=True)",
@@ -105,7 +105,7 @@ def test_stacks_are_told_on_request_and_the_process_goes_on():
     ended = run(
         "import threading",
         "def reads_stdin():",
-        "    time.sleep(FOREVER)",
+        "    time.sleep(HANG)",
         "threading.Thread(target=reads_stdin, daemon=True).start()",
         "stall.explain_crashes()",
         "def asked():",
