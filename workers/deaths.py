@@ -1,18 +1,17 @@
 """What workers had in hand when they died.
 
-A worker keeps what it decodes in a file beside its slot's lock. The file is memory of the kernel's: it survives a
-SIGKILL whole, and costs no system call. Whoever comes next finds it, and enters it in a list that all workers of the
-group on this host share.
+A worker keeps what it decodes in a file beside its slot's lock. Whoever comes next finds it, and enters it in a list
+that all workers of the group on this host share.
 """
 
 from __future__ import annotations
 
 import fcntl
 import json
-import mmap
-import os
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple
+
+from workers.mapped_file import mapped_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -41,10 +40,7 @@ class InHand:
     """The records that this process decodes now."""
 
     def __init__(self, slot: Slot) -> None:
-        file = os.open(slot.file(IN_HAND), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        os.ftruncate(file, SIZE)
-        self._memory = mmap.mmap(file, SIZE)
-        os.close(file)
+        self._memory = mapped_file(slot.file(IN_HAND), SIZE)
 
     @contextmanager
     def hold(self, fetched: Fetched) -> Iterator[None]:

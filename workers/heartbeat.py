@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import mmap
 import os
 import time
 import zlib
@@ -11,6 +10,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from workers.mapped_file import mapped_file
 from workers.observe import Silence
 from workers.record import CommitResult
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from workers.record import Batch, Written
 
 SIZE = 64 * 1024
-"""Of the file, most of it a hole; room for the numbers of ten thousand partitions."""
+"""Of the file: room for the numbers of ten thousand partitions."""
 TORN_READS = 5
 
 
@@ -93,16 +93,11 @@ def _exists(pid: int) -> int | None:
 
 
 class Heartbeat(Silence):
-    """The observer that keeps the file. The file is memory that the kernel writes out: it survives a SIGKILL whole, and
-    costs no system call.
-    """
+    """The observer that keeps the file."""
 
     def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        os.ftruncate(file, SIZE)
-        self._memory = mmap.mmap(file, SIZE)
-        os.close(file)
+        self._memory = mapped_file(path, SIZE)
         pid, now = os.getpid(), clock()
         # One dictionary whose entries are replaced whole: the client's IO thread is heard here too.
         self._said = asdict(Beat(pid, process_started(pid) or 0, since=now, turned=now))

@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from workers.errors import UnavailableError
 from workers.heartbeat import Beat, Heartbeat, State, process_started, read_beat
 from workers.record import Batch, CommitResult, Written
 
 SPEAKER = """
 import os, signal, sys
 from pathlib import Path
+from workers.errors import UnavailableError
 from workers.heartbeat import Heartbeat
 heartbeat = Heartbeat(Path(sys.argv[1]))
 heartbeat.owns([3, 5])
@@ -88,3 +90,20 @@ def test_what_cannot_be_made_out_says_nothing(tmp_path, damage):
         path.unlink()
 
     assert read_beat(path) is None
+
+
+def test_a_folder_that_takes_no_file_is_told():
+    with pytest.raises(UnavailableError, match="cannot write /dev/null/beat: Not a directory; make room"):
+        Heartbeat(Path("/dev/null/beat"))
+
+
+def test_a_disk_that_is_full_is_told_and_kills_nobody(tmp_path):
+    """A limit on the size of files is what a full disk is to one process."""
+    limit = "import resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+    limit += "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n"
+    ended = subprocess.run(
+        [sys.executable, "-c", limit + SPEAKER, str(tmp_path / "beat")], capture_output=True, text=True, check=False
+    )
+
+    assert ended.returncode == 1
+    assert "UnavailableError: cannot write" in ended.stderr
