@@ -15,7 +15,7 @@ from workers.observe import Silence
 from workers.retry import Backoff
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable
     from pathlib import Path
 
 FREE_STARTS = 2
@@ -30,7 +30,8 @@ log = structlog.get_logger()
 class Brake(Silence):
     """Counts the starts of one slot since it was healthy, in a file that outlives each of them.
 
-    As an observer it sees when this worker is healthy: in the group, and turning, for long enough.
+    As an observer it sees when this worker is healthy: it has lived for long enough. Whether it waits for Kafka or reads
+    is the same here, since nothing that lives so long makes a storm.
     """
 
     def __init__(
@@ -40,12 +41,12 @@ class Brake(Silence):
         clock: Callable[[], float] = time.monotonic,
         jitter: Callable[[], float] = random.random,
     ) -> None:
-        """Args: healthy_after: seconds in the group after which earlier crashes are forgiven."""
+        """Args: healthy_after: seconds of life after which earlier crashes are forgiven."""
         self._file = file
         self._healthy_after = healthy_after
         self._clock = clock
         self._jitter = jitter
-        self._member_since: float | None = None
+        self._since: float | None = None
         self._forgiven = False
         self.starts = self._read()
         """Since the last healthy time; this one is among them once `count` was called."""
@@ -69,18 +70,12 @@ class Brake(Silence):
         self._forgiven = True
         self._write(0)
 
-    def owns(self, partitions: Collection[int]) -> None:
-        if self._member_since is None:
-            self._member_since = self._clock()
-
-    def rebalanced(self, event: str, partitions: Collection[int]) -> None:
-        if event == "lost":
-            self._member_since = None
+    def release(self) -> None:
+        """The wait is over: what the worker lives from now on counts."""
+        self._since = self._clock()
 
     def turned(self) -> None:
-        # Read once: a rebalance is heard on another thread.
-        since = self._member_since
-        if not self._forgiven and since is not None and self._clock() - since >= self._healthy_after:
+        if not self._forgiven and self._since is not None and self._clock() - self._since >= self._healthy_after:
             self.forgive()
 
     def _read(self) -> int:

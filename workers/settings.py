@@ -95,7 +95,7 @@ class Settings(BaseModel):
     stall_timeout: float = Field(
         60, ge=0, le=86_400, description="seconds after which a worker that does not turn ends itself; 0: never"
     )
-    healthy_after: Seconds = Field(10, description="seconds in the group after which earlier crashes are forgiven")
+    healthy_after: Seconds = Field(10, description="seconds that a worker must live until earlier crashes are forgiven")
     max_records: int = Field(0, ge=0, description="records after which a worker ends and is started afresh; 0: never")
     max_memory: int = Field(
         0, ge=0, description="MiB in RAM, on Linux, beyond which a worker ends and is started afresh; 0: never"

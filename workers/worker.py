@@ -104,6 +104,7 @@ class Worker:
         )
         if self._brake:
             self._hold_back(self._brake)
+            self._brake.release()
         store = MongoStore(settings)
         self._health.ping = store.ping
         self._wait_for("MongoDB", State.WAITING_FOR_MONGODB, store.check, StoreAwayError)
