@@ -167,7 +167,9 @@ def test_no_event_is_missed_or_told_twice_while_the_watchdog_is_killed(fleet: Fl
     before = count_starts(fleet.tree / "var/log/events.jsonl")
     for number in range(BURST):
         if number % 20 == 5:
-            os.kill(fleet.supervisor("getProcessInfo", "watchdog")["pid"] or 0, signal.SIGKILL)
+            wait_until(lambda: fleet.supervisor("getProcessInfo", "watchdog")["pid"], 30, "the watchdog runs")
+            if pid := fleet.supervisor("getProcessInfo", "watchdog")["pid"]:
+                os.kill(pid, signal.SIGKILL)
         wait_until(lambda: not fleet.supervisor("getProcessInfo", "flicker")["pid"], 10, "it has ended")
         fleet.supervisor("startProcess", "flicker", False)
     exits = {"process": "flicker", "expected": "true"}
@@ -186,6 +188,7 @@ def test_no_event_is_missed_or_told_twice_while_the_watchdog_is_killed(fleet: Fl
     states = scrape.metrics(fleet.watchdog_port)["workers_process_state"]
     assert {labels["process"]: labels["state"] for labels, value in states if value} == {
         "flicker": "exited",
+        "lag": "running",
         "watchdog": "running",
     } | {f"worker_{slot:02d}": "running" for slot in fleet.slots()}
 
