@@ -62,6 +62,9 @@ def drill(stack: EmbeddedStack) -> Iterator[Drill]:
         )
         producing.kill()
         fleet.wait_committed()
+        wait_until(
+            lambda: prometheus.query("avg_over_time(max(workers_lag_seconds)[1m:15s])"), 60, "a step of 15 s is over"
+        )
         # What was seen last may lie between two steps.
         yield Drill(fleet, prometheus, begin, time.time() + SCRAPE_SECONDS)
 
