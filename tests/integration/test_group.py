@@ -9,7 +9,7 @@ import pytest
 from kafka import KafkaProducer, TopicPartition
 from kafka.structs import OffsetAndMetadata
 
-from tests.support.embedded import EmbeddedStack
+from tests.support.embedded import EmbeddedStack, wait_until
 from tests.support.user import User
 from workers.group import Group
 from workers.hangs import Backlog
@@ -70,13 +70,14 @@ def test_offsets_without_a_record_are_no_backlog_once_somebody_has_looked(user: 
     transaction(user, commit=True)
     transaction(user, commit=False)
     commit(user, 1)
-    # The marker of the first, and the second with its own: what a worker that is done can never commit.
-    assert group.backlogs() == {0: Backlog(1, 4)}
+    # The marker of the first, and the second with its own: what a worker that is done can never commit. The broker writes
+    # a marker after it has answered.
+    wait_until(lambda: group.backlogs() == {0: Backlog(1, 4)}, 20, "both transactions are over")
     assert not group.can_be_read(0, Backlog(1, 4))
     assert group.backlogs() == {0: Backlog(4, 4)}
 
     transaction(user, commit=True)
-    assert group.backlogs() == {0: Backlog(1, 6)}
+    wait_until(lambda: group.backlogs() == {0: Backlog(1, 6)}, 20, "the third is over, too")
     assert group.can_be_read(0, Backlog(1, 6))
 
 
