@@ -150,7 +150,10 @@ class _Transport(Transport):
         self._path = path
 
     def make_connection(self, _host: object) -> HTTPConnection:
-        return _Connection(self._path)
+        connection = _Connection(self._path)
+        # Where the transport looks for what it has to close.
+        self._connection = ("", connection)
+        return connection
 
 
 class _Connection(HTTPConnection):

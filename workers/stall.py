@@ -50,11 +50,11 @@ class StallTimer(Silence):
     def allow(self, seconds: float) -> None:
         """Let what comes now take so long, where a turn may not: a connection that is made, for example."""
         self._again = self._clock() + RE_ARM_SECONDS
-        if self._limit:
+        if self._limit and self._end is None:
             self._set(max(seconds, self._limit) + RE_ARM_SECONDS)
         # Looked at last: it is set by a signal's handler, which may have come just now.
-        if self._end is not None:
-            self._set(max(self._end - self._clock(), 0.001))
+        if self._end is not None and (left := self._end - self._clock()) > 0:
+            self._set(left)
 
     def finish_within(self, seconds: float) -> None:
         """Let the process live no longer than this, whether it turns or not."""
