@@ -14,8 +14,9 @@ from bson import json_util
 from pymongo import MongoClient
 
 from workers.dead_letter import EPOCH, SUFFIX
-from workers.decode import Limits, decode_as
+from workers.decode import decode_as
 from workers.errors import NotFoundError, StoreAwayError, UnavailableError
+from workers.limits import Limits
 from workers.record import Document, Reason, Reject
 from workers.store import MongoStore
 from workers.stored import connect, explained

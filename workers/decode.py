@@ -7,29 +7,18 @@ record has failed before its batch is written.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import Any
 
 import bson
 from bson.errors import BSONError
 
+from workers.limits import INT64_MAX, INT64_MIN, Limits
+from workers.plain import plain
 from workers.record import Batch, Document, Fetched, Reason, Record, Reject, TopicIdentity
 
-INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 INT64_DIGITS = 20
 MAX_BSON_BYTES = 16 * 1024 * 1024
 """What a MongoDB server accepts as one document (its `maxBsonObjectSize`)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How large a value may be before it is a reject."""
-
-    value_bytes: int = 1024 * 1024
-    depth: int = 32
-    """Objects and arrays inside each other; a MongoDB server stops at 100."""
-    fields: int = 10_000
-    """Field values and array elements, in the whole document."""
 
 
 class _RejectedError(Exception):
@@ -41,8 +30,8 @@ class _RejectedError(Exception):
 
 def read(fetched: Fetched, limits: Limits) -> Batch:
     """Decode what one poll returned, by partition in offset order, into the batch to be written."""
-    batch = Batch(first_offsets=dict(fetched.skipped), next_offsets=dict(fetched.skipped))
     topic = fetched.topic
+    batch = Batch(topic, fetched.generation, [], [], dict(fetched.skipped), dict(fetched.skipped))
     for partition, records in fetched.records.items():
         batch.first_offsets[partition] = records[0].offset
         batch.next_offsets[partition] = records[-1].offset + 1
@@ -86,6 +75,15 @@ def parse(value: bytes | None, limits: Limits) -> dict[str, Any]:
     """
     if value is None:
         raise _RejectedError(Reason.TOMBSTONE, "the value is null (a tombstone)")
+    return plain(value, limits) or strict(value, limits)
+
+
+def strict(value: bytes, limits: Limits) -> dict[str, Any]:
+    """What `parse` says, by looking at every token.
+
+    Raises:
+        _RejectedError: see `parse`.
+    """
     if len(value) > limits.value_bytes:
         raise _RejectedError(Reason.TOO_LARGE, f"the value has {len(value)} bytes; the limit is {limits.value_bytes}")
     try:

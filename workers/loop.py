@@ -2,17 +2,20 @@
 
 The order is the promise. A record is committed only after the database has acknowledged what became of it, so a
 worker that dies anywhere leaves records that are delivered again, and those are found stored under their own id.
-A batch never outlives one poll, so a rebalance, which happens inside poll, never finds one in flight.
+
+One batch is being written while the next one is polled and decoded, so a rebalance, which happens inside poll, may
+find it in flight. It is then written and not committed: every generation begins at the committed offsets, and who
+reads its records again finds them stored.
 """
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from workers.decode import Limits, read
+from workers.decode import read
 from workers.errors import StoreAwayError
+from workers.limits import Limits
 from workers.record import Batch, CommitResult, Fetched, Written
 from workers.reject_limit import RejectLimit
 from workers.retry import Backoff, BatchSize
@@ -34,14 +37,17 @@ TOO_MANY_REJECTS = (
 class Source(Protocol):
     """Where records come from: one member of a consumer group."""
 
-    def poll(self, most: int) -> Fetched | None:
-        """Wait a moment for at most so many records; None: nothing to do. Rebalances happen in here only."""
+    def poll(self, most: int, *, wait: bool) -> Fetched | None:
+        """At most so many records; None: nothing to do. Rebalances happen in here only.
 
-    def commit(self, next_offsets: Mapping[int, int]) -> CommitResult:
-        """Commit exactly these offsets, in the generation of the poll that fetched the records."""
+        Args: wait: a moment for them, and for the group; else only what has arrived is taken.
+        """
 
-    def rewind(self, first_offsets: Mapping[int, int]) -> None:
-        """Deliver again from these offsets on, where the partition is still ours."""
+    def commit(self, next_offsets: Mapping[int, int], generation: int) -> CommitResult:
+        """Commit exactly these offsets, if this is still the generation in which their records were fetched."""
+
+    def rewind(self, first_offsets: Mapping[int, int], generation: int) -> None:
+        """Deliver again from these offsets on. A later generation has begun at the committed offsets, and stays there."""
 
     def hold(self, seconds: float) -> None:
         """Stay a member of the group and take no records, until the time is over or the worker is to stop."""
@@ -53,15 +59,11 @@ class Source(Protocol):
         """Leave the group, so that the others take over at once."""
 
 
-class Store(Protocol):
-    """Where documents and dead letters go."""
+class Writer(Protocol):
+    """What writes a batch while the next one is read: see `workers.writer`."""
 
-    def write(self, batch: Batch) -> Written:
-        """Return when every record of the batch is acknowledged as a document or as a dead letter.
-
-        Raises:
-            StoreAwayError: nothing of the batch counts as written; the same records must come again.
-        """
+    def begin(self, batch: Batch) -> None: ...
+    def finish(self) -> tuple[Written, float]: ...
 
 
 @dataclass
@@ -69,7 +71,7 @@ class Loop:
     """One worker's life. `run` returns when `stopping` says so and the batch in hand is committed."""
 
     source: Source
-    store: Store
+    writer: Writer
     observer: Observer
     stopping: Callable[[], bool]
     limits: Limits = field(default_factory=Limits)
@@ -77,58 +79,83 @@ class Loop:
     reject_limit: RejectLimit = field(default_factory=RejectLimit)
     suspects: Suspects | Trust = field(default_factory=Trust)
     backoff: Backoff = field(default_factory=Backoff)
-    clock: Callable[[], float] = time.monotonic
 
     def run(self) -> None:
+        before: Batch | None = None
         while not self.stopping():
-            # 1. Poll and decode. What cannot be decoded is part of the batch, as a reject.
-            fetched = self.source.poll(self.batch_size.now)
-            if fetched is None:
-                continue
-            fetched, left = self.suspects.single_out(fetched)
-            self.source.rewind(left)
-            with self.suspects.in_hand(fetched):
-                batch = read(fetched, self.limits)
-            if over := self.reject_limit.over(batch):
-                self._stop(over, batch)
-                batch = batch.without(over)
-                if not batch:
-                    continue
+            # 1. Poll and decode, while the batch before is written.
+            batch = self._read(wait=before is None)
 
-            # 2. Write. Returns when the database has acknowledged every document and every dead letter.
-            started = self.clock()
-            try:
-                written = self.store.write(batch)
-            except StoreAwayError as error:
-                self._again(batch, error)
+            # 2. Write: the batch before is acknowledged, to its last document and dead letter, and this one is begun.
+            if before and (error := self._finish(before)):
+                self._again(before, batch, error)
+                before = None
                 continue
-            self.observer.written(batch, written, self.clock() - started)
+            if batch:
+                self.writer.begin(batch)
 
-            # 3. Commit, only now. Refused or unanswered: the records come again, and are found stored.
-            result = self.source.commit(batch.next_offsets)
-            self.observer.committed(batch, result)
-            if result is CommitResult.OK:
-                self.suspects.past(fetched.topic, batch.next_offsets)
-                self.backoff.reset()
-                self.batch_size.grow()
-            else:
-                self._again(batch)
+            # 3. Commit the batch before, only now. Without an answer its records come again, and are found stored.
+            if before and not self._committed(before):
+                if batch:
+                    self._finish(batch)
+                self._again(before, batch)
+                before = None
+                continue
+            before = batch
 
         # 4. Leave the group with nothing in hand.
+        if before and not self._finish(before):
+            self._committed(before)
         self.source.close()
+
+    def _read(self, *, wait: bool) -> Batch | None:
+        """Poll and decode. What cannot be decoded is part of the batch, as a reject."""
+        fetched = self.source.poll(self.batch_size.now, wait=wait)
+        if fetched is None:
+            return None
+        fetched, left = self.suspects.single_out(fetched)
+        self.source.rewind(left, fetched.generation)
+        with self.suspects.in_hand(fetched):
+            batch = read(fetched, self.limits)
+        if over := self.reject_limit.over(batch):
+            self._stop(over, batch)
+            batch = batch.without(over)
+        return batch if batch.next_offsets else None
 
     def _stop(self, partitions: set[int], batch: Batch) -> None:
         """Leave the rest of these partitions in Kafka: too many of their records are rejects."""
-        self.source.rewind({partition: batch.first_offsets[partition] for partition in partitions})
+        self.source.rewind({partition: batch.first_offsets[partition] for partition in partitions}, batch.generation)
         self.source.stop(partitions)
         self.observer.stopped(partitions, TOO_MANY_REJECTS)
 
-    def _again(self, batch: Batch, error: StoreAwayError | None = None) -> None:
-        """Have the batch delivered again after a while. Nothing is kept here: a rebalance may move it elsewhere."""
+    def _finish(self, batch: Batch) -> StoreAwayError | None:
+        """Wait for the database's acknowledgement of the batch; return why there is none."""
+        try:
+            written, seconds = self.writer.finish()
+        except StoreAwayError as error:
+            return error
+        self.observer.written(batch, written, seconds)
+        return None
+
+    def _committed(self, batch: Batch) -> bool:
+        """Commit the batch; return whether it need not come again, or will come again by itself."""
+        result = self.source.commit(batch.next_offsets, batch.generation)
+        self.observer.committed(batch, result)
+        if result is CommitResult.OK:
+            self.suspects.past(batch.topic, batch.next_offsets)
+            self.backoff.reset()
+            self.batch_size.grow()
+        # After a rebalance every partition begins at its committed offset, wherever it is then.
+        return result in (CommitResult.OK, CommitResult.REBALANCED)
+
+    def _again(self, before: Batch, batch: Batch | None, error: StoreAwayError | None = None) -> None:
+        """Have both delivered again after a while. Nothing is kept here: a rebalance may move them elsewhere."""
         wait = self.backoff.next_wait()
-        if error and error.reason == "timeout":
-            self.batch_size.shrink()
         if error:
+            if error.reason == "timeout":
+                self.batch_size.shrink()
             self.observer.store_away(error, self.backoff.attempts, wait)
-        self.source.rewind(batch.first_offsets)
+        for each in (batch, before):
+            if each:
+                self.source.rewind(each.first_offsets, each.generation)
         self.source.hold(wait)

@@ -42,6 +42,8 @@ class Positions:
         """By partition that was admitted since the last rebalance: the offset that its next record should have."""
         self._skipped: dict[Any, int] = {}
         self.topic_id: UUID | None = None
+        self.incarnations = 0
+        """How often the topic was made again under this consumer."""
 
     def forget(self) -> None:
         """The assignment is a new one."""
@@ -76,49 +78,46 @@ class Positions:
             log.warning("the topic was deleted and made again: reading it from its beginning", topic_id=str(topic_id))
             self.forget()
             self._recreated = True
+            self.incarnations += 1
         self.topic_id = topic_id
         return TopicIdentity(self._topic, topic_id)
 
     def admit(self, fetched: Fetch) -> tuple[Fetch, Fetch]:
         """The records that may be used, and those that must come again once it is known where to begin."""
         new = {tp for tp in self._consumer.assignment() if tp not in self._expected}
-        misplaced: set[Any] = set()
         if new:
             try:
-                misplaced, beginnings = self._begin(new)
+                beginnings = self._consumer.beginning_offsets(list(new), timeout_ms=self._timeout_ms)
+                commits = {tp: self._consumer.committed(tp, metadata=True, timeout_ms=self._timeout_ms) for tp in new}
             except KafkaError as error:
                 log.warning("cannot read the committed offsets yet", error=describe(error))
                 return _split(fetched, new)
-            for tp, beginning in beginnings.items():
-                self._notice_gap(tp, beginning)
-        admitted, _ = _split(fetched, misplaced)
+            self._begin(beginnings, commits)
+        admitted, _ = _split(fetched, new)
         for tp, records in admitted.items():
             self._notice_gap(tp, records[0].offset)
             self._expected[tp] = records[-1].offset + 1
         return admitted, {}
 
-    def _begin(self, new: set[Any]) -> tuple[set[Any], dict[Any, int]]:
-        """Find out where these partitions must begin; return those where the client had begun elsewhere, and the
-        beginnings of their logs.
+    def _begin(self, beginnings: dict[Any, int], commits: dict[Any, Any]) -> None:
+        """Go to where these partitions must begin, wherever the client stands.
+
+        It keeps the position of a partition that it had before the rebalance, though what it read may not be committed.
         """
-        beginnings = self._consumer.beginning_offsets(list(new), timeout_ms=self._timeout_ms)
-        commits = {tp: self._consumer.committed(tp, metadata=True, timeout_ms=self._timeout_ms) for tp in new}
-        # The broker forgets the commits of a topic that it deletes; the client keeps its position.
-        misplaced = set(new) if self._recreated else set()
         for tp, committed in commits.items():
-            if committed is None or committed.offset < 0:
-                self._expected[tp] = beginnings[tp]
+            if self._recreated or committed is None or committed.offset < 0:
+                # The broker forgets the commits of a topic that it deletes.
+                first = beginnings[tp]
             elif committed.metadata in ("", str(self.topic_id)):
                 # Without metadata it was set by a person or another tool, for the topic as it is.
-                self._expected[tp] = committed.offset
+                first = committed.offset
             else:
                 log.warning("the commit is of a deleted topic: reading from the beginning", partition=tp.partition)
-                self._expected[tp] = beginnings[tp]
-                misplaced.add(tp)
-        for tp in misplaced:
+                first = beginnings[tp]
+            self._expected[tp] = first
+            self._notice_gap(tp, beginnings[tp])
             self._consumer.seek(tp, self._expected[tp])
         self._recreated = False
-        return misplaced, beginnings
 
     def _notice_gap(self, tp: Any, offset: int) -> None:
         """Tell whether records between the expected offset and this one were removed before they were read.

@@ -103,12 +103,18 @@ class Fetched(NamedTuple):
     """By partition: where its log begins now, if what was before is gone unread. To be committed like what was read."""
     condemned: bool = False
     """Workers died of decoding it: it is one record, and is not to be decoded again."""
+    generation: int = 0
+    """Counts the assignments of this member, and the incarnations of the topic, so far: what is fetched in one of them is
+    committed in no other."""
 
 
 @dataclass(slots=True)
 class Batch:
     """What one poll returned, decoded. Every record of it is in `documents` or in `rejects`."""
 
+    topic: TopicIdentity
+    generation: int = 0
+    """See `Fetched.generation`."""
     documents: list[Document] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
     first_offsets: dict[int, int] = field(default_factory=dict)
@@ -119,6 +125,8 @@ class Batch:
     def without(self, partitions: Collection[int]) -> Batch:
         """The same batch, less the records of these partitions."""
         return Batch(
+            self.topic,
+            self.generation,
             [document for document in self.documents if document.record.partition not in partitions],
             [reject for reject in self.rejects if reject.record.partition not in partitions],
             {partition: offset for partition, offset in self.first_offsets.items() if partition not in partitions},

@@ -67,22 +67,26 @@ class KafkaSource:
         self._observer = observer
         self._stopping = stopping
         self._joined = joined
-        self._generation: tuple[str, int] = ("", -1)
+        self._member = ("", -1, 0)
+        """At the last poll: the member id, the group's generation, and how often partitions were assigned."""
+        self._rebalances = 0
         self._stopped: set[int] = set()
         self._consumer = open_consumer(settings)
         self._positions = Positions(self._consumer, settings.topic, settings.commit_timeout, self._lost)
         self._listener = _Listener(observer)
-        self._joins = 0
         self._consumer.subscribe([settings.topic], listener=self._listener)
 
-    def poll(self, most: int) -> Fetched | None:
+    def poll(self, most: int, *, wait: bool) -> Fetched | None:
         """See `Source.poll`.
 
         Raises:
             UnavailableError: the client gave up; it must not be asked again.
         """
+        # What is in flight must be committed before a rebalance, so that nobody has to read it again.
+        if not wait and self._consumer._coordinator.need_rejoin():
+            return None
         with _fatal():
-            fetched = self._consumer.poll(timeout_ms=int(POLL_SECONDS * 1000), max_records=most)
+            fetched = self._consumer.poll(timeout_ms=int(POLL_SECONDS * 1000) if wait else 0, max_records=most)
             self._observer.turned()
             self._notice_rebalance()
             topic = self._positions.incarnation()
@@ -95,14 +99,25 @@ class KafkaSource:
         records = {tp.partition: records for tp, records in admitted.items() if tp not in refused}
         lost = self._positions.take_skipped()
         skipped = {tp.partition: offset for tp, offset in lost.items() if tp.partition not in self._stopped}
-        return Fetched(topic, records, skipped) if topic and (records or skipped) else None
+        if not topic or not (records or skipped):
+            return None
+        return Fetched(topic, records, skipped, generation=self.generation)
 
-    def commit(self, next_offsets: Mapping[int, int]) -> CommitResult:
+    @property
+    def generation(self) -> int:
+        """See `Fetched.generation`."""
+        return self._rebalances + self._positions.incarnations
+
+    def commit(self, next_offsets: Mapping[int, int], generation: int) -> CommitResult:
         """Commit with the topic's id as metadata, so that a later owner sees which incarnation the offsets count in.
 
         Raises:
             UnavailableError: another process has this member's static id.
         """
+        # The client would offer them in the generation that it has now, and the broker does not ask who owns what. It gets
+        # another one within poll only: a join that goes on behind poll's back is not over before the next.
+        if generation != self.generation:
+            return CommitResult.REBALANCED
         offsets = {
             self._tp(partition): OffsetAndMetadata(offset, str(self._positions.topic_id), -1)
             for partition, offset in next_offsets.items()
@@ -121,7 +136,9 @@ class KafkaSource:
             return CommitResult.ERROR
         return CommitResult.OK
 
-    def rewind(self, first_offsets: Mapping[int, int]) -> None:
+    def rewind(self, first_offsets: Mapping[int, int], generation: int) -> None:
+        if generation != self.generation:
+            return
         assigned = self._consumer.assignment()
         for partition, offset in first_offsets.items():
             if self._tp(partition) in assigned:
@@ -153,7 +170,7 @@ class KafkaSource:
 
     def connected(self) -> bool:
         """Whether this worker is in the group with an assignment, which may be empty. Safe on any thread."""
-        return self._generation[1] >= 0 and self._consumer.group_metadata().generation_id == self._generation[1]
+        return self._member[1] >= 0 and self._consumer.group_metadata().generation_id == self._member[1]
 
     def _notice_rebalance(self) -> None:
         member = self._consumer.group_metadata()
@@ -161,20 +178,21 @@ class KafkaSource:
             # Else a leader whose poll ends between its assignment and the broker's answer to it forgets that it is joining:
             # no heartbeats, no partitions and no error, for ever (tests/integration/test_rejoin.py).
             self._consumer._coordinator.request_rejoin()
-        generation = (member.member_id, member.generation_id)
-        if generation != self._generation:
-            self._generation = generation
-            self._positions.forget()
-            if member.generation_id >= 0:
-                self._joined(member.member_id)
         # The client has the generation a moment before the assignment: only its listener knows that both are there.
-        if self._joins != self._listener.joins:
-            self._joins = self._listener.joins
+        known = (member.member_id, member.generation_id, joins := self._listener.joins)
+        if known == self._member:
+            return
+        if joins != self._member[2]:
             self._observer.owns(sorted(tp.partition for tp in self._consumer.assignment()))
+        self._member = known
+        self._rebalances += 1
+        self._positions.forget()
+        if member.generation_id >= 0:
+            self._joined(member.member_id)
 
     def _give_back(self, fetched: Mapping[Any, Any]) -> None:
         """Have these records, which are not used, delivered again."""
-        self.rewind({tp.partition: records[0].offset for tp, records in fetched.items()})
+        self.rewind({tp.partition: records[0].offset for tp, records in fetched.items()}, self.generation)
 
     def _lost(self, tp: TopicPartition, first: int, count: int) -> None:
         self._observer.lost(tp.partition, first, count)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from workers.account import Account, Verdict
 from workers.admin import Admin, Span
 from workers.content import same
-from workers.decode import Limits, decode
+from workers.decode import decode
 from workers.errors import NotFoundError
+from workers.limits import Limits
 from workers.log_reader import read_log
 from workers.offsets import Offsets
 from workers.record import Document, Reason, Record, TopicIdentity

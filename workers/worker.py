@@ -12,10 +12,10 @@ import structlog
 from workers.admin import Admin
 from workers.brake import Brake
 from workers.consumer import require_extras
-from workers.decode import Limits
 from workers.errors import StoreAwayError, UnavailableError
 from workers.health import Health, HealthServer
 from workers.heartbeat import Heartbeat, State
+from workers.limits import Limits
 from workers.loop import Loop
 from workers.metrics import Metrics
 from workers.narrator import Narrator
@@ -30,6 +30,7 @@ from workers.stall import StallTimer, explain_crashes
 from workers.stopping import Stopping
 from workers.store import MongoStore
 from workers.suspects import Suspects, Trust
+from workers.writer import Writer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -114,7 +115,7 @@ class Worker:
             make_room()
             Loop(
                 source,
-                store,
+                Writer(store),
                 self._observer,
                 self._stop,
                 Limits(settings.max_value_bytes, settings.max_depth, settings.max_fields),

@@ -84,7 +84,7 @@ def test_the_next_member_goes_on_behind_the_commit(kafka):
     first = side.member()
     first.take(2)
 
-    assert first.source.commit({0: 1}) is CommitResult.OK
+    assert first.commit({0: 1}) is CommitResult.OK
     first.source.close()
 
     assert side.member().take(1) == [(0, B)]
@@ -98,9 +98,26 @@ def test_after_a_rewind_the_records_come_again(kafka):
     member = side.member()
     member.take(3)
 
-    member.source.rewind({0: 1, 99: 5})
+    member.rewind({0: 1, 99: 5})
 
     assert member.take(1) == [(0, B)]
+
+
+def test_without_waiting_only_what_has_arrived_is_taken(kafka):
+    side = kafka()
+    member = side.member()
+    settle([member], lambda: member.told.owned == [0])
+    assert member.source.poll(10, wait=False) is None
+
+    side.produce(0, A, B)
+    taken: list[bytes | None] = []
+
+    def arrived() -> bool:
+        fetched = member.source.poll(10, wait=False)
+        taken.extend(record.value for record in fetched.records[0]) if fetched else None
+        return taken == [A, B]
+
+    wait(arrived, "they have arrived")
 
 
 def test_a_member_on_hold_takes_nothing_and_stays(kafka):
@@ -108,12 +125,12 @@ def test_a_member_on_hold_takes_nothing_and_stays(kafka):
     side.produce(0, A)
     member = side.member()
     member.take(1)
-    member.source.rewind({0: 0})
+    member.rewind({0: 0})
 
     member.source.hold(0.5)
 
     assert member.take(1) == [(0, A)]
-    assert member.source.commit(member.next_offsets) is CommitResult.OK
+    assert member.commit(member.next_offsets) is CommitResult.OK
     assert member.told.rebalances == ["assigned"]
 
 
@@ -136,7 +153,7 @@ def test_a_stopped_partition_is_read_no_further_and_the_others_are(kafka):
     member = side.member()
     member.take(2)
 
-    member.source.rewind({0: 0})
+    member.rewind({0: 0})
     member.source.stop({0})
     side.produce(0, B)
     side.produce(1, C)
@@ -183,9 +200,9 @@ def test_the_commit_of_an_evicted_member_is_refused_and_its_records_come_to_anot
     zombie.take(3, heir)
     zombie.evict()
     assert heir.take(3) == [(0, A), (0, B), (0, C)]
-    assert heir.source.commit({0: 3}) is CommitResult.OK
+    assert heir.commit({0: 3}) is CommitResult.OK
 
-    assert zombie.source.commit({0: 1}) is CommitResult.REBALANCED
+    assert zombie.commit({0: 1}) is CommitResult.REBALANCED
 
     assert side.committed() == {0: 3}
     side.produce(0, D)
@@ -200,10 +217,34 @@ def test_a_commit_with_a_rebalance_under_way_is_refused_or_counts(kafka):
     newcomer = side.member()
     newcomer.poll()
 
-    result = member.source.commit({0: 2})
+    result = member.commit({0: 2})
 
     assert result in {CommitResult.OK, CommitResult.REBALANCED}
     assert side.committed() == ({0: 2} if result is CommitResult.OK else {})
+
+
+def test_what_was_in_flight_during_a_rebalance_is_not_committed_and_comes_again(kafka):
+    """Not by the one that has it in hand, though it may still own the partition, and even if it polls again first."""
+    side = kafka(2)
+    side.produce(0, A, B)
+    side.produce(1, A, B)
+    member = side.member()
+    member.take(4)
+    in_flight, generation = member.next_offsets, member.generation
+    newcomer = side.member()
+    taken: list[tuple[int, bytes | None]] = []
+
+    def have_all() -> bool:
+        taken.extend(newcomer.poll() + member.poll())
+        return len(taken) >= 4
+
+    wait(have_all, "all of it came again")
+
+    assert sorted(taken) == [(0, A), (0, B), (1, A), (1, B)]
+    assert member.source.commit(in_flight, generation) is CommitResult.REBALANCED
+    member.source.rewind(dict.fromkeys(in_flight, 0), generation)
+    assert member.poll() == []
+    assert side.committed() == {}
 
 
 def test_records_removed_before_they_were_read_are_told(kafka):
@@ -211,7 +252,7 @@ def test_records_removed_before_they_were_read_are_told(kafka):
     side.produce(0, A, B, C)
     first = side.member()
     first.take(3)
-    first.source.commit({0: 1})
+    first.commit({0: 1})
     first.source.close()
 
     side.expire(0, before=2)
@@ -240,7 +281,7 @@ def test_a_topic_made_again_while_nobody_reads_is_read_from_its_beginning(kafka,
     side.produce(0, A, A)
     first = side.member()
     first.take(2)
-    first.source.commit({0: 2})
+    first.commit({0: 2})
     first.source.close()
     before = side.topic
 
@@ -259,11 +300,13 @@ def test_a_topic_made_again_under_a_running_member_is_read_from_its_beginning(ka
     side.produce(0, A, A)
     member = side.member()
     member.take(2)
-    member.source.commit({0: 2})
+    member.commit({0: 2})
 
+    before = member.generation
     side.recreate()
     side.produce(0, *[B, C, D, D][:count])
 
     assert member.take(count) == [(0, value) for value in [B, C, D, D][:count]]
-    member.source.commit(member.next_offsets)
+    assert member.source.commit({0: 2}, before) is CommitResult.REBALANCED
+    member.commit(member.next_offsets)
     assert side.committed() == {0: count}

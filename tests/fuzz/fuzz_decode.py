@@ -18,7 +18,8 @@ with atheris.instrument_imports(include=["workers", "json", "json.decoder", "jso
     import bson
 
     from workers.content import same
-    from workers.decode import Limits, decode
+    from workers.decode import decode
+    from workers.limits import Limits
     from workers.record import Document, Reject, TopicIdentity
 
 TOPIC = TopicIdentity("fuzz", UUID(int=7))

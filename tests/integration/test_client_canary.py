@@ -11,7 +11,7 @@ from kafka.record import util
 
 from tests.support.kafka_sides import RealKafka, wait
 from workers.consumer import consumer_options
-from workers.record import Fetched
+from workers.record import CommitResult, Fetched
 from workers.settings import load
 
 
@@ -61,11 +61,22 @@ class TestOnABroker:
         assert consumer._cluster.topic_id(kafka.settings.topic) == kafka.topic.uuid
         assert member.source.connected()
 
+    def test_it_hears_of_a_rebalance_between_its_polls_and_leaves_it_time_for_what_is_in_flight(self, kafka):
+        kafka.produce(0, b"value")
+        member = kafka.member()
+        member.take(1)
+        newcomer = kafka.member()
+        wait(lambda: newcomer.poll() or member.source._consumer._coordinator.need_rejoin(), "a rebalance")
+
+        assert member.source.poll(10, wait=False) is None
+        assert member.commit(member.next_offsets) is CommitResult.OK
+        assert member.told.rebalances == ["assigned"]
+
     def test_a_record_has_what_the_data_path_reads(self, kafka):
         kafka.produce(0, b"value")
         member = kafka.member()
         fetched: list[Fetched] = []
-        wait(lambda: (polled := member.source.poll(10)) and not fetched.append(polled), "a record")
+        wait(lambda: (polled := member.source.poll(10, wait=True)) and not fetched.append(polled), "a record")
 
         (record,) = fetched[0].records[0]
         assert (record.partition, record.offset, record.value, record.key) == (0, 0, b"value", None)
@@ -77,7 +88,7 @@ class TestOnABroker:
         kafka.produce(0, b"value")
         member = kafka.member()
         member.take(1)
-        member.source.commit({0: 1})
+        member.commit({0: 1})
 
         assert kafka.commits()[0].offset == 1
         assert kafka.commits()[0].metadata == str(kafka.topic.uuid)

@@ -89,6 +89,11 @@ class LoopMachine(RuleBasedStateMachine):
         """It goes away after so many writes; None: it is back."""
         self.world.break_the_database(writes)
 
+    @rule(late=st.booleans())
+    def write_late(self, late: bool) -> None:
+        """The database is slow, or quick: a batch is written after the next poll, or before it."""
+        self.world.writes_late = late
+
     @rule(answer=st.sampled_from(FAILURES))
     def fail_the_next_commit(self, answer: Answer) -> None:
         self.world.broker.next_answer = answer

@@ -5,52 +5,77 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 
 import bson
 
 from tests.model.world import Variant
-from tests.support.fakes import FakeDatabase, FakeStore, Pause
-from workers.decode import read
+from tests.support.fakes import FakeDatabase, FakeSource, FakeStore, Pause
 from workers.errors import StoreAwayError
 from workers.loop import Loop
-from workers.record import Batch, CommitResult, Document, Reason, Reject, Written
+from workers.record import Batch, CommitResult, Document, Fetched, Reason, Reject, Written
 from workers.reject_limit import RejectLimit
 
 
 class CommitBeforeWrite(Loop):
+    """Commits a batch as soon as its write is begun."""
+
     def run(self) -> None:
-        while not self.stopping():
-            fetched = self.source.poll(self.batch_size.now)
-            if fetched is None:
-                continue
-            batch = read(fetched, self.limits)
-            result = self.source.commit(batch.next_offsets)
-            try:
-                written = self.store.write(batch)
-            except StoreAwayError as error:
-                self._again(batch, error)
-                continue
-            self.observer.written(batch, written, 0.0)
-            if result is not CommitResult.OK:
-                self._again(batch)
-        self.source.close()
+        begin = self.writer.begin
+
+        def committing(batch: Batch) -> None:
+            self.source.commit(batch.next_offsets, batch.generation)
+            begin(batch)
+
+        self.writer.begin = committing  # type: ignore[method-assign]
+        super().run()
+
+
+class CommitOfTheBatchInFlight(Loop):
+    """Takes the acknowledgement of one batch for that of the next."""
+
+    def run(self) -> None:
+        begin = self.writer.begin
+        self._begun: Batch | None = None
+
+        def remembering(batch: Batch) -> None:
+            self._begun = batch
+            begin(batch)
+
+        self.writer.begin = remembering  # type: ignore[method-assign]
+        super().run()
+
+    def _committed(self, batch: Batch) -> bool:
+        return super()._committed(self._begun or batch)
 
 
 class CommitOfTheLastOffset(Loop):
     """`offset` where it should be `offset + 1`."""
 
-    def run(self) -> None:
-        commit = self.source.commit
-        self.source.commit = lambda offsets: commit({p: offset - 1 for p, offset in offsets.items()})  # type: ignore[method-assign]
-        super().run()
+    def _committed(self, batch: Batch) -> bool:
+        return super()._committed(replace(batch, next_offsets={p: o - 1 for p, o in batch.next_offsets.items()}))
 
 
 class SkipOnWriteError(Loop):
     """Goes on with the next records when a write failed."""
 
-    def _again(self, batch: Batch, error: StoreAwayError | None = None) -> None:
+    def _again(self, before: Batch, batch: Batch | None, error: StoreAwayError | None = None) -> None:
         if error is None:
-            super()._again(batch)
+            super()._again(before, batch)
+
+
+class ReadAheadForgotten(Loop):
+    """Has the batch that failed delivered again, and not the one that was read meanwhile."""
+
+    def _again(self, before: Batch, batch: Batch | None, error: StoreAwayError | None = None) -> None:
+        super()._again(before, None, error)
+
+
+class CommitInAnyGeneration(Loop):
+    """Offers the offsets of a batch whatever happened to the group meanwhile."""
+
+    def _committed(self, batch: Batch) -> bool:
+        return super()._committed(replace(batch, generation=self.source.generation))  # type: ignore[attr-defined]
 
 
 class RetryOfAStaleCommit(Loop):
@@ -60,20 +85,39 @@ class RetryOfAStaleCommit(Loop):
         stale: dict[int, int] = {}
         commit, poll = self.source.commit, self.source.poll
 
-        def remembering(offsets: Mapping[int, int]) -> CommitResult:
-            result = commit(offsets)
+        def remembering(offsets: Mapping[int, int], generation: int) -> CommitResult:
+            result = commit(offsets, generation)
             if result is CommitResult.REBALANCED:
                 stale.update(offsets)
             return result
 
-        def retrying(most: int) -> object:
-            fetched = poll(most)
-            if stale and fetched is not None and commit(stale) is CommitResult.OK:
+        def retrying(most: int, *, wait: bool) -> Fetched | None:
+            fetched = poll(most, wait=wait)
+            if stale and fetched is not None and commit(stale, fetched.generation) is CommitResult.OK:
                 stale.clear()
             return fetched
 
-        self.source.commit, self.source.poll = remembering, retrying  # type: ignore[method-assign,assignment]
+        self.source.commit, self.source.poll = remembering, retrying  # type: ignore[method-assign]
         super().run()
+
+
+class PositionsKept(FakeSource):
+    """Goes on behind what it has read before a rebalance, as the client would, and not at what is committed."""
+
+    _read: dict[int, int]
+
+    def rewind(self, first_offsets: Mapping[int, int], generation: int) -> None:
+        super().rewind(first_offsets, generation)
+        self._read = self._positions.copy()
+
+    def _fetch(self, most: int) -> Fetched | None:
+        fetched = super()._fetch(most)
+        self._read = self._positions.copy()
+        return fetched
+
+    def _begin(self, positions: dict[int, int]) -> None:
+        kept = getattr(self, "_read", {})
+        super()._begin({partition: max(offset, kept.get(partition, 0)) for partition, offset in positions.items()})
 
 
 class RejectLimitSwallowed(Loop):
@@ -95,7 +139,7 @@ class RandomId(FakeStore):
 
     def write(self, batch: Batch) -> Written:
         renamed = [self._rename(document) for document in batch.documents]
-        return super().write(Batch(renamed, batch.rejects, batch.first_offsets, batch.next_offsets))
+        return super().write(replace(batch, documents=renamed))
 
     def _rename(self, document: Document) -> Document:
         new = f"{next(self._numbers):024x}"
@@ -155,7 +199,11 @@ class StrangerCountedAsStored(FakeStore):
 MUTANTS = {
     "commit before write": Variant(loop=CommitBeforeWrite),
     "commit offset instead of offset + 1": Variant(loop=CommitOfTheLastOffset),
+    "batch in flight committed for the one before": Variant(loop=CommitOfTheBatchInFlight),
     "batch skipped on a write error": Variant(loop=SkipOnWriteError),
+    "batch read ahead forgotten on a write error": Variant(loop=ReadAheadForgotten),
+    "batch committed in another generation": Variant(loop=CommitInAnyGeneration),
+    "positions kept over a rebalance": Variant(source=PositionsKept),
     "stale commit retried after another poll": Variant(loop=RetryOfAStaleCommit),
     "random _id": Variant(store=RandomId),
     "dead letters dropped": Variant(store=DeadLettersDropped),

@@ -14,6 +14,7 @@ def play(world: World, seed: int) -> None:
     """Run one schedule to its end; raises what broke the promise."""
     chance = random.Random(seed)
     try:
+        world.writes_late = chance.random() < 0.5
         for _ in range(chance.randint(1, 2)):
             world.start()
         world.turns(3)
@@ -81,9 +82,11 @@ def _act(world: World, chance: random.Random) -> None:
         world.turns(chance.randint(1, 3))
     elif action < 0.52:
         world.break_the_database(chance.choice([None, None, 0, 1, 2, 3, 5]))
-    elif action < 0.60:
+    elif action < 0.55:
+        world.writes_late = not world.writes_late
+    elif action < 0.62:
         world.broker.next_answer = chance.choice(FAILURES)
-    elif worker is None or (action < 0.72 and len(world.workers) < MOST_WORKERS):
+    elif worker is None or (action < 0.73 and len(world.workers) < MOST_WORKERS):
         world.join()
     elif action < 0.85:
         world.advance(worker, point)

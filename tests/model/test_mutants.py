@@ -13,7 +13,11 @@ SCHEDULES = 400
 CAUGHT_AS = {
     "commit before write": "committed, but in no collection",
     "commit offset instead of offset + 1": "partitions committed short of their end",
+    "batch in flight committed for the one before": "committed, but in no collection",
     "batch skipped on a write error": "committed, but in no collection",
+    "batch read ahead forgotten on a write error": "committed, but in no collection",
+    "batch committed in another generation": "then",
+    "positions kept over a rebalance": "partitions committed short of their end",
     "stale commit retried after another poll": "then",
     "random _id": "stored, but never sent",
     "dead letters dropped": "committed, but in no collection",

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from tests.model.stepper import Stepper
 from tests.support.fake_broker import Answer, FakeBroker
-from tests.support.fakes import FakeDatabase, FakeSource, FakeStore, Pause
+from tests.support.fakes import FakeDatabase, FakeSource, FakeStore, FakeWriter, Pause
 from tests.support.oracle import BrokenPromiseError, Oracle, Seen, Sent
 from workers.errors import StoreAwayError
 from workers.loop import Loop
@@ -29,9 +29,10 @@ LEAST_FOR_THE_LIMIT = 2 * MOST
 
 @dataclass
 class Variant:
-    """What is under test: the real loop and an honest store, or a mutant of one of them."""
+    """What is under test: the real loop over an honest source and store, or a mutant of one of them."""
 
     loop: type[Loop] = Loop
+    source: type[FakeSource] = FakeSource
     store: Callable[[FakeDatabase, Pause], FakeStore] = FakeStore
 
 
@@ -71,17 +72,16 @@ class FakeWorker:
         stopping = lambda: self.asked_to_stop  # noqa: E731
         pause = self._stepper.pause
         witness = Witness(world.sightings)
-        self.source = FakeSource(world.broker, witness, pause, stopping)
+        self.source = world.variant.source(world.broker, witness, pause, stopping)
         store = world.variant.store(world.database, pause)
         self._loop = world.variant.loop(
             self.source,
-            store,
+            FakeWriter(store, lambda: world.writes_late),
             witness,
             stopping,
             batch_size=BatchSize(MOST),
             reject_limit=RejectLimit(world.reject_share, LEAST_FOR_THE_LIMIT),
             backoff=Backoff(jitter=lambda: 1.0),
-            clock=lambda: 0.0,
         )
 
     def _live(self) -> None:
@@ -110,6 +110,8 @@ class World:
     workers: list[FakeWorker] = field(default_factory=list)
     ghosts: list[str] = field(default_factory=list)
     """Member ids of killed workers that the group still counts."""
+    writes_late: bool = False
+    """Whether a batch is still to be written when the next one has been polled."""
     reject_share: float = 1.0
     """What workers are started with; 1: no limit, as a schedule of random poison needs it."""
 

@@ -25,7 +25,7 @@ def reject(offset: int, partition: int = 0, value: bytes | None = b"poison") -> 
 
 
 def batch_of(*documents: Document, rejects: Sequence[Reject] = ()) -> Batch:
-    batch = Batch(list(documents), list(rejects))
+    batch = Batch(TOPIC, 0, list(documents), list(rejects))
     for outcome in sorted([*documents, *rejects], key=lambda outcome: outcome.record.offset):
         batch.first_offsets.setdefault(outcome.record.partition, outcome.record.offset)
         batch.next_offsets[outcome.record.partition] = outcome.record.offset + 1

@@ -35,7 +35,8 @@ class FakeSource:
         self._observer = observer or Silence()
         self._pause = pause
         self._stopping = stopping
-        self._generation = -1
+        self._group_generation = -1
+        self.generation = 0
         self._topic = broker.topic
         self._positions: dict[int, int] = {}
         self._stopped: set[int] = set()
@@ -44,14 +45,16 @@ class FakeSource:
     def assigned(self) -> list[int]:
         return sorted(self._positions)
 
-    def poll(self, most: int) -> Fetched | None:
+    def poll(self, most: int, *, wait: bool) -> Fetched | None:
         self._pause("poll")
         return self._fetch(most) if self._keep_membership() else None
 
-    def commit(self, next_offsets: Mapping[int, int]) -> CommitResult:
+    def commit(self, next_offsets: Mapping[int, int], generation: int) -> CommitResult:
         self._pause("commit")
+        if generation != self.generation:
+            return CommitResult.REBALANCED
         try:
-            answer = self._broker.commit(self.member, self._generation, dict(next_offsets))
+            answer = self._broker.commit(self.member, self._group_generation, dict(next_offsets))
         except UnknownMemberError:
             return CommitResult.REBALANCED
         self._pause("committed")
@@ -59,7 +62,9 @@ class FakeSource:
             return CommitResult.OK
         return CommitResult.ERROR if answer is Answer.FAILS else CommitResult.TIMEOUT
 
-    def rewind(self, first_offsets: Mapping[int, int]) -> None:
+    def rewind(self, first_offsets: Mapping[int, int], generation: int) -> None:
+        if generation != self.generation:
+            return
         self._positions |= {p: offset for p, offset in first_offsets.items() if p in self._positions}
 
     def hold(self, seconds: float) -> None:
@@ -77,18 +82,20 @@ class FakeSource:
     def _keep_membership(self) -> bool:
         """What happens in the client's poll besides records. Returns whether this member is settled in the group."""
         broker = self._broker
-        if self.member not in broker.members and self._generation >= 0:
+        if self.member not in broker.members and self._group_generation >= 0:
             self._observer.rebalanced("lost", self.assigned)
-            self._positions, self._generation = {}, -1
+            self._positions, self._group_generation = {}, -1
+            self.generation += 1
             self.member = broker.new_member_id()
         if self.member not in broker.members or broker.rebalancing:
             if self._positions:
                 self._observer.rebalanced("revoked", self.assigned)
                 self._positions = {}
             broker.join(self.member)
-            return False
-        if self._generation != broker.generation:
-            self._generation = broker.generation
+            if broker.rebalancing:
+                return False
+        if self._group_generation != broker.generation:
+            self._group_generation = broker.generation
             self._begin({p: broker.committed.get(p, 0) for p in broker.assignment[self.member]})
             self._observer.rebalanced("assigned", self.assigned)
             self._observer.owns(self.assigned)
@@ -97,6 +104,7 @@ class FakeSource:
         return True
 
     def _begin(self, positions: dict[int, int]) -> None:
+        self.generation += 1
         self._topic = self._broker.topic
         self._positions = {}
         for partition, offset in positions.items():
@@ -119,7 +127,7 @@ class FakeSource:
                 most -= len(records)
         for partition, records in fetched.items():
             self._positions[partition] = records[-1].offset + 1
-        return Fetched(self._topic, fetched) if fetched else None
+        return Fetched(self._topic, fetched, generation=self.generation) if fetched else None
 
 
 class FakeStore:
@@ -165,6 +173,35 @@ class FakeStore:
                 self._database.dead_letters[reject.id] = reject
                 buried.add(reject.id)
         return buried
+
+
+class FakeWriter:
+    """Writes on the thread of the loop, as soon as a batch is begun, or as late as it can: when it is to be finished."""
+
+    def __init__(self, store: FakeStore, late: Callable[[], bool] = lambda: False) -> None:
+        self._store = store
+        self._late = late
+        self._batch: Batch | None = None
+        self._ended: Written | StoreAwayError | None = None
+
+    def begin(self, batch: Batch) -> None:
+        assert self._batch is None, "two batches in flight"
+        self._batch = batch
+        self._ended = None if self._late() else self._write(batch)
+
+    def finish(self) -> tuple[Written, float]:
+        assert self._batch is not None, "nothing was begun"
+        ended = self._ended or self._write(self._batch)
+        self._batch = None
+        if isinstance(ended, StoreAwayError):
+            raise ended
+        return ended, 0.0
+
+    def _write(self, batch: Batch) -> Written | StoreAwayError:
+        try:
+            return self._store.write(batch)
+        except StoreAwayError as error:
+            return error
 
 
 class FakeDatabase:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
@@ -14,7 +14,7 @@ from tests.support.fakes import FakeSource
 from workers.admin import Admin
 from workers.loop import Source
 from workers.observe import Silence
-from workers.record import TopicIdentity
+from workers.record import CommitResult, TopicIdentity
 from workers.settings import load
 from workers.source import KafkaSource
 
@@ -54,13 +54,22 @@ class Member:
         self.topics: set[TopicIdentity] = set()
         self.next_offsets: dict[int, int] = {}
         self.first_offsets: dict[int, int] = {}
+        self.generation = 0
+        """Of what was fetched last."""
+
+    def commit(self, next_offsets: Mapping[int, int]) -> CommitResult:
+        return self.source.commit(next_offsets, self.generation)
+
+    def rewind(self, first_offsets: Mapping[int, int]) -> None:
+        self.source.rewind(first_offsets, self.generation)
 
     def poll(self, most: int = 100) -> list[tuple[int, bytes | None]]:
         """Partition and value of each record of one poll."""
-        fetched = self.source.poll(most)
+        fetched = self.source.poll(most, wait=True)
         if fetched is None:
             return []
         self.topics.add(fetched.topic)
+        self.generation = fetched.generation
         self.first_offsets = {p: records[0].offset for p, records in fetched.records.items()}
         self.next_offsets = {p: records[-1].offset + 1 for p, records in fetched.records.items()}
         return [(p, record.value) for p, records in fetched.records.items() for record in records]

@@ -14,9 +14,9 @@ from pymongo import MongoClient
 
 from tests.support.fakes import FakeDatabase, FakeStore
 from tests.support.wire_mongo import WireMongo
-from workers.loop import Store
 from workers.settings import load
 from workers.store import MongoStore
+from workers.writer import Store
 
 NUMBERS = itertools.count()
 PATIENCE = 5

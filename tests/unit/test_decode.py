@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from tests.corpus.corpus import ACCEPTED, CORPUS, REJECTED, Case
 from tests.support.fake_broker import FIRST_ID, FakeRecord
-from workers.decode import Limits, decode, read
+from workers.decode import decode, read, strict
+from workers.limits import Limits
+from workers.plain import plain
 from workers.record import Document, Fetched, Reason, Reject, TopicIdentity
 
 TOPIC = TopicIdentity("numtest", FIRST_ID)
@@ -110,6 +112,36 @@ def test_every_object_within_the_limits_is_accepted(fields, escaped):
 
     assert isinstance(outcome, Document), outcome
     assert alike(bson.decode(outcome.bson), {"_id": outcome.id, **fields})
+
+
+@given(st.binary(max_size=60) | ALMOST_JSON | VALUES.map(lambda value: json.dumps(value, ensure_ascii=False).encode()))
+@example(b'{"n": 18446744073709551616}')
+@example(b'{"n": 9223372036854775808}')
+@example(b'{"n": -9223372036854775809}')
+@example(b'{"n": 1e-400}')
+@example(b'{"n": 1, "n": 1}')
+@example(b'{"a": {"n": "x", "n": "y"}}')
+@example(b'{"a": 1, "b": "\\"}')
+@example(b'{"": 1}')
+@example(b'{"a": [{"$b": 1}]}')
+@example(b'{"a.b": 1}')
+@example(b'{"_id": 1}')
+@example(b"[1]")
+def test_what_the_quick_way_takes_the_strict_way_takes_as_the_same(value):
+    """The strict way alone has the rows of the corpus to answer for."""
+    quick = plain(value, Limits(depth=5, fields=50))
+
+    if quick is not None:
+        assert alike(quick, strict(value, Limits(depth=5, fields=50)))
+
+
+def test_the_quick_way_takes_what_is_plain():
+    value = b'{"number": 7, "name": "\xc3\xa9", "a b": [1.5, null, true, {"deep": [-3]}], "min": -9223372036854775808}'
+
+    assert plain(value, Limits()) == strict(value, Limits())
+    assert (
+        plain(value, Limits(value_bytes=20)) is plain(value, Limits(depth=3)) is plain(value, Limits(fields=9)) is None
+    )
 
 
 PLACES = st.tuples(

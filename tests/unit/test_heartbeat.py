@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.batches import batch_of
 from workers.errors import UnavailableError
 from workers.heartbeat import Beat, Heartbeat, State, process_started, read_beat
-from workers.record import Batch, CommitResult, Written
+from workers.record import CommitResult, Written
 
 SPEAKER = """
 import os, signal, sys
@@ -36,10 +37,10 @@ def test_it_tells_what_the_loop_does(tmp_path):
     heartbeat = Heartbeat(tmp_path / "beat", lambda: float(next(times)))
     assert (said(tmp_path / "beat").state, said(tmp_path / "beat").partitions) == (State.STARTING, ())
     heartbeat.owns([1, 4])
-    heartbeat.written(Batch(), Written({}, {}, {(1, "x"): 2}), 0.1)
-    heartbeat.committed(Batch(), CommitResult.REBALANCED)
+    heartbeat.written(batch_of(), Written({}, {}, {(1, "x"): 2}), 0.1)
+    heartbeat.committed(batch_of(), CommitResult.REBALANCED)
     assert said(tmp_path / "beat").committed is None
-    heartbeat.committed(Batch(), CommitResult.OK)
+    heartbeat.committed(batch_of(), CommitResult.OK)
     heartbeat.stopped([4], "too many rejects")
     heartbeat.turned()
 

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from tests.support.batches import TOPIC
 from tests.support.fake_broker import FakeRecord
 from workers.deaths import IN_HAND, Death, Deaths, InHand
-from workers.decode import Limits, read
+from workers.decode import read
+from workers.limits import Limits
 from workers.record import Fetched, Reason
 from workers.slot import Slot
 from workers.suspects import Suspects, divide
