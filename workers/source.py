@@ -170,7 +170,8 @@ class KafkaSource:
 
     def connected(self) -> bool:
         """Whether this worker is in the group with an assignment, which may be empty. Safe on any thread."""
-        return self._member[1] >= 0 and self._consumer.group_metadata().generation_id == self._member[1]
+        member = self._consumer.group_metadata()
+        return member.state is MemberState.STABLE and (member.member_id, member.generation_id) == self._member[:2]
 
     def _notice_rebalance(self) -> None:
         member = self._consumer.group_metadata()

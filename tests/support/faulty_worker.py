@@ -32,8 +32,8 @@ def install() -> None:
     stall.RE_ARM_SECONDS = stall.DUMP_SECONDS = 0.2
     poll = KafkaSource.poll
 
-    def faulty_poll(source: KafkaSource, most: int) -> object:
-        fetched = poll(source, most)
+    def faulty_poll(source: KafkaSource, most: int, *, wait: bool) -> object:
+        fetched = poll(source, most, wait=wait)
         if fault() == "crash" and source.connected():
             os.kill(os.getpid(), signal.SIGKILL)
         if fetched and fault() == "hang":
