@@ -11,7 +11,7 @@ from kafka.record import util as record_util
 
 from workers.admin import describe
 from workers.errors import BadConfigurationError, UnavailableError
-from workers.header_keys import tolerate
+from workers.record_batch import take_over
 
 if TYPE_CHECKING:
     from workers.settings import Settings
@@ -41,7 +41,7 @@ def open_consumer(settings: Settings) -> KafkaConsumer:
     Raises:
         UnavailableError: no broker answered, or it refused this client.
     """
-    tolerate()
+    take_over()
     try:
         return KafkaConsumer(**consumer_options(settings))
     except KafkaError as error:

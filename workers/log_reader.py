@@ -12,7 +12,7 @@ from kafka.errors import KafkaError
 
 from workers.admin import describe
 from workers.errors import UnavailableError
-from workers.header_keys import tolerate
+from workers.record_batch import take_over
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -40,7 +40,7 @@ def read_log(settings: Settings, ranges: Mapping[int, tuple[int, int]]) -> Itera
     if not ends:
         return
     try:
-        tolerate()
+        take_over()
         consumer = KafkaConsumer(
             **settings.kafka_connection,
             group_id=None,
@@ -121,7 +121,7 @@ class FirstRecords:
             self._consumer = None
 
     def _read(self, asked: dict[TopicPartition, tuple[int, int]]) -> dict[int, float | None]:
-        tolerate()
+        take_over()
         self._consumer = self._consumer or KafkaConsumer(
             **self._settings.kafka_connection,
             group_id=None,
