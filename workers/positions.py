@@ -12,6 +12,7 @@ import structlog
 from kafka.errors import KafkaError
 
 from workers.admin import describe
+from workers.log import Action, listed
 from workers.record import TopicIdentity
 
 if TYPE_CHECKING:
@@ -73,7 +74,11 @@ class Positions:
         if topic_id is None:
             return None
         if self.topic_id not in (None, topic_id):
-            log.warning("the topic was deleted and made again: reading it from its beginning", topic_id=str(topic_id))
+            log.warning(
+                "the topic was deleted and made again: reading it from its beginning",
+                action=Action.READ,
+                topic_id=str(topic_id),
+            )
             self.forget()
             self._recreated = True
         self.topic_id = topic_id
@@ -87,7 +92,12 @@ class Positions:
             try:
                 misplaced, beginnings = self._begin(new)
             except KafkaError as error:
-                log.warning("cannot read the committed offsets yet", error=describe(error))
+                log.warning(
+                    "cannot read the committed offsets yet",
+                    action=Action.READ,
+                    partitions=listed({tp.partition for tp in new}),
+                    error=describe(error),
+                )
                 return _split(fetched, new)
             for tp, beginning in beginnings.items():
                 self._notice_gap(tp, beginning)
@@ -112,7 +122,11 @@ class Positions:
                 # Without metadata it was set by a person or another tool, for the topic as it is.
                 self._expected[tp] = committed.offset
             else:
-                log.warning("the commit is of a deleted topic: reading from the beginning", partition=tp.partition)
+                log.warning(
+                    "the commit is of a deleted topic: reading from the beginning",
+                    action=Action.READ,
+                    partition=tp.partition,
+                )
                 self._expected[tp] = beginnings[tp]
                 misplaced.add(tp)
         for tp in misplaced:
