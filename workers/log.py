@@ -81,7 +81,8 @@ def configure(settings: Settings, name: str | None = None) -> None:
     )
     root = logging.getLogger()
     root.handlers = [handler]
-    root.setLevel(logging.DEBUG if settings.log_level == "debug" else logging.WARNING)
+    # Never the clients' own DEBUG: it has every byte that they send and receive, passwords and payloads too.
+    root.setLevel(logging.INFO if settings.log_level == "debug" else logging.WARNING)
 
 
 def listed(partitions: Collection[int]) -> str:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 import structlog
+from kafka.protocol.parser import KafkaProtocol
+from kafka.protocol.sasl import SaslAuthenticateRequest
 
 from tests.support.batches import batch_of, document, reject
 from workers import log
@@ -133,6 +135,20 @@ def test_the_clients_chatter_is_not_logged_but_its_warnings_are(told):
 
     (line,) = told()
     assert (line["event"], line["level"], line["worker"]) == ("trouble", "warning", "worker_03")
+
+
+def test_a_password_and_a_payload_are_not_logged_by_the_clients_either(capsys):
+    """At DEBUG the Kafka client tells every byte that it sends and receives, and MongoDB's every command."""
+    log.configure(load(log_level="debug"))
+    wire = KafkaProtocol(client_id="worker_03")
+    wire.send_request(SaslAuthenticateRequest(f"\0user\0{SECRET}".encode(), version=1))
+    wire.send_bytes()
+    for name in ("kafka.net.connection", "kafka.consumer.fetcher", "pymongo.command"):
+        logging.getLogger(name).debug("%s", SECRET)
+    logging.getLogger("kafka.coordinator").info("joined")
+
+    (line,) = capsys.readouterr().out.splitlines()
+    assert "joined" in line
 
 
 def test_every_line_of_the_data_path_has_worker_topic_partition_and_an_action_of_few(told):
