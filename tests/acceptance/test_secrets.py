@@ -58,7 +58,7 @@ def test_no_secret_is_told_by_anybody(stack: EmbeddedStack, tmp_path: Path, trou
         else:
             wait_until(lambda: has_said_what_is_wrong(fleet, trouble), 60, f"{trouble}, and all say so")
         told = everything(fleet)
-        assert len(fleet.processes()) >= len({"supervisord", "lag", "watchdog", *fleet.slots()})
+        assert sum("process " in where for where in told) == len({"supervisord", "lag", "watchdog", *fleet.slots()})
         fleet.stop()
         told |= files(fleet)
     assert told.keys() >= {"worker_00.log", "lag.log", "watchdog.log", "supervisord.log", "events.jsonl"}
@@ -85,19 +85,15 @@ def everything(fleet: Fleet) -> dict[str, str]:
         ran = fleet.command(*arguments, *tree)
         assert ran.stdout or ran.stderr
         told[" ".join(arguments)] = ran.stdout + ran.stderr
-    told |= {f"process {each.pid}": command_line(each) for each in fleet.processes()}
+    supervisord = psutil.Process(fleet.supervisord_pid())
+    told |= {
+        f"process {each.pid}": f"{each.name()} {each.cmdline()}" for each in [supervisord, *supervisord.children()]
+    }
     return told | files(fleet)
 
 
 def ports(fleet: Fleet) -> list[int]:
     return [*(fleet.metrics_port + slot for slot in fleet.slots()), fleet.lag_port, fleet.watchdog_port]
-
-
-def command_line(process: psutil.Process) -> str:
-    try:
-        return f"{process.name()} {process.cmdline()}"
-    except psutil.NoSuchProcess:
-        return ""
 
 
 def files(fleet: Fleet) -> dict[str, str]:
