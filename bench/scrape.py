@@ -1,6 +1,8 @@
-"""What scrapes cost a worker: 50 a second and a reader that never reads, beside none, in the same run.
+"""What scrapes cost a worker: none, 50 a second, and clients that never read, in turn, on one backlog.
 
-Needs the servers of the settings (for example `make demo`), as bench/drain.py does.
+Needs the servers of the settings (for example `make demo`), and a machine that does nothing else. Uses a topic, groups
+and a database of its own, and removes them. Each round has all three, in an order that goes round; what counts is the
+ratio within a round, since the machine's other work falls on all of them.
 
     python bench/scrape.py [rounds] [records]
 """
@@ -8,66 +10,151 @@ Needs the servers of the settings (for example `make demo`), as bench/drain.py d
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import statistics
+import subprocess
 import sys
 import threading
+import time
+import urllib.error
 import urllib.request
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
-from drain import clean_up, drain
+from kafka import KafkaAdminClient
+from prometheus_client.parser import text_string_to_metric_families
+from pymongo import MongoClient
 
+from workers.admin import Admin
+from workers.producer import Producer, numbers
 from workers.settings import Settings, load
 
+PARTITIONS = 6
 SCRAPES_A_SECOND = 50
-DEAF_READERS = 20
+DEAF = 20
+"""Half of them have asked and read nothing of the answer, with hardly a byte of buffer; half have asked by half."""
+ASK_EVERY = 1.0
+"""Seconds between two looks of the bench itself at the worker's metrics."""
+
+
+class Drained(NamedTuple):
+    rate: float
+    """Records a second, from the assignment to the last commit, by the worker's own clock."""
+    cpu: float
+    """Microseconds of the worker's CPU a record."""
 
 
 def main() -> None:
-    rounds, records = (int(value) for value in (sys.argv[1:] + ["3", "200000"][len(sys.argv) - 1 :]))
-    ratios = []
-    for number in range(1, rounds + 1):
-        quiet, _, _ = measured(records, scraped=False)
-        busy, scrapes, size = measured(records, scraped=True)
-        ratios.append(busy / quiet)
-        print(
-            f"round {number}: alone {quiet:,.0f}/s, with {scrapes} scrapes of {size:,} bytes and {DEAF_READERS} readers "
-            f"that do not read {busy:,.0f}/s ({busy / quiet:.0%})",
-            flush=True,
-        )
-    print(f"median: a worker that is scraped {SCRAPES_A_SECOND} times a second keeps {statistics.median(ratios):.0%}")
-
-
-def measured(records: int, *, scraped: bool) -> tuple[float, int, int]:
-    """Records a second, scrapes that were answered, and the size of the last."""
-    settings = load(
-        topic=f"bench-{uuid.uuid4().hex[:8]}", group=f"bench-{uuid.uuid4().hex[:8]}", database="bench", slot=99
-    )
-    answered: list[int] = []
+    rounds, records = (int(value) for value in (sys.argv[1:] + ["7", "100000"][len(sys.argv) - 1 :]))
+    settings = load(topic=f"bench-{uuid.uuid4().hex[:8]}", database="bench-scrape", slot=99)
+    found: dict[str, list[Drained]] = {name: [] for name in ARMS}
     try:
-        with scraping(settings, answered) if scraped else contextlib.nullcontext():
-            rate, _ = drain(settings, records)
+        fill(settings, records)
+        for number in range(rounds):
+            for name in (*ARMS, *ARMS)[number % len(ARMS) :][: len(ARMS)]:
+                found[name].append(drain(settings, records, ARMS[name]))
+            told = ", ".join(f"{name} {found[name][-1].rate:,.0f}/s" for name in ARMS)
+            print(f"round {number + 1}: {told}", flush=True)
     finally:
         clean_up(settings)
-    return rate, len(answered), answered[-1] if answered else 0
+    print(report(found))
+
+
+def report(found: dict[str, list[Drained]]) -> str:
+    lines = []
+    for name, drained in found.items():
+        ratios = sorted(each.rate / alone.rate for each, alone in zip(drained, found[ALONE], strict=True))
+        cpu = sorted(each.cpu / alone.cpu for each, alone in zip(drained, found[ALONE], strict=True))
+        rate, micros = (statistics.median(values) for values in zip(*drained, strict=True))
+        lines.append(
+            f"{name:28}{rate:>9,.0f}/s  {spread(ratios)} of it  {micros:5.1f} us of CPU a record  {spread(cpu)} of it"
+        )
+    return "\n".join(lines)
+
+
+def spread(ratios: list[float]) -> str:
+    return f"{statistics.median(ratios):4.0%} ({ratios[0]:.0%} to {ratios[-1]:.0%})"
+
+
+def fill(settings: Settings, records: int) -> None:
+    with Admin(settings) as admin:
+        admin.create_topic(settings.topic, PARTITIONS)
+    with Producer(settings) as producer:
+        producer.send_all(numbers(0, records))
+
+
+def drain(
+    settings: Settings, records: int, visitors: Callable[[Settings], contextlib.AbstractContextManager[None]]
+) -> Drained:
+    """One new group reads it all, into an empty collection."""
+    with MongoClient(settings.mongodb_uri.get_secret_value()) as client:
+        client.drop_database(settings.database)
+    environment = os.environ | {
+        "WORKERS_TOPIC": settings.topic,
+        "WORKERS_GROUP": f"bench-{uuid.uuid4().hex[:8]}",
+        "WORKERS_DATABASE": settings.database,
+        "WORKERS_SLOT": str(settings.slot),
+    }
+    worker = subprocess.Popen([sys.executable, "-m", "workers", "run"], env=environment, stdout=subprocess.DEVNULL)
+    try:
+        seen = metrics(settings)
+        while not seen.get("workers_assigned_partitions"):
+            time.sleep(0.02)
+            seen = metrics(settings)
+        begun, cpu = time.time(), seen["process_cpu_seconds_total"]
+        with visitors(settings):
+            while seen.get("workers_records_total", 0) < records:
+                time.sleep(ASK_EVERY)
+                seen = metrics(settings)
+        seconds = seen["workers_last_commit_timestamp_seconds"] - begun
+        return Drained(records / seconds, (seen["process_cpu_seconds_total"] - cpu) / records * 1e6)
+    finally:
+        worker.terminate()
+        worker.wait()
+
+
+def address(settings: Settings) -> tuple[str, int]:
+    return settings.metrics_host, settings.metrics_port + settings.slot
+
+
+def metrics(settings: Settings) -> dict[str, float]:
+    """The sum of each name; empty while nobody serves them."""
+    host, port = address(settings)
+    try:
+        with urllib.request.urlopen(f"http://{host}:{port}/metrics", timeout=5) as answer:
+            text = answer.read().decode()
+    except (urllib.error.URLError, ConnectionError):
+        return {}
+    found: dict[str, float] = {}
+    for family in text_string_to_metric_families(text):
+        for each in family.samples:
+            found[each.name] = found.get(each.name, 0) + each.value
+    return found
+
+
+# Visitors
 
 
 @contextlib.contextmanager
-def scraping(settings: Settings, answered: list[int]) -> Iterator[None]:
-    over = threading.Event()
-    address = (settings.metrics_host, settings.metrics_port + settings.slot)
-    deaf: list[socket.socket] = []
+def nobody(_settings: Settings) -> Iterator[None]:
+    yield
+
+
+@contextlib.contextmanager
+def scraping(settings: Settings) -> Iterator[None]:
+    over, answered = threading.Event(), []
 
     def scrape() -> None:
-        while not over.wait(1 / SCRAPES_A_SECOND):
-            with contextlib.suppress(OSError):
-                if len(deaf) < DEAF_READERS:
-                    reader = socket.create_connection(address, 1)
-                    reader.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
-                    deaf.append(reader)
-                with urllib.request.urlopen(f"http://{address[0]}:{address[1]}/metrics", timeout=5) as answer:
-                    answered.append(len(answer.read()))
+        due = time.monotonic()
+        while not over.wait(max(0, due - time.monotonic())):
+            due += 1 / SCRAPES_A_SECOND
+            with socket.create_connection(address(settings), 5) as connection:
+                connection.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+                while connection.recv(1 << 16):
+                    pass
+            answered.append(time.monotonic())
 
     thread = threading.Thread(target=scrape)
     thread.start()
@@ -76,8 +163,32 @@ def scraping(settings: Settings, answered: list[int]) -> Iterator[None]:
     finally:
         over.set()
         thread.join()
-        for reader in deaf:
-            reader.close()
+    real = (len(answered) - 1) / (answered[-1] - answered[0])
+    if real < 0.9 * SCRAPES_A_SECOND:
+        print(f"void: only {real:.0f} scrapes a second", file=sys.stderr)
+
+
+@contextlib.contextmanager
+def deaf(settings: Settings) -> Iterator[None]:
+    with contextlib.ExitStack() as clients:
+        for number in range(DEAF):
+            client = clients.enter_context(socket.socket())
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+            client.connect(address(settings))
+            client.sendall(b"GET /metrics HTTP/1.0\r\n\r\n" if number % 2 else b"GET /metr")
+        yield
+
+
+ALONE = "not scraped"
+ARMS = {ALONE: nobody, f"{SCRAPES_A_SECOND} scrapes a second": scraping, f"{DEAF} clients that never read": deaf}
+
+
+def clean_up(settings: Settings) -> None:
+    with MongoClient(settings.mongodb_uri.get_secret_value()) as client:
+        client.drop_database(settings.database)
+    admin = KafkaAdminClient(**settings.kafka_connection)
+    admin.delete_topics([settings.topic])
+    admin.close()
 
 
 if __name__ == "__main__":

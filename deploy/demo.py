@@ -152,7 +152,7 @@ Look:
 {watch}{other}
 Kill a worker while numbers flow, watch its partitions move, and check again:
   .venv/bin/workers produce --start 1000 --count 100000 & sleep 2; kill -9 {victim[1]}
-  grep -h 'partitions\\|evicted' var/log/w*.log | tail
+  grep -h 'action=rebalance\\|action=evict' var/log/w*.log | tail
   .venv/bin/workers verify --wait 60
 
 Stop everything:

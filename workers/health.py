@@ -86,8 +86,10 @@ class Server:
 class HealthServer(Server):
     """Serves one process's metrics and health."""
 
-    def __init__(self, host: str, port: int, registry: CollectorRegistry, health: Health) -> None:
-        """Bind.
+    def __init__(
+        self, host: str, port: int, registry: CollectorRegistry, health: Health, setting: str = "WORKERS_METRICS_PORT"
+    ) -> None:
+        """Bind. Args: setting: the variable that has the port.
 
         Raises:
             UnavailableError: the port is taken.
@@ -105,7 +107,7 @@ class HealthServer(Server):
             start_response(status, [("Content-Type", "text/plain; charset=utf-8")])
             return [f"{problem or 'ok'}\n".encode()]
 
-        super().__init__(host, port, app, "metrics", "WORKERS_METRICS_PORT")
+        super().__init__(host, port, app, "metrics", setting)
 
 
 class _Quiet(WSGIRequestHandler):

@@ -1,7 +1,4 @@
-"""The observer that writes the log: one line a batch, a rebalance, an outage. Never a payload.
-
-`event` is for people; `action` is one of few words, for whoever searches.
-"""
+"""The observer that writes the log: one line a batch, a rebalance, an outage. Never a payload."""
 
 from __future__ import annotations
 
@@ -11,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from workers.log import Action, listed
 from workers.record import CommitResult
 
 if TYPE_CHECKING:
@@ -38,20 +36,20 @@ class Narrator:
         if event == "lost":
             self._log.warning(
                 "thrown out of the group; joining again. What was in hand is delivered again, perhaps to another worker",
-                action=event,
-                partitions=_listed(partitions),
+                action=Action.REBALANCE,
+                partitions=listed(partitions),
             )
         elif partitions:
-            self._log.info(f"partitions {event}", action=event, partitions=_listed(partitions))
+            self._log.info(f"partitions {event}", action=Action.REBALANCE, partitions=listed(partitions))
 
     def owns(self, partitions: Collection[int]) -> None:
         if not partitions:
-            self._log.info("in the group, and idle: there are more workers than partitions", action="idle")
+            self._log.info("in the group, and idle: there are more workers than partitions", action=Action.REBALANCE)
 
     def lost(self, partition: int, first: int, count: int) -> None:
         self._log.error(
             "Kafka removed records before they were read",
-            action="lost_records",
+            action=Action.READ,
             partition=partition,
             first=first,
             last=first + count - 1,
@@ -59,20 +57,20 @@ class Narrator:
         )
 
     def stopped(self, partitions: Collection[int], reason: str) -> None:
-        self._log.error(f"read no further: {reason}", action="stop", partitions=_listed(partitions))
+        self._log.error(f"read no further: {reason}", action=Action.READ, partitions=listed(partitions))
 
     def written(self, batch: Batch, written: Written, seconds: float) -> None:
         if self._away_since is not None:
             self._log.info(
                 "the database takes writes again",
-                action="database_back",
+                action=Action.WRITE,
                 away_seconds=round(time.monotonic() - self._away_since, 1),
             )
             self._away_since = None
         self._written, self._seconds = written, seconds
         for (partition, reason), count in written.dead_letters.items():
             self._log.warning(
-                "dead letters", action="dead_letter", partition=partition, reason=str(reason), records=count
+                "dead letters", action=Action.DEAD_LETTER, partition=partition, reason=str(reason), records=count
             )
 
     def committed(self, batch: Batch, result: CommitResult) -> None:
@@ -87,11 +85,19 @@ class Narrator:
         }
         told = Counter({"records": len(batch)}) + Counter(counts or {})
         if result is CommitResult.OK:
-            self._log.info("batch", action="commit", offsets=ranges, **told, write_ms=round(self._seconds * 1000, 1))
+            self._log.info(
+                "batch",
+                action=Action.COMMIT,
+                partitions=listed(batch.first_offsets),
+                offsets=ranges,
+                **told,
+                write_ms=round(self._seconds * 1000, 1),
+            )
         else:
             self._log.warning(
                 "batch written, not committed: it comes again",
-                action="commit_failed",
+                action=Action.COMMIT,
+                partitions=listed(batch.first_offsets),
                 offsets=ranges,
                 **told,
                 commit=str(result),
@@ -102,19 +108,15 @@ class Narrator:
         if self._away_since is None:
             self._away_since = self._reminded = now
             self._log.warning(
-                "the database takes no writes; waiting, nothing is committed", action="database_away", error=str(error)
+                "the database takes no writes; waiting, nothing is committed", action=Action.WRITE, error=str(error)
             )
         elif now - self._reminded >= REMIND_SECONDS:
             self._reminded = now
             away = round(now - self._away_since, 1)
             self._log.warning(
                 "the database still takes no writes",
-                action="database_away",
+                action=Action.WRITE,
                 away_seconds=away,
                 attempt=attempt,
                 error=str(error),
             )
-
-
-def _listed(partitions: Collection[int]) -> str:
-    return ",".join(str(partition) for partition in sorted(partitions)) or "none"

@@ -12,6 +12,7 @@ import structlog
 from kafka.errors import KafkaError
 
 from workers.admin import describe
+from workers.log import Action, listed
 from workers.record import TopicIdentity
 
 if TYPE_CHECKING:
@@ -75,7 +76,11 @@ class Positions:
         if topic_id is None:
             return None
         if self.topic_id not in (None, topic_id):
-            log.warning("the topic was deleted and made again: reading it from its beginning", topic_id=str(topic_id))
+            log.warning(
+                "the topic was deleted and made again: reading it from its beginning",
+                action=Action.READ,
+                topic_id=str(topic_id),
+            )
             self.forget()
             self._recreated = True
             self.incarnations += 1
@@ -90,7 +95,12 @@ class Positions:
                 beginnings = self._consumer.beginning_offsets(list(new), timeout_ms=self._timeout_ms)
                 commits = {tp: self._consumer.committed(tp, metadata=True, timeout_ms=self._timeout_ms) for tp in new}
             except KafkaError as error:
-                log.warning("cannot read the committed offsets yet", error=describe(error))
+                log.warning(
+                    "cannot read the committed offsets yet",
+                    action=Action.READ,
+                    partitions=listed({tp.partition for tp in new}),
+                    error=describe(error),
+                )
                 return _split(fetched, new)
             self._begin(beginnings, commits)
         admitted, _ = _split(fetched, new)
@@ -112,7 +122,11 @@ class Positions:
                 # Without metadata it was set by a person or another tool, for the topic as it is.
                 first = committed.offset
             else:
-                log.warning("the commit is of a deleted topic: reading from the beginning", partition=tp.partition)
+                log.warning(
+                    "the commit is of a deleted topic: reading from the beginning",
+                    action=Action.READ,
+                    partition=tp.partition,
+                )
                 first = beginnings[tp]
             self._expected[tp] = first
             self._notice_gap(tp, beginnings[tp])

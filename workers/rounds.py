@@ -19,6 +19,7 @@ from workers.events import Event
 from workers.group import Group
 from workers.hangs import Backlog, Hang, Hangs, Look, Stall, is_from_the_future, own_word
 from workers.heartbeat import process_started, read_beat
+from workers.log import Action
 from workers.slot import Slot
 
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ class Rounds:
         if (was_member := self._group.evict(member)) is None:
             return False
         self._forget(name, member)
-        log.info("evicted a dead worker", process=name, member=member, was_still_member=was_member)
+        log.info("evicted a dead worker", action=Action.EVICT, process=name, member=member, was_still_member=was_member)
         if was_member:
             self._tell(Event.EVICTED, name, member=member)
         return True

@@ -111,12 +111,10 @@ class Watchdog:
     def _serve(self) -> None:
         host, port = self._settings.metrics_host, self._settings.watchdog_port
         try:
-            HealthServer(host, port, self._metrics.registry, self._health)
-        except UnavailableError:
-            log.warning(
-                f"{host}:{port} is taken, by the watchdog of another fleet perhaps, so this one serves no metrics; "
-                "all else it does. Set WORKERS_WATCHDOG_PORT to another port"
-            )
+            HealthServer(host, port, self._metrics.registry, self._health, "WORKERS_WATCHDOG_PORT")
+        except UnavailableError as error:
+            # Not for its metrics' sake shall nobody look after workers that hang. Prometheus sees it, and an alert fires.
+            log.warning("serves no metrics; all else it does", error=str(error))
 
     def _next(self) -> tuple[dict[str, str], str] | None:
         try:

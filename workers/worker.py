@@ -16,6 +16,7 @@ from workers.errors import StoreAwayError, UnavailableError
 from workers.health import Health, HealthServer
 from workers.heartbeat import Heartbeat, State
 from workers.limits import Limits
+from workers.log import Action
 from workers.loop import Loop
 from workers.metrics import Metrics
 from workers.narrator import Narrator
@@ -53,6 +54,7 @@ log = structlog.get_logger()
 def _tell_death(death: Death) -> None:
     log.warning(
         "a worker died with these records in hand",
+        action=Action.READ,
         partition=death.partition,
         first=death.first,
         last=death.next - 1,
@@ -176,7 +178,7 @@ class Worker:
         if self._slot and not self._predecessor_is_out and (member_id := self._slot.predecessor()):
             evicted = admin.evict(self._settings.group, member_id)
             self._predecessor_is_out = True
-            log.info("took over from the predecessor", member=member_id, was_still_member=evicted)
+            log.info("took over from the predecessor", action=Action.EVICT, member=member_id, was_still_member=evicted)
 
     def _wait_for(self, service: str, state: State, attempt: Callable[[], T], away: type[Exception]) -> T | None:
         """Try until it succeeds, for hours if need be: an exit would only make supervisord try, with less patience.

@@ -193,15 +193,16 @@ def test_what_is_printed_reaches_the_log_and_never_supervisord(listener: Listene
     listener.state("worker_00", "RUNNING", pid=7)
 
 
-def test_a_port_that_is_taken_is_one_line_and_all_else_goes_on(listener: Listener) -> None:
+def test_a_port_that_is_taken_is_one_line_that_says_by_whom_and_all_else_goes_on(listener: Listener) -> None:
     with socket.create_server(("127.0.0.1", listener.port)):
         listener.start()
         listener.tell("SUPERVISOR_STATE_CHANGE_RUNNING")
         listener.state("worker_00", "STARTING")
         assert len(listener.events()) == 2
     (line,) = [line for line in listener.said().splitlines() if "level=warning" in line]
-    assert f"127.0.0.1:{listener.port} is taken" in line
-    assert "WORKERS_WATCHDOG_PORT" in line
+    assert "serves no metrics" in line
+    assert f"127.0.0.1:{listener.port}: Address already in use by pid {os.getpid()} (" in line
+    assert "Set WORKERS_WATCHDOG_PORT to another port" in line
 
 
 def test_a_file_that_cannot_be_written_is_told_once_and_all_else_goes_on(listener: Listener) -> None:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import logging
+import re
+from pathlib import Path
 
 import pytest
 import structlog
+from kafka.protocol.parser import KafkaProtocol
+from kafka.protocol.sasl import SaslAuthenticateRequest
 
 from tests.support.batches import batch_of, document, reject
 from workers import log
@@ -132,7 +137,21 @@ def test_the_clients_chatter_is_not_logged_but_its_warnings_are(told):
     assert (line["event"], line["level"], line["worker"]) == ("trouble", "warning", "worker_03")
 
 
-def test_every_line_of_the_data_path_has_worker_topic_and_an_action_of_few(told):
+def test_a_password_and_a_payload_are_not_logged_by_the_clients_either(capsys):
+    """At DEBUG the Kafka client tells every byte that it sends and receives, and MongoDB's every command."""
+    log.configure(load(log_level="debug"))
+    wire = KafkaProtocol(client_id="worker_03")
+    wire.send_request(SaslAuthenticateRequest(f"\0user\0{SECRET}".encode(), version=1))
+    wire.send_bytes()
+    for name in ("kafka.net.connection", "kafka.consumer.fetcher", "pymongo.command"):
+        logging.getLogger(name).debug("%s", SECRET)
+    logging.getLogger("kafka.coordinator").info("joined")
+
+    (line,) = capsys.readouterr().out.splitlines()
+    assert "joined" in line
+
+
+def test_every_line_of_the_data_path_has_worker_topic_partition_and_an_action_of_few(told):
     told()
     narrator = Narrator()
     narrator.rebalanced("assigned", [0])
@@ -141,14 +160,63 @@ def test_every_line_of_the_data_path_has_worker_topic_and_an_action_of_few(told)
     narrator.stopped([2], "too many rejects")
     narrator.store_away(StoreAwayError("timeout", "x"), 1, 0.1)
     narrator.written(batch_of(document(0), rejects=[reject(1)]), Written({0: 1}, {}, {(0, Reason.EMPTY): 1}), 0.01)
-    narrator.committed(batch_of(document(0)), CommitResult.OK)
+    narrator.committed(batch_of(document(0), document(0, 3)), CommitResult.OK)
     narrator.committed(batch_of(document(0)), CommitResult.TIMEOUT)
     narrator.rebalanced("revoked", [0])
+    narrator.rebalanced("lost", [1, 0])
 
     lines = told()
     assert {(line["worker"], line["topic"]) for line in lines} == {("worker_03", "numtest")}
-    assert [line["action"] for line in lines] == [
-        "assigned", "idle", "lost_records", "stop", "database_away", "database_back", "dead_letter", "commit",
-        "commit_failed", "revoked",
-    ]  # fmt: skip
-    assert [line["partition"] for line in lines if line["action"] in {"lost_records", "dead_letter"}] == [2, 0]
+    assert [(line["action"], line.get("partition", line.get("partitions"))) for line in lines] == [
+        ("rebalance", "0"),
+        ("rebalance", None),
+        ("read", 2),
+        ("read", "2"),
+        ("write", None),
+        ("write", None),
+        ("dead_letter", 0),
+        ("commit", "0,3"),
+        ("commit", "0"),
+        ("rebalance", "0"),
+        ("rebalance", "0,1"),
+    ]
+
+
+def test_a_line_for_people_begins_with_when_who_and_what(capsys):
+    log.configure(load(slot=3))
+    Narrator().rebalanced("assigned", [1, 0])
+
+    line = capsys.readouterr().out
+    assert re.fullmatch(
+        r"timestamp=\S+Z level=info worker=worker_03 event=\"partitions assigned\" action=rebalance "
+        r"partitions=0,1 topic=numtest\n",
+        line,
+    )
+
+
+def calls():
+    """Every line that is logged anywhere: where, the words that go with it, and its action, as they stand in the code."""
+    for path in sorted((Path(log.__file__).parent).glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and re.fullmatch(
+                r"(self\._)?log\.(debug|info|warning|error)", ast.unparse(node.func)
+            ):
+                words = {each.arg: ast.unparse(each.value) for each in node.keywords}
+                yield f"{path.name}:{node.lineno}", words
+
+
+def test_every_line_about_a_partition_has_an_action():
+    about = [(where, words) for where, words in calls() if {"partition", "partitions", "offsets"} & words.keys()]
+
+    assert len(about) >= 10
+    assert [where for where, words in about if "action" not in words] == []
+
+
+def test_the_actions_are_those_that_the_readme_has_and_each_is_used():
+    readme = (Path(log.__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    table = readme.partition("| action |")[2].partition("\n\n")[0]
+
+    assert re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE) == list(log.Action)
+    assert {words["action"] for _, words in calls() if "action" in words} == {
+        f"Action.{each.name}" for each in log.Action
+    }
