@@ -38,7 +38,7 @@ test: .venv/dev ## Every test, on real servers of their own
 	@$(BIN)/pytest
 
 check: lint ## Format, lint, types, import rules, and the tests that need no server
-	@$(BIN)/pytest -q -m 'not integration and not acceptance'
+	@$(BIN)/pytest -q -n auto --maxprocesses 4 -m 'not integration and not acceptance'
 
 lint: .venv/dev ## Format, lint, types, import rules
 	@$(BIN)/ruff format --check --quiet

@@ -58,7 +58,8 @@ def plan(seconds: float, seed: int, slots: int, session_timeout: float, *, embed
         faults.append(stop)
         calm_at = at + stop.lasts + KINDS[stop.kind].settles
     while True:
-        at += max(0.5, dice.expovariate(1 / 2.5))
+        # While some have not had their turn, no wait is so long that the time could go by without them.
+        at += min(max(0.5, dice.expovariate(1 / 2.5)), 2.5 if each_once else seconds)
         calm = at >= calm_at
         # Before the last ones of `each_once` have had their turn, those that must wait for a calm are waited for.
         name = next((name for name in each_once if calm or not KINDS[name].needs_calm), None)

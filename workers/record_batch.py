@@ -62,8 +62,8 @@ def _records(batch: Any) -> Iterator[_Record]:
     try:
         for _ in range(batch.records_count):
             size, at = (short[byte], at + 1) if (byte := buffer[at]) < ONE_BYTE else long(buffer, at)
-            # One byte of attributes follows, of which none is in use.
-            begin, at = at, at + 1
+            # Attributes follow, of which none is in use.
+            begin, at = at, at + 1 if buffer[at] < ONE_BYTE else long(buffer, at)[1]
             later, at = (short[byte], at + 1) if (byte := buffer[at]) < ONE_BYTE else long(buffer, at)
             offset, at = (short[byte], at + 1) if (byte := buffer[at]) < ONE_BYTE else long(buffer, at)
             key = value = None

@@ -22,6 +22,7 @@ from kafka.structs import MemberState
 from workers.admin import describe
 from workers.consumer import open_consumer
 from workers.errors import UnavailableError
+from workers.log import Action
 from workers.positions import Positions
 from workers.record import CommitResult, Fetched
 
@@ -132,7 +133,7 @@ class KafkaSource:
         except KafkaTimeoutError:
             return CommitResult.TIMEOUT
         except KafkaError as error:
-            log.error("Kafka refused a commit", error=describe(error))
+            log.error("Kafka refused a commit", action=Action.COMMIT, error=describe(error))
             return CommitResult.ERROR
         return CommitResult.OK
 
@@ -166,7 +167,7 @@ class KafkaSource:
             self._consumer.close(autocommit=False, timeout_ms=int(self._settings.commit_timeout * 1000))
         except KafkaError as error:
             # Everything is committed; at worst the group waits for the session timeout.
-            log.warning("could not leave the group", error=describe(error))
+            log.warning("could not leave the group", action=Action.REBALANCE, error=describe(error))
 
     def connected(self) -> bool:
         """Whether this worker is in the group with an assignment, which may be empty. Safe on any thread."""

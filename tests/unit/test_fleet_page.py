@@ -199,7 +199,7 @@ def test_a_port_in_use_says_who_has_it_and_what_to_set(server):
         Server("127.0.0.1", server.port, None, "the page", "WORKERS_LAG_PORT")
 
     assert re.fullmatch(
-        rf"cannot serve the page on 127\.0\.0\.1:{server.port}: Address already in use by pid \d+ \(.*pytest.*\)\. "
+        rf"cannot serve the page on 127\.0\.0\.1:{server.port}: Address already in use by pid \d+ \(.*python.*\)\. "
         "Another fleet\\? Set WORKERS_LAG_PORT to another port, or stop what has this one",
         str(refused.value),
     )

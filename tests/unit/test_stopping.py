@@ -15,7 +15,7 @@ WAITER = """
 import os, sys, time
 from workers.stopping import Stopping
 # No print: the signal may come within another one.
-stop = Stopping(lambda: os.write(1, b"begun\n"))
+stop = Stopping(lambda: os.write(1, b"begun\\n"))
 stop.listen()
 print("ready", flush=True)
 while not stop():
