@@ -6,7 +6,7 @@ import random
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, Self
 
 from kafka import KafkaAdminClient, TopicPartition
 from kafka.errors import for_code
@@ -98,7 +98,7 @@ class Sender:
         self._client = KafkaAdminClient(**settings.kafka_connection)
         self._leaders: dict[int, list[int]] = {}
 
-    def __enter__(self) -> Sender:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

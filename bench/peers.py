@@ -1,0 +1,261 @@
+"""Who is measured: each is started and warmed up, gets the backlog all at once, and is done when all of it is through."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import psutil
+from backlog import Backlog, Sender, last_places, shape
+from pymongo import MongoClient
+from sample import Sample, take
+from servers import Place, Servers, open_place
+
+from tests.support.embedded import STACK, wait_until
+from tests.support.user import BIN
+from workers.admin import Admin
+
+HERE = Path(__file__).resolve().parent
+PATIENCE_SECONDS = 600
+START_SECONDS = 90
+
+
+@dataclass(frozen=True)
+class Load:
+    """What everybody gets. The warm-up is not measured: by its end all are connected, and their caches are full."""
+
+    records: int = 200_000
+    warm_up: int = 6_000
+    partitions: int = 6
+    size: int = 0
+    """Bytes of JSON in each value; 0: numbers as in the tutorial."""
+
+    def backlogs(self) -> tuple[Backlog, Backlog]:
+        value = shape(self.size)
+        warm_up = self.warm_up // self.partitions * self.partitions or self.partitions
+        return Backlog(value, 0, warm_up, self.partitions), Backlog(value, warm_up, self.records, self.partitions)
+
+
+@dataclass
+class Running:
+    """A peer that is warm."""
+
+    processes: Sequence[subprocess.Popen[Any]]
+    go: Callable[[], object]
+    done: Callable[[], bool]
+    check: Callable[[], None] = lambda: None
+    """Raises where not all is there in the end."""
+
+
+Peer = Callable[[Servers, Place, Backlog, Backlog], AbstractContextManager[Running]]
+"""Starts somebody in a place, with a warm-up and a backlog; what it yields is warm."""
+
+
+def measure(
+    peer: Peer,
+    servers: Servers,
+    load: Load,
+    backlogs: tuple[Backlog, Backlog] | None = None,
+    beside: Callable[[Place], AbstractContextManager[object]] = lambda _place: nullcontext(),
+) -> Sample:
+    """One run, in a place of its own.
+
+    Args:
+        backlogs: those of the load, for whoever has them already.
+        beside: what goes on meanwhile.
+    """
+    warm_up, backlog = backlogs or load.backlogs()
+    with open_place(servers, load.partitions) as place, peer(servers, place, warm_up, backlog) as running:
+
+        def done() -> bool:
+            for process in running.processes:
+                if process.poll() is not None:
+                    raise RuntimeError(f"{process.args} ended with {process.returncode}")
+            return running.done()
+
+        clients = [psutil.Process(process.pid) for process in running.processes]
+        with beside(place):
+            sample = take(backlog.records, clients, servers.processes, running.go, done)
+        running.check()
+        return sample
+
+
+def workers(count: int) -> Peer:
+    """So many `workers run`, with the default settings and with state folders, as under supervisord."""
+
+    @contextmanager
+    def peer(_servers: Servers, place: Place, warm_up: Backlog, backlog: Backlog) -> Iterator[Running]:
+        with Folder() as folder, Sender(place.settings) as sender, Sight(place) as sight:
+            sender.send_all(warm_up)
+            environment = place.environment | {"WORKERS_STATE_DIR": str(folder.path)}
+            command = [str(BIN / "workers"), "run"]
+            running = [
+                folder.spawn(f"worker_{slot:02d}", command, environment | {"WORKERS_SLOT": str(slot)})
+                for slot in range(count)
+            ]
+            with membership(place, count) as joined:
+                folder.wait(joined, f"{count} workers are in the group")
+            folder.wait(sight.of(warm_up), "the warm-up is stored")
+            total = warm_up.records + backlog.records
+            yield Running(running, lambda: sender.send_all(backlog), sight.of(backlog), lambda: sight.require(total))
+
+    return peer
+
+
+@contextmanager
+def raw_fetch(_servers: Servers, place: Place, warm_up: Backlog, backlog: Backlog) -> Iterator[Running]:
+    """The Kafka client alone, with our options."""
+    with Folder() as folder, Sender(place.settings) as sender:
+        sender.send_all(warm_up)
+        arguments = ["fetch", str(warm_up.records), str(backlog.records)]
+        running = folder.spawn("raw", [sys.executable, str(HERE / "raw.py"), *arguments], place.environment)
+        folder.wait(lambda: "warm" in folder.said("raw"), "the warm-up is read")
+        yield Running([running], lambda: sender.send_all(backlog), lambda: "done" in folder.said("raw"))
+
+
+def raw_insert(size: int) -> Peer:
+    """`insert_many` alone."""
+
+    @contextmanager
+    def peer(_servers: Servers, place: Place, warm_up: Backlog, backlog: Backlog) -> Iterator[Running]:
+        with Folder() as folder:
+            numbers = map(str, (warm_up.records, backlog.records, place.partitions, size))
+            command = [sys.executable, str(HERE / "raw.py"), "insert", *numbers, place.topic.prefix]
+            running = folder.spawn("raw", command, place.environment)
+            folder.wait(lambda: "warm" in folder.said("raw"), "the warm-up is inserted")
+            assert running.stdin is not None
+            go = running.stdin
+            yield Running([running], lambda: (go.write(b"go\n"), go.flush()), lambda: "done" in folder.said("raw"))
+
+    return peer
+
+
+@contextmanager
+def tutorial(_servers: Servers, place: Place, warm_up: Backlog, backlog: Backlog) -> Iterator[Running]:
+    """bench/tutorial.py."""
+    settings = place.settings
+    uri = settings.mongodb_uri.get_secret_value()
+    with Folder() as folder, Sender(settings) as sender, Sight(place) as sight:
+        sender.send_all(warm_up)
+        where = [settings.bootstrap_servers, settings.topic, settings.group, uri, settings.database]
+        command = [sys.executable, str(HERE / "tutorial.py"), *where]
+        running = folder.spawn("tutorial", command, place.environment)
+        folder.wait(lambda: sight.count() >= warm_up.records, "the warm-up is stored")
+        total = warm_up.records + backlog.records
+        yield Running([running], lambda: sender.send_all(backlog), lambda: sight.count() >= total)
+
+
+class Sight:
+    """What is in the database by now, asked so that it costs the database nothing that counts."""
+
+    def __init__(self, place: Place, document_id: Callable[[int, int], str] | None = None) -> None:
+        settings = place.settings
+        self._id = document_id or place.topic.document_id
+        self._client: MongoClient[Any] = MongoClient(settings.mongodb_uri.get_secret_value())
+        self._collection = self._client[settings.database][settings.collection]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.close()
+
+    def of(self, backlog: Backlog) -> Callable[[], bool]:
+        """A condition: the last record of each partition is stored. One id is asked for at a time."""
+        left = [self._id(*each) for each in last_places(backlog.first, backlog.records, backlog.partitions)]
+
+        def stored() -> bool:
+            while left and self.has(left[-1]):
+                left.pop()
+            return not left
+
+        return stored
+
+    def has(self, document_id: str) -> bool:
+        return self._collection.find_one({"_id": document_id}, {"_id": 1}) is not None
+
+    def count(self) -> int:
+        return self._collection.count_documents({})
+
+    def require(self, records: int) -> None:
+        """A rate of something that loses records is none."""
+        if (count := self.count()) != records:
+            raise RuntimeError(f"{count:,} documents are stored of {records:,} records")
+
+
+class Folder:
+    """Processes that work in a temporary folder, end with this one, and leave nothing. Use it with `with`."""
+
+    def __init__(self) -> None:
+        self._exit = ExitStack()
+        self._running: list[subprocess.Popen[bytes]] = []
+
+    def __enter__(self) -> Self:
+        self.path = Path(self._exit.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for process in self._running:
+            process.terminate()
+        for process in self._running:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(20)
+            process.kill()
+            process.wait()
+            if process.stdin:
+                with contextlib.suppress(BrokenPipeError):
+                    process.stdin.close()
+        self._exit.close()
+
+    def spawn(self, name: str, command: Sequence[str], environment: dict[str, str]) -> subprocess.Popen[bytes]:
+        """It ends with this process, however that ends."""
+        tie = [sys.executable, str(STACK / "processes.py"), str(os.getpid())]
+        with self._log(name).open("wb") as log:
+            process = subprocess.Popen(
+                [*tie, *command], env=environment, cwd=self.path, stdin=subprocess.PIPE, stdout=log, stderr=log
+            )
+        self._running.append(process)
+        return process
+
+    def said(self, name: str) -> str:
+        return self._log(name).read_text()
+
+    def wait(self, condition: Callable[[], bool], what: str, seconds: float = START_SECONDS) -> None:
+        """Until it is so; what ended meanwhile is told with its last words."""
+
+        def met() -> bool:
+            for process in self._running:
+                if process.poll() is not None:
+                    raise RuntimeError(f"{process.args} ended with {process.returncode}: {self._last_words()}")
+            return condition()
+
+        try:
+            wait_until(met, seconds, what)
+        except TimeoutError as error:
+            raise TimeoutError(f"{error}: {self._last_words()}") from None
+
+    def _log(self, name: str) -> Path:
+        return self.path / f"{name}.log"
+
+    def _last_words(self) -> str:
+        return "".join(path.read_text()[-1500:] for path in sorted(self.path.glob("*.log")))
+
+
+@contextmanager
+def membership(place: Place, count: int, group: str | None = None) -> Iterator[Callable[[], bool]]:
+    """A condition: so many are in the group, and it is at rest, by the broker's word."""
+    with Admin(place.settings) as admin:
+
+        def joined() -> bool:
+            found = admin.group(group or place.settings.group, place.settings.topic)
+            return found.state == "Stable" and len(found.members) == count
+
+        yield joined
