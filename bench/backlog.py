@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import random
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Self
 
 from kafka import KafkaAdminClient, TopicPartition
-from kafka.errors import for_code
+from kafka.errors import (
+    LeaderNotAvailableError,
+    NotLeaderForPartitionError,
+    UnknownTopicOrPartitionError,
+    for_code,
+)
 from kafka.protocol.producer import ProduceRequest
 from kafka.record.memory_records import MemoryRecordsBuilder
 
@@ -19,6 +23,9 @@ LZ4, FORMAT, BATCH_BYTES = 3, 2, 128 * 1024
 """As `workers produce` sends them."""
 TEXT = "".join(random.Random(1).choices("0123456789abcdef", k=100_000))
 FIELD_CHARACTERS = 40
+NOT_YET = (LeaderNotAvailableError, NotLeaderForPartitionError, UnknownTopicOrPartitionError)
+"""What a broker says of a topic that was just made. Nothing was appended then."""
+PATIENCE_SECONDS = 30
 
 Value = Callable[[int], bytes]
 
@@ -110,25 +117,38 @@ class Sender:
 
     def send(self, batches: Mapping[int, bytes]) -> dict[int, int]:
         """One batch for each of these partitions; returns the offset of its first record, when it is acknowledged."""
-        return dict(self._client._manager.run(self._send, batches))
-
-    async def _send(self, batches: Mapping[int, bytes]) -> dict[int, int]:
         first_offsets: dict[int, int] = {}
+        until = time.monotonic() + PATIENCE_SECONDS
+        while left := {partition: batch for partition, batch in batches.items() if partition not in first_offsets}:
+            try:
+                self._client._manager.run(self._send, left, first_offsets)
+            except NOT_YET:
+                if time.monotonic() > until:
+                    raise
+                self._leaders.clear()
+                time.sleep(0.05)
+        return first_offsets
+
+    async def _send(self, batches: Mapping[int, bytes], first_offsets: dict[int, int]) -> None:
+        """Note what is acknowledged; raise where something is not."""
         missing = [partition for partition in batches if partition not in self._leaders]
         if missing:
             tps = {TopicPartition(self._topic, partition) for partition in missing}
             for leader, led in (await self._client._async_get_leader_for_partitions(tps)).items():
                 self._leaders |= {tp.partition: leader for tp in led}
-        by_leader: dict[Any, list[int]] = defaultdict(list)
-        for partition in batches:
-            by_leader[self._leaders[partition]].append(partition)
-        for leader, led in by_leader.items():
+        errors = []
+        for leader in set(self._leaders.values()):
+            led = [partition for partition in batches if self._leaders[partition] == leader]
+            if not led:
+                continue
             response = await self._client._manager.send(self._request(batches, led), node_id=leader)
             for answer in response.responses[0].partition_responses:
                 if answer.error_code:
-                    raise for_code(answer.error_code)
-                first_offsets[answer.index] = answer.base_offset
-        return first_offsets
+                    errors.append(for_code(answer.error_code))
+                else:
+                    first_offsets[answer.index] = answer.base_offset
+        if errors:
+            raise errors[0]
 
     def _request(self, batches: Mapping[int, bytes], partitions: list[int]) -> Any:
         topic = ProduceRequest.TopicProduceData

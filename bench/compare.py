@@ -18,7 +18,7 @@ from peers import Load, Peer, measure, raw_fetch, raw_insert, tutorial, workers
 from rich.console import Console
 from sample import Sample
 from servers import open_servers
-from tables import Table, publish
+from tables import Table, console, publish
 
 RAW, FETCH, TUTORIAL, ONE, CONNECTOR = (
     "raw insert_many",
@@ -46,13 +46,13 @@ def main() -> None:
         rounds, warm_up = options.rounds or 3, 60_000
     if options.quick:
         records, rounds, warm_up = options.records or 50_000, options.rounds or 1, min(warm_up, 12_000)
-    console = Console(soft_wrap=False)
-    found = run(peers, Load(records, warm_up), rounds, options.servers, console)
+    out = console()
+    found = run(peers, Load(records, warm_up), rounds, options.servers, out)
     cores = psutil.cpu_count() or 1
     shares, table = ratio_table(found), peer_table(found, cores)
-    shares.show(console, "\nRatios, each within its round: median (lowest to highest)")
+    shares.show(out, "\nRatios, each within its round: median (lowest to highest)")
     title = f"{records:,} records of 6 partitions, {rounds} rounds, {cores} cores"
-    table.show(console, f"\n{title}")
+    table.show(out, f"\n{title}")
     if not options.quick:
         name = "connect" if connect else "compare"
         text = f"{shares.markdown()}\n{title}:\n\n{table.markdown()}\n![Records a second](bench/{name}.svg)\n"
@@ -60,7 +60,7 @@ def main() -> None:
         publish(name, text, {"load": asdict(Load(records, warm_up)), **results}, picture(found))
 
 
-def run(peers: dict[str, Peer], load: Load, rounds: int, where: str, console: Console) -> dict[str, list[Sample]]:
+def run(peers: dict[str, Peer], load: Load, rounds: int, where: str, out: Console) -> dict[str, list[Sample]]:
     """A B C A B C: the samples of each peer, in the order of the rounds."""
     found: dict[str, list[Sample]] = {name: [] for name in peers}
     backlogs = load.backlogs()
@@ -71,7 +71,7 @@ def run(peers: dict[str, Peer], load: Load, rounds: int, where: str, console: Co
                 slow = name == TUTORIAL
                 sample = measure(peer, servers, few if slow else load, None if slow else backlogs)
                 found[name].append(sample)
-                console.print(f"round {number}: {name} {sample.rate:,.0f}/s", highlight=False)
+                out.print(f"round {number}: {name} {sample.rate:,.0f}/s")
     return found
 
 

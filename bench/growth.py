@@ -15,10 +15,9 @@ import psutil
 from chart import Bar, bars
 from compare import add_servers
 from peers import Load, measure, raw_insert, workers
-from rich.console import Console
 from sample import Sample
 from servers import Servers, open_servers
-from tables import Table, publish
+from tables import Table, console, publish
 
 SIZES = {100: 200_000, 1_000: 100_000, 10_000: 20_000}
 """By bytes of JSON in a document: how many records."""
@@ -53,16 +52,16 @@ def main() -> None:
     parser.add_argument("--large", action="store_true", help="5,000,000 records as well, for some minutes more")
     add_servers(parser)
     options = parser.parse_args()
-    console = Console()
+    out = console()
     found: list[tuple[Case, Sample, float]] = []
     with open_servers(options.servers) as servers:
         for case in cases(quick=options.quick, large=options.large):
             raw = raw_rate(servers, case.load)
             sample = measure(workers(case.workers), servers, case.load)
             found.append((case, sample, sample.rate / raw))
-            console.print(f"{case.name}: {sample.rate:,.0f}/s, {sample.rate / raw:.2f} of raw", highlight=False)
+            out.print(f"{case.name}: {sample.rate:,.0f}/s, {sample.rate / raw:.2f} of raw")
     table = growth_table(found)
-    table.show(console, "\nAs the work grows")
+    table.show(out, "\nAs the work grows")
     if not options.quick:
         results = {"cases": [asdict(case) | sample.as_dict() | {"of_raw": of_raw} for case, sample, of_raw in found]}
         publish("growth", f"{table.markdown()}\n![As the work grows](bench/growth.svg)\n", results, picture(found))

@@ -24,9 +24,8 @@ from chart import Bar, bars
 from compare import add_servers
 from figures import quantile
 from peers import PATIENCE_SECONDS, Load, Sight, measure, workers
-from rich.console import Console
 from servers import Place, Servers, open_place, open_servers
-from tables import Table, publish
+from tables import Table, console, publish
 
 SLOW_RATE = 10
 SEND_SECONDS = 0.05
@@ -58,18 +57,18 @@ def main() -> None:
     add_servers(parser)
     options = parser.parse_args()
     seconds, records = (5.0, 50_000) if options.quick else (60.0, 200_000)
-    console = Console()
+    out = console()
     with open_servers(options.servers) as servers:
         most = measure(workers(1), servers, Load(records))
-        console.print(f"one worker stores {most.rate:,.0f}/s", highlight=False)
+        out.print(f"one worker stores {most.rate:,.0f}/s")
         slow = watch(servers, SLOW_RATE, seconds, 1, LOOK_SECONDS["slow"])
         fast = watch(servers, most.rate / 2, seconds, round(most.rate / 2 * SEND_SECONDS / 6), LOOK_SECONDS["fast"])
         idle = idle_share(servers, max(10.0, seconds / 2))
     columns = ["", "records/s", "samples", "p50 ms", "p99 ms", "longest ms", "reader's share"]
     table = Table(columns, [slow.row("slow"), fast.row("half of the most")])
-    table.show(console, "\nFrom the producer's acknowledgement to the document")
+    table.show(out, "\nFrom the producer's acknowledgement to the document")
     idles = f"An idle worker, with all partitions and no records, takes {idle:.2%} of a core."
-    console.print(f"\n{idles}", highlight=False)
+    out.print(f"\n{idles}")
     if not options.quick:
         measured = {"slow": asdict(slow), "fast": asdict(fast), "idle_share_of_a_core": idle, "most": most.as_dict()}
         text = f"{table.markdown()}\n{idles}\n\n![Latency](bench/latency.svg)\n"

@@ -17,7 +17,7 @@ from kafka.errors import KafkaError
 from pymongo import MongoClient
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from tests.support.embedded import EmbeddedStack
+from tests.support.embedded import EmbeddedStack, wait_until
 from tests.support.ports import free_row
 from workers.admin import Admin
 from workers.record import TopicIdentity
@@ -78,8 +78,9 @@ def open_place(servers: Servers, partitions: int) -> Iterator[Place]:
     try:
         with Admin(settings) as admin:
             admin.create_topic(settings.topic, partitions)
-            topic = admin.topic(settings.topic)
-        assert topic is not None, settings.topic
+            wait_until(lambda: admin.topic(name), 30, f"the topic {name} is there")
+            topic = admin.topic(name)
+        assert topic is not None, name
         yield Place(settings, topic.identity, partitions)
     finally:
         with MongoClient(settings.mongodb_uri.get_secret_value()) as client:

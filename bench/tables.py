@@ -28,7 +28,7 @@ class Table:
     rows: Sequence[Sequence[str]]
 
     def show(self, console: Console, title: str) -> None:
-        table = RichTable(title=title, title_justify="left", box=None, pad_edge=False)
+        table = RichTable(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
         for number, column in enumerate(self.columns):
             table.add_column(column, justify="right" if number else "left")
         for row in self.rows:
@@ -38,6 +38,12 @@ class Table:
     def markdown(self) -> str:
         lines = [self.columns, ["---", *["---:"] * (len(self.columns) - 1)], *self.rows]
         return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def console() -> Console:
+    """Wide enough for the tables, in a log as well."""
+    found = Console(highlight=False)
+    return Console(highlight=False, width=max(found.width, 120))
 
 
 def between(page: str, name: str, text: str) -> str:
