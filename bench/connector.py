@@ -12,8 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from backlog import Backlog, Sender
-from peers import Folder, Running, Sight, membership
+from folder import Folder
+from peers import Running, membership
 from servers import Place, Servers
+from sight import Sight
 
 from tests.support.embedded import STACK
 from tests.support.ports import free_ports

@@ -16,7 +16,7 @@ from chart import Bar, bars
 from compare import add_servers
 from peers import Load, measure, raw_insert, workers
 from sample import Sample
-from servers import Servers, open_servers
+from servers import Servers, ending_quietly, open_servers
 from tables import Table, console, publish
 
 SIZES = {100: 200_000, 1_000: 100_000, 10_000: 20_000}
@@ -99,4 +99,5 @@ def picture(found: list[tuple[Case, Sample, float]]) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    with ending_quietly():
+        main()

@@ -23,13 +23,15 @@ from backlog import Backlog, Sender
 from chart import Bar, bars
 from compare import add_servers
 from figures import quantile
-from peers import PATIENCE_SECONDS, Load, Sight, measure, workers
-from servers import Place, Servers, open_place, open_servers
+from peers import Load, measure, workers
+from servers import Place, Servers, ending_quietly, open_place, open_servers
+from sight import Sight
 from tables import Table, console, publish
 
 SLOW_RATE = 10
 SEND_SECONDS = 0.05
 """Between two requests of the fast producer: each has one batch for each partition."""
+PATIENCE_SECONDS = 60
 LOOK_SECONDS = {"slow": 0.001, "fast": 0.004}
 SAMPLE_SECONDS = 0.2
 """Between two samples at the fast rate, at least."""
@@ -186,4 +188,5 @@ def picture(found: dict[str, Latency]) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    with ending_quietly():
+        main()

@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import psutil
-from backlog import Backlog, Sender, last_places, shape
-from pymongo import MongoClient
+from backlog import Backlog, Sender, shape
+from folder import Folder
 from sample import Sample, take
 from servers import Place, Servers, open_place
+from sight import Sight
 
-from tests.support.embedded import STACK, wait_until
 from tests.support.user import BIN
 from workers.admin import Admin
 
 HERE = Path(__file__).resolve().parent
-PATIENCE_SECONDS = 600
-START_SECONDS = 90
 
 
 @dataclass(frozen=True)
@@ -148,105 +143,9 @@ def tutorial(_servers: Servers, place: Place, warm_up: Backlog, backlog: Backlog
         where = [settings.bootstrap_servers, settings.topic, settings.group, uri, settings.database]
         command = [sys.executable, str(HERE / "tutorial.py"), *where]
         running = folder.spawn("tutorial", command, place.environment)
-        folder.wait(lambda: sight.count() >= warm_up.records, "the warm-up is stored")
+        folder.wait(sight.counted(warm_up.records), "the warm-up is stored")
         total = warm_up.records + backlog.records
-        yield Running([running], lambda: sender.send_all(backlog), lambda: sight.count() >= total)
-
-
-class Sight:
-    """What is in the database by now, asked so that it costs the database nothing that counts."""
-
-    def __init__(self, place: Place, document_id: Callable[[int, int], str] | None = None) -> None:
-        settings = place.settings
-        self._id = document_id or place.topic.document_id
-        self._client: MongoClient[Any] = MongoClient(settings.mongodb_uri.get_secret_value())
-        self._collection = self._client[settings.database][settings.collection]
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._client.close()
-
-    def of(self, backlog: Backlog) -> Callable[[], bool]:
-        """A condition: the last record of each partition is stored. One id is asked for at a time."""
-        left = [self._id(*each) for each in last_places(backlog.first, backlog.records, backlog.partitions)]
-
-        def stored() -> bool:
-            while left and self.has(left[-1]):
-                left.pop()
-            return not left
-
-        return stored
-
-    def has(self, document_id: str) -> bool:
-        return self._collection.find_one({"_id": document_id}, {"_id": 1}) is not None
-
-    def count(self) -> int:
-        return self._collection.count_documents({})
-
-    def require(self, records: int) -> None:
-        """A rate of something that loses records is none."""
-        if (count := self.count()) != records:
-            raise RuntimeError(f"{count:,} documents are stored of {records:,} records")
-
-
-class Folder:
-    """Processes that work in a temporary folder, end with this one, and leave nothing. Use it with `with`."""
-
-    def __init__(self) -> None:
-        self._exit = ExitStack()
-        self._running: list[subprocess.Popen[bytes]] = []
-
-    def __enter__(self) -> Self:
-        self.path = Path(self._exit.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for process in self._running:
-            process.terminate()
-        for process in self._running:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(20)
-            process.kill()
-            process.wait()
-            if process.stdin:
-                with contextlib.suppress(BrokenPipeError):
-                    process.stdin.close()
-        self._exit.close()
-
-    def spawn(self, name: str, command: Sequence[str], environment: dict[str, str]) -> subprocess.Popen[bytes]:
-        """It ends with this process, however that ends."""
-        tie = [sys.executable, str(STACK / "processes.py"), str(os.getpid())]
-        with self._log(name).open("wb") as log:
-            process = subprocess.Popen(
-                [*tie, *command], env=environment, cwd=self.path, stdin=subprocess.PIPE, stdout=log, stderr=log
-            )
-        self._running.append(process)
-        return process
-
-    def said(self, name: str) -> str:
-        return self._log(name).read_text()
-
-    def wait(self, condition: Callable[[], bool], what: str, seconds: float = START_SECONDS) -> None:
-        """Until it is so; what ended meanwhile is told with its last words."""
-
-        def met() -> bool:
-            for process in self._running:
-                if process.poll() is not None:
-                    raise RuntimeError(f"{process.args} ended with {process.returncode}: {self._last_words()}")
-            return condition()
-
-        try:
-            wait_until(met, seconds, what)
-        except TimeoutError as error:
-            raise TimeoutError(f"{error}: {self._last_words()}") from None
-
-    def _log(self, name: str) -> Path:
-        return self.path / f"{name}.log"
-
-    def _last_words(self) -> str:
-        return "".join(path.read_text()[-1500:] for path in sorted(self.path.glob("*.log")))
+        yield Running([running], lambda: sender.send_all(backlog), sight.counted(total))
 
 
 @contextmanager

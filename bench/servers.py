@@ -9,14 +9,12 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import psutil
 from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 from pymongo import MongoClient
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from tests.support.embedded import EmbeddedStack, wait_until
 from tests.support.ports import free_row
 from workers.admin import Admin
@@ -93,3 +91,12 @@ def open_place(servers: Servers, partitions: int) -> Iterator[Place]:
             with contextlib.suppress(KafkaError):
                 admin_client.delete_groups([group])
         admin_client.close()
+
+
+@contextmanager
+def ending_quietly() -> Iterator[None]:
+    """Ctrl-C ends a bench without a traceback, when all is removed."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        sys.exit("interrupted; the servers and what was made on them are removed")
