@@ -51,7 +51,7 @@ class Sample:
         name = max(shares, key=shares.__getitem__)
         if shares[name] >= FULL:
             return name
-        return "disk" if (self.disk or 0) >= FULL else "round trips"
+        return "disk" if (self.disk or 0) >= FULL else "taking turns"
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self) | {"rate": self.rate, "microseconds": self.microseconds}

@@ -10,6 +10,8 @@ from backlog import Backlog
 from pymongo import MongoClient
 from servers import Place
 
+LONGEST_PAUSE = 0.5
+
 
 class Sight:
     """The collection of one place. Use it with `with`."""
@@ -42,14 +44,18 @@ class Sight:
 
     def counted(self, total: int) -> Callable[[], bool]:
         """A condition: so many are stored. Counting is dear, so it is done only when half of what was left should be."""
-        begun, due = time.monotonic(), 0.0
+        first: list[tuple[float, int]] = []
+        due = 0.0
 
         def all_stored() -> bool:
             nonlocal due
             if (now := time.monotonic()) < due:
                 return False
-            count = self.count()
-            due = now + (0.5 * (total - count) * (now - begun) / count if count else 0.1)
+            if count := self.count():
+                first.append((now, count))
+            grown = count - first[0][1] if first else 0
+            left = (total - count) * (now - first[0][0]) / grown if grown else LONGEST_PAUSE
+            due = now + min(LONGEST_PAUSE, left / 2)
             return count >= total
 
         return all_stored

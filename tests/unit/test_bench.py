@@ -72,7 +72,7 @@ def test_a_spread_without_one_is_told_as_one_figure() -> None:
         (sample(1, client=0.3, database=0.97), "database"),
         (sample(1, client=0.96, database=0.2), "client"),
         (sample(1, client=0.3, database=0.2, disk=0.99), "disk"),
-        (sample(1, client=0.3, database=0.2), "round trips"),
+        (sample(1, client=0.3, database=0.2), "taking turns"),
         (sample(1, client=0.3, database=0.2, others=1.4), "all cores"),
     ],
 )
@@ -83,7 +83,7 @@ def test_the_limit_is_what_is_full(found: Sample, limit: str) -> None:
 def test_no_worker_of_two_is_full_with_half_a_core_each() -> None:
     found = Sample(1, 1.0, {"client": 1.2, "kafka": 0.0, "database": 0.1, "others": 0.0}, 2, 0, None)
 
-    assert found.limit(2) == "round trips"
+    assert found.limit(2) == "taking turns"
 
 
 # Records
@@ -143,7 +143,7 @@ def test_the_table_has_a_row_for_everybody_with_what_limits() -> None:
     table = peer_table({RAW: [sample(1000)], ONE: [sample(500, database=0.99)]}, cores=8)
 
     assert [row[:3] for row in table.rows] == [[RAW, "1,000", "1.00"], [ONE, "500", "0.50"]]
-    assert [row[-1] for row in table.rows] == ["round trips", "database"]
+    assert [row[-1] for row in table.rows] == ["taking turns", "database"]
     assert {len(row) for row in table.rows} == {len(table.columns)}
 
 
