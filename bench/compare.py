@@ -94,7 +94,19 @@ def ratio_table(found: dict[str, list[Sample]]) -> Table:
 
 
 def peer_table(found: dict[str, list[Sample]], cores: int) -> Table:
-    columns = ["", "records/s", "of raw", "us CPU a record", "MiB", "client", "Kafka", "database", "others", "limit"]
+    columns = [
+        "",
+        "records/s",
+        "of raw",
+        "us CPU a record",
+        "MiB",
+        "client",
+        "Kafka",
+        "database",
+        "others",
+        "disk",
+        "limit",
+    ]
     raw = [sample.rate for sample in found[RAW]]
     rows = []
     for name, samples in found.items():
@@ -107,6 +119,7 @@ def peer_table(found: dict[str, list[Sample]], cores: int) -> Table:
                 Spread.of([each.microseconds for each in samples]).text(1).split(" ", maxsplit=1)[0],
                 f"{max(each.memory for each in samples) / 2**20:.0f}",
                 *(f"{middle.cores(part):.2f}" for part in ("client", "kafka", "database", "others")),
+                "" if middle.disk is None else f"{middle.disk:.2f}",
                 middle.limit(cores),
             ]
         )

@@ -86,7 +86,7 @@ def growth_table(found: list[tuple[Case, Sample, float]]) -> Table:
             f"{sample.microseconds:.1f}",
         ]
         shares = [f"{sample.cores(part):.2f}" for part in ("client", "kafka", "database")]
-        disk = "" if sample.disk is None else f"{sample.disk:.0%}"
+        disk = "" if sample.disk is None else f"{sample.disk:.2f}"
         rows.append([case.name, *figures, f"{sample.memory / 2**20:.0f}", *shares, disk, sample.limit(cores)])
     return Table([*columns, "disk", "limit"], rows)
 
