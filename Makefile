@@ -49,7 +49,7 @@ lint: .venv/dev ## Format, lint, types, import rules
 	@$(BIN)/mypy --no-error-summary --strict grafana/make.py
 	@$(BIN)/lint-imports --no-logo > .import-rules.log || { cat .import-rules.log; exit 1; }
 
-bench: .venv/dev ## Records a second: ours, the database's limit, the tutorial's consumer; seven minutes
+bench: .venv/dev ## Records a second: ours, the database's limit, the tutorial's consumer; six minutes
 	@$(STACK) build kafka ferretdb
 	@$(BIN)/python bench/compare.py
 

@@ -1,4 +1,4 @@
-"""A temporary folder and the processes that work in it; nothing of either stays, however the bench ends."""
+"""A temporary folder and the processes that write to it; nothing of either stays, however the bench ends."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ START_SECONDS = 90
 
 
 class Folder:
-    """Processes that work in a temporary folder, end with this one, and leave nothing. Use it with `with`."""
+    """Processes with their logs in a temporary folder, that end with this one and leave nothing. Use it with `with`."""
 
     def __init__(self) -> None:
         self._exit = ExitStack()
@@ -45,9 +45,7 @@ class Folder:
         """It ends with this process, however that ends."""
         tie = [sys.executable, str(STACK / "processes.py"), str(os.getpid())]
         with self._log(name).open("wb") as log:
-            process = subprocess.Popen(
-                [*tie, *command], env=environment, cwd=self.path, stdin=subprocess.PIPE, stdout=log, stderr=log
-            )
+            process = subprocess.Popen([*tie, *command], env=environment, stdin=subprocess.PIPE, stdout=log, stderr=log)
         self._running.append(process)
         return process
 

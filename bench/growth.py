@@ -75,7 +75,7 @@ def raw_rate(servers: Servers, load: Load) -> float:
 
 def growth_table(found: list[tuple[Case, Sample, float]]) -> Table:
     cores = psutil.cpu_count() or 1
-    columns = ["", "records/s", "of raw", "MB/s", "us CPU a record", "MiB a worker", "client", "Kafka", "database"]
+    columns = ["", "records/s", "of raw", "MB/s", "us CPU a record", "MiB a worker"]
     rows = []
     for case, sample, of_raw in found:
         size = case.load.size or len(b'{"number": 123456}')
@@ -85,10 +85,10 @@ def growth_table(found: list[tuple[Case, Sample, float]]) -> Table:
             f"{sample.rate * size / 1e6:.1f}",
             f"{sample.microseconds:.1f}",
         ]
-        shares = [f"{sample.cores(part):.2f}" for part in ("client", "kafka", "database")]
+        shares = [f"{sample.cores(part):.2f}" for part in ("client", "kafka", "database", "others")]
         disk = "" if sample.disk is None else f"{sample.disk:.2f}"
         rows.append([case.name, *figures, f"{sample.memory / 2**20:.0f}", *shares, disk, sample.limit(cores)])
-    return Table([*columns, "disk", "limit"], rows)
+    return Table([*columns, "client", "Kafka", "database", "others", "disk", "limit"], rows)
 
 
 def picture(found: list[tuple[Case, Sample, float]]) -> str:

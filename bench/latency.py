@@ -115,7 +115,7 @@ def idle_share(servers: Servers, seconds: float) -> float:
             time.sleep(seconds)
             after = worker.cpu_times()
             used = after.user + after.system - before.user - before.system
-            return used / (time.perf_counter() - started)
+            return float(used / (time.perf_counter() - started))
 
 
 @contextmanager

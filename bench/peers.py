@@ -54,12 +54,17 @@ Peer = Callable[[Servers, Place, Backlog, Backlog], AbstractContextManager[Runni
 """Starts somebody in a place, with a warm-up and a backlog; what it yields is warm."""
 
 
+def alone(_place: Place) -> AbstractContextManager[object]:
+    """Nothing goes on beside a run."""
+    return nullcontext()
+
+
 def measure(
     peer: Peer,
     servers: Servers,
     load: Load,
     backlogs: tuple[Backlog, Backlog] | None = None,
-    beside: Callable[[Place], AbstractContextManager[object]] = lambda _place: nullcontext(),
+    beside: Callable[[Place], AbstractContextManager[object]] = alone,
 ) -> Sample:
     """One run, in a place of its own.
 

@@ -15,12 +15,13 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import bson
 import psutil
 from backlog import Backlog, Sender, place_of, shape
 from bson.raw_bson import RawBSONDocument
-from peers import Load, measure, workers
+from peers import Load, alone, measure, workers
 from pymongo import MongoClient
 from servers import Place, Servers, open_place, open_servers
 
@@ -68,7 +69,7 @@ def fill(place: Place, records: int) -> None:
     with Sender(place.settings) as sender:
         sender.send_all(Backlog(shape(0), 0, records, PARTITIONS))
     with MongoClient(place.settings.mongodb_uri.get_secret_value()) as client:
-        collection = client[place.settings.database][place.settings.collection]
+        collection: Any = client[place.settings.database][place.settings.collection]
         for first in range(0, records, BATCH):
             documents = (
                 {"_id": place.topic.document_id(*place_of(number, PARTITIONS)), "number": number}
@@ -79,8 +80,7 @@ def fill(place: Place, records: int) -> None:
 
 def speed(servers: Servers, records: int, *, verifying: bool) -> float:
     """Records a second of one worker that drains a backlog, with verify run again and again meanwhile, or without."""
-    beside = {"beside": verified} if verifying else {}
-    return measure(workers(1), servers, Load(records), **beside).rate
+    return measure(workers(1), servers, Load(records), beside=verified if verifying else alone).rate
 
 
 @contextmanager
