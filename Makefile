@@ -5,7 +5,7 @@ STACK := $(BIN)/python deploy/stack/stack.py
 MAKEFLAGS += --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: help demo stop status restart stack prometheus dashboards test check lint bench-takeover docs format lock clean
+.PHONY: help demo stop status restart stack prometheus dashboards test check lint bench bench-quick bench-connect bench-latency bench-growth bench-takeover docs format lock clean
 
 help: ## Show this
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -48,6 +48,26 @@ lint: .venv/dev ## Format, lint, types, import rules
 	@$(BIN)/mypy --no-error-summary --strict deploy/prometheus/targets.py
 	@$(BIN)/mypy --no-error-summary --strict grafana/make.py
 	@$(BIN)/lint-imports --no-logo > .import-rules.log || { cat .import-rules.log; exit 1; }
+
+bench: .venv/dev ## Records a second: ours, the database's limit, the tutorial's consumer; six minutes
+	@$(STACK) build kafka ferretdb
+	@$(BIN)/python bench/compare.py
+
+bench-quick: .venv/dev ## The same with few records, in less than a minute; writes nothing to docs/
+	@$(STACK) build kafka ferretdb
+	@$(BIN)/python bench/compare.py --quick
+
+bench-connect: .venv/dev ## Ours beside the official connector on Kafka Connect, which it fetches once
+	@$(STACK) build kafka ferretdb
+	@$(BIN)/python bench/compare.py --connect
+
+bench-latency: .venv/dev ## From the producer's acknowledgement to the document; and an idle worker
+	@$(STACK) build kafka ferretdb
+	@$(BIN)/python bench/latency.py
+
+bench-growth: .venv/dev ## More records, partitions, bytes, workers; LARGE=1: 5,000,000 records as well
+	@$(STACK) build kafka ferretdb
+	@$(BIN)/python bench/growth.py $(if $(LARGE),--large)
 
 bench-takeover: .venv/dev ## How long the partitions of a killed worker wait; ten minutes
 	@$(STACK) build kafka ferretdb

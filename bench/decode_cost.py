@@ -1,0 +1,131 @@
+"""What it takes to decode a record, counted and not timed: the same on a busy machine as on an idle one.
+
+Counted are, a record: the interpreter's instructions, its calls into C, and the blocks and bytes of memory that the
+batch holds. The figures that are in force are in bench/decode_cost.json, by version of Python; a test compares with them.
+
+    python bench/decode_cost.py            shows them beside what is stored
+    python bench/decode_cost.py --renew    stores them, for this version of Python
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import sys
+import tracemalloc
+from collections import Counter
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import FrameType
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from backlog import shape
+
+from workers.decode import Limits, read
+from workers.record import Batch, Fetched, TopicIdentity
+
+STORED = Path(__file__).with_suffix(".json")
+PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+RECORDS = 200
+MOST = 0.10
+"""How much a figure may rise."""
+TOPIC = TopicIdentity("numbers", UUID(int=1))
+NESTED = b'{"order": %d, "at": "2026-11-22T20:37:00Z", "price": 12.5, "paid": true, "note": null, "lines": [{"n": 1}, {"n": 2}]}'
+SHAPES: dict[str, Callable[[int], bytes]] = {
+    "a number": shape(0),
+    "nested, 100 bytes": lambda number: NESTED % number,
+    "flat, 1,000 bytes": shape(1_000),
+}
+Figures = dict[str, float]
+
+
+class Record(NamedTuple):
+    """As the Kafka client's."""
+
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[()]
+
+
+def measured() -> dict[str, Figures]:
+    """By shape of the record and by what is counted: how many, a record."""
+    return {name: _measure(value) for name, value in SHAPES.items()}
+
+
+def rises(found: Mapping[str, Figures], stored: Mapping[str, Figures]) -> list[str]:
+    """One line about every figure that has risen too far."""
+    return [
+        f"{shape}: {found[shape][what]:g} {what} a record, {found[shape][what] / before - 1:.0%} more than {before:g}"
+        for shape, figures in stored.items()
+        for what, before in figures.items()
+        if found[shape][what] > before * (1 + MOST)
+    ]
+
+
+def stored() -> dict[str, dict[str, Figures]]:
+    """By version of Python."""
+    found: dict[str, dict[str, Figures]] = json.loads(STORED.read_text())
+    return found
+
+
+def _measure(value: Callable[[int], bytes]) -> Figures:
+    records = [Record(0, number, 1_700_000_000_000, None, value(number), ()) for number in range(RECORDS)]
+    fetched, limits = Fetched(TOPIC, {0: records}), Limits()
+
+    def decode() -> Batch:
+        batch = read(fetched, limits)
+        assert len(batch.documents) == RECORDS, batch.rejects[:1]
+        return batch
+
+    # What is made once, and kept, is no cost of a record.
+    decode()
+    counted = _count(decode)
+    gc.collect()
+    tracemalloc.start()
+    bytes_before, blocks_before = tracemalloc.get_traced_memory()[0], sys.getallocatedblocks()
+    batch = decode()
+    blocks, held = sys.getallocatedblocks() - blocks_before, tracemalloc.get_traced_memory()[0] - bytes_before
+    tracemalloc.stop()
+    del batch
+    total = {"instructions": counted["opcode"], "calls into C": counted["c_call"], "blocks": blocks, "bytes": held}
+    return {what: round(count / RECORDS, 1) for what, count in total.items()}
+
+
+def _count(work: Callable[[], object]) -> Counter[str]:
+    events: Counter[str] = Counter()
+
+    def trace(frame: FrameType, event: str, _argument: Any) -> Any:
+        frame.f_trace_opcodes, frame.f_trace_lines = True, False
+        events[event] += 1
+        return trace
+
+    def profile(_frame: FrameType, event: str, _argument: Any) -> None:
+        events[event] += 1
+
+    before = sys.gettrace(), sys.getprofile()
+    sys.settrace(trace)
+    sys.setprofile(profile)
+    try:
+        work()
+    finally:
+        sys.setprofile(before[1])
+        sys.settrace(before[0])
+    return events
+
+
+def main() -> None:
+    found, known = measured(), stored() if STORED.exists() else {}
+    for shape_, figures in found.items():
+        for what, count in figures.items():
+            before = known.get(PYTHON, {}).get(shape_, {}).get(what)
+            print(f"{shape_:20} {count:10,.1f} {what}" + (f" (stored: {before:,.1f})" if before is not None else ""))
+    if "--renew" in sys.argv[1:]:
+        STORED.write_text(json.dumps(known | {PYTHON: found}, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

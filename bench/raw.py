@@ -1,0 +1,69 @@
+"""The two halves of a worker, each alone: what the Kafka client can fetch, and what the database can take.
+
+Both say "warm" when the warm-up is through and "done" at the end, and then wait to be ended.
+
+python bench/raw.py fetch <warm-up> <records>
+python bench/raw.py insert <warm-up> <records> <partitions> <bytes> <prefix of the ids>
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import bson
+from backlog import place_of, shape
+from bson.raw_bson import RawBSONDocument
+from pymongo import MongoClient
+
+from workers.consumer import open_consumer
+from workers.process import make_room
+from workers.settings import Settings, load
+
+
+def fetch(settings: Settings, warm_up: int, records: int) -> None:
+    """Poll as a worker does, with its options, and drop what comes."""
+    consumer = open_consumer(settings)
+    consumer.subscribe([settings.topic])
+    for goal, word in ((warm_up, "warm"), (records, "done")):
+        seen = 0
+        while seen < goal:
+            polled = consumer.poll(timeout_ms=250, max_records=settings.max_poll_records)
+            seen += sum(map(len, polled.values()))
+        print(word, flush=True)
+
+
+def insert(settings: Settings, warm_up: int, records: int, partitions: int, size: int, prefix: str) -> None:
+    """`insert_many` of documents that are encoded already: those of a worker, in its batches, as acknowledged as its own."""
+    value = shape(size)
+
+    def document(number: int) -> RawBSONDocument:
+        partition, offset = place_of(number, partitions)
+        return RawBSONDocument(bson.encode({"_id": f"{prefix}{partition}/{offset}", **json.loads(value(number))}))
+
+    def batches(numbers: range) -> list[list[RawBSONDocument]]:
+        # A poll takes what is there of one partition before it turns to the next.
+        most = settings.max_poll_records
+        columns = [numbers[partition::partitions] for partition in range(partitions)]
+        turns = range(0, len(columns[0]), most)
+        ordered = [document(number) for turn in turns for column in columns for number in column[turn : turn + most]]
+        return [ordered[first : first + most] for first in range(0, len(ordered), most)]
+
+    prepared = batches(range(warm_up)), batches(range(warm_up, warm_up + records))
+    client: MongoClient[object] = MongoClient(settings.mongodb_uri.get_secret_value(), w="majority", journal=True)
+    collection = client[settings.database][settings.collection]
+    for some, word in zip(prepared, ("warm", "done"), strict=True):
+        for batch in some:
+            collection.insert_many(batch, ordered=False)
+        print(word, flush=True)
+        if word == "warm":
+            sys.stdin.readline()
+
+
+if __name__ == "__main__":
+    make_room()
+    if sys.argv[1] == "fetch":
+        fetch(load(), int(sys.argv[2]), int(sys.argv[3]))
+    else:
+        insert(load(), *map(int, sys.argv[2:6]), prefix=sys.argv[6])
+    sys.stdin.read()

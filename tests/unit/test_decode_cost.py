@@ -1,0 +1,39 @@
+"""Decoding may not become dearer unnoticed: counted by bench/decode_cost.py, so a busy machine changes nothing."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from tests.support.bench import BENCH
+
+import decode_cost  # isort: skip
+
+
+def test_decoding_costs_no_more_than_it_did() -> None:
+    stored = decode_cost.stored().get(decode_cost.PYTHON)
+    if stored is None:
+        pytest.skip(f"no stored figure for Python {decode_cost.PYTHON}; `python bench/decode_cost.py --renew` makes it")
+
+    # In a process of its own: a debugger or a coverage tool here would be counted too.
+    program = f"import json, sys; sys.path.insert(0, {str(BENCH)!r}); import decode_cost; print(json.dumps(decode_cost.measured()))"
+    counted = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    rises = decode_cost.rises(json.loads(counted.stdout), stored)
+
+    assert not rises, (
+        "decoding has become dearer:\n  "
+        + "\n  ".join(rises)
+        + "\nIf it is worth that, `.venv/bin/python bench/decode_cost.py --renew` stores the new figures; say why in the commit."
+    )
+
+
+def test_a_rise_of_more_than_a_tenth_is_told() -> None:
+    before = {"a number": {"instructions": 100.0, "blocks": 10.0}}
+
+    assert decode_cost.rises({"a number": {"instructions": 110.0, "blocks": 10.0}}, before) == []
+    assert decode_cost.rises({"a number": {"instructions": 112.0, "blocks": 1.0}}, before) == [
+        "a number: 112 instructions a record, 12% more than 100"
+    ]
