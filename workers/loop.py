@@ -91,12 +91,17 @@ class Loop:
                 self._again(before, batch, error)
                 before = None
                 continue
-            if batch:
+            if batch and not self.stopping():
                 self.writer.begin(batch)
+            else:
+                # What was read while a stop was asked for is left to whoever reads on.
+                batch = None
 
             # 3. Commit the batch before, only now. Without an answer its records come again, and are found stored.
             if before and not self._committed(before):
                 if batch:
+                    # The second wait of this turn.
+                    self.observer.turned()
                     self._finish(batch)
                 self._again(before, batch)
                 before = None

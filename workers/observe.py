@@ -15,7 +15,7 @@ class Observer(Protocol):
     """Everything that is worth counting or telling. Called once a turn, a batch, a rebalance; never once a record."""
 
     def turned(self) -> None:
-        """The loop polled: it is alive."""
+        """The loop goes on: it has polled, or waits for the database once more."""
 
     def rebalanced(self, event: str, partitions: Collection[int]) -> None:
         """Partitions were `assigned`, `revoked` or `lost`. Called on the client's IO thread."""
