@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -83,11 +83,13 @@ class KafkaSource:
         Raises:
             UnavailableError: the client gave up; it must not be asked again.
         """
-        # What is in flight must be committed before a rebalance, so that nobody has to read it again.
-        if not wait and self._consumer._coordinator.need_rejoin():
+        coordinator = self._consumer._coordinator
+        # What is in flight is committed before a rebalance, so that nobody has to read it again.
+        if not wait and coordinator.need_rejoin():
             return None
         with _fatal():
-            fetched = self._consumer.poll(timeout_ms=int(POLL_SECONDS * 1000) if wait else 0, max_records=most)
+            with nullcontext() if wait else _without_rebalance(coordinator):
+                fetched = self._consumer.poll(timeout_ms=int(POLL_SECONDS * 1000) if wait else 0, max_records=most)
             self._observer.turned()
             self._notice_rebalance()
             topic = self._positions.incarnation()
@@ -212,6 +214,16 @@ def _fatal() -> Iterator[None]:
         yield
     except KafkaError as error:
         raise UnavailableError(f"Kafka: {describe(error)}; this worker ends, and the next one begins afresh") from error
+
+
+@contextmanager
+def _without_rebalance(coordinator: Any) -> Iterator[None]:
+    """Have the client not see, in the middle of a poll, that the group rebalances: its IO thread may hear of it there."""
+    coordinator.need_rejoin = lambda: False
+    try:
+        yield
+    finally:
+        del coordinator.need_rejoin
 
 
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
