@@ -14,15 +14,15 @@ from tests.support.plain_workers import PlainWorkers, offsets
 pytestmark = pytest.mark.acceptance
 
 DEADLY = """
-import json, os, signal
-decode = json.JSONDecoder.decode
-def deadly(self, text, *rest):
-    if "KILL" in text:
+import orjson, os, signal
+loads = orjson.loads
+def deadly(value):
+    if b"KILL" in value:
         os.kill(os.getpid(), signal.SIGKILL)
-    if "EXHAUST" in text:
+    if b"EXHAUST" in value:
         raise MemoryError
-    return decode(self, text, *rest)
-json.JSONDecoder.decode = deadly
+    return loads(value)
+orjson.loads = deadly
 """
 """What a bug in an extension does to a process, and what a value does that needs more memory than there is."""
 MOST_DEATHS = 7
