@@ -272,7 +272,9 @@ def test_the_commit_of_a_worker_that_came_back_from_the_dead_has_no_effect(netwo
         )
         workers.finish()
         workers.wait_owned(2, 2)
-        (refused,) = re.findall(r"batch written, not committed.*\bduplicates=(\d+)", workers.log(0))
-        assert int(refused) > 0, "void: its write came before that of the other one"
+        # The one that was held, and perhaps the one that it read meanwhile.
+        refused = re.findall(r"batch written, not committed.*\bduplicates=(\d+)", workers.log(0))
+        assert len(refused) in (1, 2)
+        assert int(refused[0]) > 0, "void: its write came before that of the other one"
         assert workers.restarts == []
         workers.assert_no_commit_went_back()
