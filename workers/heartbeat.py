@@ -125,7 +125,7 @@ class Heartbeat(Silence):
 
     def written(self, batch: Batch, written: Written, seconds: float) -> None:
         self.enter(State.READING)
-        self._said["records"] += len(batch)
+        self._said["records"] += batch.size
         self._said["dead_letters"] += sum(written.dead_letters.values())
 
     def committed(self, batch: Batch, result: CommitResult) -> None:

@@ -83,7 +83,7 @@ class Narrator:
             "duplicates": sum(self._written.duplicates.values()),
             "dead_letters": sum(self._written.dead_letters.values()),
         }
-        told = Counter({"records": len(batch)}) + Counter(counts or {})
+        told = Counter({"records": batch.size}) + Counter(counts or {})
         if result is CommitResult.OK:
             self._log.info(
                 "batch",

@@ -133,7 +133,9 @@ class Batch:
             {partition: offset for partition, offset in self.next_offsets.items() if partition not in partitions},
         )
 
-    def __len__(self) -> int:
+    @property
+    def size(self) -> int:
+        """How many records it has. With none it may still have offsets to commit: see `Fetched.skipped`."""
         return len(self.documents) + len(self.rejects)
 
 

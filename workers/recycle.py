@@ -52,7 +52,7 @@ class Recycle(Silence):
 
     def committed(self, batch: Batch, result: CommitResult) -> None:
         if result is CommitResult.OK:
-            self._records += len(batch)
+            self._records += batch.size
         if not (self._max_records or self._max_memory) or (now := self._clock()) < self._next:
             return
         self._next = now + LOOK_SECONDS

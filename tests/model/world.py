@@ -53,8 +53,8 @@ class Witness(Silence):
         self._sightings["records stored"] += sum(written.stored.values())
         self._sightings["dead letters"] += sum(written.dead_letters.values())
         told = [*written.stored.values(), *written.duplicates.values(), *written.dead_letters.values()]
-        if sum(told) != len(batch):
-            raise BrokenPromiseError(f"a batch of {len(batch)} records was counted as {sum(told)}")
+        if sum(told) != batch.size:
+            raise BrokenPromiseError(f"a batch of {batch.size} records was counted as {sum(told)}")
 
     def committed(self, batch: Batch, result: CommitResult) -> None:
         self._sightings[f"commits {result}"] += 1

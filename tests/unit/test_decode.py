@@ -200,14 +200,14 @@ def test_a_batch_holds_every_record_once_and_the_offsets_to_commit():
     assert [reject.id for reject in batch.rejects] == ["numtest-08b40071/0/9", "numtest-08b40071/4/0"]
     assert batch.first_offsets == {0: 5, 4: 0}
     assert batch.next_offsets == {0: 10, 4: 1}
-    assert len(batch) == 3
+    assert batch.size == 3
 
 
 def test_what_was_skipped_is_committed_unless_records_follow_it():
     batch = read(Fetched(TOPIC, {1: [FakeRecord(1, 30, None)]}, {0: 25, 1: 30}), Limits())
 
     assert (batch.first_offsets, batch.next_offsets) == ({0: 25, 1: 30}, {0: 25, 1: 31})
-    assert len(batch) == 1
+    assert batch.size == 1
 
 
 def test_a_neighbour_of_every_bad_value_is_stored():
