@@ -94,7 +94,7 @@ def test_columns_stay_where_they_are_whatever_happens(width):
 def test_the_numbers_of_a_slot_are_aligned_at_the_right_of_their_names():
     lines = drawn(80).splitlines()
     (head,) = (line for line in lines if line.startswith("slot"))
-    (row,) = (line for line in lines if line.startswith("02"))
+    (row,) = (line for line in lines if line.startswith("02 "))
 
     assert row.split() == ["02", "reading", "102", "1h02m", "2", "4", "1,234", "10", "1.0s", "0"]
     for name, value in zip(head.split()[2:], row.split()[2:], strict=True):
@@ -166,7 +166,7 @@ def test_a_low_terminal_shows_fewer_events_and_all_the_rest():
 
 def test_colour_is_for_what_is_well_and_what_is_not():
     assert "\x1b" not in drawn(80)
-    row = next(line for line in drawn(80, color=True, **SCREENS["stopped"]).splitlines() if line.startswith("02"))
+    row = next(line for line in drawn(80, color=True, **SCREENS["stopped"]).splitlines() if line.startswith("02 "))
     assert "\x1b[1;31mstopped (SIGSTOP)" in row
     assert "\x1b[32mhealthy" in drawn(80, color=True) or "\x1b[1;32mhealthy" in drawn(80, color=True)
 
