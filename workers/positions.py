@@ -41,7 +41,10 @@ class Positions:
         self._recreated = False
         self._expected: dict[Any, int] = {}
         """By partition that was admitted since the last rebalance: the offset that its next record should have."""
+        self._behind_loss: dict[Any, int] = {}
+        """By partition: the beginning of its log, where records before it were lost since the last rebalance."""
         self._skipped: dict[Any, int] = {}
+        """Those of them that nobody has taken yet."""
         self.topic_id: UUID | None = None
         self.incarnations = 0
         """How often the topic was made again under this consumer."""
@@ -49,10 +52,11 @@ class Positions:
     def forget(self) -> None:
         """The assignment is a new one."""
         self._expected.clear()
+        self._behind_loss.clear()
         self._skipped.clear()
 
     def take_skipped(self) -> dict[Any, int]:
-        """By partition: the beginning of its log, where records before it were lost since the last call.
+        """By partition: the beginning of its log, where records before it were lost and this was not said yet.
 
         They are committed even if nothing follows them: every later owner would count them again.
         """
@@ -63,6 +67,9 @@ class Positions:
         """The client was told to go on from here."""
         if tp in self._expected:
             self._expected[tp] = offset
+            if self._behind_loss.get(tp) == offset:
+                # What was to be committed here was not.
+                self._skipped[tp] = offset
 
     def incarnation(self) -> TopicIdentity | None:
         """The topic as the client's metadata has it now; None while it is gone.
@@ -143,7 +150,7 @@ class Positions:
             return
         beginning = self._consumer.beginning_offsets([tp], timeout_ms=self._timeout_ms)[tp]
         if beginning > expected:
-            self._expected[tp] = self._skipped[tp] = min(beginning, offset)
+            self._expected[tp] = self._behind_loss[tp] = self._skipped[tp] = min(beginning, offset)
             self._lost(tp, expected, self._expected[tp] - expected)
 
 

@@ -120,6 +120,14 @@ class PositionsKept(FakeSource):
         super()._begin({partition: max(offset, kept.get(partition, 0)) for partition, offset in positions.items()})
 
 
+class LossNotCommitted(Loop):
+    """Takes a poll that brought no records, only the offsets behind a loss, for one that brought nothing."""
+
+    def _read(self, *, wait: bool) -> Batch | None:
+        batch = super()._read(wait=wait)
+        return batch if batch and batch.size else None
+
+
 class RejectLimitSwallowed(Loop):
     """Counts the rejects, and goes on all the same."""
 
@@ -204,6 +212,7 @@ MUTANTS = {
     "batch read ahead forgotten on a write error": Variant(loop=ReadAheadForgotten),
     "batch committed in another generation": Variant(loop=CommitInAnyGeneration),
     "positions kept over a rebalance": Variant(source=PositionsKept),
+    "loss without records behind it not committed": Variant(loop=LossNotCommitted),
     "stale commit retried after another poll": Variant(loop=RetryOfAStaleCommit),
     "random _id": Variant(store=RandomId),
     "dead letters dropped": Variant(store=DeadLettersDropped),

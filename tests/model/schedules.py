@@ -76,8 +76,8 @@ def _act(world: World, chance: random.Random) -> None:
         world.produce(partition, chance.randint(1, 4), poison=chance.random() < 0.25)
     elif action < 0.28:
         world.broker.append_gap(partition)
-    elif action < 0.29:
-        world.expire(partition, chance.randint(1, 3))
+    elif action < 0.33:
+        world.expire(partition, chance.randint(1, 8))
     elif action < 0.45:
         world.turns(chance.randint(1, 3))
     elif action < 0.52:

@@ -18,6 +18,7 @@ CAUGHT_AS = {
     "batch read ahead forgotten on a write error": "committed, but in no collection",
     "batch committed in another generation": "then",
     "positions kept over a rebalance": "partitions committed short of their end",
+    "loss without records behind it not committed": "losses that would be told again",
     "stale commit retried after another poll": "then",
     "random _id": "stored, but never sent",
     "dead letters dropped": "committed, but in no collection",

@@ -93,13 +93,20 @@ class FakeBroker:
         self.partitions = [FakePartition() for _ in self.partitions]
         self.committed.clear()
 
+    def start(self, partition: int) -> int:
+        """Where the group reads it: from its commit, or from the earliest record that is there."""
+        return self.committed.get(partition, self.partitions[partition].beginning)
+
     @property
     def pending(self) -> int:
-        """Records that the group has not committed yet."""
+        """Records that the group has not committed yet, and partitions whose beginning is beyond what it committed."""
         return sum(
-            record is not None and record.offset >= max(self.committed.get(index, 0), partition.beginning)
+            (self.start(index) < partition.beginning)
+            + sum(
+                record is not None and record.offset >= max(self.start(index), partition.beginning)
+                for record in partition.log
+            )
             for index, partition in enumerate(self.partitions)
-            for record in partition.log
         )
 
     def join(self, member: str) -> None:

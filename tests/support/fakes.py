@@ -39,6 +39,8 @@ class FakeSource:
         self.generation = 0
         self._topic = broker.topic
         self._positions: dict[int, int] = {}
+        self._skipped: dict[int, int] = {}
+        self._behind_a_loss: dict[int, int] = {}
         self._stopped: set[int] = set()
 
     @property
@@ -66,6 +68,7 @@ class FakeSource:
         if generation != self.generation:
             return
         self._positions |= {p: offset for p, offset in first_offsets.items() if p in self._positions}
+        self._skipped |= {p: offset for p, offset in first_offsets.items() if self._behind_a_loss.get(p) == offset}
 
     def hold(self, seconds: float) -> None:
         self._pause("hold")
@@ -96,7 +99,7 @@ class FakeSource:
                 return False
         if self._group_generation != broker.generation:
             self._group_generation = broker.generation
-            self._begin({p: broker.committed.get(p, 0) for p in broker.assignment[self.member]})
+            self._begin({p: broker.start(p) for p in broker.assignment[self.member]})
             self._observer.rebalanced("assigned", self.assigned)
             self._observer.owns(self.assigned)
         if self._topic != broker.topic:
@@ -106,18 +109,20 @@ class FakeSource:
     def _begin(self, positions: dict[int, int]) -> None:
         self.generation += 1
         self._topic = self._broker.topic
-        self._positions = {}
-        for partition, offset in positions.items():
-            self._positions[partition] = max(offset, beginning := self._broker.partitions[partition].beginning)
+        self._positions, self._skipped, self._behind_a_loss = dict(positions), {}, {}
+        self._notice_gaps()
+
+    def _notice_gaps(self) -> None:
+        for partition, offset in self._positions.items():
+            beginning = self._broker.partitions[partition].beginning
             if beginning > offset:
+                self._positions[partition] = self._skipped[partition] = self._behind_a_loss[partition] = beginning
                 self._observer.lost(partition, offset, beginning - offset)
 
     def _fetch(self, most: int) -> Fetched | None:
+        self._notice_gaps()
         fetched: dict[int, list[FakeRecord]] = {}
         for partition, position in self._positions.items():
-            beginning = self._broker.partitions[partition].beginning
-            if beginning > position:
-                self._observer.lost(partition, position, beginning - position)
             if (
                 most > 0
                 and partition not in self._stopped
@@ -127,7 +132,10 @@ class FakeSource:
                 most -= len(records)
         for partition, records in fetched.items():
             self._positions[partition] = records[-1].offset + 1
-        return Fetched(self._topic, fetched, generation=self.generation) if fetched else None
+        skipped, self._skipped = self._skipped, {}
+        if not fetched and not skipped:
+            return None
+        return Fetched(self._topic, fetched, skipped, generation=self.generation)
 
 
 class FakeStore:

@@ -79,6 +79,8 @@ class Oracle:
             last[sent.partition] = max(sent.offset, last.get(sent.partition, -1))
         behind = {p: seen.committed.get(p, 0) for p, offset in last.items() if seen.committed.get(p, 0) <= offset}
         _none("partitions committed short of their end", [f"{p}: {at} of {last[p] + 1}" for p, at in behind.items()])
+        short = {p: at for p, at in seen.committed.items() if at < self.expired.get(p, 0)}
+        _none("losses that would be told again", [f"{p}: {at} of {self.expired[p]}" for p, at in short.items()])
 
     def _nothing_lost(self, seen: Seen) -> None:
         """A1: what is below the committed offset is in the database."""
