@@ -144,10 +144,16 @@ class RealKafka:
 
     @property
     def topic(self) -> TopicIdentity:
-        with Admin(self.settings) as admin:
-            found = admin.topic(self.settings.topic)
-        assert found
-        return found.identity
+        found: list[TopicIdentity] = []
+
+        def there() -> bool:
+            with Admin(self.settings) as admin:
+                found.extend(topic.identity for topic in [admin.topic(self.settings.topic)] if topic)
+            return bool(found)
+
+        # A broker may take a moment until it shows what it has just made.
+        wait(there, "the topic is there")
+        return found[0]
 
     def member(self) -> Member:
         told, ids = Recorder(), [""]
