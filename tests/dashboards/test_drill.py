@@ -153,8 +153,10 @@ def selectors(expression: str) -> list[str]:
 
 
 def test_the_drill_ends_with_nothing_firing_but_what_happened(drill: Drill) -> None:
-    firing = drill.prometheus.query('ALERTS{alertstate="firing"}')
-    assert {each["metric"]["alertname"] for each in firing} == {"DeadLetters", "Heartbeat"}
+    def firing() -> set[str]:
+        return {each["metric"]["alertname"] for each in drill.prometheus.query('ALERTS{alertstate="firing"}')}
+
+    wait_until(lambda: firing() == {"DeadLetters", "Heartbeat"}, 30, f"these fire, and not {firing()}")
 
 
 def test_a_worker_that_is_down_stays_listed_and_a_broken_target_file_takes_nobody_away(drill: Drill) -> None:
