@@ -11,6 +11,7 @@ from typing import Any
 
 import bson
 from bson.errors import BSONError
+from bson.raw_bson import RawBSONDocument
 
 from workers.limits import INT64_MAX, INT64_MIN, Limits
 from workers.plain import plain
@@ -62,7 +63,7 @@ def decode_as(document_id: str, record: Record, limits: Limits) -> Document | Re
     """The same, under an id that is given."""
     try:
         fields = parse(record.value, limits)
-        return Document(document_id, _encode(document_id, fields), record)
+        return Document(document_id, RawBSONDocument(_encode(document_id, fields)), record)
     except _RejectedError as rejected:
         return Reject(document_id, rejected.reason, rejected.error, record)
 

@@ -10,6 +10,8 @@ from uuid import UUID
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
+    from bson.raw_bson import RawBSONDocument
+
 
 class Record(Protocol):
     """The part of Kafka's record that this package relies on; the client's own tuple has it, so none is copied."""
@@ -57,8 +59,13 @@ class Document(NamedTuple):
     """A record that can be stored: its id, its BSON (the id is in it), and where it came from."""
 
     id: str
-    bson: bytes
+    raw: RawBSONDocument
+    """As the driver takes it: it costs as much to make as to send, and is made while the batch before is written."""
     record: Record
+
+    @property
+    def bson(self) -> bytes:
+        return bytes(self.raw.raw)
 
 
 class Reject(NamedTuple):

@@ -121,7 +121,7 @@ class MongoStore:
         if not documents:
             return set(), []
         try:
-            self._documents.insert_many([RawBSONDocument(document.bson) for document in documents], ordered=False)
+            self._documents.insert_many([document.raw for document in documents], ordered=False)
         except BulkWriteError as error:
             return self._look_into(documents, error)
         except PyMongoError as error:
@@ -168,7 +168,7 @@ class MongoStore:
             return known | more_known, refused + more_refused
         for _ in range(TRIALS - 1):
             try:
-                self._documents.insert_one(RawBSONDocument(documents[0].bson))
+                self._documents.insert_one(documents[0].raw)
             except PyMongoError as again:
                 if verdict.of_exception(again).fault is Fault.STORE:
                     raise

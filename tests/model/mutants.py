@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import bson
+from bson.raw_bson import RawBSONDocument
 
 from tests.model.world import Variant
 from tests.support.fakes import FakeDatabase, FakeSource, FakeStore, Pause
@@ -151,7 +152,7 @@ class RandomId(FakeStore):
 
     def _rename(self, document: Document) -> Document:
         new = f"{next(self._numbers):024x}"
-        return Document(new, bson.encode(bson.decode(document.bson) | {"_id": new}), document.record)
+        return Document(new, RawBSONDocument(bson.encode(bson.decode(document.bson) | {"_id": new})), document.record)
 
 
 class DeadLettersDropped(FakeStore):

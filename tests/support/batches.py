@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import bson
+from bson.raw_bson import RawBSONDocument
 
 from tests.support.fake_broker import FIRST_ID, FakeRecord
 from workers.record import Batch, Document, Reason, Reject, TopicIdentity
@@ -16,7 +17,11 @@ TOPIC = TopicIdentity("numtest", FIRST_ID)
 def document(offset: int, partition: int = 0, **fields: Any) -> Document:
     """One good record, decoded. Its fields may be what no JSON says, a NaN for example."""
     key = TOPIC.document_id(partition, offset)
-    return Document(key, bson.encode({"_id": key, "number": offset, **fields}), FakeRecord(partition, offset, b"{}"))
+    return Document(
+        key,
+        RawBSONDocument(bson.encode({"_id": key, "number": offset, **fields})),
+        FakeRecord(partition, offset, b"{}"),
+    )
 
 
 def reject(offset: int, partition: int = 0, value: bytes | None = b"poison") -> Reject:
