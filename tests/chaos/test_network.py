@@ -254,10 +254,11 @@ def test_a_turn_longer_than_the_poll_interval_costs_the_membership_and_nothing_e
 
 
 def test_the_commit_of_a_worker_that_came_back_from_the_dead_has_no_effect(network: Network, tmp_path: Path) -> None:
-    with Proxy(network.stack.mongodb_port) as own, Behind(network, tmp_path) as workers:
+    # The write may take longer than it will be held.
+    settings = {"WORKERS_WRITE_TIMEOUT": "45", "WORKERS_DRAIN_TIMEOUT": "55", "WORKERS_STALL_TIMEOUT": "100"}
+    with Proxy(network.stack.mongodb_port) as own, Behind(network, tmp_path, **settings) as workers:
         workers.produce("--count", str(COUNT))
-        # Longer than it will be held.
-        workers.begin(0, WORKERS_MONGODB_URI=f"mongodb://{own.address}", WORKERS_WRITE_TIMEOUT="90")
+        workers.begin(0, WORKERS_MONGODB_URI=f"mongodb://{own.address}")
         wait_until(lambda: workers.committed() > 1_000, 30, "it is under load")
         workers.hold_a_write(own)
         held = workers.committed()
