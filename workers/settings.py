@@ -184,7 +184,8 @@ def load(**overrides: Any) -> Settings:
     for name, value in given.items():
         field = name.removeprefix(PREFIX).lower()
         if field in Settings.model_fields:
-            values[field] = value
+            # An empty one is none, where there may be none; `workers config` shows it like that.
+            values[field] = None if value == "" and Settings.model_fields[field].default is None else value
         elif (secret := field.removesuffix("_file")) in SECRETS and field.endswith("_file"):
             try:
                 values[secret] = Path(value).read_text(encoding="utf-8").strip()

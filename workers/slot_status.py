@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -166,6 +167,9 @@ def _running(seen: Seen, now: float, longest_turn: float) -> tuple[str, str, str
     if process and process.state == "STOPPING":
         return State.STOPPING, State.STOPPING, "is stopping"
     if beat is None:
+        if process and seen.beat and seen.beat.pid == process.pid:
+            # supervisord has not noticed yet.
+            return "ended", "ended", "has just ended"
         if process and (process.uptime or 0.0) < YOUNG_SECONDS:
             return State.STARTING, State.STARTING, "is starting"
         return NO_HEARTBEAT, NO_HEARTBEAT, "no heartbeat: has it another WORKERS_GROUP or WORKERS_STATE_DIR?"
@@ -176,8 +180,8 @@ def _running(seen: Seen, now: float, longest_turn: float) -> tuple[str, str, str
     if beat.turned > now + CLOCK_SLACK:
         return NO_HEARTBEAT, NO_HEARTBEAT, "its heartbeat is of the future: nothing is known of it"
     if beat.state is State.BRAKED and beat.until is not None and beat.until >= now:
-        left = f"braked {beat.until - now:.0f} s"
-        return State.BRAKED, left, f"crashed before, and is braked for {beat.until - now:.0f} s"
+        left = max(1, math.ceil(beat.until - now))
+        return State.BRAKED, f"braked {left} s", f"crashed before, and is braked for {left} s"
     silent = now - beat.turned
     if silent > longest_turn:
         return NO_TURN, f"no turn for {silent:.0f} s", f"its loop has not turned for {silent:.0f} s"

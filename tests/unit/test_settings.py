@@ -93,6 +93,19 @@ def test_a_value_that_cannot_be_used_is_refused_with_its_name_and_the_rule(monke
     assert "\n" not in problem
 
 
+def test_an_empty_value_is_none_where_there_may_be_none(monkeypatch):
+    monkeypatch.setenv("WORKERS_STATE_DIR", "")
+    monkeypatch.setenv("WORKERS_TOPIC", "")
+
+    with pytest.raises(BadConfigurationError) as refused:
+        load()
+
+    (problem,) = refused.value.problems
+    assert problem.startswith("WORKERS_TOPIC=: ")
+    monkeypatch.delenv("WORKERS_TOPIC")
+    assert load().state_dir is None
+
+
 def test_every_problem_is_told_at_once(monkeypatch):
     found = problems(
         monkeypatch,
