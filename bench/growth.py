@@ -1,19 +1,22 @@
 """How rate and memory stand as the work grows: more records, more partitions, larger documents, more workers.
 
-Every case is one run of the fleet, and beside it, for each size of a document, one of raw `insert_many`. One thing grows
-at a time; the rest is as in `make bench`.
+Every case is a run of the fleet, right behind one of raw `insert_many` with such documents, in interleaved rounds. One
+thing grows at a time; the rest is as in `make bench`.
 
-    python bench/growth.py [--quick] [--large] [--servers settings]
+    python bench/growth.py [--quick] [--large] [--rounds n] [--servers settings]
 """
 
 from __future__ import annotations
 
 import argparse
 from dataclasses import asdict, dataclass
+from functools import cache
+from typing import NamedTuple
 
 import psutil
 from chart import Bar, bars
 from compare import add_servers
+from figures import Spread
 from peers import Load, measure, raw_insert, workers
 from sample import Sample
 from servers import Servers, ending_quietly, open_servers
@@ -30,6 +33,19 @@ class Case:
     name: str
     load: Load
     workers: int = 1
+
+    @property
+    def once(self) -> bool:
+        """In the first round only: it takes minutes, and has its own ups and downs in it."""
+        return self.load.records > 1_000_000
+
+
+class Run(NamedTuple):
+    """One of a case."""
+
+    sample: Sample
+    of_raw: float
+    """Its rate as a share of that of raw `insert_many`, right before."""
 
 
 def cases(*, quick: bool, large: bool) -> list[Case]:
@@ -51,20 +67,33 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="four small cases, nothing written to docs/")
     parser.add_argument("--large", action="store_true", help="5,000,000 records as well, for some minutes more")
     add_servers(parser)
+    parser.add_argument("--rounds", type=int, help="how often every case is measured; 5,000,000 records are once")
     options = parser.parse_args()
-    out = console()
-    found: list[tuple[Case, Sample, float]] = []
+    given = cases(quick=options.quick, large=options.large)
+    found: dict[Case, list[Run]] = {case: [] for case in given}
+    backlogs = cache(Load.backlogs)
+    rounds, out = options.rounds or (1 if options.quick else 3), console()
     with open_servers(options.servers) as servers:
-        for case in cases(quick=options.quick, large=options.large):
-            raw = raw_rate(servers, case.load)
-            sample = measure(workers(case.workers), servers, case.load)
-            found.append((case, sample, sample.rate / raw))
-            out.print(f"{case.name}: {sample.rate:,.0f}/s, {sample.rate / raw:.2f} of raw")
+        for number in range(1, rounds + 1):
+            for case in given:
+                if case.once and number > 1:
+                    continue
+                raw = raw_rate(servers, case.load)
+                sample = measure(workers(case.workers), servers, case.load, backlogs(case.load))
+                found[case].append(Run(sample, sample.rate / raw))
+                out.print(f"round {number}: {case.name}: {sample.rate:,.0f}/s, {sample.rate / raw:.2f} of raw")
     table = growth_table(found)
-    table.show(out, "\nAs the work grows")
+    title = f"As the work grows: {rounds} rounds, medians (lowest to highest)"
+    table.show(out, f"\n{title}")
     if not options.quick:
-        results = {"cases": [asdict(case) | sample.as_dict() | {"of_raw": of_raw} for case, sample, of_raw in found]}
-        publish("growth", f"{table.markdown()}\n![As the work grows](bench/growth.svg)\n", results, picture(found))
+        results = {
+            "cases": [
+                asdict(case) | {"runs": [run.sample.as_dict() | {"of_raw": run.of_raw} for run in runs]}
+                for case, runs in found.items()
+            ]
+        }
+        text = f"{title}\n\n{table.markdown()}\n![As the work grows](bench/growth.svg)\n"
+        publish("growth", text, results, picture(found))
 
 
 def raw_rate(servers: Servers, load: Load) -> float:
@@ -73,28 +102,33 @@ def raw_rate(servers: Servers, load: Load) -> float:
     return measure(raw_insert(load.size), servers, few).rate
 
 
-def growth_table(found: list[tuple[Case, Sample, float]]) -> Table:
+def growth_table(found: dict[Case, list[Run]]) -> Table:
     cores = psutil.cpu_count() or 1
     columns = ["", "records/s", "of raw", "MB/s", "us CPU a record", "MiB a worker"]
     rows = []
-    for case, sample, of_raw in found:
+    for case, runs in found.items():
         size = case.load.size or len(b'{"number": 123456}')
+        rate = Spread.of([run.sample.rate for run in runs])
+        middle = sorted((run.sample for run in runs), key=lambda sample: sample.rate)[len(runs) // 2]
         figures = [
-            f"{sample.rate:,.0f}",
-            f"{of_raw:.2f}",
-            f"{sample.rate * size / 1e6:.1f}",
-            f"{sample.microseconds:.1f}",
+            rate.text(0),
+            Spread.of([run.of_raw for run in runs]).text(),
+            f"{rate.median * size / 1e6:.1f}",
+            Spread.of([run.sample.microseconds for run in runs]).text(1),
+            f"{max(run.sample.memory for run in runs) / 2**20:.0f}",
         ]
-        shares = [f"{sample.cores(part):.2f}" for part in ("client", "kafka", "database", "others")]
-        disk = "" if sample.disk is None else f"{sample.disk:.2f}"
-        rows.append([case.name, *figures, f"{sample.memory / 2**20:.0f}", *shares, disk, sample.limit(cores)])
+        shares = [f"{middle.cores(part):.2f}" for part in ("client", "kafka", "database", "others")]
+        disk = "" if middle.disk is None else f"{middle.disk:.2f}"
+        rows.append([case.name, *figures, *shares, disk, middle.limit(cores)])
     return Table([*columns, "client", "Kafka", "database", "others", "disk", "limit"], rows)
 
 
-def picture(found: list[tuple[Case, Sample, float]]) -> str:
-    given = [
-        Bar(case.name, of_raw, of_raw, of_raw, f"{of_raw:.2f} ({sample.rate:,.0f}/s)") for case, sample, of_raw in found
-    ]
+def picture(found: dict[Case, list[Run]]) -> str:
+    given = []
+    for case, runs in found.items():
+        share = Spread.of([run.of_raw for run in runs])
+        rate = Spread.of([run.sample.rate for run in runs]).median
+        given.append(Bar(case.name, share.median, share.low, share.high, f"{share.median:.2f} ({rate:,.0f}/s)"))
     return bars("Records a second, as a share of raw insert_many beside it", given)
 
 

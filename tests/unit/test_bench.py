@@ -18,7 +18,7 @@ from backlog import Backlog, last_places, place_of, shape  # isort: skip
 from chart import Bar, bars  # isort: skip
 from compare import ONE, RAW, TUTORIAL, peer_table, picture, ratio_table  # isort: skip
 from figures import Spread, quantile, ratios  # isort: skip
-from growth import Case, cases, growth_table  # isort: skip
+from growth import Case, Run, cases, growth_table  # isort: skip
 from peers import Load  # isort: skip
 from sample import Sample  # isort: skip
 from tables import PAGE, Table, between  # isort: skip
@@ -149,7 +149,7 @@ def test_the_table_has_a_row_for_everybody_with_what_limits() -> None:
 
 
 def test_the_table_of_growth_has_as_many_figures_as_columns() -> None:
-    table = growth_table([(Case("records 10", Load(10)), sample(10), 0.5)])
+    table = growth_table({Case("records 10", Load(10)): [Run(sample(10), 0.5), Run(sample(10), 0.6)]})
 
     assert {len(row) for row in table.rows} == {len(table.columns)}
 
