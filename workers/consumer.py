@@ -65,10 +65,9 @@ def consumer_options(settings: Settings) -> dict[str, Any]:
         "heartbeat_interval_ms": int(settings.heartbeat_interval * 1000),
         "max_poll_interval_ms": int(settings.max_poll_interval * 1000),
         "max_poll_records": settings.max_poll_records,
-        # Several polls' worth of numbers, so that fetching and decoding overlap. A response is in memory some four times
-        # while it arrives, and every partition's records wait there to be polled: docs/decisions/0009.
-        "max_partition_fetch_bytes": 1024 * 1024,
-        "fetch_max_bytes": 2 * 1024 * 1024,
+        "max_partition_fetch_bytes": settings.fetch_bytes,
+        # A response is in memory several times while it arrives, however many partitions are in it: decision 9.
+        "fetch_max_bytes": 2 * settings.fetch_bytes,
         "metadata_max_age_ms": 30_000,
         "bootstrap_timeout_ms": 5_000,
     }

@@ -64,6 +64,12 @@ class Settings(BaseModel):
     events_file: Path | None = Field(None, description="where the watchdog keeps what happens to the fleet")
 
     max_poll_records: int = Field(5_000, ge=1, le=100_000, description="records in one batch, at most")
+    fetch_bytes: int = Field(
+        1_048_576,
+        ge=16_384,
+        le=67_108_864,
+        description="bytes of a partition fetched at once, as compressed as in Kafka; more suits large documents",
+    )
     max_value_bytes: int = Field(1_048_576, ge=1, le=8_388_608, description="a larger value is a dead letter")
     max_depth: int = Field(32, ge=1, le=90, description="a deeper value is a dead letter")
     max_fields: int = Field(10_000, ge=1, le=1_000_000, description="a value with more fields is a dead letter")

@@ -64,6 +64,7 @@ def test_a_variable_goes_over_the_env_file_and_an_option_over_both(tmp_path, mon
         ("WORKERS_METRICS_PORT", "99999", "less than or equal"),
         ("WORKERS_MAX_POLL_RECORDS", "0", "greater than or equal to 1"),
         ("WORKERS_MAX_POLL_RECORDS", "many", "integer"),
+        ("WORKERS_FETCH_BYTES", "16383", "greater than or equal to 16384"),
         ("WORKERS_MAX_VALUE_BYTES", "8388609", "less than or equal"),
         ("WORKERS_MAX_DEPTH", "91", "less than or equal to 90"),
         ("WORKERS_WRITE_TIMEOUT", "0", "greater than 0"),
