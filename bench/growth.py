@@ -33,6 +33,7 @@ class Case:
     name: str
     load: Load
     workers: int = 1
+    fetch_mib: int = 1
 
     @property
     def once(self) -> bool:
@@ -58,6 +59,7 @@ def cases(*, quick: bool, large: bool) -> list[Case]:
         *(Case(f"records {count:,}", Load(count)) for count in counts),
         *(Case(f"partitions {count}", Load(partitions=count)) for count in (1, 6, 24, 96)),
         *(Case(f"bytes {size:,}", Load(records, size=size)) for size, records in SIZES.items()),
+        Case("same, fetched 4 MiB at a time", Load(SIZES[10_000], size=10_000), fetch_mib=4),
         *(Case(f"workers {count}", Load(300_000, partitions=24), count) for count in (1, 2, 4, 8)),
     ]
 
@@ -79,7 +81,8 @@ def main() -> None:
                 if case.once and number > 1:
                     continue
                 raw = raw_rate(servers, case.load)
-                sample = measure(workers(case.workers), servers, case.load, backlogs(case.load))
+                fleet = workers(case.workers, {"WORKERS_FETCH_BYTES": str(case.fetch_mib * 2**20)})
+                sample = measure(fleet, servers, case.load, backlogs(case.load))
                 found[case].append(Run(sample, sample.rate / raw))
                 out.print(f"round {number}: {case.name}: {sample.rate:,.0f}/s, {sample.rate / raw:.2f} of raw")
     table = growth_table(found)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,14 +88,14 @@ def measure(
         return sample
 
 
-def workers(count: int) -> Peer:
-    """So many `workers run`, with the default settings and with state folders, as under supervisord."""
+def workers(count: int, settings: Mapping[str, str] | None = None) -> Peer:
+    """So many `workers run`, with state folders as under supervisord, and the default settings but for these."""
 
     @contextmanager
     def peer(_servers: Servers, place: Place, warm_up: Backlog, backlog: Backlog) -> Iterator[Running]:
         with Folder() as folder, Sender(place.settings) as sender, Sight(place) as sight:
             sender.send_all(warm_up)
-            environment = place.environment | {"WORKERS_STATE_DIR": str(folder.path)}
+            environment = place.environment | {"WORKERS_STATE_DIR": str(folder.path), **(settings or {})}
             command = [str(BIN / "workers"), "run"]
             running = [
                 folder.spawn(f"worker_{slot:02d}", command, environment | {"WORKERS_SLOT": str(slot)})
