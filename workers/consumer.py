@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from kafka import KafkaConsumer, codec
 from kafka.coordinator.assignors.range import RangePartitionAssignor
-from kafka.errors import KafkaError
+from kafka.errors import KafkaError, RetriableError
 from kafka.record import util as record_util
 
 from workers.admin import describe
@@ -43,9 +43,28 @@ def open_consumer(settings: Settings) -> KafkaConsumer:
     """
     take_over()
     try:
-        return KafkaConsumer(**consumer_options(settings))
+        consumer = KafkaConsumer(**consumer_options(settings))
     except KafkaError as error:
         raise UnavailableError(describe(error)) from error
+    _search_on(consumer._coordinator)
+    return consumer
+
+
+def _search_on(coordinator: Any) -> None:
+    """Have a search for the group's coordinator that fails for the moment be one that is not over.
+
+    The client asks for metadata in the middle of it, and lets whoever polls have the error if the broker refuses just then:
+    so one worker or another would end whenever a broker is restarted (tests/integration/test_broker_away.py).
+    """
+    search = coordinator.ensure_coordinator_ready_async
+
+    async def search_on(timeout_ms: float | None = None) -> bool:
+        try:
+            return bool(await search(timeout_ms))
+        except RetriableError:
+            return False
+
+    coordinator.ensure_coordinator_ready_async = search_on
 
 
 def consumer_options(settings: Settings) -> dict[str, Any]:
