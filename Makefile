@@ -35,7 +35,7 @@ dashboards: .venv/dev ## Write grafana/dashboards/*.json again
 
 test: .venv/dev ## Every test, on real servers of their own
 	@$(STACK) build kafka ferretdb prometheus
-	@$(BIN)/pytest
+	@$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: lint ## Format, lint, types, import rules, and the tests that need no server
 	@$(BIN)/pytest -q -n auto --maxprocesses 4 -m 'not integration and not acceptance'
