@@ -66,7 +66,8 @@ class Positions:
     def moved(self, tp: TopicPartition, offset: int) -> None:
         """The client was told to go on from here."""
         if tp in self._expected:
-            self._expected[tp] = offset
+            # Behind a gap that nobody could look at yet, the client is further than what is expected.
+            self._expected[tp] = min(self._expected[tp], offset)
             if self._behind_loss.get(tp) == offset:
                 # What was to be committed here was not.
                 self._skipped[tp] = offset
@@ -97,24 +98,31 @@ class Positions:
     def admit(self, fetched: Fetch) -> tuple[Fetch, Fetch]:
         """The records that may be used, and those that must come again once it is known where to begin."""
         new = {tp for tp in self._consumer.assignment() if tp not in self._expected}
-        if new:
+        known = {tp: records for tp, records in fetched.items() if tp in self._expected}
+        gaps = {tp for tp, records in known.items() if records[0].offset > self._expected[tp]}
+        admitted = {tp: records for tp, records in known.items() if tp not in gaps}
+        unsure = {tp: records for tp, records in fetched.items() if tp not in admitted}
+        if new or gaps:
             try:
-                beginnings = self._consumer.beginning_offsets(list(new), timeout_ms=self._timeout_ms)
+                beginnings = self._consumer.beginning_offsets(list(new | gaps), timeout_ms=self._timeout_ms)
                 commits = {tp: self._consumer.committed(tp, metadata=True, timeout_ms=self._timeout_ms) for tp in new}
             except KafkaError as error:
                 log.warning(
-                    "cannot read the committed offsets yet",
+                    "cannot read the offsets yet",
                     action=Action.READ,
-                    partitions=listed({tp.partition for tp in new}),
+                    partitions=listed({tp.partition for tp in new | gaps}),
                     error=describe(error),
                 )
-                return _split(fetched, new)
-            self._begin(beginnings, commits)
-        admitted, _ = _split(fetched, new)
+            else:
+                self._begin(beginnings, commits)
+                for tp in gaps:
+                    # Most gaps are no loss: compaction and transaction markers leave offsets without a record.
+                    self._pass_over(tp, min(beginnings[tp], known[tp][0].offset))
+                # What came of new partitions comes again, from where they begin.
+                admitted, unsure = known, {}
         for tp, records in admitted.items():
-            self._notice_gap(tp, records[0].offset)
             self._expected[tp] = records[-1].offset + 1
-        return admitted, {}
+        return admitted, unsure
 
     def _begin(self, beginnings: dict[Any, int], commits: dict[Any, Any]) -> None:
         """Go to where these partitions must begin, wherever the client stands.
@@ -136,24 +144,13 @@ class Positions:
                 )
                 first = beginnings[tp]
             self._expected[tp] = first
-            self._notice_gap(tp, beginnings[tp])
+            self._pass_over(tp, beginnings[tp])
             self._consumer.seek(tp, self._expected[tp])
         self._recreated = False
 
-    def _notice_gap(self, tp: Any, offset: int) -> None:
-        """Tell whether records between the expected offset and this one were removed before they were read.
-
-        Most gaps are none: compaction and transaction markers leave offsets without a record.
-        """
+    def _pass_over(self, tp: Any, beginning: int) -> None:
+        """Expect nothing before the beginning of the log, and tell of records that nobody read there."""
         expected = self._expected[tp]
-        if offset <= expected:
-            return
-        beginning = self._consumer.beginning_offsets([tp], timeout_ms=self._timeout_ms)[tp]
         if beginning > expected:
-            self._expected[tp] = self._behind_loss[tp] = self._skipped[tp] = min(beginning, offset)
-            self._lost(tp, expected, self._expected[tp] - expected)
-
-
-def _split(fetched: Fetch, out: set[Any]) -> tuple[Fetch, Fetch]:
-    kept = {tp: records for tp, records in fetched.items() if tp not in out}
-    return kept, {tp: records for tp, records in fetched.items() if tp in out}
+            self._expected[tp] = self._behind_loss[tp] = self._skipped[tp] = beginning
+            self._lost(tp, expected, beginning - expected)
