@@ -105,6 +105,7 @@ def test_a_broker_that_is_killed_or_stopped_is_waited_for_and_nothing_is_lost(ow
     with Fleet(own_stack, SMALL_BATCHES) as fleet:
         fleet.kafka.create(6)
         fleet.wait_assigned(6)
+        pids = [fleet.pid(slot) for slot in fleet.slots()]
         producing = fleet.producing("--count", "1000000", "--interval", "0.001")
         for number in (signal.SIGKILL, signal.SIGTERM):
             before = progress(fleet)
@@ -120,6 +121,7 @@ def test_a_broker_that_is_killed_or_stopped_is_waited_for_and_nothing_is_lost(ow
         assert fleet.dead_letters() == []
         assert fleet.verify().code == 0
         fleet.wait_assigned(6, 60)
+        assert [fleet.pid(slot) for slot in fleet.slots()] == pids
 
 
 def wait_for_each(fleet: Fleet, words: str) -> list[int | None]:
