@@ -81,7 +81,7 @@ def test_a_worker_that_is_told_to_stop_finishes_its_batch_and_leaves_the_group(s
         )
         wait_until(lambda: leaving not in fleet.kafka.members(), TAKEOVER_SECONDS, "it has left the group")
         fleet.wait_restarted(1, old)
-        fleet.wait_assigned(6, TAKEOVER_SECONDS)
+        fleet.wait_assigned(6)
         acknowledged(producing)
         fleet.wait_committed()
 

@@ -26,6 +26,7 @@ pytestmark = pytest.mark.acceptance
 
 COUNT = 10_000
 PARTITIONS = 4
+BATCH = 200
 
 
 class Network(NamedTuple):
@@ -69,7 +70,7 @@ class Behind(PlainWorkers):
             {
                 "WORKERS_SESSION_TIMEOUT": "6",
                 "WORKERS_HEARTBEAT_INTERVAL": "0.5",
-                "WORKERS_MAX_POLL_RECORDS": "200",
+                "WORKERS_MAX_POLL_RECORDS": str(BATCH),
                 **settings,
             },
         )
@@ -138,9 +139,14 @@ class Behind(PlainWorkers):
         return [worker.pid for worker in self.running.values()]
 
     def hold_a_write(self, proxy: Proxy, slot: int = 0) -> None:
-        """Stop a worker (SIGSTOP) while its write is on the way, and cannot arrive."""
+        """Stop a worker (SIGSTOP) while its write is on the way and cannot arrive, and all before it is committed."""
         proxy.hang("up")
         wait_until(lambda: proxy.held > 2_000, 20, "a write is on the way")
+        wait_until(
+            lambda: self.total("workers_commits_total", slot, result="ok") == self.total("workers_batches_total", slot),
+            20,
+            "the batch before it is committed",
+        )
         os.kill(self.running[slot].pid, signal.SIGSTOP)
 
 
@@ -261,9 +267,14 @@ def test_the_commit_of_a_worker_that_came_back_from_the_dead_has_no_effect(netwo
         workers.begin(0, WORKERS_MONGODB_URI=f"mongodb://{own.address}")
         wait_until(lambda: workers.committed() > 1_000, 30, "it is under load")
         workers.hold_a_write(own)
-        held = workers.committed()
+        ends = workers.kafka.ends()
+        in_hand = {p: min(end, workers.kafka.committed().get(p, 0) + 2 * BATCH) for p, end in ends.items()}
         workers.begin(1)
-        wait_until(lambda: workers.committed() >= (held + COUNT) / 2, 40, "the other one has gone on, far behind it")
+        wait_until(
+            lambda: all(workers.kafka.committed().get(p, 0) >= offset for p, offset in in_hand.items()),
+            40,
+            "the other one has gone past all that this one has in hand",
+        )
         # Only now does the write arrive, at a database that has all of it; and then its commit.
         own.heal()
         os.kill(workers.running[0].pid, signal.SIGCONT)

@@ -242,7 +242,8 @@ class Fleet(User):
         try:
             wait_until(assigned, seconds, f"{partitions} partitions are owned")
         except TimeoutError as error:
-            raise TimeoutError(f"{error}; the broker and the workers say {seen}") from None
+            moved = "\n".join(sorted(line for line in self.logs().splitlines() if "action=rebalance" in line)[-20:])
+            raise TimeoutError(f"{error}; the broker and the workers say {seen}; {moved}") from None
 
     def wait_committed(self, seconds: float = 60) -> None:
         wait_until(lambda: self.kafka.committed() == self.kafka.ends(), seconds, "everything is committed")
