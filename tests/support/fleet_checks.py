@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from tests.support.embedded import wait_until
 from tests.support.fleet import Fleet
 
 
@@ -12,9 +13,15 @@ def progress(fleet: Fleet) -> int:
 
 
 def member(fleet: Fleet, slot: int) -> str:
-    """Its client id and member id, as the broker has them."""
-    (found,) = (each for each in fleet.kafka.members() if each.startswith(f"worker_{slot:02d} "))
-    return found
+    """Its client id and member id, as the broker has them. Waits for that: the group may move once more."""
+    found: list[str] = []
+
+    def known() -> bool:
+        found[:] = [each for each in fleet.kafka.members() if each.startswith(f"worker_{slot:02d} ")]
+        return len(found) == 1
+
+    wait_until(known, 15, f"worker {slot} is one member of the group")
+    return found[0]
 
 
 def exactly_once(fleet: Fleet) -> set[int]:
