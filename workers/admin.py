@@ -196,7 +196,7 @@ class Admin:
             time.sleep(0.1)
 
 
-class _Client(KafkaAdminClient):  # type: ignore[misc]
+class _Client(KafkaAdminClient):  # type: ignore[misc] # kafka-python is untyped
     """One that leaves no thread and no socket behind when it finds no broker: who waits for one asks for hours."""
 
     def __init__(self, **options: Any) -> None:

@@ -31,7 +31,7 @@ class Metrics:
 
     def __init__(self, topic: str) -> None:
         # The time of each series' creation is a series more each, and nothing here asks for it.
-        disable_created_metrics()  # type: ignore[no-untyped-call]
+        disable_created_metrics()  # type: ignore[no-untyped-call] # the library's own
         self.registry = registry = CollectorRegistry()
         self._topic = topic
         self._stopped_partitions: set[int] = set()

@@ -226,7 +226,7 @@ def _without_rebalance(coordinator: Any) -> Iterator[None]:
         del coordinator.need_rejoin
 
 
-class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
+class _Listener(ConsumerRebalanceListener):  # type: ignore[misc] # kafka-python is untyped
     """Counts, and no more: it runs on the client's IO thread, where a blocking call of the consumer would deadlock."""
 
     def __init__(self, observer: Observer) -> None:

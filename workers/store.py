@@ -7,7 +7,6 @@ meets its own id there; what is then found under the id is compared, not assumed
 from __future__ import annotations
 
 from collections import Counter
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -22,10 +21,10 @@ from workers.content import same
 from workers.dead_letter import SUFFIX, dead_letter
 from workers.errors import BadConfigurationError, StoreAwayError
 from workers.record import Batch, Document, Reason, Reject, Written
-from workers.verdict import DUPLICATE_KEY, Fault
+from workers.verdict import DUPLICATE_KEY, Fault, one_line, translated
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from workers.settings import Settings
 
@@ -69,7 +68,7 @@ class MongoStore:
         Raises:
             StoreAwayError: it does not, or it refuses this client.
         """
-        with _translated(), pymongo.timeout(PING_SECONDS):
+        with translated(), pymongo.timeout(PING_SECONDS):
             self._client.admin.command("ping")
 
     def check(self) -> None:
@@ -79,7 +78,7 @@ class MongoStore:
             StoreAwayError: the server does not answer, or it refuses this client.
             BadConfigurationError: the collection is of a kind that drops documents, or takes an id twice.
         """
-        with _translated(), pymongo.timeout(PING_SECONDS):
+        with translated(), pymongo.timeout(PING_SECONDS):
             database = self._documents.database
             found = database.list_collections(filter={"name": self._documents.name})
             kinds = [(each.get("type"), each.get("options", {})) for each in found]
@@ -97,7 +96,7 @@ class MongoStore:
             StoreAwayError: see there. Some of the batch may be in the database; it will be found there next time.
         """
         self._proofs.clear()
-        with _translated(), pymongo.timeout(self._timeout):
+        with translated(), pymongo.timeout(self._timeout):
             known, refused = self._insert(batch.documents)
             rejects = batch.rejects + refused
             buried = self._bury(rejects) | self._proofs
@@ -109,7 +108,7 @@ class MongoStore:
         Raises:
             StoreAwayError: as for `write`.
         """
-        with _translated(), pymongo.timeout(self._timeout):
+        with translated(), pymongo.timeout(self._timeout):
             _, refused = self._insert([document])
         return refused[0] if refused else None
 
@@ -143,7 +142,7 @@ class MongoStore:
             elif fault is Fault.STORE:
                 raise StoreAwayError(reason, f"the database answered a write with code {code}") from None
             elif fault is Fault.RECORD:
-                message = _one_line(failure.get("errmsg", ""))
+                message = one_line(failure.get("errmsg", ""))
                 refused.append(_reject(document, Reason.REFUSED_BY_SERVER, f"code {code}: {message}"))
             else:
                 unknown.append(document)
@@ -237,19 +236,3 @@ def _count(
 
 def _reject(document: Document, reason: Reason, error: str) -> Reject:
     return Reject(document.id, reason, error, document.record)
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())[:200]
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    """Turn what the driver raises into the one error that the loop knows, unless it is ours to fix."""
-    try:
-        yield
-    except PyMongoError as error:
-        fault, reason = verdict.of_exception(error)
-        if fault is Fault.OURS:
-            raise
-        raise StoreAwayError(reason, _one_line(str(error)) or type(error).__name__) from error

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from contextlib import contextmanager
 from enum import Enum
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from pymongo.errors import (
     AutoReconnect,
@@ -18,6 +19,11 @@ from pymongo.errors import (
     WaitQueueTimeoutError,
     WTimeoutError,
 )
+
+from workers.errors import StoreAwayError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 DUPLICATE_KEY = 11000
 
@@ -131,3 +137,24 @@ def of_exception(error: PyMongoError) -> Verdict:
         # About a command rather than a document, so it proves nothing about a record.
         return Verdict(Fault.UNKNOWN, "error") if verdict.fault is Fault.RECORD else verdict
     return Verdict(Fault.UNKNOWN, "error")
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn what the driver raises into the one error that the loop knows, unless it is ours to fix.
+
+    Raises:
+        StoreAwayError: the driver raised anything but `Fault.OURS`, which is raised as it is.
+    """
+    try:
+        yield
+    except PyMongoError as error:
+        fault, reason = of_exception(error)
+        if fault is Fault.OURS:
+            raise
+        raise StoreAwayError(reason, one_line(str(error)) or type(error).__name__) from error
+
+
+def one_line(text: str) -> str:
+    """A server's message, short enough for a log line and a dead letter."""
+    return " ".join(text.split())[:200]

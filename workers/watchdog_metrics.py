@@ -33,7 +33,7 @@ class WatchdogMetrics:
     """Counted from events: no restart is missed between two scrapes."""
 
     def __init__(self) -> None:
-        disable_created_metrics()  # type: ignore[no-untyped-call]
+        disable_created_metrics()  # type: ignore[no-untyped-call] # the library's own
         self.registry = registry = CollectorRegistry()
         self._known: set[str] = set()
         self._starts = Counter(

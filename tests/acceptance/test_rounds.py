@@ -63,6 +63,7 @@ name, late = sys.argv[1], float(sys.argv[2])
 beat = Heartbeat(Path(__file__).parent / f"group-{name}.heartbeat", lambda: time.monotonic() - late)
 beat.owns([int(name[-1])])
 while True:
+    # A turn of its loop: it beats until it is killed.
     time.sleep(0.1)
     beat.turned()
 """

@@ -35,8 +35,10 @@ import os, threading, time
 
 def wedge():
     while not os.path.exists(os.environ["WEDGE"]):
+        # Looks for the test's sign, from a process that nobody can call.
         time.sleep(0.05)
     import kafka
+    # A poll that finds nothing takes its time, or the worker would not hang but spin.
     kafka.KafkaConsumer.poll = lambda self, timeout_ms=0, **_: time.sleep(timeout_ms / 1000) or {}
     os.unlink(os.environ["WEDGE"])
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Hashable, Iterator, Mapping
+from typing import Any, TypeVar
 
 import bson
 import pymongo
@@ -13,6 +13,8 @@ from tests.support.batches import batch_of, document, reject
 from tests.support.store_sides import FakeSide, JavaSide, RealSide, Side, WireSide
 from workers.errors import StoreAwayError
 from workers.record import Batch, Reason, Written
+
+K = TypeVar("K", bound=Hashable)
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +51,12 @@ def side(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Ite
 
 def write(side: Side, batch: Batch) -> Written:
     """What was written, without counts of nothing."""
-    return Written(*({key: count for key, count in part.items() if count} for part in side.store.write(batch)))  # type: ignore[arg-type]
+    stored, duplicates, dead_letters = side.store.write(batch)
+    return Written(counted(stored), counted(duplicates), counted(dead_letters))
+
+
+def counted(counts: Mapping[K, int]) -> dict[K, int]:
+    return {key: count for key, count in counts.items() if count}
 
 
 def test_a_batch_is_stored_and_counted_by_partition(side):

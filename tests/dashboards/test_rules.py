@@ -96,11 +96,14 @@ def test_each_page_has_its_alert() -> None:
 
 
 def test_files_that_the_pages_name_exist_and_so_do_the_commands() -> None:
+    from typer.core import TyperGroup
     from typer.main import get_command
 
     from workers.cli import app
 
-    commands = set(get_command(app).commands)  # type: ignore[attr-defined]
+    group = get_command(app)
+    assert isinstance(group, TyperGroup)
+    commands = set(group.commands)
     text = "".join(page.read_text() for page in RUNBOOKS.glob("*.md"))
     for file in set(re.findall(r"`((?:deploy|docs|grafana)/[\w./-]+)`", text)):
         assert (REPOSITORY / file).exists(), file

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -12,6 +11,7 @@ from tests.support.batches import batch_of, document
 from tests.support.embedded import EmbeddedStack, wait_until
 from tests.support.ferretdb import OwnFerretDB
 from tests.support.plain_workers import PlainWorkers
+from tests.support.user import Services
 from workers.errors import StoreAwayError
 from workers.settings import load
 from workers.store import MongoStore
@@ -32,8 +32,8 @@ def database(tmp_path: Path) -> Iterator[OwnFerretDB]:
 @pytest.fixture
 def workers(stack: EmbeddedStack, database: OwnFerretDB, tmp_path: Path) -> Iterator[PlainWorkers]:
     """200 numbers in one partition, all of them stored."""
-    services = SimpleNamespace(bootstrap_servers=stack.bootstrap_servers, mongodb_uri=database.mongodb_uri)
-    with PlainWorkers(services, tmp_path) as workers:  # type: ignore[arg-type]  both addresses are all it asks for
+    services = Services(stack.bootstrap_servers, database.mongodb_uri)
+    with PlainWorkers(services, tmp_path) as workers:
         workers.kafka.create(1)
         workers.numbers(0, 0, 200)
         workers.start()

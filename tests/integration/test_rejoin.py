@@ -34,6 +34,7 @@ def test_a_leader_whose_topic_grows_comes_back_though_its_machine_is_slow(kafka,
         assigned = assign(*arguments)
         if not slow:
             slow.append(True)
+            # Not a wait: what makes this assignment last longer than the poll that it began in.
             time.sleep(2 * POLL_SECONDS)
         return assigned
 

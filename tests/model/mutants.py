@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import bson
 from bson.raw_bson import RawBSONDocument
@@ -18,6 +19,14 @@ from workers.record import Batch, CommitResult, Document, Fetched, Reason, Rejec
 from workers.reject_limit import RejectLimit
 
 
+@dataclass
+class Begun:
+    """A writer that does something else when a write is begun."""
+
+    begin: Callable[[Batch], None]
+    finish: Callable[[], tuple[Written, float]]
+
+
 class CommitBeforeWrite(Loop):
     """Commits a batch as soon as its write is begun."""
 
@@ -28,7 +37,7 @@ class CommitBeforeWrite(Loop):
             self.source.commit(batch.next_offsets, batch.generation)
             begin(batch)
 
-        self.writer.begin = committing  # type: ignore[method-assign]
+        self.writer = Begun(committing, self.writer.finish)
         super().run()
 
 
@@ -43,7 +52,7 @@ class CommitOfTheBatchInFlight(Loop):
             self._begun = batch
             begin(batch)
 
-        self.writer.begin = remembering  # type: ignore[method-assign]
+        self.writer = Begun(remembering, self.writer.finish)
         super().run()
 
     def _committed(self, batch: Batch) -> bool:
@@ -76,30 +85,26 @@ class CommitInAnyGeneration(Loop):
     """Offers the offsets of a batch whatever happened to the group meanwhile."""
 
     def _committed(self, batch: Batch) -> bool:
-        return super()._committed(replace(batch, generation=self.source.generation))  # type: ignore[attr-defined]
+        assert isinstance(self.source, FakeSource)
+        return super()._committed(replace(batch, generation=self.source.generation))
 
 
-class RetryOfAStaleCommit(Loop):
+class RetryOfAStaleCommit(FakeSource):
     """Keeps the offsets that were refused and offers them again after another poll."""
 
-    def run(self) -> None:
-        stale: dict[int, int] = {}
-        commit, poll = self.source.commit, self.source.poll
+    _stale: Mapping[int, int] = MappingProxyType({})
 
-        def remembering(offsets: Mapping[int, int], generation: int) -> CommitResult:
-            result = commit(offsets, generation)
-            if result is CommitResult.REBALANCED:
-                stale.update(offsets)
-            return result
+    def commit(self, next_offsets: Mapping[int, int], generation: int) -> CommitResult:
+        result = super().commit(next_offsets, generation)
+        if result is CommitResult.REBALANCED:
+            self._stale = {**self._stale, **next_offsets}
+        return result
 
-        def retrying(most: int, *, wait: bool) -> Fetched | None:
-            fetched = poll(most, wait=wait)
-            if stale and fetched is not None and commit(stale, fetched.generation) is CommitResult.OK:
-                stale.clear()
-            return fetched
-
-        self.source.commit, self.source.poll = remembering, retrying  # type: ignore[method-assign]
-        super().run()
+    def poll(self, most: int, *, wait: bool) -> Fetched | None:
+        fetched = super().poll(most, wait=wait)
+        if self._stale and fetched and super().commit(self._stale, fetched.generation) is CommitResult.OK:
+            self._stale = {}
+        return fetched
 
 
 class PositionsKept(FakeSource):
@@ -214,7 +219,7 @@ MUTANTS = {
     "batch committed in another generation": Variant(loop=CommitInAnyGeneration),
     "positions kept over a rebalance": Variant(source=PositionsKept),
     "loss without records behind it not committed": Variant(loop=LossNotCommitted),
-    "stale commit retried after another poll": Variant(loop=RetryOfAStaleCommit),
+    "stale commit retried after another poll": Variant(source=RetryOfAStaleCommit),
     "random _id": Variant(store=RandomId),
     "dead letters dropped": Variant(store=DeadLettersDropped),
     "ordered bulk that drops the tail": Variant(store=OrderedBulk),

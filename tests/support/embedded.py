@@ -20,7 +20,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 from xmlrpc.client import ServerProxy
 
 import psutil
@@ -36,6 +36,8 @@ PROGRAMS = ("kafka", "ferretdb")
 sys.path.append(str(STACK))
 from processes import Record  # noqa: E402
 from readiness import ANSWERS, kafka_brokers  # noqa: E402
+
+T = TypeVar("T")
 
 
 class StackUnavailableError(Exception):
@@ -230,9 +232,12 @@ def clean_environment(settings: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("STACK_")} | dict(settings)
 
 
-def wait_until(condition: Callable[[], object], seconds: float, what: str) -> None:
+def wait_until(condition: Callable[[], T], seconds: float, what: str) -> T:
+    """Return what the condition returned when it was first true."""
     deadline = time.monotonic() + seconds
-    while not condition():
+    while not (met := condition()):
         if time.monotonic() > deadline:
             raise TimeoutError(f"not within {seconds:.0f} s: {what}")
+        # The one pause of the tests: between two looks.
         time.sleep(0.02)
+    return met

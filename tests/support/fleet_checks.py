@@ -14,14 +14,11 @@ def progress(fleet: Fleet) -> int:
 
 def member(fleet: Fleet, slot: int) -> str:
     """Its client id and member id, as the broker has them. Waits for that: the group may move once more."""
-    found: list[str] = []
-
-    def known() -> bool:
-        found[:] = [each for each in fleet.kafka.members() if each.startswith(f"worker_{slot:02d} ")]
-        return len(found) == 1
-
-    wait_until(known, 15, f"worker {slot} is one member of the group")
-    return found[0]
+    name = f"worker_{slot:02d} "
+    (found,) = wait_until(
+        lambda: [each for each in fleet.kafka.members() if each.startswith(name)], 15, f"{name}is in the group"
+    )
+    return found
 
 
 def exactly_once(fleet: Fleet) -> set[int]:

@@ -60,15 +60,14 @@ class KafkaView:
 
     def _ask(self, question: Callable[[], T]) -> T:
         """A broker that has just been started may not know its groups yet."""
-        answers: list[T] = []
 
-        def answered() -> bool:
+        def answers() -> list[T]:
             with suppress(KafkaError):
-                answers.append(question())
-            return bool(answers)
+                return [question()]
+            return []
 
-        wait_until(answered, 30, f"Kafka tells about {self.group}")
-        return answers[0]
+        (answer,) = wait_until(answers, 30, f"Kafka tells about {self.group}")
+        return answer
 
     def ends(self) -> dict[int, int]:
         """Of the partitions that hold something."""

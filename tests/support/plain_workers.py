@@ -27,7 +27,7 @@ from pymongo.collection import Collection
 from tests.support import scrape
 from tests.support.embedded import STACK, EmbeddedStack, wait_until
 from tests.support.ports import free_row
-from tests.support.user import BIN, User
+from tests.support.user import BIN, Services, User
 
 SLOTS = 3
 PATIENCE_SECONDS = 60
@@ -36,7 +36,9 @@ PATIENCE_SECONDS = 60
 class PlainWorkers(User):
     """`settings` are WORKERS_* variables over those chosen here."""
 
-    def __init__(self, stack: EmbeddedStack, folder: Path, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, stack: EmbeddedStack | Services, folder: Path, settings: Mapping[str, str] | None = None
+    ) -> None:
         self.port = free_row(SLOTS)
         own = {"WORKERS_METRICS_PORT": str(self.port), "WORKERS_STATE_DIR": str(folder)}
         super().__init__(stack, folder, {**own, **(settings or {})})

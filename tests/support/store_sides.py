@@ -78,7 +78,7 @@ class WireSide:
         self._server.up = True
 
     def close(self) -> None:
-        self.store.close()  # type: ignore[attr-defined]
+        self.store.close()
         self._server.__exit__()
 
 
@@ -104,7 +104,7 @@ class ServerSide:
         self._database["numtest"].create_index(field, unique=True)
 
     def close(self) -> None:
-        self.store.close()  # type: ignore[attr-defined]
+        self.store.close()
         self._client.close()
 
 

@@ -32,10 +32,19 @@ class Verdict(NamedTuple):
         return sum(partition[word] for partition in self.report["partitions"])
 
 
+class Services(NamedTuple):
+    """Where Kafka and the database are, if they are not the two of one stack."""
+
+    bootstrap_servers: str
+    mongodb_uri: str
+
+
 class User:
     """`settings` are WORKERS_* variables over those chosen here; `folder` is where the commands run."""
 
-    def __init__(self, stack: EmbeddedStack, folder: Path, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, stack: EmbeddedStack | Services, folder: Path, settings: Mapping[str, str] | None = None
+    ) -> None:
         name = f"t{os.getpid()}-{next(NUMBERS)}"
         self.folder, self.mongodb_uri = folder, stack.mongodb_uri
         self.topic, self.group, self.database = f"numbers-{name}", f"group-{name}", f"db-{name}"

@@ -125,7 +125,7 @@ class WireMongo:
         if callable(scripted) and not isinstance(scripted, type):
             scripted = scripted(documents)
         if scripted is not AsUsual:
-            return scripted  # type: ignore[return-value]
+            return scripted
         if any(self.chokes_on(document) for document in documents):
             return CloseConnection
         errors = []

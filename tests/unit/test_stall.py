@@ -93,7 +93,7 @@ def test_a_turn_costs_next_to_nothing():
 
     timer = StallTimer(0, lambda: 100.0)
     armed = []
-    timer._set = armed.append  # type: ignore[method-assign]
+    timer._set = armed.append
     timer._limit = 60
     for _ in range(1000):
         timer.turned()
