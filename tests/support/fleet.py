@@ -242,11 +242,18 @@ class Fleet(User):
         try:
             wait_until(assigned, seconds, f"{partitions} partitions are owned")
         except TimeoutError as error:
-            moved = "\n".join(sorted(line for line in self.logs().splitlines() if "action=rebalance" in line)[-20:])
-            raise TimeoutError(f"{error}; the broker and the workers say {seen}; {moved}") from None
+            raise TimeoutError(f"{error}; the broker and the workers say {seen}; {self._moves()}") from None
 
     def wait_committed(self, seconds: float = 60) -> None:
-        wait_until(lambda: self.kafka.committed() == self.kafka.ends(), seconds, "everything is committed")
+        try:
+            wait_until(lambda: self.kafka.committed() == self.kafka.ends(), seconds, "everything is committed")
+        except TimeoutError as error:
+            seen = self.kafka.committed(), self.kafka.ends(), self.kafka.members()
+            raise TimeoutError(f"{error}; committed, ends and members are {seen}; {self._moves()}") from None
+
+    def _moves(self) -> str:
+        """The last rebalances, for whoever has to explain a time-out."""
+        return "\n".join(sorted(line for line in self.logs().splitlines() if "action=rebalance" in line)[-20:])
 
     def _rpc(self, method: str, *arguments: object) -> Any:
         transport = SupervisorTransport(None, None, f"unix://{self.tree}/var/run/supervisord.sock")
