@@ -22,8 +22,8 @@ from uuid import UUID
 
 from backlog import shape
 
-from workers.decode import Limits, read
-from workers.record import Batch, Fetched, TopicIdentity
+from workers.formats.json_strict import Limits, read
+from workers.types import Batch, Fetched, TopicIdentity
 
 STORED = Path(__file__).with_suffix(".json")
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"

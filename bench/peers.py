@@ -18,7 +18,7 @@ from servers import Place, Servers, open_place
 from sight import Sight
 
 from tests.support.user import BIN
-from workers.admin import Admin
+from workers.kafka.admin import Admin
 
 HERE = Path(__file__).resolve().parent
 

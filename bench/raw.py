@@ -16,9 +16,9 @@ from backlog import place_of, shape
 from bson.raw_bson import RawBSONDocument
 from pymongo import MongoClient
 
-from workers.consumer import open_consumer
-from workers.process import make_room
+from workers.kafka.options import open_consumer
 from workers.settings import Settings, load
+from workers.worker.process_setup import make_room
 
 
 def fetch(settings: Settings, warm_up: int, records: int) -> None:

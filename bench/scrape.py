@@ -27,8 +27,8 @@ from kafka import KafkaAdminClient
 from prometheus_client.parser import text_string_to_metric_families
 from pymongo import MongoClient
 
-from workers.admin import Admin
-from workers.producer import Producer, numbers
+from workers.kafka.admin import Admin
+from workers.kafka.producer import Producer, numbers
 from workers.settings import Settings, load
 
 PARTITIONS = 6

@@ -17,9 +17,9 @@ from pymongo import MongoClient
 
 from tests.support.embedded import EmbeddedStack, wait_until
 from tests.support.ports import free_row
-from workers.admin import Admin
-from workers.record import TopicIdentity
+from workers.kafka.admin import Admin
 from workers.settings import Settings, load
+from workers.types import TopicIdentity
 
 SLOTS = 8
 """Workers that run beside each other, at most."""

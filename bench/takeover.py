@@ -23,7 +23,7 @@ from pymongo import MongoClient
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from tests.support.embedded import EmbeddedStack, wait_until
 from tests.support.fleet import Fleet
-from workers.producer import Producer, numbers
+from workers.kafka.producer import Producer, numbers
 from workers.settings import load
 
 WORKERS, PARTITIONS, RATE = 4, 6, 600

@@ -6,12 +6,12 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from workers.admin import Group, Member, Span
 from workers.errors import StoreAwayError
-from workers.lag import look
-from workers.lag_metrics import LagMetrics
-from workers.metrics import Metrics
-from workers.watchdog_metrics import WatchdogMetrics
+from workers.kafka.admin import Group, Member, Span
+from workers.monitoring.lag import look
+from workers.monitoring.lag_metrics import LagMetrics
+from workers.monitoring.watchdog_metrics import WatchdogMetrics
+from workers.monitoring.worker_metrics import Metrics
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

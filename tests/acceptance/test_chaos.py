@@ -12,7 +12,7 @@ import pytest
 from tests.support.embedded import EmbeddedStack, StackUnavailableError, unavailable
 from tests.support.fleet import LAUNCHER_NEEDS, Fleet
 from tests.support.fleet_checks import exactly_once
-from workers.faults import KINDS
+from workers.drill.faults import KINDS
 
 pytestmark = pytest.mark.acceptance
 

@@ -17,7 +17,7 @@ from tests.support.embedded import REPOSITORY, EmbeddedStack, wait_until
 from tests.support.fleet import Fleet
 from tests.support.fleet_checks import exactly_once, member, progress
 from tests.support.user import acknowledged
-from workers.heartbeat import Beat, State, read_beat
+from workers.state.heartbeat import Beat, State, read_beat
 
 pytestmark = pytest.mark.acceptance
 

@@ -20,10 +20,10 @@ from tests.support import scrape
 from tests.support.embedded import EmbeddedStack, wait_until
 from tests.support.fleet import Fleet
 from tests.support.fleet_checks import member
-from workers.hangs import Hang
-from workers.metrics import EVENTS, OUTCOMES
-from workers.record import CommitResult, Reason
-from workers.verdict import REASONS
+from workers.fleet.watchdog.hang_detector import Hang
+from workers.monitoring.worker_metrics import EVENTS, OUTCOMES
+from workers.sinks.mongodb.errors import REASONS
+from workers.types import CommitResult, Reason
 
 pytestmark = pytest.mark.acceptance
 

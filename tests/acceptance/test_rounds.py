@@ -19,10 +19,11 @@ import pytest
 
 from tests.support.embedded import REPOSITORY, wait_until
 from tests.support.ports import free_ports
-from workers import group, rounds
-from workers.heartbeat import State, read_beat
-from workers.rounds import Rounds, ask_supervisord, kernel_state
+from workers.fleet.watchdog import checks as rounds
+from workers.fleet.watchdog.checks import Rounds, ask_supervisord, kernel_state
+from workers.kafka import group_client as group
 from workers.settings import Settings
+from workers.state.heartbeat import State, read_beat
 
 pytestmark = [
     pytest.mark.acceptance,
@@ -58,7 +59,7 @@ startretries=0
 PRETENDER = """
 import sys, time
 from pathlib import Path
-from workers.heartbeat import Heartbeat, State
+from workers.state.heartbeat import Heartbeat, State
 name, late = sys.argv[1], float(sys.argv[2])
 beat = Heartbeat(Path(__file__).parent / f"group-{name}.heartbeat", lambda: time.monotonic() - late)
 beat.owns([int(name[-1])])

@@ -17,8 +17,8 @@ from tests.support.fleet import Fleet
 from tests.support.fleet_checks import exactly_once, progress
 from tests.support.terminal import Terminal
 from tests.support.user import BIN, acknowledged
-from workers.heartbeat import State, read_beat
-from workers.slot import Slot
+from workers.state.heartbeat import State, read_beat
+from workers.state.slot import Slot
 
 pytestmark = pytest.mark.acceptance
 

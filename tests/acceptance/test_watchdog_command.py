@@ -16,7 +16,7 @@ from tests.support import scrape
 from tests.support.embedded import wait_until
 from tests.support.ports import free_ports
 from tests.support.user import BIN
-from workers.events import read_events
+from workers.state.event_log import read_events
 
 pytestmark = pytest.mark.acceptance
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.support.kafka_sides import FakeKafka, Member, RealKafka, wait
-from workers.record import CommitResult
+from workers.types import CommitResult
 
 Side = FakeKafka | RealKafka
 A, B, C, D = b'{"n":1}', b'{"n":2}', b'{"n":3}', b'{"n":4}'

@@ -12,7 +12,7 @@ import pytest
 from tests.support.batches import batch_of, document, reject
 from tests.support.store_sides import FakeSide, JavaSide, RealSide, Side, WireSide
 from workers.errors import StoreAwayError
-from workers.record import Batch, Reason, Written
+from workers.types import Batch, Reason, Written
 
 K = TypeVar("K", bound=Hashable)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from workers.record import Reason
+from workers.types import Reason
 
 
 class Case(NamedTuple):

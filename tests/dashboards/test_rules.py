@@ -99,7 +99,7 @@ def test_files_that_the_pages_name_exist_and_so_do_the_commands() -> None:
     from typer.core import TyperGroup
     from typer.main import get_command
 
-    from workers.cli import app
+    from workers.cli.main import app
 
     group = get_command(app)
     assert isinstance(group, TyperGroup)

@@ -17,10 +17,10 @@ import atheris
 with atheris.instrument_imports(include=["workers", "json", "json.decoder", "json.scanner"]):
     import bson
 
-    from workers.content import same
-    from workers.decode import decode
-    from workers.limits import Limits
-    from workers.record import Document, Reject, TopicIdentity
+    from workers.formats.json_strict import decode
+    from workers.formats.limits import Limits
+    from workers.sinks.mongodb.equality import same
+    from workers.types import Document, Reject, TopicIdentity
 
 TOPIC = TopicIdentity("fuzz", UUID(int=7))
 LIMITS = Limits(value_bytes=2048, depth=8, fields=100)

@@ -8,7 +8,7 @@ from kafka.errors import KafkaConnectionError, KafkaTimeoutError
 from kafka.future import Future
 
 from tests.support.kafka_sides import RealKafka, wait
-from workers.record import CommitResult
+from workers.types import CommitResult
 
 pytestmark = pytest.mark.integration
 

@@ -10,9 +10,9 @@ from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition
 from kafka.record import util
 
 from tests.support.kafka_sides import RealKafka, wait
-from workers.consumer import consumer_options
-from workers.record import CommitResult, Fetched
+from workers.kafka.options import consumer_options
 from workers.settings import load
+from workers.types import CommitResult, Fetched
 
 
 def test_it_is_the_version_that_the_loop_is_shaped_by():

@@ -16,8 +16,8 @@ import pytest
 from tests.corpus.corpus import CORPUS, REFUSED_BY_FERRETDB, Case
 from tests.support.embedded import EmbeddedStack
 from tests.support.plain_workers import PlainWorkers
-from workers.dead_letter import KEPT_VALUE_BYTES
-from workers.record import Reason
+from workers.sinks.mongodb.dead_letters import KEPT_VALUE_BYTES
+from workers.types import Reason
 
 pytestmark = pytest.mark.integration
 

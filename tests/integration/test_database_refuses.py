@@ -14,7 +14,7 @@ from tests.support.plain_workers import PlainWorkers
 from tests.support.user import Services
 from workers.errors import StoreAwayError
 from workers.settings import load
-from workers.store import MongoStore
+from workers.sinks.mongodb.sink import MongoStore
 
 pytestmark = pytest.mark.integration
 

@@ -11,8 +11,8 @@ from kafka.structs import OffsetAndMetadata
 
 from tests.support.embedded import EmbeddedStack, wait_until
 from tests.support.user import User
-from workers.group import Group
-from workers.hangs import Backlog
+from workers.fleet.watchdog.hang_detector import Backlog
+from workers.kafka.group_client import Group
 from workers.settings import Settings
 
 pytestmark = pytest.mark.integration

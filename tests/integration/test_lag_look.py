@@ -11,7 +11,7 @@ from kafka import KafkaProducer
 
 from tests.support.embedded import EmbeddedStack
 from tests.support.plain_workers import PlainWorkers
-from workers.lag_watch import LagWatch
+from workers.monitoring.lag_poller import LagWatch
 from workers.settings import load
 
 pytestmark = pytest.mark.integration

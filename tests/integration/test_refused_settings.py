@@ -13,7 +13,7 @@ from tests.support.user import BIN
 from tests.support.wire_mongo import WireMongo
 from workers.errors import BadConfigurationError
 from workers.settings import load
-from workers.store import MongoStore
+from workers.sinks.mongodb.sink import MongoStore
 
 NOBODY = {"WORKERS_BOOTSTRAP_SERVERS": "127.0.0.1:1", "WORKERS_MONGODB_URI": "mongodb://127.0.0.1:1"}
 

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from tests.support.kafka_sides import RealKafka, wait
-from workers.source import POLL_SECONDS
+from workers.kafka.source import POLL_SECONDS
 
 pytestmark = pytest.mark.integration
 

@@ -15,7 +15,7 @@ from kafka import KafkaProducer
 from tests.support.embedded import EmbeddedStack, wait_until
 from tests.support.plain_workers import PlainWorkers
 from tests.support.user import BIN
-from workers.admin import Admin
+from workers.kafka.admin import Admin
 from workers.settings import load
 
 pytestmark = pytest.mark.integration

@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.embedded import EmbeddedStack, wait_until
 from tests.support.plain_workers import PlainWorkers
-from workers.admin import Admin
+from workers.kafka.admin import Admin
 from workers.settings import load
 
 pytestmark = pytest.mark.integration
@@ -95,7 +95,9 @@ def test_a_worker_tells_its_stacks_on_request_and_goes_on(workers: PlainWorkers)
     send(workers, 0, 100)
     workers.wait_committed()
     process.send_signal(signal.SIGUSR1)
-    wait_until(lambda: "in run_forever" in workers.log() and "workers/loop.py" in workers.log(), 20, "all stacks")
+    wait_until(
+        lambda: "in run_forever" in workers.log() and "workers/pipeline/loop.py" in workers.log(), 20, "all stacks"
+    )
     send(workers, 100, 100)
     workers.wait_committed()
 

@@ -14,9 +14,9 @@ from bson.raw_bson import RawBSONDocument
 from tests.model.world import Variant
 from tests.support.fakes import FakeDatabase, FakeSource, FakeStore, Pause
 from workers.errors import StoreAwayError
-from workers.loop import Loop
-from workers.record import Batch, CommitResult, Document, Fetched, Reason, Reject, Written
-from workers.reject_limit import RejectLimit
+from workers.pipeline.loop import Loop
+from workers.pipeline.reject_limit import RejectLimit
+from workers.types import Batch, CommitResult, Document, Fetched, Reason, Reject, Written
 
 
 @dataclass

@@ -11,11 +11,11 @@ from tests.support.fake_broker import Answer, FakeBroker
 from tests.support.fakes import FakeDatabase, FakeSource, FakeStore, FakeWriter, Pause
 from tests.support.oracle import BrokenPromiseError, Oracle, Seen, Sent
 from workers.errors import StoreAwayError
-from workers.loop import Loop
-from workers.observe import Silence
-from workers.record import Batch, CommitResult, Written
-from workers.reject_limit import RejectLimit
-from workers.retry import Backoff, BatchSize
+from workers.pipeline.backoff import Backoff, BatchSize
+from workers.pipeline.loop import Loop
+from workers.pipeline.observer import Silence
+from workers.pipeline.reject_limit import RejectLimit
+from workers.types import Batch, CommitResult, Written
 
 PARTITIONS = 3
 MOST = 4

@@ -1,4 +1,4 @@
-"""Batches as `workers.decode.read` makes them, for tests of what comes after it."""
+"""Batches as `workers.formats.json_strict.read` makes them, for tests of what comes after it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import bson
 from bson.raw_bson import RawBSONDocument
 
 from tests.support.fake_broker import FIRST_ID, FakeRecord
-from workers.record import Batch, Document, Reason, Reject, TopicIdentity
+from workers.types import Batch, Document, Reason, Reject, TopicIdentity
 
 TOPIC = TopicIdentity("numtest", FIRST_ID)
 

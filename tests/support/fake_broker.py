@@ -11,7 +11,7 @@ from enum import Enum
 from typing import NamedTuple
 from uuid import UUID
 
-from workers.record import TopicIdentity
+from workers.types import TopicIdentity
 
 FIRST_ID = UUID("08b40071-0000-4000-8000-000000000000")
 

@@ -1,4 +1,4 @@
-"""The source and the store of `workers.loop` in memory. tests/contract holds them to what the real ones do."""
+"""The source and the store of `workers.pipeline.loop` in memory. tests/contract holds them to what the real ones do."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import bson
 
 from tests.support.fake_broker import Answer, FakeBroker, FakeRecord, UnknownMemberError
 from workers.errors import StoreAwayError
-from workers.observe import Observer, Silence
-from workers.record import Batch, CommitResult, Document, Fetched, Reason, Reject, Written
+from workers.pipeline.observer import Observer, Silence
+from workers.types import Batch, CommitResult, Document, Fetched, Reason, Reject, Written
 
 Pause = Callable[[str], None]
 """Called where a process may be stopped or killed: the model stops workers there."""

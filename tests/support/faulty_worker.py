@@ -14,8 +14,9 @@ import signal
 import sys
 from pathlib import Path
 
-from workers import settings, stall
-from workers.source import KafkaSource
+from workers import settings
+from workers.kafka.source import KafkaSource
+from workers.worker import stall_timer as stall
 
 FAULT = Path(os.environ.get("WORKERS_STATE_DIR", ".")) / f"fault-{os.environ.get('WORKERS_SLOT')}"
 FOREVER = 3600
@@ -46,7 +47,7 @@ def install() -> None:
 
 if __name__ == "__main__":
     assert sys.argv[1:4] == ["-m", "workers", "run"]
-    from workers.cli import main
+    from workers.cli.main import main
 
     install()
     sys.argv = ["workers", "run"]

@@ -31,7 +31,7 @@ from tests.support import scrape
 from tests.support.embedded import REPOSITORY, STACK, EmbeddedStack, wait_until
 from tests.support.ports import free_row
 from tests.support.user import BIN, User
-from workers.events import read_events
+from workers.state.event_log import read_events
 
 LAUNCHER_NEEDS = ("sh", "dirname", "head", "readlink", "tr")
 SLOTS = 6

@@ -11,12 +11,12 @@ from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
 
 from tests.support.fake_broker import FakeBroker
 from tests.support.fakes import FakeSource
-from workers.admin import Admin
-from workers.loop import Source
-from workers.observe import Silence
-from workers.record import CommitResult, TopicIdentity
+from workers.kafka.admin import Admin
+from workers.kafka.source import KafkaSource
+from workers.pipeline.loop import Source
+from workers.pipeline.observer import Silence
 from workers.settings import load
-from workers.source import KafkaSource
+from workers.types import CommitResult, TopicIdentity
 
 PATIENCE_SECONDS = 60.0
 """Longer than the client keeps its metadata."""

@@ -17,8 +17,8 @@ from pymongo.errors import (
 )
 
 from tests.corpus.corpus import CORPUS, REFUSED_BY_FERRETDB, Case
-from workers import verdict
-from workers.verdict import Fault
+from workers.sinks.mongodb import errors as verdict
+from workers.sinks.mongodb.errors import Fault
 
 SHOWN_BYTES = 44
 MEANS = {

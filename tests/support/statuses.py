@@ -1,15 +1,15 @@
-"""A fleet that is well, as `workers.status` is told of it: tests break one thing of it at a time."""
+"""A fleet that is well, as `workers.fleet.status.model` is told of it: tests break one thing of it at a time."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import Any
 
-from workers.admin import Group, Member, Span
-from workers.heartbeat import Beat, State
-from workers.processes import Process
-from workers.slot_status import Seen
-from workers.status import Answers, Kafka, Status, Supervisord, Where, judge
+from workers.fleet.status.model import Answers, Kafka, Status, Supervisord, Where, judge
+from workers.fleet.status.slot import Seen
+from workers.fleet.supervisor import Process
+from workers.kafka.admin import Group, Member, Span
+from workers.state.heartbeat import Beat, State
 
 NOW = 1_000.0
 TIME = "2026-11-22T20:00:00.000+00:00"

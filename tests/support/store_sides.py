@@ -15,8 +15,8 @@ from pymongo import MongoClient
 from tests.support.fakes import FakeDatabase, FakeStore
 from tests.support.wire_mongo import WireMongo
 from workers.settings import load
-from workers.store import MongoStore
-from workers.writer import Store
+from workers.sinks.mongodb.sink import MongoStore
+from workers.sinks.writer import Store
 
 NUMBERS = itertools.count()
 PATIENCE = 5

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from workers import show
+from workers.cli import render as show
 from workers.errors import BadUsageError, ExitCode
 from workers.settings import Settings, load
 
@@ -34,7 +34,7 @@ def chaos(
 
     Example: workers chaos --seconds 60 --seed 7
     """
-    from workers.chaos import Drill
+    from workers.drill.chaos import Drill
 
     settings = load()
     embedded = _is_embedded(settings, tree)

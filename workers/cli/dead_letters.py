@@ -10,11 +10,11 @@ from typing import Annotated
 
 import typer
 
-from workers import show
-from workers.dead_letters import DeadLetters, Filter, as_json
+from workers.cli import render as show
 from workers.errors import BadUsageError, ExitCode
-from workers.record import Reason
 from workers.settings import load
+from workers.types import Reason
+from workers.verification.dead_letters import DeadLetters, Filter, as_json
 
 app = typer.Typer(
     help="Records that could not be stored: find them, try them again, throw them away.", no_args_is_help=True

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from workers import show
+from workers.cli import render as show
 from workers.errors import BadUsageError, ExitCode
 from workers.settings import load
 
 if TYPE_CHECKING:
-    from workers.survey import Survey
+    from workers.fleet.status.collector import Survey
 
 out = show.console()
 err = show.console(stderr=True)
@@ -46,8 +46,8 @@ def status(
 
     Example: workers status --watch
     """
-    from workers import show_status
-    from workers.survey import Survey
+    from workers.cli import render_status as show_status
+    from workers.fleet.status.collector import Survey
 
     settings = load()
     # The client tells of every attempt to connect; what is down stands on the screen.
@@ -71,7 +71,7 @@ def _watch(survey: Survey) -> None:
     """Until Ctrl-C, which leaves the last screen where it is."""
     from rich.live import Live
 
-    from workers import show_status
+    from workers.cli import render_status as show_status
 
     with suppress(KeyboardInterrupt):
         survey.wait(ANSWER_SECONDS)
@@ -91,9 +91,9 @@ def restart(
 
     Example: workers restart
     """
-    from workers.group_status import partitions
-    from workers.restart import Restart
-    from workers.survey import Survey
+    from workers.fleet.restart import Restart
+    from workers.fleet.status.collector import Survey
+    from workers.fleet.status.group import partitions
 
     settings = load()
     logging.getLogger("kafka").setLevel(logging.CRITICAL)

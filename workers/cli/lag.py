@@ -15,9 +15,9 @@ def lag(tree: Annotated[Path, typer.Option(help="The checkout whose fleet it is.
 
     Example: WORKERS_LAG_PORT=9790 workers lag, then http://127.0.0.1:9790/
     """
-    from workers import log
-    from workers.lag_server import serve
+    from workers.monitoring import logs as log
     from workers.settings import load
+    from workers.web.server import serve
 
     settings = load()
     log.configure(settings, "lag")

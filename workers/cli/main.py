@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, NoReturn
 
 import typer
 
-from workers import __version__, cli_chaos, cli_dead_letters, cli_fleet, cli_lag, cli_watchdog, show
+from workers import __version__
+from workers.cli import chaos as cli_chaos
+from workers.cli import dead_letters as cli_dead_letters
+from workers.cli import fleet as cli_fleet
+from workers.cli import lag as cli_lag
+from workers.cli import render as show
+from workers.cli import watchdog as cli_watchdog
 from workers.errors import ExitCode, NotFoundError, WorkersError
 from workers.settings import load, redact
 
@@ -20,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from contextlib import AbstractContextManager
 
-    from workers.producer import Report
+    from workers.kafka.producer import Report
     from workers.settings import Settings
 
 app = typer.Typer(
@@ -55,8 +61,8 @@ def run() -> None:
 
     Example: WORKERS_SLOT=0 workers run
     """
-    from workers import log
-    from workers.worker import Worker
+    from workers.monitoring import logs as log
+    from workers.worker.app import Worker
 
     settings = load()
     log.configure(settings)
@@ -79,7 +85,7 @@ def produce(
 
     Example: workers produce --start 1000 --count 500
     """
-    from workers.producer import numbers
+    from workers.kafka.producer import numbers
 
     settings = load(topic=topic)
     with _opened(source) as lines:
@@ -96,8 +102,8 @@ def produce(
 def _produce(
     settings: Settings, values: Iterable[bytes], total: int | None, interval: float, partitions: int, *, quiet: bool
 ) -> Report:
-    from workers.admin import Admin
-    from workers.producer import Producer
+    from workers.kafka.admin import Admin
+    from workers.kafka.producer import Producer
 
     with Admin(settings) as admin:
         made = admin.topic(settings.topic) is None and admin.create_topic(settings.topic, partitions)
@@ -126,7 +132,7 @@ def verify(
 
     Example: workers verify --wait 60
     """
-    from workers import verify as verification
+    from workers.verification import verify as verification
 
     settings = load()
     try:

@@ -11,15 +11,15 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from workers.account import BAD, WORDS
 from workers.settings import PREFIX, Settings
+from workers.verification.report import BAD, WORDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from workers.account import Verdict
-    from workers.chaos import Report as ChaosReport
-    from workers.producer import Report
+    from workers.drill.chaos import Report as ChaosReport
+    from workers.kafka.producer import Report
+    from workers.verification.report import Verdict
 
 SHORT = {"dead_lettered": "dead", "conflicting": "conflict"}
 RARE = ("expired", "compacted", "conflicting", "unexpected")

@@ -9,17 +9,17 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from workers.group_status import STABLE, partitions, ranges
-from workers.heartbeat import State
-from workers.slot_status import IDLE, WELL
+from workers.fleet.status.group import STABLE, partitions, ranges
+from workers.fleet.status.slot import IDLE, WELL
+from workers.state.heartbeat import State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from rich.console import RenderableType
 
-    from workers.slot_status import SlotStatus
-    from workers.status import Status
+    from workers.fleet.status.model import Status
+    from workers.fleet.status.slot import SlotStatus
 
 WIDE = 132
 """Columns from which on every number is shown, and nothing is shortened."""

@@ -8,9 +8,9 @@ def watchdog() -> None:
 
     Example: supervisorctl -c deploy/supervisord.conf status watchdog
     """
-    from workers import log
+    from workers.fleet.watchdog.listener import Watchdog, take_streams
+    from workers.monitoring import logs as log
     from workers.settings import load
-    from workers.watchdog import Watchdog, take_streams
 
     streams = take_streams()
     settings = load()

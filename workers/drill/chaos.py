@@ -11,15 +11,15 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from workers.admin import Admin
+from workers.drill.faults import Fault, plan
+from workers.drill.fleet_watch import FleetWatch
 from workers.errors import BadUsageError, UnavailableError
-from workers.faults import Fault, plan
-from workers.fleet_watch import FleetWatch
-from workers.log_reader import read_log
-from workers.offsets import Offsets
-from workers.processes import Processes
-from workers.producer import Producer, numbers
-from workers.verify import pending, verify
+from workers.fleet.supervisor import Processes
+from workers.kafka.admin import Admin
+from workers.kafka.log_reader import read_log
+from workers.kafka.producer import Producer, numbers
+from workers.verification.offset_bitmap import Offsets
+from workers.verification.verify import pending, verify
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

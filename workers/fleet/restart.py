@@ -6,16 +6,16 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from workers.errors import ExitCode, UnavailableError, WorkersError
-from workers.group_status import STABLE
-from workers.processes import Processes
-from workers.slot_status import WELL, SlotStatus
+from workers.fleet.status.group import STABLE
+from workers.fleet.status.slot import WELL, SlotStatus
+from workers.fleet.supervisor import Processes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from workers.status import Status
-    from workers.survey import Survey
+    from workers.fleet.status.collector import Survey
+    from workers.fleet.status.model import Status
 
 STOP_SECONDS = 120.0
 """supervisord kills what does not end by itself within stopwaitsecs; this is for when even that does not help."""

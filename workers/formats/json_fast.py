@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from workers.limits import INT64_MAX, INT64_MIN
+from workers.formats.limits import INT64_MAX, INT64_MIN
 
 if TYPE_CHECKING:
-    from workers.limits import Limits
+    from workers.formats.limits import Limits
 
 LEAST_DOUBLE, MOST_DOUBLE = 1e-300, 9e18
 """Between them a double was written as one: neither an integer beyond 64 bits nor a number too small for a double."""

@@ -13,9 +13,9 @@ import bson
 from bson.errors import BSONError
 from bson.raw_bson import RawBSONDocument
 
-from workers.limits import INT64_MAX, INT64_MIN, Limits
-from workers.plain import plain
-from workers.record import Batch, Document, Fetched, Reason, Record, Reject, TopicIdentity
+from workers.formats.json_fast import plain
+from workers.formats.limits import INT64_MAX, INT64_MIN, Limits
+from workers.types import Batch, Document, Fetched, Reason, Record, Reject, TopicIdentity
 
 INT64_DIGITS = 20
 MAX_BSON_BYTES = 16 * 1024 * 1024

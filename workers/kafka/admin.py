@@ -11,7 +11,7 @@ from kafka.admin import ConfigResource, ConfigResourceType, MemberToRemove, Offs
 from kafka.errors import KafkaError, KafkaTimeoutError, TopicAlreadyExistsError, UnknownTopicOrPartitionError
 
 from workers.errors import UnavailableError
-from workers.record import TopicIdentity
+from workers.types import TopicIdentity
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from kafka.errors import KafkaError
 
-from workers.admin import describe
-from workers.log import Action, listed
-from workers.record import TopicIdentity
+from workers.kafka.admin import describe
+from workers.monitoring.logs import Action, listed
+from workers.types import TopicIdentity
 
 if TYPE_CHECKING:
     from collections.abc import Callable

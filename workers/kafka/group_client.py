@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 
-from workers.admin import Admin, describe
-from workers.hangs import Backlog
-from workers.log_reader import read_log
+from workers.fleet.watchdog.hang_detector import Backlog
+from workers.kafka.admin import Admin, describe
+from workers.kafka.log_reader import read_log
 
 if TYPE_CHECKING:
     from collections.abc import Callable

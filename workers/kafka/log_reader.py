@@ -10,15 +10,15 @@ import structlog
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
-from workers.admin import describe
 from workers.errors import UnavailableError
-from workers.record_batch import take_over
+from workers.kafka.admin import describe
+from workers.kafka.fast_records import take_over
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from workers.record import Record, TopicIdentity
     from workers.settings import Settings
+    from workers.types import Record, TopicIdentity
 
 PATIENCE_SECONDS = 30.0
 """How long the log may give nothing before reading it is given up."""

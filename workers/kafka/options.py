@@ -9,9 +9,9 @@ from kafka.coordinator.assignors.range import RangePartitionAssignor
 from kafka.errors import KafkaError, RetriableError
 from kafka.record import util as record_util
 
-from workers.admin import describe
 from workers.errors import BadConfigurationError, UnavailableError
-from workers.record_batch import take_over
+from workers.kafka.admin import describe
+from workers.kafka.fast_records import take_over
 
 if TYPE_CHECKING:
     from workers.settings import Settings

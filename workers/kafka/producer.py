@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Self
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
-from workers.admin import describe
 from workers.errors import UnavailableError
+from workers.kafka.admin import describe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -19,17 +19,17 @@ from kafka.errors import (
 )
 from kafka.structs import MemberState
 
-from workers.admin import describe
-from workers.consumer import open_consumer
 from workers.errors import UnavailableError
-from workers.log import Action
-from workers.positions import Positions
-from workers.record import CommitResult, Fetched
+from workers.kafka.admin import describe
+from workers.kafka.fetch_positions import Positions
+from workers.kafka.options import open_consumer
+from workers.monitoring.logs import Action
+from workers.types import CommitResult, Fetched
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
 
-    from workers.observe import Observer
+    from workers.pipeline.observer import Observer
     from workers.settings import Settings
 
 POLL_SECONDS = 0.25

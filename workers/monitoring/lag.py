@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from workers.group_status import lag
+from workers.fleet.status.group import lag
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from workers.admin import Group, Span
+    from workers.kafka.admin import Group, Span
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from prometheus_client.registry import Collector
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from workers.lag import Look, PartitionLag
+    from workers.monitoring.lag import Look, PartitionLag
 
 GROUP = ("consumergroup", "topic", "partition")
 PARTITION = ("topic", "partition")

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from workers.admin import Admin
 from workers.errors import WorkersError
-from workers.lag import Commits, Look, Point, look, pending
-from workers.log_reader import FirstRecords
+from workers.kafka.admin import Admin
+from workers.kafka.log_reader import FirstRecords
+from workers.monitoring.lag import Commits, Look, Point, look, pending
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from workers.log import Action, listed
-from workers.record import CommitResult
+from workers.monitoring.logs import Action, listed
+from workers.types import CommitResult
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from workers.errors import StoreAwayError
-    from workers.record import Batch, Written
+    from workers.types import Batch, Written
 
 REMIND_SECONDS = 30.0
 

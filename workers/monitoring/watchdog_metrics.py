@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from prometheus_client import CollectorRegistry, Counter, Gauge, disable_created_metrics
 from prometheus_client.process_collector import ProcessCollector
 
-from workers.events import Event
-from workers.hangs import Hang
+from workers.fleet.watchdog.hang_detector import Hang
+from workers.state.event_log import Event
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -12,14 +12,14 @@ from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
 from workers import __version__
-from workers.record import CommitResult, Reason
-from workers.verdict import REASONS
+from workers.sinks.mongodb.errors import REASONS
+from workers.types import CommitResult, Reason
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from workers.errors import StoreAwayError
-    from workers.record import Batch, Written
+    from workers.types import Batch, Written
 
 OUTCOMES = ("stored", "duplicate", "dead_lettered")
 EVENTS = ("assigned", "revoked", "lost")

@@ -13,19 +13,19 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from workers.decode import read
 from workers.errors import StoreAwayError
-from workers.limits import Limits
-from workers.record import Batch, CommitResult, Fetched, Written
-from workers.reject_limit import RejectLimit
-from workers.retry import Backoff, BatchSize
-from workers.suspects import Trust
+from workers.formats.json_strict import read
+from workers.formats.limits import Limits
+from workers.pipeline.backoff import Backoff, BatchSize
+from workers.pipeline.poison import Trust
+from workers.pipeline.reject_limit import RejectLimit
+from workers.types import Batch, CommitResult, Fetched, Written
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
-    from workers.observe import Observer
-    from workers.suspects import Suspects
+    from workers.pipeline.observer import Observer
+    from workers.pipeline.poison import Suspects
 
 
 TOO_MANY_REJECTS = (
@@ -60,7 +60,7 @@ class Source(Protocol):
 
 
 class Writer(Protocol):
-    """What writes a batch while the next one is read: see `workers.writer`."""
+    """What writes a batch while the next one is read: see `workers.sinks.writer`."""
 
     def begin(self, batch: Batch) -> None: ...
     def finish(self) -> tuple[Written, float]: ...

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from workers.errors import StoreAwayError
-    from workers.record import Batch, CommitResult, Written
+    from workers.types import Batch, CommitResult, Written
 
 
 class Observer(Protocol):

@@ -12,16 +12,16 @@ from __future__ import annotations
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
-from workers.deaths import Deaths, InHand
-from workers.observe import Silence
+from workers.pipeline.observer import Silence
+from workers.state.crash_journal import Deaths, InHand
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
     from contextlib import AbstractContextManager
 
-    from workers.deaths import Death
-    from workers.record import Fetched, Record, TopicIdentity
-    from workers.slot import Slot
+    from workers.state.crash_journal import Death
+    from workers.state.slot import Slot
+    from workers.types import Fetched, Record, TopicIdentity
 
 SUSPECTED_AFTER = 2
 """Deaths with a record in hand. One alone says little: whoever kills workers kills them at work."""

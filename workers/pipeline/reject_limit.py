@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from workers.record import Batch
+    from workers.types import Batch
 
 
 @dataclass(slots=True)

@@ -13,8 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 from pymongo.errors import PyMongoError
 from pymongo.uri_parser import parse_uri
 
-from workers.conflicts import conflicts
 from workers.errors import BadConfigurationError
+from workers.settings.rules import conflicts
 
 PREFIX = "WORKERS_"
 SECRETS = ("mongodb_uri", "sasl_password")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from workers.record import Batch, Written
+    from workers.types import Batch, Written
 
 
 class Store(Protocol):

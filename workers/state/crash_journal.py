@@ -11,13 +11,13 @@ import json
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
-from workers.mapped_file import mapped_file
+from workers.state.mapped_file import mapped_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from workers.record import Fetched
-    from workers.slot import Slot
+    from workers.state.slot import Slot
+    from workers.types import Fetched
 
 MOST_DEATHS = 1_000
 SIZE = 64 * 1024

@@ -10,16 +10,16 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from workers.mapped_file import mapped_file
-from workers.observe import Silence
-from workers.record import CommitResult
+from workers.pipeline.observer import Silence
+from workers.state.mapped_file import mapped_file
+from workers.types import CommitResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
     from pathlib import Path
 
     from workers.errors import StoreAwayError
-    from workers.record import Batch, Written
+    from workers.types import Batch, Written
 
 SIZE = 64 * 1024
 """Of the file: room for the numbers of ten thousand partitions."""

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from bson import json_util
 from pymongo import MongoClient
 
-from workers.dead_letter import EPOCH, SUFFIX
-from workers.decode import decode_as
 from workers.errors import NotFoundError, StoreAwayError, UnavailableError
-from workers.limits import Limits
-from workers.record import Document, Reason, Reject
-from workers.store import MongoStore
-from workers.stored import connect, explained
+from workers.formats.json_strict import decode_as
+from workers.formats.limits import Limits
+from workers.sinks.mongodb.dead_letters import EPOCH, SUFFIX
+from workers.sinks.mongodb.reader import connect, explained
+from workers.sinks.mongodb.sink import MongoStore
+from workers.types import Document, Reason, Reject
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

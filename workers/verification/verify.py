@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from workers.account import Account, Verdict
-from workers.admin import Admin, Span
-from workers.content import same
-from workers.decode import decode
 from workers.errors import NotFoundError
-from workers.limits import Limits
-from workers.log_reader import read_log
-from workers.offsets import Offsets
-from workers.record import Document, Reason, Record, TopicIdentity
-from workers.store import LOOK_UP
-from workers.stored import Stored
+from workers.formats.json_strict import decode
+from workers.formats.limits import Limits
+from workers.kafka.admin import Admin, Span
+from workers.kafka.log_reader import read_log
+from workers.sinks.mongodb.equality import same
+from workers.sinks.mongodb.reader import Stored
+from workers.sinks.mongodb.sink import LOOK_UP
+from workers.types import Document, Reason, Record, TopicIdentity
+from workers.verification.offset_bitmap import Offsets
+from workers.verification.report import Account, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

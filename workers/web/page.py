@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
     from prometheus_client import CollectorRegistry
 
-    from workers.health import Health
-    from workers.lag_watch import LagWatch
-    from workers.survey import Survey
+    from workers.fleet.status.collector import Survey
+    from workers.monitoring.http import Health
+    from workers.monitoring.lag_poller import LagWatch
 
 ASSETS = {
     "/": ("fleet.html", "text/html; charset=utf-8"),
@@ -87,7 +87,7 @@ def application(
 ) -> Callable[[WSGIEnvironment, StartResponse], Iterable[bytes]]:
     """The pages of `workers lag`. Args: host: where it is served."""
     metrics = make_wsgi_app(registry)
-    folder = files("workers") / "page"
+    folder = files("workers.web") / "static"
     assets = {path: ((folder / name).read_bytes(), kind) for path, (name, kind) in ASSETS.items()}
     known = ", ".join([*assets, "/fleet.json", "/metrics", "/healthz"])
 

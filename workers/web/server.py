@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from workers.fleet_page import Fleet, application
-from workers.health import Health, Server
-from workers.lag_metrics import LagMetrics
-from workers.lag_watch import LagWatch
-from workers.survey import Survey
+from workers.fleet.status.collector import Survey
+from workers.monitoring.http import Health, Server
+from workers.monitoring.lag_metrics import LagMetrics
+from workers.monitoring.lag_poller import LagWatch
+from workers.web.page import Fleet, application
 
 if TYPE_CHECKING:
     from pathlib import Path

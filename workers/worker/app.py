@@ -9,35 +9,35 @@ from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 
-from workers.admin import Admin
-from workers.brake import Brake
-from workers.consumer import require_extras
 from workers.errors import StoreAwayError, UnavailableError
-from workers.health import Health, HealthServer
-from workers.heartbeat import Heartbeat, State
-from workers.limits import Limits
-from workers.log import Action
-from workers.loop import Loop
-from workers.metrics import Metrics
-from workers.narrator import Narrator
-from workers.observe import Observers
-from workers.process import limit_memory, make_room, require_time_to_stop
-from workers.recycle import Recycle
-from workers.reject_limit import RejectLimit
-from workers.retry import Backoff, BatchSize
-from workers.slot import Slot
-from workers.source import KafkaSource
-from workers.stall import StallTimer, explain_crashes
-from workers.stopping import Stopping
-from workers.store import MongoStore
-from workers.suspects import Suspects, Trust
-from workers.writer import Writer
+from workers.formats.limits import Limits
+from workers.kafka.admin import Admin
+from workers.kafka.options import require_extras
+from workers.kafka.source import KafkaSource
+from workers.monitoring.http import Health, HealthServer
+from workers.monitoring.log_observer import Narrator
+from workers.monitoring.logs import Action
+from workers.monitoring.worker_metrics import Metrics
+from workers.pipeline.backoff import Backoff, BatchSize
+from workers.pipeline.loop import Loop
+from workers.pipeline.observer import Observers
+from workers.pipeline.poison import Suspects, Trust
+from workers.pipeline.reject_limit import RejectLimit
+from workers.sinks.mongodb.sink import MongoStore
+from workers.sinks.writer import Writer
+from workers.state.heartbeat import Heartbeat, State
+from workers.state.slot import Slot
+from workers.worker.crash_loop import Brake
+from workers.worker.process_setup import limit_memory, make_room, require_time_to_stop
+from workers.worker.recycling import Recycle
+from workers.worker.signals import Stopping
+from workers.worker.stall_timer import StallTimer, explain_crashes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from workers.deaths import Death
     from workers.settings import Settings
+    from workers.state.crash_journal import Death
 
 T = TypeVar("T")
 ATTEMPT_SECONDS = 60.0

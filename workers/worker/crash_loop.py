@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from workers.observe import Silence
-from workers.retry import Backoff
+from workers.pipeline.backoff import Backoff
+from workers.pipeline.observer import Silence
 
 if TYPE_CHECKING:
     from collections.abc import Callable

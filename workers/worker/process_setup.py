@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from workers.errors import BadConfigurationError
-from workers.processes import Processes
+from workers.fleet.supervisor import Processes
 
 
 def limit_memory(mebibytes: int) -> None:

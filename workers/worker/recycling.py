@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from workers.observe import Silence
-from workers.record import CommitResult
+from workers.pipeline.observer import Silence
+from workers.types import CommitResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from workers.record import Batch
+    from workers.types import Batch
 
 SPREAD = 0.1
 """Each process draws its limits from the last tenth below those that are set: a fleet must not recycle in step."""

@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING
 
 from workers.errors import ExitCode
-from workers.observe import Silence
+from workers.pipeline.observer import Silence
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,7 +11,7 @@ import pytest
 import typer
 
 from tests.support.ports import free_ports
-from workers import cli
+from workers.cli import main as cli
 from workers.errors import ExitCode
 
 COMMANDS = ("run", "produce", "verify", "config", "lag")

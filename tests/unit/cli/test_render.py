@@ -8,9 +8,9 @@ from collections import Counter
 import pytest
 from rich.console import Console
 
-from workers import show
-from workers.account import Account, Verdict
-from workers.producer import Report, numbers
+from workers.cli import render as show
+from workers.kafka.producer import Report, numbers
+from workers.verification.report import Account, Verdict
 
 
 @pytest.fixture

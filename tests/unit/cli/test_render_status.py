@@ -11,10 +11,10 @@ import pytest
 from rich.console import Console
 
 from tests.support.statuses import OWNS, judged, kafka, process, seen, with_slot
-from workers import show_status
-from workers.admin import Group, Member, Span
-from workers.asker import Down
-from workers.heartbeat import State
+from workers.cli import render_status as show_status
+from workers.fleet.status.poller import Down
+from workers.kafka.admin import Group, Member, Span
+from workers.state.heartbeat import State
 
 NOW = datetime.now(UTC)
 EVENTS = [

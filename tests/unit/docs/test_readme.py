@@ -8,13 +8,13 @@ import pytest
 from pydantic import SecretStr
 
 from workers.errors import ExitCode
-from workers.events import Event
-from workers.hangs import Hang
-from workers.metrics import Metrics
+from workers.fleet.watchdog.hang_detector import Hang
+from workers.monitoring.watchdog_metrics import WatchdogMetrics
+from workers.monitoring.worker_metrics import Metrics
 from workers.settings import PREFIX, Settings
-from workers.watchdog_metrics import WatchdogMetrics
+from workers.state.event_log import Event
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+README = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("name", Settings.model_fields)

@@ -6,9 +6,9 @@ import re
 from pathlib import Path
 
 from tests.support.reliability_doc import corpus_rows, verdict_rows
-from workers.record import Reason
+from workers.types import Reason
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+REPOSITORY = Path(__file__).resolve().parents[3]
 DOC = (REPOSITORY / "docs/reliability.md").read_text(encoding="utf-8")
 
 

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.account import Account, Verdict
-from workers.chaos import Drill, Report
-from workers.faults import CALM_SECONDS, KINDS, NOTICE_SECONDS, plan
+from workers.drill.chaos import Drill, Report
+from workers.drill.faults import CALM_SECONDS, KINDS, NOTICE_SECONDS, plan
 from workers.settings import load
+from workers.verification.report import Account, Verdict
 
 SEEDS = st.integers(0, 10**6)
 SECONDS = st.floats(5, 120)
@@ -88,7 +88,9 @@ def judged(monkeypatch: pytest.MonkeyPatch) -> Any:
         drill = Drill(load(), Path(), 7, lambda _line: None, embedded=True)
         account = Account(0)
         account.counts.update(counts)
-        monkeypatch.setattr("workers.chaos.verify", lambda _settings: Verdict("numtest", "counters", [account], 0))
+        monkeypatch.setattr(
+            "workers.drill.chaos.verify", lambda _settings: Verdict("numtest", "counters", [account], 0)
+        )
         monkeypatch.setattr(drill, "_gone", lambda _acknowledged, _ends: gone)
         drill._report.faults = faults
         drill._judge(watched or Watched(), {}, {})

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from tests.corpus.corpus import ACCEPTED, CORPUS, REJECTED, Case
 from tests.support.fake_broker import FIRST_ID, FakeRecord
-from workers.decode import decode, read, strict
-from workers.limits import Limits
-from workers.plain import plain
-from workers.record import Document, Fetched, Reason, Reject, TopicIdentity
+from workers.formats.json_fast import plain
+from workers.formats.json_strict import decode, read, strict
+from workers.formats.limits import Limits
+from workers.types import Document, Fetched, Reason, Reject, TopicIdentity
 
 TOPIC = TopicIdentity("numtest", FIRST_ID)
 NAMES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters=".\0"), min_size=1).filter(

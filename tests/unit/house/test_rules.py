@@ -9,7 +9,7 @@ import pytest
 
 import workers
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+REPOSITORY = Path(__file__).resolve().parents[3]
 PRODUCT = sorted(Path(workers.__file__).parent.glob("**/*.py"))
 TESTS = sorted((REPOSITORY / "tests").glob("**/*.py"))
 MOST_LINES = 255
@@ -43,7 +43,7 @@ def test_nothing_that_would_break_the_promise(path):
 def test_only_the_loop_commits():
     callers = [short(path) for path in PRODUCT if re.search(r"source\.commit\(", path.read_text())]
 
-    assert callers == ["workers/loop.py"]
+    assert callers == ["workers/pipeline/loop.py"]
 
 
 def test_no_test_sleeps():

@@ -10,7 +10,7 @@ import pytest
 from prometheus_client import CollectorRegistry, Counter
 
 from workers.errors import StoreAwayError, UnavailableError
-from workers.health import Health, HealthServer
+from workers.monitoring.http import Health, HealthServer
 
 
 class Clock:

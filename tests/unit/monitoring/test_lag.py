@@ -5,9 +5,9 @@ from __future__ import annotations
 from prometheus_client import generate_latest
 
 from tests.support.scrape import parse
-from workers.admin import Group, Member, Span
-from workers.lag import Commits, look, pending
-from workers.lag_metrics import BY_PARTITION, LagMetrics
+from workers.kafka.admin import Group, Member, Span
+from workers.monitoring.lag import Commits, look, pending
+from workers.monitoring.lag_metrics import BY_PARTITION, LagMetrics
 
 NOW = 1_000.0
 MEMBERS = {"m1": Member("worker_00", "127.0.0.1", [0]), "m2": Member("worker_01", "127.0.0.1", [1, 3])}

@@ -14,11 +14,11 @@ from kafka.protocol.parser import KafkaProtocol
 from kafka.protocol.sasl import SaslAuthenticateRequest
 
 from tests.support.batches import batch_of, document, reject
-from workers import log
 from workers.errors import StoreAwayError
-from workers.narrator import Narrator
-from workers.record import CommitResult, Reason, Written
+from workers.monitoring import logs as log
+from workers.monitoring.log_observer import Narrator
 from workers.settings import load
+from workers.types import CommitResult, Reason, Written
 
 SECRET = "payload-canary"
 
@@ -95,7 +95,7 @@ def test_a_long_outage_is_told_now_and_then(told, monkeypatch):
     told()
     narrator = Narrator()
     now = [100.0]
-    monkeypatch.setattr("workers.narrator.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("workers.monitoring.log_observer.time.monotonic", lambda: now[0])
 
     for _ in range(120):
         narrator.store_away(StoreAwayError("timeout", "x"), 1, 1.0)
@@ -196,7 +196,7 @@ def test_a_line_for_people_begins_with_when_who_and_what(capsys):
 
 def calls():
     """Every line that is logged anywhere: where, the words that go with it, and its action, as they stand in the code."""
-    for path in sorted((Path(log.__file__).parent).glob("*.py")):
+    for path in sorted(Path(log.__file__).parents[1].rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and re.fullmatch(
                 r"(self\._)?log\.(debug|info|warning|error)", ast.unparse(node.func)
@@ -213,7 +213,7 @@ def test_every_line_about_a_partition_has_an_action():
 
 
 def test_the_actions_are_those_that_the_readme_has_and_each_is_used():
-    readme = (Path(log.__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    readme = (Path(log.__file__).parents[2] / "README.md").read_text(encoding="utf-8")
     table = readme.partition("| action |")[2].partition("\n\n")[0]
 
     assert re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE) == list(log.Action)

@@ -10,8 +10,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.batches import batch_of, document, reject
 from workers.errors import StoreAwayError
-from workers.metrics import EVENTS, OUTCOMES, Metrics
-from workers.record import CommitResult, Reason, Written
+from workers.monitoring.worker_metrics import EVENTS, OUTCOMES, Metrics
+from workers.types import CommitResult, Reason, Written
 
 BATCH = batch_of(document(0), rejects=[reject(1)])
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.retry import Backoff, BatchSize
+from workers.pipeline.backoff import Backoff, BatchSize
 
 
 def test_waits_double_up_to_the_cap_and_begin_again_after_a_success():

@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 
 from tests.support.batches import TOPIC
 from tests.support.fake_broker import FakeRecord
-from workers.deaths import IN_HAND, Death, Deaths, InHand
-from workers.decode import read
-from workers.limits import Limits
-from workers.record import Fetched, Reason
-from workers.slot import Slot
-from workers.suspects import Suspects, divide
+from workers.formats.json_strict import read
+from workers.formats.limits import Limits
+from workers.pipeline.poison import Suspects, divide
+from workers.state.crash_journal import IN_HAND, Death, Deaths, InHand
+from workers.state.slot import Slot
+from workers.types import Fetched, Reason
 
 MOST_DEATHS_FOR_ONE = 7
 """Two with the whole batch, one with each smaller part of 5,000 (312, 19, 1), and two alone."""
@@ -28,9 +28,9 @@ import os, signal, sys
 from pathlib import Path
 from tests.support.batches import TOPIC
 from tests.support.fake_broker import FakeRecord
-from workers.deaths import InHand
-from workers.record import Fetched
-from workers.slot import Slot
+from workers.state.crash_journal import InHand
+from workers.types import Fetched
+from workers.state.slot import Slot
 slot = Slot(Path(sys.argv[1]), "counters", sys.argv[2])
 assert slot.take() is None
 in_hand = InHand(slot)

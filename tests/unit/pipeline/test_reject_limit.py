@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.batches import batch_of, document, reject
-from workers.record import Batch
-from workers.reject_limit import RejectLimit
+from workers.pipeline.reject_limit import RejectLimit
+from workers.types import Batch
 
 
 def mixed(good: int, bad: int, partition: int = 0, first: int = 0) -> Batch:

@@ -8,12 +8,12 @@ from datetime import datetime
 
 import pytest
 
-from workers.events import Event, Events, count_starts, read_events, since_fleet_started
+from workers.state.event_log import Event, Events, count_starts, read_events, since_fleet_started
 
 WRITER = """
 import sys
 from pathlib import Path
-from workers.events import Event, Events
+from workers.state.event_log import Event, Events
 events = Events(Path(sys.argv[1]), size=5_000)
 for serial in range(10_000_000):
     events.append(Event.STARTING, "worker_00", serial=serial)

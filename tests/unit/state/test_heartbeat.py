@@ -11,14 +11,14 @@ import pytest
 
 from tests.support.batches import batch_of
 from workers.errors import UnavailableError
-from workers.heartbeat import Beat, Heartbeat, State, process_started, read_beat
-from workers.record import CommitResult, Written
+from workers.state.heartbeat import Beat, Heartbeat, State, process_started, read_beat
+from workers.types import CommitResult, Written
 
 SPEAKER = """
 import os, signal, sys
 from pathlib import Path
 from workers.errors import UnavailableError
-from workers.heartbeat import Heartbeat
+from workers.state.heartbeat import Heartbeat
 heartbeat = Heartbeat(Path(sys.argv[1]))
 heartbeat.owns([3, 5])
 heartbeat.turned()

@@ -14,12 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from workers.slot import Slot
+from workers.state.slot import Slot
 
 HOLDER = """
 import sys, time
 from pathlib import Path
-from workers.slot import Slot
+from workers.state.slot import Slot
 slot = Slot(Path(sys.argv[1]), "counters", "worker_00")
 print(slot.take(), flush=True)
 slot.remember("member-of-" + sys.argv[2])

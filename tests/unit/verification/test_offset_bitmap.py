@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.offsets import Offsets
+from workers.verification.offset_bitmap import Offsets
 
 SETS = st.sets(st.integers(0, 40))
 BASES = st.sampled_from([0, 1, 7, 8, 1_000_003])

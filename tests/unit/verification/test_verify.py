@@ -11,12 +11,12 @@ import pytest
 
 from tests.support.batches import TOPIC
 from tests.support.fake_broker import FakeRecord
-from workers import verify as verification
-from workers.account import Account, Verdict
-from workers.admin import Span, Topic
 from workers.errors import NotFoundError, UnavailableError
+from workers.kafka.admin import Span, Topic
 from workers.settings import load
-from workers.verify import FAR, place, verify
+from workers.verification import verify as verification
+from workers.verification.report import Account, Verdict
+from workers.verification.verify import FAR, place, verify
 
 SPAN = Span(start=10, end=20, committed=15)
 

@@ -12,10 +12,10 @@ from prometheus_client import CollectorRegistry
 
 import workers
 from workers.errors import UnavailableError
-from workers.fleet_page import Fleet, application, is_meant
-from workers.health import Health, Server
+from workers.monitoring.http import Health, Server
+from workers.web.page import Fleet, application, is_meant
 
-PAGE = Path(workers.__file__).parent / "page"
+PAGE = Path(workers.__file__).parent / "web/static"
 
 
 class Clock:

@@ -6,7 +6,7 @@ import stat
 
 import pytest
 
-from workers.brake import Brake
+from workers.worker.crash_loop import Brake
 
 
 class Clock:

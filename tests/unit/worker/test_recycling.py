@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tests.support.batches import batch_of, document
-from workers import recycle
-from workers.record import CommitResult
-from workers.recycle import Recycle
+from workers.types import CommitResult
+from workers.worker import recycling as recycle
+from workers.worker.recycling import Recycle
 
 
 class Watched:

@@ -13,7 +13,7 @@ import pytest
 
 WAITER = """
 import os, sys, time
-from workers.stopping import Stopping
+from workers.worker.signals import Stopping
 # No print: the signal may come within another one.
 stop = Stopping(lambda: os.write(1, b"begun\\n"))
 stop.listen()

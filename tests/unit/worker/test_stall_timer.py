@@ -10,7 +10,7 @@ import pytest
 
 BEGIN = """
 import ctypes, os, signal, sys, time
-from workers import stall
+from workers.worker import stall_timer as stall
 stall.RE_ARM_SECONDS = stall.DUMP_SECONDS = 0.1
 HANG, LONGER = 60, 1
 """
@@ -89,7 +89,7 @@ def test_where_the_kernel_has_no_such_timer_the_interpreters_own_ends_it():
 
 def test_a_turn_costs_next_to_nothing():
     """Nothing is armed but once a second, whatever the machine is busy with."""
-    from workers.stall import StallTimer
+    from workers.worker.stall_timer import StallTimer
 
     timer = StallTimer(0, lambda: 100.0)
     armed = []

@@ -10,17 +10,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from workers.admin import Admin
-from workers.asker import Asker, Down
 from workers.errors import StoreAwayError, UnavailableError
-from workers.events import count_starts, read_events
-from workers.heartbeat import Beat, process_started, read_beat
-from workers.processes import Process, Processes
+from workers.fleet.status.model import Answers, Kafka, Status, Supervisord, Where, judge
+from workers.fleet.status.poller import Asker, Down
+from workers.fleet.status.slot import Seen
+from workers.fleet.supervisor import Process, Processes
+from workers.kafka.admin import Admin
 from workers.settings import redact
-from workers.slot import Slot
-from workers.slot_status import Seen
-from workers.status import Answers, Kafka, Status, Supervisord, Where, judge
-from workers.store import MongoStore
+from workers.sinks.mongodb.sink import MongoStore
+from workers.state.event_log import count_starts, read_events
+from workers.state.heartbeat import Beat, process_started, read_beat
+from workers.state.slot import Slot
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -38,7 +38,7 @@ AWAY = {
     "timeout": "does not answer in time",
     "not_authorized": "refuses the user or the password",
 }
-"""What the reasons of `workers.verdict` mean to a ping."""
+"""What the reasons of `workers.sinks.mongodb.errors` mean to a ping."""
 
 
 class Survey:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from workers.admin import Group, Span
+    from workers.kafka.admin import Group, Span
 
 STABLE = "Stable"
 SETTLED = (STABLE, "Empty", "Dead")

@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from workers.asker import Down
 from workers.errors import ExitCode
-from workers.group_status import GroupStatus, judge_group, lag
-from workers.processes import NOT_RUNNING
-from workers.slot_status import Seen, SlotStatus, judge_slot
+from workers.fleet.status.group import GroupStatus, judge_group, lag
+from workers.fleet.status.poller import Down
+from workers.fleet.status.slot import Seen, SlotStatus, judge_slot
+from workers.fleet.supervisor import NOT_RUNNING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from workers.admin import Group, Span
-    from workers.processes import Process
+    from workers.fleet.supervisor import Process
+    from workers.kafka.admin import Group, Span
 
 
 class Supervisord(NamedTuple):

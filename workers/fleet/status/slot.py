@@ -6,13 +6,13 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from workers.heartbeat import State
+from workers.state.heartbeat import State
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from workers.heartbeat import Beat
-    from workers.processes import Process
+    from workers.fleet.supervisor import Process
+    from workers.state.heartbeat import Beat
 
 IDLE = "idle"
 STOPPED_BY_SIGNAL = "stopped (SIGSTOP)"
@@ -65,7 +65,7 @@ class SlotStatus:
 
     name: str
     state: str
-    """The worker's own word where it has one (`workers.heartbeat.State`, or idle), else what is known of its end."""
+    """The worker's own word where it has one (`workers.state.heartbeat.State`, or idle), else what is known of its end."""
     text: str
     """The same for people, with its seconds."""
     problem: str | None = None

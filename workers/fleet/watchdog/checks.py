@@ -15,12 +15,12 @@ import structlog
 from supervisor.childutils import getRPCInterface
 from supervisor.states import ProcessStates
 
-from workers.events import Event
-from workers.group import Group
-from workers.hangs import Backlog, Hang, Hangs, Look, Stall, is_from_the_future, own_word
-from workers.heartbeat import process_started, read_beat
-from workers.log import Action
-from workers.slot import Slot
+from workers.fleet.watchdog.hang_detector import Backlog, Hang, Hangs, Look, Stall, is_from_the_future, own_word
+from workers.kafka.group_client import Group
+from workers.monitoring.logs import Action
+from workers.state.event_log import Event
+from workers.state.heartbeat import process_started, read_beat
+from workers.state.slot import Slot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
-from workers.heartbeat import Beat, State
+from workers.state.heartbeat import Beat, State
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

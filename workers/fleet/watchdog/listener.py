@@ -18,11 +18,11 @@ import structlog
 from supervisor import childutils
 
 from workers.errors import BadConfigurationError, BadUsageError, UnavailableError
-from workers.events import Event, Events, since_fleet_started
-from workers.health import Health, HealthServer
-from workers.heartbeat import process_started
-from workers.rounds import WORKER, Rounds
-from workers.watchdog_metrics import WatchdogMetrics
+from workers.fleet.watchdog.checks import WORKER, Rounds
+from workers.monitoring.http import Health, HealthServer
+from workers.monitoring.watchdog_metrics import WatchdogMetrics
+from workers.state.event_log import Event, Events, since_fleet_started
+from workers.state.heartbeat import process_started
 
 if TYPE_CHECKING:
     from pathlib import Path

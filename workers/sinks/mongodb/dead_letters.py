@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from workers.record import Record, Reject
+    from workers.types import Record, Reject
 
 SUFFIX = "_dead_letters"
 """Dead letters of the collection `numtest` are in `numtest_dead_letters`."""

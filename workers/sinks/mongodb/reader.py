@@ -10,9 +10,9 @@ from bson.raw_bson import RawBSONDocument
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure, PyMongoError
 
-from workers.dead_letter import SUFFIX
 from workers.errors import UnavailableError
-from workers.store import LOOK_UP
+from workers.sinks.mongodb.dead_letters import SUFFIX
+from workers.sinks.mongodb.sink import LOOK_UP
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -16,12 +16,12 @@ from bson.raw_bson import RawBSONDocument
 from pymongo import MongoClient
 from pymongo.errors import BulkWriteError, PyMongoError
 
-from workers import verdict
-from workers.content import same
-from workers.dead_letter import SUFFIX, dead_letter
 from workers.errors import BadConfigurationError, StoreAwayError
-from workers.record import Batch, Document, Reason, Reject, Written
-from workers.verdict import DUPLICATE_KEY, Fault, one_line, translated
+from workers.sinks.mongodb import errors as verdict
+from workers.sinks.mongodb.dead_letters import SUFFIX, dead_letter
+from workers.sinks.mongodb.equality import same
+from workers.sinks.mongodb.errors import DUPLICATE_KEY, Fault, one_line, translated
+from workers.types import Batch, Document, Reason, Reject, Written
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -16,17 +16,19 @@ from pathlib import Path
 import pytest
 
 from tests.support.embedded import wait_until
-from workers.asker import Asker, Down
 from workers.errors import ExitCode, UnavailableError
-from workers.events import Event, Events
-from workers.heartbeat import Heartbeat, read_beat
-from workers.processes import Processes
+from workers.fleet.status.collector import Survey
+from workers.fleet.status.poller import Asker, Down
+from workers.fleet.supervisor import Processes
 from workers.settings import Settings
-from workers.slot import Slot
-from workers.survey import Survey
+from workers.state.event_log import Event, Events
+from workers.state.heartbeat import Heartbeat, read_beat
+from workers.state.slot import Slot
 
 NOWHERE = Settings(bootstrap_servers="127.0.0.1:1", mongodb_uri="mongodb://127.0.0.1:1", group="counters")
-SPEAKER = "import sys; from pathlib import Path; from workers.heartbeat import Heartbeat; Heartbeat(Path(sys.argv[1]))"
+SPEAKER = (
+    "import sys; from pathlib import Path; from workers.state.heartbeat import Heartbeat; Heartbeat(Path(sys.argv[1]))"
+)
 
 
 @pytest.fixture
@@ -158,7 +160,7 @@ def test_whatever_a_client_raises_is_an_answer():
 
 
 def test_a_supervisord_that_is_stopped_or_talks_nonsense_is_no_traceback(tree, monkeypatch):
-    monkeypatch.setattr("workers.processes.ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr("workers.fleet.supervisor.ANSWER_SECONDS", 0.2)
     path = tree / "var/run/supervisord.sock"
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(path))

@@ -8,11 +8,11 @@ from dataclasses import replace
 import pytest
 
 from tests.support.statuses import NOW, OWNS, TIME, WATCHDOG, WHERE, answers, judged, kafka, process, seen, with_slot
-from workers.admin import Group, Member, Span
-from workers.asker import Down
 from workers.errors import ExitCode
-from workers.group_status import ranges
-from workers.status import Answers, Supervisord, judge
+from workers.fleet.status.group import ranges
+from workers.fleet.status.model import Answers, Supervisord, judge
+from workers.fleet.status.poller import Down
+from workers.kafka.admin import Group, Member, Span
 
 MEMBERS = kafka().group.members
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from workers.heartbeat import Beat, State
-from workers.processes import Process
-from workers.slot_status import Seen, judge_slot
+from workers.fleet.status.slot import Seen, judge_slot
+from workers.fleet.supervisor import Process
+from workers.state.heartbeat import Beat, State
 
 NOW = 1_000.0
 BEAT = Beat(

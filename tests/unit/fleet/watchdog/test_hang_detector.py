@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from workers.hangs import Backlog, Hang, Hangs, Look, own_word
-from workers.heartbeat import Beat, State
+from workers.fleet.watchdog.hang_detector import Backlog, Hang, Hangs, Look, own_word
+from workers.state.heartbeat import Beat, State
 
 TICK = 5.0
 HOURS = 2_000

@@ -10,8 +10,8 @@ import pytest
 
 from tests.support.batches import TOPIC
 from tests.support.fake_broker import FakeRecord
-from workers.dead_letter import KEPT_HEADER_BYTES, KEPT_VALUE_BYTES, dead_letter
-from workers.record import Reason, Reject
+from workers.sinks.mongodb.dead_letters import KEPT_HEADER_BYTES, KEPT_VALUE_BYTES, dead_letter
+from workers.types import Reason, Reject
 
 NOW = datetime(2030, 1, 2, tzinfo=UTC)
 

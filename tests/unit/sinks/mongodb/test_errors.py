@@ -10,10 +10,10 @@ from tests.support.batches import batch_of, document
 from tests.support.fake_broker import FakeRecord
 from tests.support.wire_mongo import CloseConnection, StaySilent, WireMongo, write_error
 from workers.errors import StoreAwayError
-from workers.record import Reason, Reject
 from workers.settings import load
-from workers.store import MongoStore, same
-from workers.verdict import RECORD_CODES, STORE_CODES
+from workers.sinks.mongodb.errors import RECORD_CODES, STORE_CODES
+from workers.sinks.mongodb.sink import MongoStore, same
+from workers.types import Reason, Reject
 
 AWAY = {6, 7, 13, 18, 24, 50, 64, 89, 91, 112, 189, 262, 9001, 10107, 11600, 11602, 13435, 13436, 14031}
 """Unreachable, not authorised, timed out, not acknowledged, not primary, shutting down, full: no fault of a record."""

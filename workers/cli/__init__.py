@@ -1,0 +1,1 @@
+"""The commands: each wires what it needs, shows what that reports, and ends in an exit code. Nothing imports this package."""

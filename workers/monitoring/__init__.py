@@ -1,0 +1,1 @@
+"""What the processes tell the world: logs, metrics, lag and health."""

@@ -1,0 +1,1 @@
+"""The order of the data path: poll, decode, write, commit. No driver, no I/O."""

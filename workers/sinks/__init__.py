@@ -1,0 +1,1 @@
+"""Where records end up: what a sink promises, and the sinks that keep it."""

@@ -1,0 +1,1 @@
+"""MongoDB as a sink. The only package that imports pymongo and bson."""

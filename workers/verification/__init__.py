@@ -1,0 +1,1 @@
+"""The proof: every record of Kafka against what the sink holds."""

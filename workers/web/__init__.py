@@ -1,0 +1,1 @@
+"""The page of the fleet, served by `workers lag`."""
