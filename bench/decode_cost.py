@@ -22,7 +22,7 @@ from uuid import UUID
 
 from backlog import shape
 
-from workers.formats.json_strict import Limits, read
+from workers.formats.json_strict import Limits, decode_batch
 from workers.types import Batch, Fetched, TopicIdentity
 
 STORED = Path(__file__).with_suffix(".json")
@@ -77,7 +77,7 @@ def _measure(value: Callable[[int], bytes]) -> Figures:
     fetched, limits = Fetched(TOPIC, {0: records}), Limits()
 
     def decode() -> Batch:
-        batch = read(fetched, limits)
+        batch = decode_batch(fetched, limits)
         assert len(batch.documents) == RECORDS, batch.rejects[:1]
         return batch
 

@@ -6,12 +6,12 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from workers.errors import StoreAwayError
-from workers.kafka.admin import Group, Member, Span
-from workers.monitoring.lag import look
+from workers.errors import SinkUnavailableError
+from workers.kafka.admin import GroupDescription, Member, PartitionOffsets
+from workers.monitoring.lag import lag_snapshot
 from workers.monitoring.lag_metrics import LagMetrics
 from workers.monitoring.watchdog_metrics import WatchdogMetrics
-from workers.monitoring.worker_metrics import Metrics
+from workers.monitoring.worker_metrics import WorkerMetrics
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
 PAGE = Path(__file__).parent / "metrics.md"
-HEAD = """# Metrics
+HEAD = """# WorkerMetrics
 
 Made from the code by `make docs`; a test fails when it is not what the code says.
 
@@ -38,9 +38,9 @@ with the scrapes, and between 74 % and 132 % with those clients.)
 
 def workers() -> CollectorRegistry:
     """With every label set once."""
-    metrics = Metrics("numtest")
+    metrics = WorkerMetrics("numtest")
     metrics.owns([0])
-    metrics.store_away(StoreAwayError("timeout", ""), 1, 0.1)
+    metrics.sink_unavailable(SinkUnavailableError("timeout", ""), 1, 0.1)
     return metrics.registry
 
 
@@ -51,8 +51,8 @@ def watchdog() -> CollectorRegistry:
 
 
 def lag() -> CollectorRegistry:
-    group = Group("Stable", {"m": Member("worker_00", "127.0.0.1", [0])})
-    seen = look(1.0, group, {0: Span(0, 2, 1)}, {0: 0.5}, {})
+    group = GroupDescription("Stable", {"m": Member("worker_00", "127.0.0.1", [0])})
+    seen = lag_snapshot(1.0, group, {0: PartitionOffsets(0, 2, 1)}, {0: 0.5}, {})
     return LagMetrics("counters", "numtest", lambda: seen, lambda: 1.0).registry
 
 

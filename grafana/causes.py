@@ -117,7 +117,7 @@ def processes(made: build.Dashboard) -> None:
             f"process_resident_memory_bytes{{{OURS}}}",
         ),
         (
-            "Time since a worker's last turn",
+            "Time since a worker's last loop iteration",
             "Since its loop last asked Kafka for records. A worker that hangs climbs here until the watchdog kills it.",
             "s",
             f"time() - workers_last_poll_timestamp_seconds{{{WORKER}}}",

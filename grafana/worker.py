@@ -100,7 +100,7 @@ def work() -> list[build.Panel]:
         ),
         lines("Memory", "Memory that it holds.", "bytes", {"{{worker}}": f"process_resident_memory_bytes{{{ONE}}}"}),
         lines(
-            "Time since its last turn",
+            "Time since its last loop iteration",
             "Since its loop last asked Kafka for records.",
             "s",
             {"{{worker}}": f"time() - workers_last_poll_timestamp_seconds{{{ONE}}}"},

@@ -55,7 +55,7 @@ class NotFoundError(WorkersError):
     exit_code = ExitCode.USAGE
 
 
-class StoreAwayError(WorkersError):
+class SinkUnavailableError(WorkersError):
     """The database cannot take a write now, and nothing says that a record is to blame.
 
     Nothing of the batch counts as written. The caller keeps its membership and tries the same records again.

@@ -32,7 +32,7 @@ class Record(Protocol):
     def headers(self) -> Sequence[tuple[str, bytes | None]]: ...
 
 
-class Reason(StrEnum):
+class RejectReason(StrEnum):
     """Why a record cannot be stored. A closed set: it is a metric label and a filter."""
 
     TOMBSTONE = "tombstone"
@@ -72,7 +72,7 @@ class Reject(NamedTuple):
     """A record that cannot be stored, and why. `error` is for people; it never holds more than a line."""
 
     id: str
-    reason: Reason
+    reason: RejectReason
     error: str
     record: Record
 
@@ -108,9 +108,9 @@ class Fetched(NamedTuple):
     records: Mapping[int, Sequence[Record]]
     skipped: Mapping[int, int] = {}
     """By partition: where its log begins now, if what was before is gone unread. To be committed like what was read."""
-    condemned: bool = False
+    quarantined: bool = False
     """Workers died of decoding it: it is one record, and is not to be decoded again."""
-    generation: int = 0
+    assignment_epoch: int = 0
     """Counts the assignments of this member, and the incarnations of the topic, so far: what is fetched in one of them is
     committed in no other."""
 
@@ -120,8 +120,8 @@ class Batch:
     """What one poll returned, decoded. Every record of it is in `documents` or in `rejects`."""
 
     topic: TopicIdentity
-    generation: int = 0
-    """See `Fetched.generation`."""
+    assignment_epoch: int = 0
+    """See `Fetched.assignment_epoch`."""
     documents: list[Document] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
     first_offsets: dict[int, int] = field(default_factory=dict)
@@ -133,7 +133,7 @@ class Batch:
         """The same batch, less the records of these partitions."""
         return Batch(
             self.topic,
-            self.generation,
+            self.assignment_epoch,
             [document for document in self.documents if document.record.partition not in partitions],
             [reject for reject in self.rejects if reject.record.partition not in partitions],
             {partition: offset for partition, offset in self.first_offsets.items() if partition not in partitions},
@@ -152,7 +152,7 @@ class Written(NamedTuple):
     stored: Mapping[int, int]
     duplicates: Mapping[int, int]
     """Found already stored, with the same content: an earlier delivery of the same record."""
-    dead_letters: Mapping[tuple[int, Reason], int]
+    dead_letters: Mapping[tuple[int, RejectReason], int]
 
 
 class CommitResult(StrEnum):

@@ -104,11 +104,11 @@ def test_a_worker_that_crashes_whenever_it_has_joined_is_held_back(fleet: Fleet)
     wait_until(lambda: state_file(fleet, CRASHES, "starts").read_text() == "0\n", 20, "it has been healthy")
     said = len(fleet.log(CRASHES))
     fault = break_slot(fleet, CRASHES, "crash")
-    wait_until(lambda: fleet.log(CRASHES).count('event="braked') == CRASHES_SEEN - 2, 60, "it is held back")
+    wait_until(lambda: fleet.log(CRASHES).count('event="crash-loop backoff') == CRASHES_SEEN - 2, 60, "it is held back")
     log = fleet.log(CRASHES)[said:]
 
     # The others have its partitions meanwhile, and it says until when.
-    wait_until(lambda: beat(fleet, CRASHES).state is State.BRAKED, 10, "it says that it waits")
+    wait_until(lambda: beat(fleet, CRASHES).state is State.CRASH_LOOP_BACKOFF, 10, "it says that it waits")
     until, since = beat(fleet, CRASHES).until, beat(fleet, CRASHES).since
     assert until is not None
     assert 2 <= until - since <= 4
@@ -117,7 +117,7 @@ def test_a_worker_that_crashes_whenever_it_has_joined_is_held_back(fleet: Fleet)
 
     # One rebalance a start, and no start before the brake allows it.
     starts, joins = times(log, "started"), times(log, "partitions assigned")
-    waits = [float(each) for each in re.findall(r'event="braked.* seconds=(\S+)', log)]
+    waits = [float(each) for each in re.findall(r'event="crash-loop backoff.* seconds=(\S+)', log)]
     assert len(starts) == CRASHES_SEEN
     assert len(joins) == len(starts) - 1
     assert [bool(0.5 * 2**n <= wait <= 2**n) for n, wait in enumerate(waits)] == [True] * len(waits)
@@ -129,7 +129,7 @@ def test_a_worker_that_crashes_whenever_it_has_joined_is_held_back(fleet: Fleet)
     fault.unlink()
     fleet.wait_restarted(CRASHES, braked)
     assert "event=stopped reason=SIGTERM" in fleet.log(CRASHES)[said:]
-    assert beat(fleet, CRASHES).state is not State.BRAKED
+    assert beat(fleet, CRASHES).state is not State.CRASH_LOOP_BACKOFF
     fleet.wait_assigned(6)
     wait_until(lambda: state_file(fleet, CRASHES, "starts").read_text() == "0\n", 20, "it is healthy")
     fleet.produce("--start", "3000", "--count", "500")

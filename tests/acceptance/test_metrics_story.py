@@ -22,8 +22,8 @@ from tests.support.fleet import Fleet
 from tests.support.fleet_checks import member
 from workers.fleet.watchdog.hang_detector import Hang
 from workers.monitoring.worker_metrics import EVENTS, OUTCOMES
-from workers.sinks.mongodb.errors import REASONS
-from workers.types import CommitResult, Reason
+from workers.sinks.mongodb.errors import RETRY_REASONS
+from workers.types import CommitResult, RejectReason
 
 pytestmark = pytest.mark.acceptance
 
@@ -32,15 +32,15 @@ STALE_SECONDS = 1.0
 """Four polls: a loop that has not polled for so long is waiting for its write."""
 TWO = "[program:worker]\nnumprocs=2\nautorestart=false\n"
 """Who is killed stays dead, so that it is the watchdog that puts it out of the group."""
-BAD = {b"not json": Reason.NOT_JSON, b"[]": Reason.NOT_AN_OBJECT, b"\xff": Reason.NOT_UTF8}
+BAD = {b"not json": RejectReason.NOT_JSON, b"[]": RejectReason.NOT_AN_OBJECT, b"\xff": RejectReason.NOT_UTF8}
 WORKERS_COUNTERS = {
     "workers_records_total": PARTITIONS * len(OUTCOMES),
     "workers_lost_records_total": PARTITIONS,
-    "workers_dead_letters_total": len(Reason),
+    "workers_dead_letters_total": len(RejectReason),
     "workers_batches_total": 1,
     "workers_commits_total": len(CommitResult),
     "workers_rebalances_total": len(EVENTS),
-    "workers_write_retries_total": len(REASONS),
+    "workers_write_retries_total": len(RETRY_REASONS),
 }
 """How many series each has. Those that stand still in the story are there too, so that their silence says something."""
 PROCESSES = len({"worker_00", "worker_01", "lag", "watchdog"})

@@ -20,7 +20,7 @@ import pytest
 from tests.support.embedded import REPOSITORY, wait_until
 from tests.support.ports import free_ports
 from workers.fleet.watchdog import checks as rounds
-from workers.fleet.watchdog.checks import Rounds, ask_supervisord, kernel_state
+from workers.fleet.watchdog.checks import Checks, ask_supervisord, kernel_state
 from workers.kafka import group_client as group
 from workers.settings import Settings
 from workers.state.heartbeat import State, read_beat
@@ -66,7 +66,7 @@ beat.owns([int(name[-1])])
 while True:
     # A turn of its loop: it beats until it is killed.
     time.sleep(0.1)
-    beat.turned()
+    beat.iterated()
 """
 """What it says is said late by so many seconds."""
 
@@ -79,7 +79,7 @@ class Watched:
         self.told: list[dict[str, Any]] = []
         (port,) = free_ports(1)
         settings = Settings(bootstrap_servers=f"127.0.0.1:{port}", group="group")
-        self.rounds = Rounds(settings, folder, self._tell, list)
+        self.rounds = Checks(settings, folder, self._tell, list)
 
     def _tell(self, event: str, process: str | None = None, **facts: Any) -> None:
         self.told.append({"event": str(event), "process": process, **facts})
@@ -152,7 +152,7 @@ def test_who_hangs_is_killed_at_the_second_round_and_nobody_else(watched: Watche
     (watched.folder / "group-worker_02.heartbeat").write_bytes(b"\x00 torn")
     assert watched.go(1) == []
     assert watched.go(1) == ["stalled worker_01", "stalled worker_02"]
-    assert [each["kind"] for each in watched.told if "kind" in each] == ["no_turn", "stopped"]
+    assert [each["kind"] for each in watched.told if "kind" in each] == ["loop_stalled", "stopped"]
     for name in ("worker_01", "worker_02"):
         wait_until(lambda dead=name: watched.pid(dead) not in (0, pids[dead]), 20, f"{name} is started again")
     assert watched.pid("worker_00") == pids["worker_00"]

@@ -230,7 +230,7 @@ def test_what_was_in_flight_during_a_rebalance_is_not_committed_and_comes_again(
     side.produce(1, A, B)
     member = side.member()
     member.take(4)
-    in_flight, generation = member.next_offsets, member.generation
+    in_flight, assignment_epoch = member.next_offsets, member.assignment_epoch
     newcomer = side.member()
     taken: list[tuple[int, bytes | None]] = []
 
@@ -241,8 +241,8 @@ def test_what_was_in_flight_during_a_rebalance_is_not_committed_and_comes_again(
     wait(have_all, "all of it came again")
 
     assert sorted(taken) == [(0, A), (0, B), (1, A), (1, B)]
-    assert member.source.commit(in_flight, generation) is CommitResult.REBALANCED
-    member.source.rewind(dict.fromkeys(in_flight, 0), generation)
+    assert member.source.commit(in_flight, assignment_epoch) is CommitResult.REBALANCED
+    member.source.rewind(dict.fromkeys(in_flight, 0), assignment_epoch)
     assert member.poll() == []
     assert side.committed() == {}
 
@@ -274,7 +274,7 @@ def test_behind_lost_records_a_commit_is_asked_for_until_it_is_made(kafka):
 
     def skipped() -> bool:
         fetched = member.source.poll(10, wait=True)
-        member.generation = fetched.generation if fetched else 0
+        member.assignment_epoch = fetched.assignment_epoch if fetched else 0
         return fetched is not None and (fetched.records, fetched.skipped) == ({}, {0: 2})
 
     wait(skipped, "the loss is found")
@@ -326,10 +326,10 @@ def test_a_topic_made_again_under_a_running_member_is_read_from_its_beginning(ka
     member.take(2)
     member.commit({0: 2})
 
-    before = member.generation
+    before = member.assignment_epoch
     side.recreate()
     # What is sent before the client knows may be read twice, under both ids: see the README's limits.
-    wait(lambda: member.poll() == [] and member.source.generation != before, "it is noticed")
+    wait(lambda: member.poll() == [] and member.source.assignment_epoch != before, "it is noticed")
     side.produce(0, *[B, C, D, D][:count])
 
     assert member.take(count) == [(0, value) for value in [B, C, D, D][:count]]

@@ -11,8 +11,8 @@ import pytest
 
 from tests.support.batches import batch_of, document, reject
 from tests.support.store_sides import FakeSide, JavaSide, RealSide, Side, WireSide
-from workers.errors import StoreAwayError
-from workers.types import Batch, Reason, Written
+from workers.errors import SinkUnavailableError
+from workers.types import Batch, RejectReason, Written
 
 K = TypeVar("K", bound=Hashable)
 
@@ -73,7 +73,7 @@ def test_the_same_batch_again_changes_nothing_and_counts_as_duplicates(side):
 
     again = write(side, batch)
 
-    assert first == ({0: 2}, {}, {(0, Reason.NOT_JSON): 1})
+    assert first == ({0: 2}, {}, {(0, RejectReason.NOT_JSON): 1})
     assert again == ({}, {0: 3}, {})
     assert (documents, dead_letters) == (side.documents(), side.dead_letters())
 
@@ -83,7 +83,7 @@ def test_a_batch_that_is_half_there_is_completed(side):
 
     written = write(side, batch_of(document(0), document(1), document(2), rejects=[reject(3), reject(4)]))
 
-    assert written == ({0: 2}, {0: 2}, {(0, Reason.NOT_JSON): 1})
+    assert written == ({0: 2}, {0: 2}, {(0, RejectReason.NOT_JSON): 1})
     assert len(side.documents()) == 3
 
 
@@ -94,7 +94,7 @@ def test_a_batch_that_the_driver_must_cut_up_is_counted_as_one(side):
 
     written = write(side, batch_of(*map(document, range(2_500))))
 
-    assert written == ({0: 2_499 - len(there)}, {0: len(there)}, {(0, Reason.CONFLICT): 1})
+    assert written == ({0: 2_499 - len(there)}, {0: len(there)}, {(0, RejectReason.CONFLICT): 1})
     assert sorted(side.documents()) == sorted(document(offset).id for offset in range(2_500))
     assert side.dead_letters() == {document(2_050).id: "conflict"}
 
@@ -104,7 +104,7 @@ def test_another_content_under_the_same_id_is_a_conflict_and_the_first_stays(sid
 
     written = write(side, batch_of(document(0, text="second"), document(1)))
 
-    assert written == ({0: 1}, {}, {(0, Reason.CONFLICT): 1})
+    assert written == ({0: 1}, {}, {(0, RejectReason.CONFLICT): 1})
     assert side.documents()[document(0).id]["text"] == "first"
     assert side.dead_letters() == {document(0).id: "conflict"}
 
@@ -115,7 +115,7 @@ def test_a_duplicate_on_another_unique_index_is_a_dead_letter(side):
 
     written = write(side, batch_of(document(1, number=7), document(2)))
 
-    assert written == ({0: 1}, {}, {(0, Reason.DUPLICATE_KEY): 1})
+    assert written == ({0: 1}, {}, {(0, RejectReason.DUPLICATE_KEY): 1})
     assert side.dead_letters() == {document(1).id: "duplicate_key"}
     assert sorted(side.documents()) == [document(2).id, document(7).id]
 
@@ -126,7 +126,7 @@ def test_a_document_that_the_server_chokes_on_is_found_and_its_neighbours_are_st
 
     written = write(side, batch_of(*good, document(2, value=side.chokes_on)))
 
-    assert written.dead_letters == {(0, Reason.REFUSED_BY_SERVER): 1}
+    assert written.dead_letters == {(0, RejectReason.REFUSED_BY_SERVER): 1}
     assert sum(written.stored.values()) + sum(written.duplicates.values()) == 3
     assert sorted(side.documents()) == [found.id for found in good]
     assert side.dead_letters() == {document(2).id: "refused_by_server"}
@@ -147,7 +147,7 @@ def test_an_empty_value_and_a_tombstone_are_dead_letters_exactly_once(side):
 
     counts = [write(side, poison) for _ in range(2)]
 
-    assert counts == [({}, {}, {(0, Reason.NOT_JSON): 2}), ({}, {0: 2}, {})]
+    assert counts == [({}, {}, {(0, RejectReason.NOT_JSON): 2}), ({}, {0: 2}, {})]
     assert sorted(side.dead_letters()) == [reject(0).id, reject(1).id]
 
 
@@ -155,7 +155,7 @@ def test_a_store_that_is_away_takes_nothing_and_takes_it_all_when_it_is_back(sid
     batch = batch_of(document(0), document(1), rejects=[reject(2)])
     side.go_away()
     try:
-        with pytest.raises(StoreAwayError):
+        with pytest.raises(SinkUnavailableError):
             write(side, batch)
     finally:
         side.come_back()
@@ -163,4 +163,4 @@ def test_a_store_that_is_away_takes_nothing_and_takes_it_all_when_it_is_back(sid
 
     written = write(side, batch)
 
-    assert written == ({0: 2}, {}, {(0, Reason.NOT_JSON): 1})
+    assert written == ({0: 2}, {}, {(0, RejectReason.NOT_JSON): 1})

@@ -17,9 +17,9 @@ import atheris
 with atheris.instrument_imports(include=["workers", "json", "json.decoder", "json.scanner"]):
     import bson
 
-    from workers.formats.json_strict import decode
+    from workers.formats.json_strict import decode_record
     from workers.formats.limits import Limits
-    from workers.sinks.mongodb.equality import same
+    from workers.sinks.mongodb.equality import documents_equal
     from workers.types import Document, Reject, TopicIdentity
 
 TOPIC = TopicIdentity("fuzz", UUID(int=7))
@@ -36,7 +36,7 @@ class Record(NamedTuple):
 
 
 def check(value: bytes) -> None:
-    outcome = decode(Record(0, 1, 0, None, value), TOPIC, LIMITS)
+    outcome = decode_record(Record(0, 1, 0, None, value), TOPIC, LIMITS)
     if isinstance(outcome, Reject):
         assert outcome.error
         assert "\n" not in outcome.error
@@ -46,7 +46,7 @@ def check(value: bytes) -> None:
     assert stored.pop("_id") == "fuzz-00000000/0/1"
     sent = json.loads(value.decode("utf-8"))
     assert stored == sent, (stored, sent)
-    assert same(outcome.bson, bson.encode({"_id": "fuzz-00000000/0/1", **sent}))
+    assert documents_equal(outcome.bson, bson.encode({"_id": "fuzz-00000000/0/1", **sent}))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from tests.corpus.corpus import CORPUS, REFUSED_BY_FERRETDB, Case
 from tests.support.embedded import EmbeddedStack
 from tests.support.plain_workers import PlainWorkers
 from workers.sinks.mongodb.dead_letters import KEPT_VALUE_BYTES
-from workers.types import Reason
+from workers.types import RejectReason
 
 pytestmark = pytest.mark.integration
 
@@ -34,8 +34,8 @@ ODD_HEADERS = [
 client: tests/unit/test_dead_letter.py has that one."""
 
 
-def reason(case: Case) -> Reason | None:
-    return Reason.REFUSED_BY_SERVER if str(case) in REFUSED_BY_FERRETDB else case.reason
+def reason(case: Case) -> RejectReason | None:
+    return RejectReason.REFUSED_BY_SERVER if str(case) in REFUSED_BY_FERRETDB else case.reason
 
 
 def kinds(kept: Any) -> list[tuple[bool, bool]]:

@@ -12,9 +12,9 @@ from tests.support.embedded import EmbeddedStack, wait_until
 from tests.support.ferretdb import OwnFerretDB
 from tests.support.plain_workers import PlainWorkers
 from tests.support.user import Services
-from workers.errors import StoreAwayError
+from workers.errors import SinkUnavailableError
 from workers.settings import load
-from workers.sinks.mongodb.sink import MongoStore
+from workers.sinks.mongodb.sink import MongoSink
 
 pytestmark = pytest.mark.integration
 
@@ -87,7 +87,7 @@ def goes_on_as_if_nothing_had_been(workers: PlainWorkers) -> None:
 
 def test_however_little_room_is_left_it_is_not_the_fault_of_a_record(database: OwnFerretDB) -> None:
     """Enough for a dead letter, say, and not for the document that it would be about."""
-    store = MongoStore(load(mongodb_uri=database.mongodb_uri, database="room"))
+    store = MongoSink(load(mongodb_uri=database.mongodb_uri, database="room"))
     outcomes = set()
     try:
         store.write(batch_of(document(0)))
@@ -97,7 +97,7 @@ def test_however_little_room_is_left_it_is_not_the_fault_of_a_record(database: O
             batch = batch_of(*[document(10 * number + each, text="x" * 9_000) for each in range(2)])
             try:
                 written = store.write(batch)
-            except StoreAwayError as error:
+            except SinkUnavailableError as error:
                 outcomes.add(error.reason)
             else:
                 outcomes.add("written")

@@ -12,7 +12,7 @@ from kafka.structs import OffsetAndMetadata
 from tests.support.embedded import EmbeddedStack, wait_until
 from tests.support.user import User
 from workers.fleet.watchdog.hang_detector import Backlog
-from workers.kafka.group_client import Group
+from workers.kafka.group_client import GroupClient
 from workers.settings import Settings
 
 pytestmark = pytest.mark.integration
@@ -26,11 +26,11 @@ def user(stack: EmbeddedStack, tmp_path: Path) -> Iterator[User]:
 
 
 @pytest.fixture
-def group(user: User) -> Iterator[Group]:
+def group(user: User) -> Iterator[GroupClient]:
     settings = Settings(
         bootstrap_servers=user.environment["WORKERS_BOOTSTRAP_SERVERS"], topic=user.topic, group=user.group
     )
-    group = Group(settings)
+    group = GroupClient(settings)
     yield group
     group.close()
 
@@ -53,11 +53,11 @@ def commit(user: User, offset: int) -> None:
     user.kafka.admin.alter_group_offsets(user.group, {TopicPartition(user.topic, 0): OffsetAndMetadata(offset, "", -1)})
 
 
-def test_a_topic_that_is_not_there_has_no_backlog(group: Group) -> None:
+def test_a_topic_that_is_not_there_has_no_backlog(group: GroupClient) -> None:
     assert group.backlogs() is None
 
 
-def test_what_was_never_committed_waits_from_the_beginning(user: User, group: Group) -> None:
+def test_what_was_never_committed_waits_from_the_beginning(user: User, group: GroupClient) -> None:
     user.kafka.create(2)
     transaction(user, commit=True)
     assert group.backlogs() == {0: Backlog(0, 2), 1: Backlog(0, 0)}
@@ -65,7 +65,7 @@ def test_what_was_never_committed_waits_from_the_beginning(user: User, group: Gr
     assert group.backlogs() == {0: Backlog(0, 2), 1: Backlog(0, 0)}
 
 
-def test_offsets_without_a_record_are_no_backlog_once_somebody_has_looked(user: User, group: Group) -> None:
+def test_offsets_without_a_record_are_no_backlog_once_somebody_has_looked(user: User, group: GroupClient) -> None:
     user.kafka.create(1)
     transaction(user, commit=True)
     transaction(user, commit=False)
@@ -81,7 +81,7 @@ def test_offsets_without_a_record_are_no_backlog_once_somebody_has_looked(user: 
     assert group.can_be_read(0, Backlog(1, 6))
 
 
-def test_a_member_that_is_none_is_no_error(user: User, group: Group) -> None:
+def test_a_member_that_is_none_is_no_error(user: User, group: GroupClient) -> None:
     user.kafka.create(1)
     commit(user, 0)
     assert group.evict("worker_47-nobody") is False

@@ -11,7 +11,7 @@ from kafka import KafkaProducer
 
 from tests.support.embedded import EmbeddedStack
 from tests.support.plain_workers import PlainWorkers
-from workers.monitoring.lag_poller import LagWatch
+from workers.monitoring.lag_poller import LagPoller
 from workers.settings import load
 
 pytestmark = pytest.mark.integration
@@ -26,16 +26,16 @@ def topic(stack: EmbeddedStack, tmp_path: Path) -> Iterator[PlainWorkers]:
 
 
 @pytest.fixture
-def watch(topic: PlainWorkers) -> Iterator[LagWatch]:
-    watch = LagWatch(load(bootstrap_servers=topic.servers, topic=topic.topic, group=topic.group, lag_interval=1))
+def watch(topic: PlainWorkers) -> Iterator[LagPoller]:
+    watch = LagPoller(load(bootstrap_servers=topic.servers, topic=topic.topic, group=topic.group, lag_interval=1))
     # It waits for the group's coordinator, which a new broker has not at once.
-    watch.look()
+    watch.take_snapshot()
     yield watch
     watch.close()
 
 
 def test_the_age_is_of_the_record_at_the_committed_offset_whatever_follows(
-    topic: PlainWorkers, watch: LagWatch
+    topic: PlainWorkers, watch: LagPoller
 ) -> None:
     topic.create(2)
     for age in (300, 200, 100):
@@ -44,17 +44,17 @@ def test_the_age_is_of_the_record_at_the_committed_offset_whatever_follows(
 
     for committed, age in ((0, 300), (1, 200), (2, 100), (1, 200)):
         topic.commit({0: committed})
-        part = (watch.look().partitions or {})[0]
+        part = (watch.take_snapshot().partitions or {})[0]
         assert (part.records, part.committed, part.headroom) == (3 - committed, committed, committed)
         assert part.seconds == pytest.approx(age, abs=30)
     topic.commit({0: 3})
-    parts = watch.look().partitions or {}
+    parts = watch.take_snapshot().partitions or {}
     assert (parts[0].records, parts[0].seconds) == (0, 0.0)
     assert parts[1].seconds == pytest.approx(time.time() - OLD, abs=30), "nothing is committed there, and it is larger"
     assert (parts[1].committed, parts[1].headroom, parts[1].owner) == (None, None, None)
 
 
-def test_a_marker_is_an_offset_and_no_record(topic: PlainWorkers, watch: LagWatch) -> None:
+def test_a_marker_is_an_offset_and_no_record(topic: PlainWorkers, watch: LagPoller) -> None:
     topic.create(1)
     producer = KafkaProducer(bootstrap_servers=topic.servers, transactional_id=topic.topic)
     try:
@@ -66,17 +66,17 @@ def test_a_marker_is_an_offset_and_no_record(topic: PlainWorkers, watch: LagWatc
         producer.close(timeout=5)
     topic.commit({0: 1})
 
-    part = (watch.look().partitions or {})[0]
+    part = (watch.take_snapshot().partitions or {})[0]
     assert (part.records, part.seconds) == (1, 0.0)
 
 
-def test_what_retention_took_is_below_zero_and_a_topic_may_be_absent(topic: PlainWorkers, watch: LagWatch) -> None:
-    assert watch.look().partitions is None
+def test_what_retention_took_is_below_zero_and_a_topic_may_be_absent(topic: PlainWorkers, watch: LagPoller) -> None:
+    assert watch.take_snapshot().partitions is None
     topic.create(1)
     topic.numbers(0, 0, 10)
     topic.commit({0: 3})
     topic.delete_records(0, 7)
 
-    part = (watch.look().partitions or {})[0]
+    part = (watch.take_snapshot().partitions or {})[0]
     assert (part.start, part.committed, part.end, part.headroom, part.records) == (7, 3, 10, -4, 3)
     assert part.seconds == pytest.approx(0, abs=30)

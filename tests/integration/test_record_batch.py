@@ -15,7 +15,7 @@ from kafka.record.default_records import DefaultRecordBatch, DefaultRecordBatchB
 
 from tests.support.embedded import EmbeddedStack
 from tests.support.plain_workers import PlainWorkers
-from workers.kafka.fast_records import take_over
+from workers.kafka.fast_records import install
 
 
 class RawKey(str):
@@ -75,7 +75,7 @@ def whole(batch: Any) -> Iterator[Any]:
 
 @given(st.sampled_from([0, 1, 2, 3, 4]), RECORDS, st.booleans())
 def test_a_batch_is_read_as_the_client_reads_it(codec: int, records: list[Any], append_time: bool) -> None:
-    take_over()
+    install()
     raw = bytearray(built(codec, records))
     raw[ATTRIBUTES_AT] |= APPEND_TIME if append_time else 0
 
@@ -85,7 +85,7 @@ def test_a_batch_is_read_as_the_client_reads_it(codec: int, records: list[Any], 
 @given(RECORDS, st.data())
 def test_what_is_broken_is_an_error_or_what_the_client_makes_of_it(records: list[Any], data: st.DataObject) -> None:
     """Beyond the checksum, which is checked before: no endless loop, and no other error than the client's."""
-    take_over()
+    install()
     raw = bytearray(built(0, records))
     place = data.draw(st.integers(61, len(raw) - 1))
     raw[place] ^= data.draw(st.integers(1, 255))
@@ -101,7 +101,7 @@ def test_what_is_broken_is_an_error_or_what_the_client_makes_of_it(records: list
 
 @pytest.mark.parametrize("codec", [0, 1, 2, 3, 4])
 def test_header_keys_that_are_not_utf8_are_shown_with_escapes(codec: int) -> None:
-    take_over()
+    install()
     records = [(1, None, b"%d" % n * 200, [(RawKey("x"), b"1"), ("caf\xe9", b"2")]) for n in range(3)]
 
     found = list(DefaultRecordBatch(built(codec, records)))

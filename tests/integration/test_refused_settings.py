@@ -13,7 +13,7 @@ from tests.support.user import BIN
 from tests.support.wire_mongo import WireMongo
 from workers.errors import BadConfigurationError
 from workers.settings import load
-from workers.sinks.mongodb.sink import MongoStore
+from workers.sinks.mongodb.sink import MongoSink
 
 NOBODY = {"WORKERS_BOOTSTRAP_SERVERS": "127.0.0.1:1", "WORKERS_MONGODB_URI": "mongodb://127.0.0.1:1"}
 
@@ -86,7 +86,7 @@ def test_a_target_that_is_no_plain_collection_is_refused(monkeypatch: pytest.Mon
         monkeypatch.setattr(
             server, "_answer", lambda asked, more: found if "listCollections" in asked else usual(asked, more)
         )
-        store = MongoStore(load(mongodb_uri=server.uri))
+        store = MongoSink(load(mongodb_uri=server.uri))
         try:
             with pytest.raises(BadConfigurationError, match=f"WORKERS_COLLECTION=numtest is a {kind}"):
                 store.check()
@@ -96,7 +96,7 @@ def test_a_target_that_is_no_plain_collection_is_refused(monkeypatch: pytest.Mon
 
 def test_the_uri_cannot_send_the_question_about_a_duplicate_to_a_secondary() -> None:
     """It may not have the document yet, which would then pass for one that another unique index refuses."""
-    store = MongoStore(load(mongodb_uri="mongodb://127.0.0.1:1/?readPreference=secondary&connect=false"))
+    store = MongoSink(load(mongodb_uri="mongodb://127.0.0.1:1/?readPreference=secondary&connect=false"))
     try:
         assert store._documents.read_preference == pymongo.ReadPreference.PRIMARY
         assert store._documents.write_concern.document == {"w": "majority", "j": True}

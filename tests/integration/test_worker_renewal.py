@@ -83,7 +83,7 @@ def test_a_worker_over_its_limit_ends_cleanly_and_the_next_one_goes_on_at_once(
     workers.start()
     workers.wait_committed()
 
-    assert "braked" not in workers.log()
+    assert "crash-loop backoff" not in workers.log()
     assert "took over from the predecessor" not in workers.log()
     assert "duplicates=" not in workers.log(), "a clean end has records delivered again"
     assert stored(workers) == list(range(seen))

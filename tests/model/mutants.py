@@ -13,10 +13,10 @@ from bson.raw_bson import RawBSONDocument
 
 from tests.model.world import Variant
 from tests.support.fakes import FakeDatabase, FakeSource, FakeStore, Pause
-from workers.errors import StoreAwayError
+from workers.errors import SinkUnavailableError
 from workers.pipeline.loop import Loop
 from workers.pipeline.reject_limit import RejectLimit
-from workers.types import Batch, CommitResult, Document, Fetched, Reason, Reject, Written
+from workers.types import Batch, CommitResult, Document, Fetched, Reject, RejectReason, Written
 
 
 @dataclass
@@ -34,7 +34,7 @@ class CommitBeforeWrite(Loop):
         begin = self.writer.begin
 
         def committing(batch: Batch) -> None:
-            self.source.commit(batch.next_offsets, batch.generation)
+            self.source.commit(batch.next_offsets, batch.assignment_epoch)
             begin(batch)
 
         self.writer = Begun(committing, self.writer.finish)
@@ -69,7 +69,7 @@ class CommitOfTheLastOffset(Loop):
 class SkipOnWriteError(Loop):
     """Goes on with the next records when a write failed."""
 
-    def _again(self, before: Batch, batch: Batch | None, error: StoreAwayError | None = None) -> None:
+    def _again(self, before: Batch, batch: Batch | None, error: SinkUnavailableError | None = None) -> None:
         if error is None:
             super()._again(before, batch)
 
@@ -77,7 +77,7 @@ class SkipOnWriteError(Loop):
 class ReadAheadForgotten(Loop):
     """Has the batch that failed delivered again, and not the one that was read meanwhile."""
 
-    def _again(self, before: Batch, batch: Batch | None, error: StoreAwayError | None = None) -> None:
+    def _again(self, before: Batch, batch: Batch | None, error: SinkUnavailableError | None = None) -> None:
         super()._again(before, None, error)
 
 
@@ -86,7 +86,7 @@ class CommitInAnyGeneration(Loop):
 
     def _committed(self, batch: Batch) -> bool:
         assert isinstance(self.source, FakeSource)
-        return super()._committed(replace(batch, generation=self.source.generation))
+        return super()._committed(replace(batch, assignment_epoch=self.source.assignment_epoch))
 
 
 class RetryOfAStaleCommit(FakeSource):
@@ -94,15 +94,15 @@ class RetryOfAStaleCommit(FakeSource):
 
     _stale: Mapping[int, int] = MappingProxyType({})
 
-    def commit(self, next_offsets: Mapping[int, int], generation: int) -> CommitResult:
-        result = super().commit(next_offsets, generation)
+    def commit(self, next_offsets: Mapping[int, int], assignment_epoch: int) -> CommitResult:
+        result = super().commit(next_offsets, assignment_epoch)
         if result is CommitResult.REBALANCED:
             self._stale = {**self._stale, **next_offsets}
         return result
 
     def poll(self, most: int, *, wait: bool) -> Fetched | None:
         fetched = super().poll(most, wait=wait)
-        if self._stale and fetched and super().commit(self._stale, fetched.generation) is CommitResult.OK:
+        if self._stale and fetched and super().commit(self._stale, fetched.assignment_epoch) is CommitResult.OK:
             self._stale = {}
         return fetched
 
@@ -112,8 +112,8 @@ class PositionsKept(FakeSource):
 
     _read: dict[int, int]
 
-    def rewind(self, first_offsets: Mapping[int, int], generation: int) -> None:
-        super().rewind(first_offsets, generation)
+    def rewind(self, first_offsets: Mapping[int, int], assignment_epoch: int) -> None:
+        super().rewind(first_offsets, assignment_epoch)
         self._read = self._positions.copy()
 
     def _fetch(self, most: int) -> Fetched | None:
@@ -182,7 +182,7 @@ class UnacknowledgedWrite(FakeStore):
     def write(self, batch: Batch) -> Written:
         try:
             return super().write(batch)
-        except StoreAwayError:
+        except SinkUnavailableError:
             stored = Counter(document.record.partition for document in batch.documents)
             return Written(stored, {}, Counter((r.record.partition, r.reason) for r in batch.rejects))
 
@@ -206,7 +206,7 @@ class StrangerCountedAsStored(FakeStore):
 
     def _insert(self, documents: list[Document]) -> tuple[set[str], list[Reject]]:
         known, refused = super()._insert(documents)
-        strangers = {reject.id for reject in refused if reject.reason is Reason.DUPLICATE_KEY}
+        strangers = {reject.id for reject in refused if reject.reason is RejectReason.DUPLICATE_KEY}
         return known | strangers, [reject for reject in refused if reject.id not in strangers]
 
 

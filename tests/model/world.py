@@ -10,10 +10,10 @@ from tests.model.stepper import Stepper
 from tests.support.fake_broker import Answer, FakeBroker
 from tests.support.fakes import FakeDatabase, FakeSource, FakeStore, FakeWriter, Pause
 from tests.support.oracle import BrokenPromiseError, Oracle, Seen, Sent
-from workers.errors import StoreAwayError
+from workers.errors import SinkUnavailableError
 from workers.pipeline.backoff import Backoff, BatchSize
 from workers.pipeline.loop import Loop
-from workers.pipeline.observer import Silence
+from workers.pipeline.observer import NullObserver
 from workers.pipeline.reject_limit import RejectLimit
 from workers.types import Batch, CommitResult, Written
 
@@ -36,7 +36,7 @@ class Variant:
     store: Callable[[FakeDatabase, Pause], FakeStore] = FakeStore
 
 
-class Witness(Silence):
+class Witness(NullObserver):
     """Counts that a fault did bite: a run in which nothing happened proves nothing."""
 
     def __init__(self, sightings: Counter[str]) -> None:
@@ -59,7 +59,7 @@ class Witness(Silence):
     def committed(self, batch: Batch, result: CommitResult) -> None:
         self._sightings[f"commits {result}"] += 1
 
-    def store_away(self, error: StoreAwayError, attempt: int, wait: float) -> None:
+    def sink_unavailable(self, error: SinkUnavailableError, attempt: int, wait: float) -> None:
         self._sightings["writes tried again"] += 1
 
 

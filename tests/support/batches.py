@@ -1,4 +1,4 @@
-"""Batches as `workers.formats.json_strict.read` makes them, for tests of what comes after it."""
+"""Batches as `workers.formats.json_strict.decode_record_batch` makes them, for tests of what comes after it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import bson
 from bson.raw_bson import RawBSONDocument
 
 from tests.support.fake_broker import FIRST_ID, FakeRecord
-from workers.types import Batch, Document, Reason, Reject, TopicIdentity
+from workers.types import Batch, Document, Reject, RejectReason, TopicIdentity
 
 TOPIC = TopicIdentity("numtest", FIRST_ID)
 
@@ -26,7 +26,7 @@ def document(offset: int, partition: int = 0, **fields: Any) -> Document:
 
 def reject(offset: int, partition: int = 0, value: bytes | None = b"poison") -> Reject:
     key = TOPIC.document_id(partition, offset)
-    return Reject(key, Reason.NOT_JSON, "not JSON", FakeRecord(partition, offset, value))
+    return Reject(key, RejectReason.NOT_JSON, "not JSON", FakeRecord(partition, offset, value))
 
 
 def batch_of(*documents: Document, rejects: Sequence[Reject] = ()) -> Batch:

@@ -9,9 +9,9 @@ from typing import Any
 import bson
 
 from tests.support.fake_broker import Answer, FakeBroker, FakeRecord, UnknownMemberError
-from workers.errors import StoreAwayError
-from workers.pipeline.observer import Observer, Silence
-from workers.types import Batch, CommitResult, Document, Fetched, Reason, Reject, Written
+from workers.errors import SinkUnavailableError
+from workers.pipeline.observer import NullObserver, Observer
+from workers.types import Batch, CommitResult, Document, Fetched, Reject, RejectReason, Written
 
 Pause = Callable[[str], None]
 """Called where a process may be stopped or killed: the model stops workers there."""
@@ -32,11 +32,11 @@ class FakeSource:
     ) -> None:
         self.member = broker.new_member_id()
         self._broker = broker
-        self._observer = observer or Silence()
+        self._observer = observer or NullObserver()
         self._pause = pause
         self._stopping = stopping
         self._group_generation = -1
-        self.generation = 0
+        self.assignment_epoch = 0
         self._topic = broker.topic
         self._positions: dict[int, int] = {}
         self._skipped: dict[int, int] = {}
@@ -51,9 +51,9 @@ class FakeSource:
         self._pause("poll")
         return self._fetch(most) if self._keep_membership() else None
 
-    def commit(self, next_offsets: Mapping[int, int], generation: int) -> CommitResult:
+    def commit(self, next_offsets: Mapping[int, int], assignment_epoch: int) -> CommitResult:
         self._pause("commit")
-        if generation != self.generation:
+        if assignment_epoch != self.assignment_epoch:
             return CommitResult.REBALANCED
         try:
             answer = self._broker.commit(self.member, self._group_generation, dict(next_offsets))
@@ -64,8 +64,8 @@ class FakeSource:
             return CommitResult.OK
         return CommitResult.ERROR if answer is Answer.FAILS else CommitResult.TIMEOUT
 
-    def rewind(self, first_offsets: Mapping[int, int], generation: int) -> None:
-        if generation != self.generation:
+    def rewind(self, first_offsets: Mapping[int, int], assignment_epoch: int) -> None:
+        if assignment_epoch != self.assignment_epoch:
             return
         self._positions |= {p: offset for p, offset in first_offsets.items() if p in self._positions}
         self._skipped |= {p: offset for p, offset in first_offsets.items() if self._behind_a_loss.get(p) == offset}
@@ -88,7 +88,7 @@ class FakeSource:
         if self.member not in broker.members and self._group_generation >= 0:
             self._observer.rebalanced("lost", self.assigned)
             self._positions, self._group_generation = {}, -1
-            self.generation += 1
+            self.assignment_epoch += 1
             self.member = broker.new_member_id()
         if self.member not in broker.members or broker.rebalancing:
             if self._positions:
@@ -107,7 +107,7 @@ class FakeSource:
         return True
 
     def _begin(self, positions: dict[int, int]) -> None:
-        self.generation += 1
+        self.assignment_epoch += 1
         self._topic = self._broker.topic
         self._positions, self._skipped, self._behind_a_loss = dict(positions), {}, {}
         self._notice_gaps()
@@ -135,7 +135,7 @@ class FakeSource:
         skipped, self._skipped = self._skipped, {}
         if not fetched and not skipped:
             return None
-        return Fetched(self._topic, fetched, skipped, generation=self.generation)
+        return Fetched(self._topic, fetched, skipped, assignment_epoch=self.assignment_epoch)
 
 
 class FakeStore:
@@ -190,7 +190,7 @@ class FakeWriter:
         self._store = store
         self._late = late
         self._batch: Batch | None = None
-        self._ended: Written | StoreAwayError | None = None
+        self._ended: Written | SinkUnavailableError | None = None
 
     def begin(self, batch: Batch) -> None:
         assert self._batch is None, "two batches in flight"
@@ -201,14 +201,14 @@ class FakeWriter:
         assert self._batch is not None, "nothing was begun"
         ended = self._ended or self._write(self._batch)
         self._batch = None
-        if isinstance(ended, StoreAwayError):
+        if isinstance(ended, SinkUnavailableError):
             raise ended
         return ended, 0.0
 
-    def _write(self, batch: Batch) -> Written | StoreAwayError:
+    def _write(self, batch: Batch) -> Written | SinkUnavailableError:
         try:
             return self._store.write(batch)
-        except StoreAwayError as error:
+        except SinkUnavailableError as error:
             return error
 
 
@@ -226,27 +226,27 @@ class FakeDatabase:
         """One more write is about to be made.
 
         Raises:
-            StoreAwayError: it does not arrive.
+            SinkUnavailableError: it does not arrive.
         """
         if self.breaks_after == 0:
             self.up, self.breaks_after = False, None
         if not self.up:
-            raise StoreAwayError("unreachable", "the fake database is down")
+            raise SinkUnavailableError("unreachable", "the fake database is down")
         if self.breaks_after is not None:
             self.breaks_after -= 1
 
-    def insert(self, document: Document) -> Reason | str | None:
+    def insert(self, document: Document) -> RejectReason | str | None:
         """Returns "" for stored, None for stored before with the same content, or why it is refused."""
         fields = bson.decode(document.bson)
         stored = self.documents.get(document.id)
         if any(value != value for value in fields.values()):
-            return Reason.REFUSED_BY_SERVER
+            return RejectReason.REFUSED_BY_SERVER
         if stored is not None:
-            return None if stored == document.bson else Reason.CONFLICT
+            return None if stored == document.bson else RejectReason.CONFLICT
         if self.unique_field and any(
             self._unique(fields) == self._unique(bson.decode(s)) for s in self.documents.values()
         ):
-            return Reason.DUPLICATE_KEY
+            return RejectReason.DUPLICATE_KEY
         self.documents[document.id] = document.bson
         return ""
 

@@ -28,7 +28,7 @@ def fault() -> str:
 
 def install() -> None:
     """The stall timer works in seconds, where in the product nothing is quicker than half a minute."""
-    settings.TURN_SLACK = 0.5
+    settings.ITERATION_SLACK = 0.5
     os.environ["WORKERS_STALL_TIMEOUT"] = "4"
     stall.RE_ARM_SECONDS = stall.DUMP_SECONDS = 0.2
     poll = KafkaSource.poll

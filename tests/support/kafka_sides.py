@@ -14,7 +14,7 @@ from tests.support.fakes import FakeSource
 from workers.kafka.admin import Admin
 from workers.kafka.source import KafkaSource
 from workers.pipeline.loop import Source
-from workers.pipeline.observer import Silence
+from workers.pipeline.observer import NullObserver
 from workers.settings import load
 from workers.types import CommitResult, TopicIdentity
 
@@ -23,7 +23,7 @@ PATIENCE_SECONDS = 60.0
 NUMBERS = itertools.count()
 
 
-class Recorder(Silence):
+class Recorder(NullObserver):
     """What a source told its observer."""
 
     def __init__(self) -> None:
@@ -54,14 +54,14 @@ class Member:
         self.topics: set[TopicIdentity] = set()
         self.next_offsets: dict[int, int] = {}
         self.first_offsets: dict[int, int] = {}
-        self.generation = 0
+        self.assignment_epoch = 0
         """Of what was fetched last."""
 
     def commit(self, next_offsets: Mapping[int, int]) -> CommitResult:
-        return self.source.commit(next_offsets, self.generation)
+        return self.source.commit(next_offsets, self.assignment_epoch)
 
     def rewind(self, first_offsets: Mapping[int, int]) -> None:
-        self.source.rewind(first_offsets, self.generation)
+        self.source.rewind(first_offsets, self.assignment_epoch)
 
     def poll(self, most: int = 100) -> list[tuple[int, bytes | None]]:
         """Partition and value of each record of one poll."""
@@ -69,7 +69,7 @@ class Member:
         if fetched is None:
             return []
         self.topics.add(fetched.topic)
-        self.generation = fetched.generation
+        self.assignment_epoch = fetched.assignment_epoch
         self.first_offsets = {p: records[0].offset for p, records in fetched.records.items()}
         self.next_offsets = {p: records[-1].offset + 1 for p, records in fetched.records.items()}
         return [(p, record.value) for p, records in fetched.records.items() for record in records]

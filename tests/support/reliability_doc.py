@@ -18,14 +18,14 @@ from pymongo.errors import (
 
 from tests.corpus.corpus import CORPUS, REFUSED_BY_FERRETDB, Case
 from workers.sinks.mongodb import errors as verdict
-from workers.sinks.mongodb.errors import Fault
+from workers.sinks.mongodb.errors import ErrorClass
 
 SHOWN_BYTES = 44
 MEANS = {
-    Fault.STORE: "retry",
-    Fault.RECORD: "reject",
-    Fault.UNKNOWN: "find out, one by one",
-    Fault.OURS: "stop",
+    ErrorClass.UNAVAILABLE: "retry",
+    ErrorClass.RECORD: "reject",
+    ErrorClass.UNKNOWN: "find out, one by one",
+    ErrorClass.FATAL: "stop",
 }
 DISK_ERROR = OperationFailure("... database or disk is full (13)", 1)
 EXCEPTIONS: list[PyMongoError] = [
@@ -71,17 +71,17 @@ def corpus_rows() -> list[str]:
 
 
 def verdict_rows() -> list[str]:
-    codes: list[int | None] = sorted({*verdict.STORE_CODES, *verdict.RECORD_CODES})
-    rows = [_verdict_row(f"code {code}", verdict.of_code(code)) for code in codes]
-    rows.append(_verdict_row("any other code", verdict.of_code(424242)))
+    codes: list[int | None] = sorted({*verdict.UNAVAILABLE_CODES, *verdict.RECORD_CODES})
+    rows = [_verdict_row(f"code {code}", verdict.classify_code(code)) for code in codes]
+    rows.append(_verdict_row("any other code", verdict.classify_code(424242)))
     for error in EXCEPTIONS:
         code = f" {error.code}" if isinstance(error, OperationFailure) and type(error) is OperationFailure else ""
         code += " about SQLite's disk" if error is DISK_ERROR else ""
-        rows.append(_verdict_row(f"`{type(error).__name__}`{code}", verdict.of_exception(error)))
+        rows.append(_verdict_row(f"`{type(error).__name__}`{code}", verdict.classify(error)))
     return rows
 
 
-def _verdict_row(what: str, found: verdict.Verdict) -> str:
+def _verdict_row(what: str, found: verdict.Classification) -> str:
     return f"| {what.replace('424242', 'with any other code')} | {MEANS[found.fault]} | `{found.reason}` |"
 
 

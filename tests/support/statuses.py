@@ -8,7 +8,7 @@ from typing import Any
 from workers.fleet.status.model import Answers, Kafka, Status, Supervisord, Where, judge
 from workers.fleet.status.slot import Seen
 from workers.fleet.supervisor import Process
-from workers.kafka.admin import Group, Member, Span
+from workers.kafka.admin import GroupDescription, Member, PartitionOffsets
 from workers.state.heartbeat import Beat, State
 
 NOW = 1_000.0
@@ -31,7 +31,9 @@ def seen(name: str, **facts: Any) -> Seen:
 
 def kafka(**facts: Any) -> Kafka:
     members = {f"{name}-m": Member(name, "10.0.0.1", list(owned)) for name, owned in OWNS.items()}
-    return replace_tuple(Kafka(Group("Stable", members), {p: Span(0, 1_000, 990) for p in range(6)}), **facts)
+    return replace_tuple(
+        Kafka(GroupDescription("Stable", members), {p: PartitionOffsets(0, 1_000, 990) for p in range(6)}), **facts
+    )
 
 
 def replace_tuple(value: Any, **facts: Any) -> Any:

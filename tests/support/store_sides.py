@@ -15,7 +15,7 @@ from pymongo import MongoClient
 from tests.support.fakes import FakeDatabase, FakeStore
 from tests.support.wire_mongo import WireMongo
 from workers.settings import load
-from workers.sinks.mongodb.sink import MongoStore
+from workers.sinks.mongodb.sink import MongoSink
 from workers.sinks.writer import Store
 
 NUMBERS = itertools.count()
@@ -58,7 +58,7 @@ class WireSide:
     def __init__(self) -> None:
         self._server = WireMongo().__enter__()
         self._server.chokes_on = lambda document: any(value != value for value in document.values())
-        self.store: Store = MongoStore(
+        self.store: Store = MongoSink(
             load(mongodb_uri=f"{self._server.uri}/?serverSelectionTimeoutMS=300", write_timeout=PATIENCE)
         )
 
@@ -90,7 +90,7 @@ class ServerSide:
 
     def __init__(self, uri: str) -> None:
         name = f"contract_{next(NUMBERS)}"
-        self.store: Store = MongoStore(load(mongodb_uri=uri, database=name, write_timeout=PATIENCE))
+        self.store: Store = MongoSink(load(mongodb_uri=uri, database=name, write_timeout=PATIENCE))
         self._client: MongoClient[Any] = MongoClient(uri)
         self._database = self._client[name]
 

@@ -13,7 +13,7 @@ import typer
 from workers.cli import render as show
 from workers.errors import BadUsageError, ExitCode
 from workers.settings import load
-from workers.types import Reason
+from workers.types import RejectReason
 from workers.verification.dead_letters import DeadLetters, Filter, as_json
 
 app = typer.Typer(
@@ -24,7 +24,7 @@ out = show.console()
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 Ids = Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="These ones.")]
-OfReason = Annotated[Reason | None, typer.Option("--reason", help="Of this reason.")]
+OfReason = Annotated[RejectReason | None, typer.Option("--reason", help="Of this reason.")]
 OfPartition = Annotated[int | None, typer.Option("--partition", min=0, help="Of this partition.")]
 Since = Annotated[str | None, typer.Option(metavar="TIME", help="Rejected since: 10m, 2h, 3d, or 2026-01-31T12:00.")]
 Until = Annotated[str | None, typer.Option(metavar="TIME", help="Rejected before.")]
@@ -141,7 +141,7 @@ def purge(
 
 def _chosen(
     ids: list[str] | None,
-    reason: Reason | None,
+    reason: RejectReason | None,
     partition: int | None,
     since: str | None,
     until: str | None,

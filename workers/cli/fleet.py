@@ -16,7 +16,7 @@ from workers.errors import BadUsageError, ExitCode
 from workers.settings import load
 
 if TYPE_CHECKING:
-    from workers.fleet.status.collector import Survey
+    from workers.fleet.status.collector import StatusCollector
 
 out = show.console()
 err = show.console(stderr=True)
@@ -47,14 +47,14 @@ def status(
     Example: workers status --watch
     """
     from workers.cli import render_status as show_status
-    from workers.fleet.status.collector import Survey
+    from workers.fleet.status.collector import StatusCollector
 
     settings = load()
     # The client tells of every attempt to connect; what is down stands on the screen.
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
     if watch and (as_json or not out.is_terminal):
         raise BadUsageError("--watch draws on a terminal; without one, run `workers status --json` again and again")
-    with Survey(settings, tree, every=SERVICE_SECONDS if watch else QUICK_SECONDS) as survey:
+    with StatusCollector(settings, tree, every=SERVICE_SECONDS if watch else QUICK_SECONDS) as survey:
         if watch:
             _watch(survey)
             return
@@ -67,7 +67,7 @@ def status(
         raise typer.Exit(found.exit_code)
 
 
-def _watch(survey: Survey) -> None:
+def _watch(survey: StatusCollector) -> None:
     """Until Ctrl-C, which leaves the last screen where it is."""
     from rich.live import Live
 
@@ -92,13 +92,13 @@ def restart(
     Example: workers restart
     """
     from workers.fleet.restart import Restart
-    from workers.fleet.status.collector import Survey
+    from workers.fleet.status.collector import StatusCollector
     from workers.fleet.status.group import partitions
 
     settings = load()
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
     begun, done = time.monotonic(), 0
-    with Survey(settings, tree, every=QUICK_SECONDS) as survey, out.status("looking at the fleet") as spinner:
+    with StatusCollector(settings, tree, every=QUICK_SECONDS) as survey, out.status("looking at the fleet") as spinner:
         survey.wait(PATIENCE_SECONDS)
         try:
             for slot in Restart(survey, tree, timeout, spinner.update).run():

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from contextlib import AbstractContextManager
 
-    from workers.kafka.producer import Report
+    from workers.kafka.producer import ProduceReport
     from workers.settings import Settings
 
 app = typer.Typer(
@@ -101,7 +101,7 @@ def produce(
 
 def _produce(
     settings: Settings, values: Iterable[bytes], total: int | None, interval: float, partitions: int, *, quiet: bool
-) -> Report:
+) -> ProduceReport:
     from workers.kafka.admin import Admin
     from workers.kafka.producer import Producer
 

@@ -17,9 +17,9 @@ from workers.verification.report import BAD, WORDS
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from workers.drill.chaos import Report as ChaosReport
-    from workers.kafka.producer import Report
-    from workers.verification.report import Verdict
+    from workers.drill.chaos import DrillReport
+    from workers.kafka.producer import ProduceReport
+    from workers.verification.report import VerifyReport
 
 SHORT = {"dead_lettered": "dead", "conflicting": "conflict"}
 RARE = ("expired", "compacted", "conflicting", "unexpected")
@@ -90,7 +90,7 @@ def reading(console: Console) -> Iterator[Callable[[str, int, int], None]]:
         yield tell
 
 
-def produced(console: Console, topic: str, report: Report) -> None:
+def produced(console: Console, topic: str, report: ProduceReport) -> None:
     """The end of `workers produce`."""
     line = f"acknowledged {report.acknowledged:,}, failed {report.failed:,}"
     where = f"{len(report.by_partition)} partitions of {topic}"
@@ -99,7 +99,7 @@ def produced(console: Console, topic: str, report: Report) -> None:
         console.print(f"  {times:,} x {error}", markup=False)
 
 
-def verdict(console: Console, found: Verdict) -> None:
+def verdict(console: Console, found: VerifyReport) -> None:
     """The end of `workers verify`: a row a partition, then the verdict in one line."""
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 1))
     table.add_column("partition", justify="right", no_wrap=True)
@@ -150,7 +150,7 @@ def dead_letters(console: Console, letters: Iterable[dict[str, Any]], total: int
         console.print(f"{rows:,} of {total:,}; --limit shows more")
 
 
-def drill(console: Console, report: ChaosReport) -> None:
+def drill(console: Console, report: DrillReport) -> None:
     """The end of `workers chaos`."""
     table = Table(box=None, pad_edge=False, show_header=False)
     table.add_column(no_wrap=True)

@@ -29,7 +29,7 @@ UNTOLD = ("running", "stopping")
 NARROW: dict[str, str] = {State.WAITING_FOR_MONGODB: "awaits MongoDB", State.WAITING_FOR_KAFKA: "awaits Kafka"}
 PASSING = (
     State.STARTING,
-    State.BRAKED,
+    State.CRASH_LOOP_BACKOFF,
     State.WAITING_FOR_MONGODB,
     State.WAITING_FOR_KAFKA,
     State.JOINING,
@@ -104,7 +104,7 @@ def _slots(status: Status, width: int) -> Table:
         columns += [
             ("records", 10, lambda slot: _number(slot.records, most=10)),
             ("rebalances", 10, lambda slot: _number(slot.rebalances)),
-            ("last turn", 9, lambda slot: _duration(slot.seconds_since_turn)),
+            ("iteration", 9, lambda slot: _duration(slot.seconds_since_iteration)),
         ]
     for name, size, _ in columns:
         table.add_column(name, justify="right", no_wrap=True, width=size, overflow="ellipsis")

@@ -11,14 +11,14 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from workers.drill.faults import Fault, plan
-from workers.drill.fleet_watch import FleetWatch
+from workers.drill.faults import ChaosFault, plan
+from workers.drill.fleet_watch import FleetCounters
 from workers.errors import BadUsageError, UnavailableError
-from workers.fleet.supervisor import Processes
+from workers.fleet.supervisor import SupervisorClient
 from workers.kafka.admin import Admin
 from workers.kafka.log_reader import read_log
 from workers.kafka.producer import Producer, numbers
-from workers.verification.offset_bitmap import Offsets
+from workers.verification.offset_bitmap import OffsetBitmap
 from workers.verification.verify import pending, verify
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ UNDER_WAY_SECONDS = 0.5
 
 
 @dataclass
-class Report:
+class DrillReport:
     """What a drill came to."""
 
     seed: int
@@ -67,17 +67,17 @@ class Drill:
         self, settings: Settings, tree: Path, seed: int, tell: Callable[[str], None], *, embedded: bool
     ) -> None:
         self._settings = settings
-        self._fleet = Processes(tree / "var/run/supervisord.sock")
-        self._stack = Processes(tree / "var/stack/run/supervisord.sock") if embedded else None
+        self._fleet = SupervisorClient(tree / "var/run/supervisord.sock")
+        self._stack = SupervisorClient(tree / "var/stack/run/supervisord.sock") if embedded else None
         self._tell = tell
-        self._report = Report(seed)
+        self._report = DrillReport(seed)
         self._database_until: float | None = None
         self._stopped: dict[int, float] = {}
         """By pid of a stopped worker: when it goes on."""
         self._over = threading.Event()
         self._slots: list[str] = []
 
-    def run(self, seconds: float, rate: int) -> Report:
+    def run(self, seconds: float, rate: int) -> DrillReport:
         """Produce and break for so long, heal, wait, verify.
 
         Raises:
@@ -88,13 +88,13 @@ class Drill:
         if not slots:
             raise BadUsageError("no worker runs here: `make demo` starts a fleet")
         ends = self._log_ends()
-        acknowledged = {partition: Offsets(end) for partition, end in ends.items()}
+        acknowledged = {partition: OffsetBitmap(end) for partition, end in ends.items()}
         faults = plan(
             seconds, self._report.seed, len(slots), self._settings.session_timeout, embedded=self._stack is not None
         )
         with Producer(self._settings, lambda p, offset, _value: acknowledged[p].add(offset)) as producer:
             sending = threading.Thread(target=producer.send_all, args=[self._paced(rate)], daemon=True)
-            with FleetWatch(self._settings, len(slots)) as watch:
+            with FleetCounters(self._settings, len(slots)) as watch:
                 sending.start()
                 self._break(faults, slots, seconds)
                 self._over.set()
@@ -106,7 +106,7 @@ class Drill:
         self._judge(watch, acknowledged, ends)
         return self._report
 
-    def _break(self, faults: list[Fault], slots: list[str], seconds: float) -> None:
+    def _break(self, faults: list[ChaosFault], slots: list[str], seconds: float) -> None:
         started = time.monotonic()
         waiting = list(faults)
         while (now := time.monotonic() - started) < seconds:
@@ -124,7 +124,7 @@ class Drill:
                     )
             time.sleep(0.05)
 
-    def _do(self, fault: Fault, worker: str, now: float) -> bool:
+    def _do(self, fault: ChaosFault, worker: str, now: float) -> bool:
         """Whether it could be done: a worker may be down already."""
         pids = {
             name: pid for name, pid in self._fleet.pids().items() if name in self._slots and pid not in self._stopped
@@ -159,7 +159,7 @@ class Drill:
         finally:
             self._stack.kill(database, signal.SIGCONT)
 
-    def _kill_server(self, fault: Fault, now: float) -> bool:
+    def _kill_server(self, fault: ChaosFault, now: float) -> bool:
         name = "ferretdb" if "database" in fault.kind else "kafka"
         pid = self._stack and self._stack.pids().get(name)
         if not self._stack or not pid or not self._stack.kill(pid, signal.SIGKILL):
@@ -208,7 +208,7 @@ class Drill:
             f"not everything was stored {HEAL_SECONDS:.0f} s after the last fault: see the workers' logs"
         )
 
-    def _judge(self, watch: FleetWatch, acknowledged: dict[int, Offsets], ends: dict[int, int]) -> None:
+    def _judge(self, watch: FleetCounters, acknowledged: dict[int, OffsetBitmap], ends: dict[int, int]) -> None:
         report = self._report
         report.redelivered, report.rebalances, report.retries = watch.redelivered, watch.rebalances, watch.retries
         report.longest_pause = round(watch.longest_pause, 1)
@@ -228,9 +228,9 @@ class Drill:
         if kinds["kill the database"] and not report.retries:
             report.void.append("the database was killed, and no worker noticed")
 
-    def _gone(self, acknowledged: dict[int, Offsets], ends: dict[int, int]) -> int:
+    def _gone(self, acknowledged: dict[int, OffsetBitmap], ends: dict[int, int]) -> int:
         """Records that Kafka acknowledged and does not hold."""
-        in_kafka = {partition: Offsets(end) for partition, end in ends.items()}
+        in_kafka = {partition: OffsetBitmap(end) for partition, end in ends.items()}
         now = self._log_ends()
         for partition, records in read_log(self._settings, {p: (ends[p], now[p]) for p in ends}):
             for record in records:
@@ -242,4 +242,6 @@ class Drill:
             topic = admin.topic(self._settings.topic)
             if topic is None:
                 raise BadUsageError(f"there is no topic {self._settings.topic}: `workers produce` makes it")
-            return {partition: span.end for partition, span in admin.spans(topic, self._settings.group).items()}
+            return {
+                partition: span.end for partition, span in admin.partition_offsets(topic, self._settings.group).items()
+            }

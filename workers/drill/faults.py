@@ -35,7 +35,7 @@ KINDS = {
 }
 
 
-class Fault(NamedTuple):
+class ChaosFault(NamedTuple):
     """One thing that goes wrong: when, in seconds from the beginning, what, in which slot, and for how long."""
 
     at: float
@@ -44,17 +44,17 @@ class Fault(NamedTuple):
     lasts: float = 0.0
 
 
-def plan(seconds: float, seed: int, slots: int, session_timeout: float, *, embedded: bool) -> list[Fault]:
+def plan(seconds: float, seed: int, slots: int, session_timeout: float, *, embedded: bool) -> list[ChaosFault]:
     """The faults of one drill, the same for the same seed: each kind once, as far as the time goes, then by weight.
     One worker is stopped for longer than Kafka believes in it, where there is time for that.
     """
     dice = random.Random(seed)  # noqa: S311 a plan, not a secret
     kinds = [name for name, kind in KINDS.items() if embedded or not kind.needs_stack]
     each_once = dice.sample(kinds, len(kinds))
-    faults: list[Fault] = []
+    faults: list[ChaosFault] = []
     at = calm_at = CALM_SECONDS
     if seconds > session_timeout + 25:
-        stop = Fault(at, "stop and continue a worker", dice.randrange(slots), session_timeout + 5)
+        stop = ChaosFault(at, "stop and continue a worker", dice.randrange(slots), session_timeout + 5)
         faults.append(stop)
         calm_at = at + stop.lasts + KINDS[stop.kind].settles
     while True:
@@ -72,7 +72,7 @@ def plan(seconds: float, seed: int, slots: int, session_timeout: float, *, embed
             name = dice.choices(possible, [KINDS[name].weight for name in possible])[0]
         if at >= seconds - 1:
             return faults
-        faults.append(Fault(at, name, dice.randrange(slots), dice.uniform(0.5, 4)))
+        faults.append(ChaosFault(at, name, dice.randrange(slots), dice.uniform(0.5, 4)))
         calm_at = max(calm_at, at + KINDS[name].settles)
         if name == "kill the database":
             at += NOTICE_SECONDS

@@ -17,7 +17,7 @@ START = re.compile(r"^process_start_time_seconds (\S+)$", re.MULTILINE)
 SAMPLE = re.compile(r"^(workers_\w+_total)(?:\{(.*)\})? (\S+)$", re.MULTILINE)
 
 
-class FleetWatch:
+class FleetCounters:
     """Reads every worker's metrics several times a second while it is used with `with`.
 
     What a process counted after its last reading dies with it, so the sums are lower bounds.

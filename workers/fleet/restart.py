@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, NamedTuple
 from workers.errors import ExitCode, UnavailableError, WorkersError
 from workers.fleet.status.group import STABLE
 from workers.fleet.status.slot import WELL, SlotStatus
-from workers.fleet.supervisor import Processes
+from workers.fleet.supervisor import SupervisorClient
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from workers.fleet.status.collector import Survey
+    from workers.fleet.status.collector import StatusCollector
     from workers.fleet.status.model import Status
 
 STOP_SECONDS = 120.0
@@ -46,13 +46,13 @@ class Restarted(NamedTuple):
 class Restart:
     """One rolling restart of the fleet of a tree, as a survey sees it."""
 
-    def __init__(self, survey: Survey, tree: Path, timeout: float, tell: Callable[[str], None]) -> None:
+    def __init__(self, survey: StatusCollector, tree: Path, timeout: float, tell: Callable[[str], None]) -> None:
         """Args:
         timeout: seconds that a slot may take from its start until it is at work.
         tell: told what is going on.
         """
         self._survey = survey
-        self._supervisord = Processes(tree.absolute() / "var/run/supervisord.sock")
+        self._supervisord = SupervisorClient(tree.absolute() / "var/run/supervisord.sock")
         self._timeout = timeout
         self._tell = tell
         self._working: set[str] = set()

@@ -49,7 +49,7 @@ class Process:
         return f"{self.group}:{self.name}"
 
 
-class Processes:
+class SupervisorClient:
     """What runs under one supervisord."""
 
     def __init__(self, socket: Path) -> None:

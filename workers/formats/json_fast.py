@@ -19,7 +19,7 @@ LEAST_DOUBLE, MOST_DOUBLE = 1e-300, 9e18
 """Between them a double was written as one: neither an integer beyond 64 bits nor a number too small for a double."""
 
 
-def plain(value: bytes, limits: Limits) -> dict[str, Any] | None:
+def parse_json_fast(value: bytes, limits: Limits) -> dict[str, Any] | None:
     """The fields of a value that is one JSON object with nothing special about it, or None."""
     if len(value) > limits.value_bytes or b"\\" in value:
         return None

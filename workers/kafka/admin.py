@@ -26,7 +26,7 @@ class Topic(NamedTuple):
     partitions: list[int]
 
 
-class Span(NamedTuple):
+class PartitionOffsets(NamedTuple):
     """The offsets of one partition: Kafka holds those from `start` up to `end`, the group is done up to `committed`."""
 
     start: int
@@ -45,7 +45,7 @@ class Member(NamedTuple):
     """Of the topic that was asked for."""
 
 
-class Group(NamedTuple):
+class GroupDescription(NamedTuple):
     """A consumer group, by the broker's word."""
 
     state: str
@@ -132,7 +132,7 @@ class Admin:
         removed = self._ask(lambda: self._client.remove_group_members(group, members))
         return all(error.errno == 0 for error in removed.values())
 
-    def group(self, group: str, topic: str) -> Group:
+    def group(self, group: str, topic: str) -> GroupDescription:
         """Who is in the group now, and who was given which partitions of the topic; none while it rebalances.
 
         Raises:
@@ -143,9 +143,9 @@ class Admin:
             each["member_id"]: Member(each["client_id"], each["client_host"].removeprefix("/"), _assigned(each, topic))
             for each in found["members"]
         }
-        return Group(found["group_state"], members)
+        return GroupDescription(found["group_state"], members)
 
-    def spans(self, topic: Topic, group: str) -> dict[int, Span]:
+    def partition_offsets(self, topic: Topic, group: str) -> dict[int, PartitionOffsets]:
         """By partition: what the group has committed (asked first), and what Kafka holds.
 
         Raises:
@@ -163,10 +163,10 @@ class Admin:
         for tp in tps:
             commit = commits.get(tp)
             known = commit and commit.offset >= 0 and commit.metadata in ("", str(topic.identity.uuid))
-            spans[tp.partition] = Span(starts[tp].offset, ends[tp].offset, commit.offset if known else None)
+            spans[tp.partition] = PartitionOffsets(starts[tp].offset, ends[tp].offset, commit.offset if known else None)
         return spans
 
-    def later(self, spans: dict[int, Span], topic: str, seconds: float) -> dict[int, Span]:
+    def since(self, spans: dict[int, PartitionOffsets], topic: str, seconds: float) -> dict[int, PartitionOffsets]:
         """The same spans, less the records that are older than so many seconds."""
         then = OffsetTimestamp(int((time.time() - seconds) * 1000))
         found = self._ask(

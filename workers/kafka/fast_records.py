@@ -39,7 +39,7 @@ class _Record(NamedTuple):
         return True
 
 
-def take_over() -> None:
+def install() -> None:
     """Have the client read batches so, in this process. tests/integration/test_record_batch.py compares the two."""
     DefaultRecordBatch.__iter__ = _iterate
 

@@ -27,7 +27,7 @@ Fetch = dict[Any, Any]
 """What the client's poll returned: records by TopicPartition."""
 
 
-class Positions:
+class FetchPositions:
     """What is expected of the partitions that one consumer has. Forgotten at every rebalance."""
 
     def __init__(

@@ -22,7 +22,7 @@ PATIENCE = 3.0
 log = structlog.get_logger()
 
 
-class Group:
+class GroupClient:
     """Keeps one connection. Where Kafka does not answer, the answer is None, and the next question connects anew."""
 
     def __init__(self, settings: Settings) -> None:
@@ -56,7 +56,7 @@ class Group:
         topic = admin.topic(self._settings.topic)
         if topic is None:
             return None
-        spans = admin.spans(topic, self._settings.group)
+        spans = admin.partition_offsets(topic, self._settings.group)
         found = {p: Backlog(max(span.start, span.committed or 0), span.end) for p, span in spans.items()}
         return {p: Backlog(each.end, each.end) if self._empty.get(p) == each else each for p, each in found.items()}
 

@@ -12,7 +12,7 @@ from kafka.errors import KafkaError
 
 from workers.errors import UnavailableError
 from workers.kafka.admin import describe
-from workers.kafka.fast_records import take_over
+from workers.kafka.fast_records import install
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -40,7 +40,7 @@ def read_log(settings: Settings, ranges: Mapping[int, tuple[int, int]]) -> Itera
     if not ends:
         return
     try:
-        take_over()
+        install()
         consumer = KafkaConsumer(
             **settings.kafka_connection,
             group_id=None,
@@ -121,7 +121,7 @@ class FirstRecords:
             self._consumer = None
 
     def _read(self, asked: dict[TopicPartition, tuple[int, int]]) -> dict[int, float | None]:
-        take_over()
+        install()
         self._consumer = self._consumer or KafkaConsumer(
             **self._settings.kafka_connection,
             group_id=None,

@@ -11,7 +11,7 @@ from kafka.record import util as record_util
 
 from workers.errors import BadConfigurationError, UnavailableError
 from workers.kafka.admin import describe
-from workers.kafka.fast_records import take_over
+from workers.kafka.fast_records import install
 
 if TYPE_CHECKING:
     from workers.settings import Settings
@@ -41,7 +41,7 @@ def open_consumer(settings: Settings) -> KafkaConsumer:
     Raises:
         UnavailableError: no broker answered, or it refused this client.
     """
-    take_over()
+    install()
     try:
         consumer = KafkaConsumer(**consumer_options(settings))
     except KafkaError as error:

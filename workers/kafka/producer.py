@@ -25,7 +25,7 @@ LAST_WORDS_SECONDS = 130
 
 
 @dataclass
-class Report:
+class ProduceReport:
     """What became of the records that were sent. Complete once `Producer.send_all` has returned."""
 
     acknowledged: int = 0
@@ -59,7 +59,7 @@ class Producer:
         Args:
             on_acknowledged: called with partition, offset and value of every acknowledged record, on another thread.
         """
-        self.report = Report()
+        self.report = ProduceReport()
         self._topic = settings.topic
         self._on_acknowledged = on_acknowledged
         self._room = threading.BoundedSemaphore(IN_FLIGHT)
@@ -85,7 +85,7 @@ class Producer:
     def __exit__(self, *_: object) -> None:
         self._client.close(timeout=5)
 
-    def send_all(self, values: Iterable[bytes], interval: float = 0.0) -> Report:
+    def send_all(self, values: Iterable[bytes], interval: float = 0.0) -> ProduceReport:
         """Send every value, `interval` seconds apart, and wait until each is answered. Interrupting stops sending."""
         started = time.monotonic()
         try:

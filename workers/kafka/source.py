@@ -21,7 +21,7 @@ from kafka.structs import MemberState
 
 from workers.errors import UnavailableError
 from workers.kafka.admin import describe
-from workers.kafka.fetch_positions import Positions
+from workers.kafka.fetch_positions import FetchPositions
 from workers.kafka.options import open_consumer
 from workers.monitoring.logs import Action
 from workers.types import CommitResult, Fetched
@@ -73,7 +73,7 @@ class KafkaSource:
         self._rebalances = 0
         self._stopped: set[int] = set()
         self._consumer = open_consumer(settings)
-        self._positions = Positions(self._consumer, settings.topic, settings.commit_timeout, self._lost)
+        self._positions = FetchPositions(self._consumer, settings.topic, settings.commit_timeout, self._lost)
         self._listener = _Listener(observer)
         self._consumer.subscribe([settings.topic], listener=self._listener)
 
@@ -90,7 +90,7 @@ class KafkaSource:
         with _fatal():
             with nullcontext() if wait else _without_rebalance(coordinator):
                 fetched = self._consumer.poll(timeout_ms=int(POLL_SECONDS * 1000) if wait else 0, max_records=most)
-            self._observer.turned()
+            self._observer.iterated()
             self._notice_rebalance()
             topic = self._positions.incarnation()
             admitted, refused = self._positions.admit(fetched) if topic else ({}, fetched)
@@ -104,14 +104,14 @@ class KafkaSource:
         skipped = {tp.partition: offset for tp, offset in lost.items() if tp.partition not in self._stopped}
         if not topic or not (records or skipped):
             return None
-        return Fetched(topic, records, skipped, generation=self.generation)
+        return Fetched(topic, records, skipped, assignment_epoch=self.assignment_epoch)
 
     @property
-    def generation(self) -> int:
-        """See `Fetched.generation`."""
+    def assignment_epoch(self) -> int:
+        """See `Fetched.assignment_epoch`."""
         return self._rebalances + self._positions.incarnations
 
-    def commit(self, next_offsets: Mapping[int, int], generation: int) -> CommitResult:
+    def commit(self, next_offsets: Mapping[int, int], assignment_epoch: int) -> CommitResult:
         """Commit with the topic's id as metadata, so that a later owner sees which incarnation the offsets count in.
 
         Raises:
@@ -119,7 +119,7 @@ class KafkaSource:
         """
         # The client would offer them in the generation that it has now, and the broker does not ask who owns what. It gets
         # another one within poll only: a join that goes on behind poll's back is not over before the next.
-        if generation != self.generation:
+        if assignment_epoch != self.assignment_epoch:
             return CommitResult.REBALANCED
         offsets = {
             self._tp(partition): OffsetAndMetadata(offset, str(self._positions.topic_id), -1)
@@ -139,8 +139,8 @@ class KafkaSource:
             return CommitResult.ERROR
         return CommitResult.OK
 
-    def rewind(self, first_offsets: Mapping[int, int], generation: int) -> None:
-        if generation != self.generation:
+    def rewind(self, first_offsets: Mapping[int, int], assignment_epoch: int) -> None:
+        if assignment_epoch != self.assignment_epoch:
             return
         assigned = self._consumer.assignment()
         for partition, offset in first_offsets.items():
@@ -154,7 +154,7 @@ class KafkaSource:
             self._consumer.pause(*self._consumer.assignment())
             with _fatal():
                 fetched = self._consumer.poll(timeout_ms=int(min(POLL_SECONDS, left) * 1000))
-            self._observer.turned()
+            self._observer.iterated()
             # A partition that was assigned in this very poll was not paused yet.
             self._give_back(fetched)
         self._consumer.resume(*(tp for tp in self._consumer.paused() if tp.partition not in self._stopped))
@@ -196,7 +196,7 @@ class KafkaSource:
 
     def _give_back(self, fetched: Mapping[Any, Any]) -> None:
         """Have these records, which are not used, delivered again."""
-        self.rewind({tp.partition: records[0].offset for tp, records in fetched.items()}, self.generation)
+        self.rewind({tp.partition: records[0].offset for tp, records in fetched.items()}, self.assignment_epoch)
 
     def _lost(self, tp: TopicPartition, first: int, count: int) -> None:
         self._observer.lost(tp.partition, first, count)

@@ -11,33 +11,33 @@ from wsgiref.simple_server import WSGIRequestHandler, make_server
 from prometheus_client import CollectorRegistry, make_wsgi_app
 from prometheus_client.exposition import ThreadingWSGIServer
 
-from workers.errors import StoreAwayError, UnavailableError
+from workers.errors import SinkUnavailableError, UnavailableError
 from workers.monitoring.port_holder import port_holder
-from workers.pipeline.observer import Silence
+from workers.pipeline.observer import NullObserver
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 
-class Health(Silence):
+class Health(NullObserver):
     """What is known about this process. It is an observer, so that a loop that stands still is seen as such."""
 
-    def __init__(self, longest_turn: float, clock: Callable[[], float] = time.monotonic) -> None:
-        """Args: longest_turn: seconds that one turn of the loop may take and still be called alive."""
-        self._longest_turn = longest_turn
+    def __init__(self, max_iteration_seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+        """Args: max_iteration_seconds: seconds that one turn of the loop may take and still be called alive."""
+        self._max_iteration_seconds = max_iteration_seconds
         self._clock = clock
         self._last_turn = clock()
         self.connected: Callable[[], bool] = lambda: False
         self.ping: Callable[[], None] | None = None
 
-    def turned(self) -> None:
+    def iterated(self) -> None:
         self._last_turn = self._clock()
 
     def alive(self) -> str | None:
         """None, or why this process is not alive."""
         age = self._clock() - self._last_turn
-        return f"the loop has not turned for {age:.0f} s" if age > self._longest_turn else None
+        return f"the loop has not turned for {age:.0f} s" if age > self._max_iteration_seconds else None
 
     def ready(self) -> str | None:
         """None, or why this process cannot do its work now."""
@@ -46,7 +46,7 @@ class Health(Silence):
         try:
             if self.ping:
                 self.ping()
-        except StoreAwayError as error:
+        except SinkUnavailableError as error:
             return f"MongoDB: {error}"
         return self.alive()
 

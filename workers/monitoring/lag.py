@@ -10,7 +10,7 @@ from workers.fleet.status.group import lag
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from workers.kafka.admin import Group, Span
+    from workers.kafka.admin import GroupDescription, PartitionOffsets
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class PartitionLag:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class LagSnapshot:
     """What Kafka said at one moment."""
 
     time: float
@@ -74,13 +74,13 @@ class Point(NamedTuple):
     end: int
 
 
-def look(
+def lag_snapshot(
     now: float,
-    group: Group,
-    spans: Mapping[int, Span] | None,
+    group: GroupDescription,
+    spans: Mapping[int, PartitionOffsets] | None,
     times: Mapping[int, float | None],
     moved: Mapping[int, float],
-) -> Look:
+) -> LagSnapshot:
     """Make one look of what Kafka answered.
 
     Args:
@@ -91,7 +91,7 @@ def look(
         moved: by partition, as `Commits` has it.
     """
     if spans is None:
-        return Look(now, len(group.members), None)
+        return LagSnapshot(now, len(group.members), None)
     owners = {partition: member.client_id for member in group.members.values() for partition in member.partitions}
     records = lag(spans)
     partitions = {}
@@ -110,10 +110,10 @@ def look(
             owners.get(partition),
             moved.get(partition, now),
         )
-    return Look(now, len(group.members), partitions)
+    return LagSnapshot(now, len(group.members), partitions)
 
 
-def pending(spans: Mapping[int, Span]) -> dict[int, tuple[int, int]]:
+def pending(spans: Mapping[int, PartitionOffsets]) -> dict[int, tuple[int, int]]:
     """By partition with a lag: the first offset that is not committed, and the end."""
     begins = {p: span.start if span.committed is None else max(span.start, span.committed) for p, span in spans.items()}
     return {p: (begins[p], span.end) for p, span in spans.items() if begins[p] < span.end}
@@ -125,7 +125,7 @@ class Commits:
     def __init__(self) -> None:
         self._seen: dict[int, tuple[int | None, float]] = {}
 
-    def moved(self, spans: Mapping[int, Span], now: float) -> dict[int, float]:
+    def moved(self, spans: Mapping[int, PartitionOffsets], now: float) -> dict[int, float]:
         """By partition: the time of the look that first saw today's committed offset."""
         for partition, span in spans.items():
             if partition not in self._seen or self._seen[partition][0] != span.committed:

@@ -12,7 +12,7 @@ from prometheus_client.registry import Collector
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from workers.monitoring.lag import Look, PartitionLag
+    from workers.monitoring.lag import LagSnapshot, PartitionLag
 
 GROUP = ("consumergroup", "topic", "partition")
 PARTITION = ("topic", "partition")
@@ -70,7 +70,11 @@ class LagMetrics(Collector):
     """Nothing that is not known now is exported: a number that stands still looks like one that is well."""
 
     def __init__(
-        self, group: str, topic: str, current: Callable[[], Look | None], last_success: Callable[[], float | None]
+        self,
+        group: str,
+        topic: str,
+        current: Callable[[], LagSnapshot | None],
+        last_success: Callable[[], float | None],
     ) -> None:
         self._group, self._topic = group, topic
         self._current, self._last_success = current, last_success

@@ -12,7 +12,7 @@ import structlog
 from workers.errors import WorkersError
 from workers.kafka.admin import Admin
 from workers.kafka.log_reader import FirstRecords
-from workers.monitoring.lag import Commits, Look, Point, look, pending
+from workers.monitoring.lag import Commits, LagSnapshot, Point, lag_snapshot, pending
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,7 +29,7 @@ TELL_EVERY = 60.0
 log = structlog.get_logger()
 
 
-class LagWatch:
+class LagPoller:
     """`run` looks until it is stopped, on a thread of its own; everything else only reads what it saw."""
 
     def __init__(self, settings: Settings, turned: Callable[[], None] = lambda: None) -> None:
@@ -41,7 +41,7 @@ class LagWatch:
         self._admin: Admin | None = None
         self._records = FirstRecords(settings)
         self._commits = Commits()
-        self._look: Look | None = None
+        self._look: LagSnapshot | None = None
         self._seen = 0.0
         self._told = -TELL_EVERY
         self._points: deque[Point | None] = deque(maxlen=max(2, int(HISTORY_SECONDS / self._every)))
@@ -58,7 +58,7 @@ class LagWatch:
         # A question that hangs is left behind: the thread is a daemon.
         self._thread.join(1.0)
 
-    def current(self) -> Look | None:
+    def current(self) -> LagSnapshot | None:
         """The last look; None where there is none that may still be believed."""
         seen, found = self._seen, self._look
         return found if found and time.monotonic() - seen <= STALE_LOOKS * self._every else None
@@ -67,7 +67,7 @@ class LagWatch:
         """The sums of the last minutes, one an interval, oldest first; None: Kafka did not answer."""
         return list(self._points)
 
-    def look(self) -> Look:
+    def take_snapshot(self) -> LagSnapshot:
         """Ask now.
 
         Raises:
@@ -78,13 +78,13 @@ class LagWatch:
             self._admin = self._admin or Admin(settings, PATIENCE_SECONDS)
             group = self._admin.group(settings.group, settings.topic)
             topic = self._admin.topic(settings.topic)
-            spans = topic and self._admin.spans(topic, settings.group)
+            spans = topic and self._admin.partition_offsets(topic, settings.group)
         except Exception:
             self._hang_up()
             raise
         if topic is None or spans is None:
-            return look(now, group, None, {}, {})
-        return look(
+            return lag_snapshot(now, group, None, {}, {})
+        return lag_snapshot(
             now, group, spans, self._records.times(topic.identity, pending(spans)), self._commits.moved(spans, now)
         )
 
@@ -108,7 +108,7 @@ class LagWatch:
 
     def _attempt(self) -> None:
         try:
-            found = self.look()
+            found = self.take_snapshot()
         except Exception as error:  # noqa: BLE001 whatever a client raises, nothing is known, and the next look begins afresh
             self._look = None
             self._points.append(None)

@@ -14,13 +14,13 @@ from workers.types import CommitResult
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from workers.errors import StoreAwayError
+    from workers.errors import SinkUnavailableError
     from workers.types import Batch, Written
 
 REMIND_SECONDS = 30.0
 
 
-class Narrator:
+class LogObserver:
     """Tells what happened to whoever reads the log of this worker."""
 
     def __init__(self) -> None:
@@ -30,7 +30,7 @@ class Narrator:
         self._away_since: float | None = None
         self._reminded = 0.0
 
-    def turned(self) -> None: ...
+    def iterated(self) -> None: ...
 
     def rebalanced(self, event: str, partitions: Collection[int]) -> None:
         if event == "lost":
@@ -103,7 +103,7 @@ class Narrator:
                 commit=str(result),
             )
 
-    def store_away(self, error: StoreAwayError, attempt: int, wait: float) -> None:
+    def sink_unavailable(self, error: SinkUnavailableError, attempt: int, wait: float) -> None:
         now = time.monotonic()
         if self._away_since is None:
             self._away_since = self._reminded = now

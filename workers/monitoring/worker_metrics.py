@@ -12,13 +12,13 @@ from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
 from workers import __version__
-from workers.sinks.mongodb.errors import REASONS
-from workers.types import CommitResult, Reason
+from workers.sinks.mongodb.errors import RETRY_REASONS
+from workers.types import CommitResult, RejectReason
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from workers.errors import StoreAwayError
+    from workers.errors import SinkUnavailableError
     from workers.types import Batch, Written
 
 OUTCOMES = ("stored", "duplicate", "dead_lettered")
@@ -26,7 +26,7 @@ EVENTS = ("assigned", "revoked", "lost")
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 
-class Metrics:
+class WorkerMetrics:
     """The metrics of one worker, in a registry of its own. As an observer it is called once a batch, not a record."""
 
     def __init__(self, topic: str) -> None:
@@ -82,9 +82,9 @@ class Metrics:
             self._commits.labels(result)
         for event in EVENTS:
             self._rebalances.labels(event)
-        for again in sorted(REASONS):
+        for again in sorted(RETRY_REASONS):
             self._retries.labels(again)
-        for reason in Reason:
+        for reason in RejectReason:
             self._dead_letters.labels(topic, reason)
         Info("workers_build", "Versions.", registry=registry).info(
             {
@@ -97,7 +97,7 @@ class Metrics:
         PlatformCollector(registry=registry)
         GCCollector(registry=registry)
 
-    def turned(self) -> None:
+    def iterated(self) -> None:
         self._last_poll.set(time.time())
 
     def rebalanced(self, event: str, partitions: Collection[int]) -> None:
@@ -139,5 +139,5 @@ class Metrics:
         if result is CommitResult.OK:
             self._last_commit.set(time.time())
 
-    def store_away(self, error: StoreAwayError, attempt: int, wait: float) -> None:
+    def sink_unavailable(self, error: SinkUnavailableError, attempt: int, wait: float) -> None:
         self._retries.labels(error.reason).inc()

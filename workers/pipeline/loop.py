@@ -13,11 +13,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from workers.errors import StoreAwayError
-from workers.formats.json_strict import read
+from workers.errors import SinkUnavailableError
+from workers.formats.json_strict import decode_batch
 from workers.formats.limits import Limits
 from workers.pipeline.backoff import Backoff, BatchSize
-from workers.pipeline.poison import Trust
+from workers.pipeline.poison import NullPoisonGuard
 from workers.pipeline.reject_limit import RejectLimit
 from workers.types import Batch, CommitResult, Fetched, Written
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
     from workers.pipeline.observer import Observer
-    from workers.pipeline.poison import Suspects
+    from workers.pipeline.poison import PoisonIsolator
 
 
 TOO_MANY_REJECTS = (
@@ -43,10 +43,10 @@ class Source(Protocol):
         Args: wait: a moment for them, and for the group; else only what has arrived is taken.
         """
 
-    def commit(self, next_offsets: Mapping[int, int], generation: int) -> CommitResult:
+    def commit(self, next_offsets: Mapping[int, int], assignment_epoch: int) -> CommitResult:
         """Commit exactly these offsets, if this is still the generation in which their records were fetched."""
 
-    def rewind(self, first_offsets: Mapping[int, int], generation: int) -> None:
+    def rewind(self, first_offsets: Mapping[int, int], assignment_epoch: int) -> None:
         """Deliver again from these offsets on. A later generation has begun at the committed offsets, and stays there."""
 
     def hold(self, seconds: float) -> None:
@@ -77,7 +77,7 @@ class Loop:
     limits: Limits = field(default_factory=Limits)
     batch_size: BatchSize = field(default_factory=BatchSize)
     reject_limit: RejectLimit = field(default_factory=RejectLimit)
-    suspects: Suspects | Trust = field(default_factory=Trust)
+    suspects: PoisonIsolator | NullPoisonGuard = field(default_factory=NullPoisonGuard)
     backoff: Backoff = field(default_factory=Backoff)
 
     def run(self) -> None:
@@ -101,7 +101,7 @@ class Loop:
             if before and not self._committed(before):
                 if batch:
                     # The second wait of this turn.
-                    self.observer.turned()
+                    self.observer.iterated()
                     self._finish(batch)
                 self._again(before, batch)
                 before = None
@@ -118,10 +118,10 @@ class Loop:
         fetched = self.source.poll(self.batch_size.now, wait=wait)
         if fetched is None:
             return None
-        fetched, left = self.suspects.single_out(fetched)
-        self.source.rewind(left, fetched.generation)
-        with self.suspects.in_hand(fetched):
-            batch = read(fetched, self.limits)
+        fetched, left = self.suspects.isolate(fetched)
+        self.source.rewind(left, fetched.assignment_epoch)
+        with self.suspects.in_progress(fetched):
+            batch = decode_batch(fetched, self.limits)
         if over := self.reject_limit.over(batch):
             self._stop(over, batch)
             batch = batch.without(over)
@@ -129,22 +129,24 @@ class Loop:
 
     def _stop(self, partitions: set[int], batch: Batch) -> None:
         """Leave the rest of these partitions in Kafka: too many of their records are rejects."""
-        self.source.rewind({partition: batch.first_offsets[partition] for partition in partitions}, batch.generation)
+        self.source.rewind(
+            {partition: batch.first_offsets[partition] for partition in partitions}, batch.assignment_epoch
+        )
         self.source.stop(partitions)
         self.observer.stopped(partitions, TOO_MANY_REJECTS)
 
-    def _finish(self, batch: Batch) -> StoreAwayError | None:
+    def _finish(self, batch: Batch) -> SinkUnavailableError | None:
         """Wait for the database's acknowledgement of the batch; return why there is none."""
         try:
             written, seconds = self.writer.finish()
-        except StoreAwayError as error:
+        except SinkUnavailableError as error:
             return error
         self.observer.written(batch, written, seconds)
         return None
 
     def _committed(self, batch: Batch) -> bool:
         """Commit the batch; return whether it need not come again, or will come again by itself."""
-        result = self.source.commit(batch.next_offsets, batch.generation)
+        result = self.source.commit(batch.next_offsets, batch.assignment_epoch)
         self.observer.committed(batch, result)
         if result is CommitResult.OK:
             self.suspects.past(batch.topic, batch.next_offsets)
@@ -153,14 +155,14 @@ class Loop:
         # After a rebalance every partition begins at its committed offset, wherever it is then.
         return result in (CommitResult.OK, CommitResult.REBALANCED)
 
-    def _again(self, before: Batch, batch: Batch | None, error: StoreAwayError | None = None) -> None:
+    def _again(self, before: Batch, batch: Batch | None, error: SinkUnavailableError | None = None) -> None:
         """Have both delivered again after a while. Nothing is kept here: a rebalance may move them elsewhere."""
         wait = self.backoff.next_wait()
         if error:
             if error.reason == "timeout":
                 self.batch_size.shrink()
-            self.observer.store_away(error, self.backoff.attempts, wait)
+            self.observer.sink_unavailable(error, self.backoff.attempts, wait)
         for each in (batch, before):
             if each:
-                self.source.rewind(each.first_offsets, each.generation)
+                self.source.rewind(each.first_offsets, each.assignment_epoch)
         self.source.hold(wait)

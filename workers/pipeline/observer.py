@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from workers.errors import StoreAwayError
+    from workers.errors import SinkUnavailableError
     from workers.types import Batch, CommitResult, Written
 
 
 class Observer(Protocol):
     """Everything that is worth counting or telling. Called once a turn, a batch, a rebalance; never once a record."""
 
-    def turned(self) -> None:
+    def iterated(self) -> None:
         """The loop goes on: it has polled, or waits for the database once more."""
 
     def rebalanced(self, event: str, partitions: Collection[int]) -> None:
@@ -35,32 +35,32 @@ class Observer(Protocol):
     def stopped(self, partitions: Collection[int], reason: str) -> None:
         """These partitions are read no further while this process lives; the reason is a line for people."""
 
-    def store_away(self, error: StoreAwayError, attempt: int, wait: float) -> None:
+    def sink_unavailable(self, error: SinkUnavailableError, attempt: int, wait: float) -> None:
         """A write failed for no fault of a record; the same records are tried again after `wait` seconds."""
 
 
-class Silence:
+class NullObserver:
     """An observer that ignores everything."""
 
-    def turned(self) -> None: ...
+    def iterated(self) -> None: ...
     def rebalanced(self, event: str, partitions: Collection[int]) -> None: ...
     def owns(self, partitions: Collection[int]) -> None: ...
     def lost(self, partition: int, first: int, count: int) -> None: ...
     def written(self, batch: Batch, written: Written, seconds: float) -> None: ...
     def committed(self, batch: Batch, result: CommitResult) -> None: ...
     def stopped(self, partitions: Collection[int], reason: str) -> None: ...
-    def store_away(self, error: StoreAwayError, attempt: int, wait: float) -> None: ...
+    def sink_unavailable(self, error: SinkUnavailableError, attempt: int, wait: float) -> None: ...
 
 
-class Observers(Silence):
+class Observers(NullObserver):
     """Several observers as one."""
 
     def __init__(self, *observers: Observer) -> None:
         self._all = observers
 
-    def turned(self) -> None:
+    def iterated(self) -> None:
         for observer in self._all:
-            observer.turned()
+            observer.iterated()
 
     def rebalanced(self, event: str, partitions: Collection[int]) -> None:
         for observer in self._all:
@@ -82,9 +82,9 @@ class Observers(Silence):
         for observer in self._all:
             observer.committed(batch, result)
 
-    def store_away(self, error: StoreAwayError, attempt: int, wait: float) -> None:
+    def sink_unavailable(self, error: SinkUnavailableError, attempt: int, wait: float) -> None:
         for observer in self._all:
-            observer.store_away(error, attempt, wait)
+            observer.sink_unavailable(error, attempt, wait)
 
     def stopped(self, partitions: Collection[int], reason: str) -> None:
         for observer in self._all:

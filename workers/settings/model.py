@@ -21,7 +21,7 @@ SECRETS = ("mongodb_uri", "sasl_password")
 NOT_SETTINGS = {"WORKERS_PYTHON"}
 """Read by the launcher in deploy/, before there is a Python."""
 
-TURN_SLACK = 15.0
+ITERATION_SLACK = 15.0
 """Seconds that a turn may take besides its write and its commit: a rebalance, and finding out where to begin."""
 
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
@@ -116,9 +116,9 @@ class Settings(BaseModel):
         return f"worker_{self.slot:02d}"
 
     @property
-    def longest_turn(self) -> float:
+    def max_iteration_seconds(self) -> float:
         """Seconds that one turn of the loop may take."""
-        return self.write_timeout + self.commit_timeout + TURN_SLACK
+        return self.write_timeout + self.commit_timeout + ITERATION_SLACK
 
     @property
     def kafka_connection(self) -> dict[str, Any]:

@@ -22,10 +22,13 @@ def conflicts(settings: Settings) -> list[str]:
             f"WORKERS_MAX_POLL_INTERVAL={settings.max_poll_interval:g}: must be more than twice a write and a commit "
             f"together ({turn:g} s), or Kafka throws out a worker that waits for MongoDB"
         )
-    elif settings.stall_timeout and not settings.longest_turn < settings.stall_timeout < settings.max_poll_interval:
+    elif (
+        settings.stall_timeout
+        and not settings.max_iteration_seconds < settings.stall_timeout < settings.max_poll_interval
+    ):
         problems.append(
             f"WORKERS_STALL_TIMEOUT={settings.stall_timeout:g}: must be longer than a turn may take "
-            f"({settings.longest_turn:g} s) and shorter than WORKERS_MAX_POLL_INTERVAL={settings.max_poll_interval:g}, "
+            f"({settings.max_iteration_seconds:g} s) and shorter than WORKERS_MAX_POLL_INTERVAL={settings.max_poll_interval:g}, "
             f"when Kafka throws the worker out; or 0, for never"
         )
     if turn >= settings.progress_timeout:

@@ -20,11 +20,11 @@ class Store(Protocol):
         """Return when every record of the batch is acknowledged as a document or as a dead letter.
 
         Raises:
-            StoreAwayError: nothing of the batch counts as written; the same records must come again.
+            SinkUnavailableError: nothing of the batch counts as written; the same records must come again.
         """
 
 
-class Writer:
+class BackgroundWriter:
     """Writes one batch at a time. Each `begin` is followed by one `finish`, on the thread that began."""
 
     def __init__(self, store: Store, clock: Callable[[], float] = time.monotonic) -> None:
@@ -43,7 +43,7 @@ class Writer:
         """Wait for the batch that was begun; return what became of its records, and the seconds that it took.
 
         Raises:
-            StoreAwayError: see `Store.write`; and whatever else the store raised.
+            SinkUnavailableError: see `Store.write`; and whatever else the store raised.
         """
         ended = self._ended.get()
         if isinstance(ended, BaseException):

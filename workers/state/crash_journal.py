@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from workers.state.slot import Slot
     from workers.types import Fetched
 
-MOST_DEATHS = 1_000
+MAX_CRASHES = 1_000
 SIZE = 64 * 1024
-IN_HAND, LIST = "in-hand", "deaths"
+IN_PROGRESS, LIST = "in-hand", "deaths"
 
 
-class Death(NamedTuple):
+class Crash(NamedTuple):
     """A range of offsets of one partition that a worker had in hand when it died."""
 
     topic: str
@@ -36,11 +36,11 @@ class Death(NamedTuple):
     """Whether it was one record, and nothing else was in hand."""
 
 
-class InHand:
+class InProgress:
     """The records that this process decodes now."""
 
     def __init__(self, slot: Slot) -> None:
-        self._memory = mapped_file(slot.file(IN_HAND), SIZE)
+        self._memory = mapped_file(slot.file(IN_PROGRESS), SIZE)
 
     @contextmanager
     def hold(self, fetched: Fetched) -> Iterator[None]:
@@ -55,46 +55,46 @@ class InHand:
         self._memory[:8] = b"%8d" % 0
 
 
-class Deaths:
+class CrashJournal:
     """The list, which all workers of the group on this host share. Its slot must be this process's own."""
 
-    def __init__(self, slot: Slot, tell: Callable[[Death], None]) -> None:
+    def __init__(self, slot: Slot, tell: Callable[[Crash], None]) -> None:
         self._slot = slot
         self._tell = tell
         self._file = slot.group_file(LIST)
         self._enter(slot)
 
-    def all(self) -> list[Death]:
+    def all(self) -> list[Crash]:
         """What is known now: looks first which other workers have died."""
         for other in self._slot.others():
             if other.take() is None:
                 try:
                     self._enter(other)
                 finally:
-                    other.let_go()
+                    other.unlock()
         return self._read()
 
-    def forget(self, over: Callable[[Death], bool]) -> list[Death]:
+    def forget(self, over: Callable[[Crash], bool]) -> list[Crash]:
         """Take those from the list of which this is true; return the rest."""
         return self._change(lambda deaths: [death for death in deaths if not over(death)])
 
     def _enter(self, slot: Slot) -> None:
         """Move what a dead worker had in hand to the list."""
         try:
-            with slot.file(IN_HAND).open("r+b") as file:
+            with slot.file(IN_PROGRESS).open("r+b") as file:
                 said = file.read(8 + SIZE)
-                found = [Death(*each) for each in json.loads(said[8 : 8 + int(said[:8])] or b"[]")]
+                found = [Crash(*each) for each in json.loads(said[8 : 8 + int(said[:8])] or b"[]")]
                 for death in found:
                     self._tell(death)
                 if found:
-                    self._change(lambda deaths: (deaths + found)[-MOST_DEATHS:])
+                    self._change(lambda deaths: (deaths + found)[-MAX_CRASHES:])
                 file.seek(0)
                 file.write(b"%8d" % 0)
         except (OSError, ValueError, TypeError):
             # Nothing was in hand, or nobody can say what.
             return
 
-    def _change(self, change: Callable[[list[Death]], list[Death]]) -> list[Death]:
+    def _change(self, change: Callable[[list[Crash]], list[Crash]]) -> list[Crash]:
         with self._file.with_suffix(".deaths-lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             deaths = change(self._read())
@@ -103,7 +103,7 @@ class Deaths:
             new.replace(self._file)
         return deaths
 
-    def _read(self) -> list[Death]:
+    def _read(self) -> list[Crash]:
         with suppress(OSError, ValueError, TypeError):
-            return [Death(*each) for each in json.loads(self._file.read_text(encoding="utf-8"))]
+            return [Crash(*each) for each in json.loads(self._file.read_text(encoding="utf-8"))]
         return []

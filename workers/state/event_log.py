@@ -47,7 +47,7 @@ class Event(StrEnum):
     """The workers own their partitions in another way than before."""
 
 
-class Events:
+class EventLog:
     """The writer. There is one a file; its methods may be called on any thread."""
 
     def __init__(self, path: Path, size: int = SIZE) -> None:

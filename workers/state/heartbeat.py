@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from workers.pipeline.observer import Silence
+from workers.pipeline.observer import NullObserver
 from workers.state.mapped_file import mapped_file
 from workers.types import CommitResult
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
     from pathlib import Path
 
-    from workers.errors import StoreAwayError
+    from workers.errors import SinkUnavailableError
     from workers.types import Batch, Written
 
 SIZE = 64 * 1024
@@ -30,12 +30,12 @@ class State(StrEnum):
     """What a worker is doing."""
 
     STARTING = "starting"
-    BRAKED = "braked"
+    CRASH_LOOP_BACKOFF = "crash-loop backoff"
     WAITING_FOR_MONGODB = "waiting for MongoDB"
     WAITING_FOR_KAFKA = "waiting for Kafka"
     JOINING = "joining"
     READING = "reading"
-    DATABASE_AWAY = "database away"
+    SINK_UNAVAILABLE = "database unavailable"
     STOPPING = "stopping"
 
 
@@ -49,7 +49,7 @@ class Beat:
     state: State = State.STARTING
     since: float = 0.0
     """When it came into this state."""
-    turned: float = 0.0
+    iterated: float = 0.0
     """When the loop last turned. It turns while it waits, and while there is nothing to read."""
     committed: float | None = None
     """When a commit last succeeded."""
@@ -92,7 +92,7 @@ def _exists(pid: int) -> int | None:
     return 0
 
 
-class Heartbeat(Silence):
+class Heartbeat(NullObserver):
     """The observer that keeps the file."""
 
     def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic) -> None:
@@ -100,7 +100,7 @@ class Heartbeat(Silence):
         self._memory = mapped_file(path, SIZE)
         pid, now = os.getpid(), clock()
         # One dictionary whose entries are replaced whole: the client's IO thread is heard here too.
-        self._said = asdict(Beat(pid, process_started(pid) or 0, since=now, turned=now))
+        self._said = asdict(Beat(pid, process_started(pid) or 0, since=now, iterated=now))
         self._write()
 
     def enter(self, state: State, until: float | None = None) -> None:
@@ -109,8 +109,8 @@ class Heartbeat(Silence):
             self._said |= {"state": state, "since": self._clock(), "until": until}
             self._write()
 
-    def turned(self) -> None:
-        self._said["turned"] = self._clock()
+    def iterated(self) -> None:
+        self._said["iterated"] = self._clock()
         self._write()
 
     def rebalanced(self, event: str, partitions: Collection[int]) -> None:
@@ -137,8 +137,8 @@ class Heartbeat(Silence):
         self._said["stopped"] = tuple(sorted({*self._said["stopped"], *partitions}))
         self._write()
 
-    def store_away(self, error: StoreAwayError, attempt: int, wait: float) -> None:
-        self.enter(State.DATABASE_AWAY)
+    def sink_unavailable(self, error: SinkUnavailableError, attempt: int, wait: float) -> None:
+        self.enter(State.SINK_UNAVAILABLE)
 
     def _write(self) -> None:
         said = json.dumps(self._said).encode()

@@ -85,9 +85,9 @@ class Slot:
     def release(self) -> None:
         """Leave the slot with no member behind: this process has left the group."""
         self._member_file.unlink(missing_ok=True)
-        self.let_go()
+        self.unlock()
 
-    def let_go(self) -> None:
+    def unlock(self) -> None:
         """Give the slot free and leave the member in it, for whoever takes it next."""
         if self._lock is not None:
             os.close(self._lock)

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from bson import json_util
 from pymongo import MongoClient
 
-from workers.errors import NotFoundError, StoreAwayError, UnavailableError
+from workers.errors import NotFoundError, SinkUnavailableError, UnavailableError
 from workers.formats.json_strict import decode_as
 from workers.formats.limits import Limits
 from workers.sinks.mongodb.dead_letters import EPOCH, SUFFIX
 from workers.sinks.mongodb.reader import connect, explained
-from workers.sinks.mongodb.sink import MongoStore
-from workers.types import Document, Reason, Reject
+from workers.sinks.mongodb.sink import MongoSink
+from workers.types import Document, Reject, RejectReason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,7 +32,7 @@ class Filter:
     """Which dead letters are meant; what is None does not restrict."""
 
     ids: tuple[str, ...] = ()
-    reason: Reason | None = None
+    reason: RejectReason | None = None
     partition: int | None = None
     since: datetime | None = None
     """Rejected at this time or later."""
@@ -82,7 +82,7 @@ class DeadLetters:
             UnavailableError: the database does not answer, or refuses this client.
         """
         self._limits = Limits(settings.max_value_bytes, settings.max_depth, settings.max_fields)
-        self._store = MongoStore(settings)
+        self._store = MongoSink(settings)
         self._client: MongoClient[Any] = connect(settings)
         self._letters = self._client[settings.database].get_collection(settings.collection + SUFFIX)
 
@@ -154,15 +154,15 @@ class DeadLetters:
             return decoded
         try:
             return self._store.insert(decoded)
-        except StoreAwayError as error:
+        except SinkUnavailableError as error:
             raise UnavailableError(f"MongoDB takes no writes now ({error}); try again later") from error
 
     def _decode(self, letter: dict[str, Any]) -> Document | Reject:
         record = _kept(letter)
         if letter.get("purged_at"):
-            return Reject(letter["_id"], Reason(letter["reason"]), "its payload was thrown away", record)
+            return Reject(letter["_id"], RejectReason(letter["reason"]), "its payload was thrown away", record)
         if letter["value_bytes"] is not None and len(letter["value"]) < letter["value_bytes"]:
-            return Reject(letter["_id"], Reason.TOO_LARGE, "only the beginning of its value was kept", record)
+            return Reject(letter["_id"], RejectReason.TOO_LARGE, "only the beginning of its value was kept", record)
         return decode_as(letter["_id"], record, self._limits)
 
 

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-class Offsets:
+class OffsetBitmap:
     """Offsets from `base` on. Sets of the same base combine with `|`, `&` and `-`."""
 
     __slots__ = ("_marks", "base")
@@ -27,14 +27,14 @@ class Offsets:
     def _bits(self) -> int:
         return int.from_bytes(self._marks, "little")
 
-    def __or__(self, other: Offsets) -> Offsets:
-        return Offsets(self.base, self._bits() | other._bits())
+    def __or__(self, other: OffsetBitmap) -> OffsetBitmap:
+        return OffsetBitmap(self.base, self._bits() | other._bits())
 
-    def __and__(self, other: Offsets) -> Offsets:
-        return Offsets(self.base, self._bits() & other._bits())
+    def __and__(self, other: OffsetBitmap) -> OffsetBitmap:
+        return OffsetBitmap(self.base, self._bits() & other._bits())
 
-    def __sub__(self, other: Offsets) -> Offsets:
-        return Offsets(self.base, self._bits() & ~other._bits())
+    def __sub__(self, other: OffsetBitmap) -> OffsetBitmap:
+        return OffsetBitmap(self.base, self._bits() & ~other._bits())
 
     def __len__(self) -> int:
         return self._bits().bit_count()
@@ -48,10 +48,10 @@ class Offsets:
         """No offset of the set is as large as this."""
         return self.base + 8 * len(self._marks)
 
-    def between(self, first: int, end: int) -> Offsets:
+    def between(self, first: int, end: int) -> OffsetBitmap:
         """Those of [first, end)."""
         low, high = max(0, first - self.base), max(0, end - self.base)
-        return Offsets(self.base, self._bits() & ((1 << high) - 1) >> low << low)
+        return OffsetBitmap(self.base, self._bits() & ((1 << high) - 1) >> low << low)
 
     def all(self) -> Iterator[int]:
         """All of them, in order."""

@@ -24,7 +24,7 @@ BAD = ("missing", "twice", "conflicting", "unexpected")
 
 
 @dataclass
-class Account:
+class PartitionReport:
     """One partition, every record of it counted once, by the words above."""
 
     partition: int
@@ -45,12 +45,12 @@ class Account:
 
 
 @dataclass
-class Verdict:
+class VerifyReport:
     """What `verify` found."""
 
     topic: str
     group: str
-    partitions: list[Account]
+    partitions: list[PartitionReport]
     committed: bool = True
     """Whether the group has committed anything; if not, nothing can be told to be missing, and all of that is pending."""
     foreign: int | None = None

@@ -6,16 +6,16 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from workers.errors import NotFoundError
-from workers.formats.json_strict import decode
+from workers.formats.json_strict import decode_record
 from workers.formats.limits import Limits
-from workers.kafka.admin import Admin, Span
+from workers.kafka.admin import Admin, PartitionOffsets
 from workers.kafka.log_reader import read_log
-from workers.sinks.mongodb.equality import same
-from workers.sinks.mongodb.reader import Stored
+from workers.sinks.mongodb.equality import documents_equal
+from workers.sinks.mongodb.reader import MongoReader
 from workers.sinks.mongodb.sink import LOOK_UP
-from workers.types import Document, Reason, Record, TopicIdentity
-from workers.verification.offset_bitmap import Offsets
-from workers.verification.report import Account, Verdict
+from workers.types import Document, Record, RejectReason, TopicIdentity
+from workers.verification.offset_bitmap import OffsetBitmap
+from workers.verification.report import PartitionReport, VerifyReport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -32,7 +32,7 @@ FAR = 2**27
 
 def verify(
     settings: Settings, since_seconds: float | None = None, progress: Progress = lambda _what, _done, _of: None
-) -> Verdict:
+) -> VerifyReport:
     """Look up every record of Kafka's in the database, and then every document of the database's in Kafka.
 
     The commits are read before the log, and the log before the database, while the fleet may go on: what was
@@ -46,20 +46,20 @@ def verify(
         NotFoundError: there is no such topic.
         UnavailableError: not everything could be looked at, so nothing is claimed.
     """
-    with Admin(settings) as admin, Stored(settings) as stored:
+    with Admin(settings) as admin, MongoReader(settings) as stored:
         topic = admin.topic(settings.topic)
         if topic is None:
             raise NotFoundError(f"there is no topic {settings.topic} at {settings.bootstrap_servers}")
-        spans = admin.spans(topic, settings.group)
+        spans = admin.partition_offsets(topic, settings.group)
         if since_seconds is not None:
-            spans = admin.later(spans, settings.topic, since_seconds)
-        accounts = {partition: Account(partition) for partition in sorted(spans)}
+            spans = admin.since(spans, settings.topic, since_seconds)
+        accounts = {partition: PartitionReport(partition) for partition in sorted(spans)}
         in_kafka = _look_up_records(settings, topic.identity, spans, stored, accounts, progress)
         committed = any(span.committed is not None for span in spans.values())
-        found = Verdict(settings.topic, settings.group, list(accounts.values()), committed)
+        found = VerifyReport(settings.topic, settings.group, list(accounts.values()), committed)
         if since_seconds is None:
             strangers, found.foreign = _look_up_ids(topic.identity, spans, stored, accounts, in_kafka, progress)
-            now = admin.spans(topic, settings.group)
+            now = admin.partition_offsets(topic, settings.group)
             _settle(strangers, spans, now, accounts, lambda: admin.compacts(settings.topic))
     return found
 
@@ -70,20 +70,20 @@ def pending(settings: Settings) -> int | None:
         topic = admin.topic(settings.topic)
         if topic is None:
             return None
-        spans = admin.spans(topic, settings.group).values()
+        spans = admin.partition_offsets(topic, settings.group).values()
     return sum(max(0, span.end - max(span.start, span.committed or 0)) for span in spans)
 
 
 def _look_up_records(
     settings: Settings,
     topic: TopicIdentity,
-    spans: Mapping[int, Span],
-    stored: Stored,
-    accounts: Mapping[int, Account],
+    spans: Mapping[int, PartitionOffsets],
+    stored: MongoReader,
+    accounts: Mapping[int, PartitionReport],
     progress: Progress,
-) -> dict[int, Offsets]:
+) -> dict[int, OffsetBitmap]:
     """Judge every record; return the offsets at which Kafka holds one."""
-    in_kafka = {partition: Offsets(span.start) for partition, span in spans.items()}
+    in_kafka = {partition: OffsetBitmap(span.start) for partition, span in spans.items()}
     few = stored.few_dead_letters()
     total, done = sum(span.end - span.start for span in spans.values()), 0
     for partition, records in read_log(settings, {p: (span.start, span.end) for p, span in spans.items()}):
@@ -102,9 +102,9 @@ def _judge(
     topic: TopicIdentity,
     records: Sequence[Record],
     committed: int,
-    stored: Stored,
+    stored: MongoReader,
     few: Mapping[str, str] | None,
-    account: Account,
+    account: PartitionReport,
 ) -> None:
     ids = [topic.document_id(record.partition, record.offset) for record in records]
     documents = stored.documents(ids)
@@ -122,26 +122,26 @@ def _judge(
             account.add("missing" if record.offset < committed else "pending", record.offset)
         elif document is None:
             account.add("dead_lettered", record.offset)
-        elif reason == Reason.CONFLICT:
+        elif reason == RejectReason.CONFLICT:
             account.add("conflicting", record.offset)
         elif reason is not None:
             account.add("twice", record.offset)
         else:
-            ours = decode(record, topic, NO_LIMITS)
-            right = isinstance(ours, Document) and same(document, ours.bson)
+            ours = decode_record(record, topic, NO_LIMITS)
+            right = isinstance(ours, Document) and documents_equal(document, ours.bson)
             account.add("stored" if right else "conflicting", record.offset)
 
 
 def _look_up_ids(
     topic: TopicIdentity,
-    spans: Mapping[int, Span],
-    stored: Stored,
-    accounts: Mapping[int, Account],
-    in_kafka: Mapping[int, Offsets],
+    spans: Mapping[int, PartitionOffsets],
+    stored: MongoReader,
+    accounts: Mapping[int, PartitionReport],
+    in_kafka: Mapping[int, OffsetBitmap],
     progress: Progress,
-) -> tuple[dict[int, Offsets], int]:
+) -> tuple[dict[int, OffsetBitmap], int]:
     """The offsets of ids that were not among the records, by partition, and how many ids are of no partition."""
-    strangers = {partition: Offsets(span.start) for partition, span in spans.items()}
+    strangers = {partition: OffsetBitmap(span.start) for partition, span in spans.items()}
     before: Counter[int] = Counter()
     foreign = 0
     for count, document_id in enumerate(stored.ids(), 1):
@@ -162,10 +162,10 @@ def _look_up_ids(
 
 
 def _settle(
-    strangers: Mapping[int, Offsets],
-    spans: Mapping[int, Span],
-    now: Mapping[int, Span],
-    accounts: Mapping[int, Account],
+    strangers: Mapping[int, OffsetBitmap],
+    spans: Mapping[int, PartitionOffsets],
+    now: Mapping[int, PartitionOffsets],
+    accounts: Mapping[int, PartitionReport],
     compacts: Callable[[], bool],
 ) -> None:
     """Strangers are unexpected, unless the log moved meanwhile: at its beginning by retention, at its end by records.

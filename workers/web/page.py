@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
     from prometheus_client import CollectorRegistry
 
-    from workers.fleet.status.collector import Survey
+    from workers.fleet.status.collector import StatusCollector
     from workers.monitoring.http import Health
-    from workers.monitoring.lag_poller import LagWatch
+    from workers.monitoring.lag_poller import LagPoller
 
 ASSETS = {
     "/": ("fleet.html", "text/html; charset=utf-8"),
@@ -47,10 +47,10 @@ FIRST_ANSWER_SECONDS = 1.0
 class Fleet:
     """The fleet for the page. supervisord and the services are asked only while somebody reads it."""
 
-    def __init__(self, watch: LagWatch, survey: Callable[[], Survey]) -> None:
+    def __init__(self, watch: LagPoller, survey: Callable[[], StatusCollector]) -> None:
         """Args: survey: makes one, when the first reader comes."""
         self._watch, self._make = watch, survey
-        self._survey: Survey | None = None
+        self._survey: StatusCollector | None = None
         self._lock = threading.Lock()
         self._answered, self._answer = -IDLE_SECONDS, b""
 

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from workers.fleet.status.collector import Survey
+from workers.fleet.status.collector import StatusCollector
 from workers.monitoring.http import Health, Server
 from workers.monitoring.lag_metrics import LagMetrics
-from workers.monitoring.lag_poller import LagWatch
+from workers.monitoring.lag_poller import LagPoller
 from workers.web.page import Fleet, application
 
 if TYPE_CHECKING:
@@ -47,9 +47,9 @@ def serve(settings: Settings, tree: Path) -> None:
     # The client tells of every attempt to connect, for hours; that Kafka is away is told here, once.
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
     health = Health(LONGEST_LOOK + settings.lag_interval)
-    watch = LagWatch(settings, health.turned)
+    watch = LagPoller(settings, health.iterated)
     metrics = LagMetrics(settings.group, settings.topic, watch.current, lambda: watch.last_success)
-    fleet = Fleet(watch, lambda: Survey(settings, tree))
+    fleet = Fleet(watch, lambda: StatusCollector(settings, tree))
     app = application(settings.metrics_host, metrics.registry, health, fleet)
     server = Server(settings.metrics_host, settings.lag_port, app, "the page", "WORKERS_LAG_PORT")
     log.info("serving", pid=os.getpid(), page=f"http://{settings.metrics_host}:{server.port}/")

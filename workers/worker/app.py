@@ -9,35 +9,35 @@ from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 
-from workers.errors import StoreAwayError, UnavailableError
+from workers.errors import SinkUnavailableError, UnavailableError
 from workers.formats.limits import Limits
 from workers.kafka.admin import Admin
 from workers.kafka.options import require_extras
 from workers.kafka.source import KafkaSource
 from workers.monitoring.http import Health, HealthServer
-from workers.monitoring.log_observer import Narrator
+from workers.monitoring.log_observer import LogObserver
 from workers.monitoring.logs import Action
-from workers.monitoring.worker_metrics import Metrics
+from workers.monitoring.worker_metrics import WorkerMetrics
 from workers.pipeline.backoff import Backoff, BatchSize
 from workers.pipeline.loop import Loop
 from workers.pipeline.observer import Observers
-from workers.pipeline.poison import Suspects, Trust
+from workers.pipeline.poison import NullPoisonGuard, PoisonIsolator
 from workers.pipeline.reject_limit import RejectLimit
-from workers.sinks.mongodb.sink import MongoStore
-from workers.sinks.writer import Writer
+from workers.sinks.mongodb.sink import MongoSink
+from workers.sinks.writer import BackgroundWriter
 from workers.state.heartbeat import Heartbeat, State
 from workers.state.slot import Slot
-from workers.worker.crash_loop import Brake
+from workers.worker.crash_loop import CrashLoopBackoff
 from workers.worker.process_setup import limit_memory, make_room, require_time_to_stop
-from workers.worker.recycling import Recycle
-from workers.worker.signals import Stopping
+from workers.worker.recycling import Recycling
+from workers.worker.signals import StopSignal
 from workers.worker.stall_timer import StallTimer, explain_crashes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from workers.settings import Settings
-    from workers.state.crash_journal import Death
+    from workers.state.crash_journal import Crash
 
 T = TypeVar("T")
 ATTEMPT_SECONDS = 60.0
@@ -51,7 +51,7 @@ TELL_EVERY = 10.0
 log = structlog.get_logger()
 
 
-def _tell_death(death: Death) -> None:
+def _tell_death(death: Crash) -> None:
     log.warning(
         "a worker died with these records in hand",
         action=Action.READ,
@@ -66,16 +66,16 @@ class Worker:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._stop = Stopping(self._begin_to_stop)
+        self._stop = StopSignal(self._begin_to_stop)
         self._stall = StallTimer(settings.stall_timeout)
-        self._metrics = Metrics(settings.topic)
-        self._health = Health(settings.longest_turn)
-        recycle = Recycle(settings.max_records, settings.max_memory, settings.healthy_after, self._stop.ask)
-        self._observer = Observers(self._stall, self._metrics, self._health, Narrator(), recycle)
+        self._metrics = WorkerMetrics(settings.topic)
+        self._health = Health(settings.max_iteration_seconds)
+        recycle = Recycling(settings.max_records, settings.max_memory, settings.healthy_after, self._stop.ask)
+        self._observer = Observers(self._stall, self._metrics, self._health, LogObserver(), recycle)
         self._slot = settings.state_dir and Slot(settings.state_dir, settings.group, settings.worker)
         self._heartbeat: Heartbeat | None = None
-        self._brake: Brake | None = None
-        self._suspects: Suspects | Trust = Trust()
+        self._brake: CrashLoopBackoff | None = None
+        self._suspects: PoisonIsolator | NullPoisonGuard = NullPoisonGuard()
         self._predecessor_is_out = False
 
     def run(self) -> None:
@@ -95,8 +95,8 @@ class Worker:
         if self._slot:
             self._take_slot(self._slot)
             self._heartbeat = Heartbeat(self._slot.heartbeat_file)
-            self._brake = Brake(self._slot.starts_file, settings.healthy_after)
-            self._suspects = Suspects(self._slot, _tell_death)
+            self._brake = CrashLoopBackoff(self._slot.starts_file, settings.healthy_after)
+            self._suspects = PoisonIsolator(self._slot, _tell_death)
             self._observer = Observers(self._observer, self._heartbeat, self._brake, self._suspects)
         self._stall.allow(ATTEMPT_SECONDS)
         server = self._serve()
@@ -108,16 +108,16 @@ class Worker:
         if self._brake:
             self._hold_back(self._brake)
             self._brake.release()
-        store = MongoStore(settings)
+        store = MongoSink(settings)
         self._health.ping = store.ping
-        self._wait_for("MongoDB", State.WAITING_FOR_MONGODB, store.check, StoreAwayError)
+        self._wait_for("MongoDB", State.WAITING_FOR_MONGODB, store.check, SinkUnavailableError)
         if source := self._wait_for("Kafka", State.WAITING_FOR_KAFKA, self._join, UnavailableError):
             self._health.connected = source.connected
             self._enter(State.JOINING)
             make_room()
             Loop(
                 source,
-                Writer(store),
+                BackgroundWriter(store),
                 self._observer,
                 self._stop,
                 Limits(settings.max_value_bytes, settings.max_depth, settings.max_fields),
@@ -145,21 +145,21 @@ class Worker:
             log.warning("works without metrics, as WORKERS_METRICS_OPTIONAL says", error=str(error))
             return None
 
-    def _hold_back(self, brake: Brake) -> None:
+    def _hold_back(self, brake: CrashLoopBackoff) -> None:
         """Wait, if the last starts of this slot ended in crashes, and let the others have its partitions meanwhile."""
         if not (wait := brake.count()):
             return
         until = time.monotonic() + wait
-        self._enter(State.BRAKED, until)
+        self._enter(State.CRASH_LOOP_BACKOFF, until)
         log.warning(
-            "braked: the last starts of this slot ended before they were healthy; what ended them is in this log",
+            "crash-loop backoff: the last starts of this slot ended before they were healthy; their causes are in this log",
             starts=brake.starts - 1,
             seconds=round(wait, 1),
         )
         with suppress(UnavailableError), Admin(self._settings, EVICT_PATIENCE) as admin:
             self._evict_predecessor(admin)
         while not self._stop() and (left := until - time.monotonic()) > 0:
-            self._observer.turned()
+            self._observer.iterated()
             self._stop.wait(min(left, BEAT_SECONDS))
 
     def _join(self) -> KafkaSource:
@@ -189,7 +189,7 @@ class Worker:
         backoff, told = Backoff(first=0.2), -TELL_EVERY
         self._enter(state)
         while not self._stop():
-            self._observer.turned()
+            self._observer.iterated()
             self._stall.allow(ATTEMPT_SECONDS)
             try:
                 return attempt()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from workers.pipeline.backoff import Backoff
-from workers.pipeline.observer import Silence
+from workers.pipeline.observer import NullObserver
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +27,7 @@ DIGITS = 6
 log = structlog.get_logger()
 
 
-class Brake(Silence):
+class CrashLoopBackoff(NullObserver):
     """Counts the starts of one slot since it was healthy, in a file that outlives each of them.
 
     As an observer it sees when this worker is healthy: it has lived for long enough. Whether it waits for Kafka or reads
@@ -74,7 +74,7 @@ class Brake(Silence):
         """The wait is over: what the worker lives from now on counts."""
         self._since = self._clock()
 
-    def turned(self) -> None:
+    def iterated(self) -> None:
         if not self._forgiven and self._since is not None and self._clock() - self._since >= self._healthy_after:
             self.forgive()
 

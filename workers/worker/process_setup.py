@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from workers.errors import BadConfigurationError
-from workers.fleet.supervisor import Processes
+from workers.fleet.supervisor import SupervisorClient
 
 
 def limit_memory(mebibytes: int) -> None:
@@ -37,7 +37,7 @@ def require_time_to_stop(drain_timeout: float) -> None:
     socket = os.environ.get("SUPERVISOR_SERVER_URL", "").removeprefix("unix://")
     if not socket.startswith("/"):
         return
-    seconds = Processes(Path(socket)).stop_seconds(os.environ.get("SUPERVISOR_PROCESS_NAME", ""))
+    seconds = SupervisorClient(Path(socket)).stop_seconds(os.environ.get("SUPERVISOR_PROCESS_NAME", ""))
     if seconds is not None and seconds <= drain_timeout:
         problem = (
             f"WORKERS_DRAIN_TIMEOUT={drain_timeout:g}: must be shorter than supervisord's stopwaitsecs "

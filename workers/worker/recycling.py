@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from workers.pipeline.observer import Silence
+from workers.pipeline.observer import NullObserver
 from workers.types import CommitResult
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ LOOK_SECONDS = 1.0
 log = structlog.get_logger()
 
 
-class Recycle(Silence):
+class Recycling(NullObserver):
     """The observer that asks for a clean stop after the batch that went over a limit."""
 
     def __init__(

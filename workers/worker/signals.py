@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 PR_SET_PDEATHSIG = 1
 
 
-class Stopping:
+class StopSignal:
     """A flag that is set once. Nothing of it takes a lock: signals come at any moment, also while one is held."""
 
     def __init__(self, begun: Callable[[], None]) -> None:

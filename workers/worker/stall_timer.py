@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING
 
 from workers.errors import ExitCode
-from workers.pipeline.observer import Silence
+from workers.pipeline.observer import NullObserver
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +28,7 @@ def explain_crashes() -> None:
     faulthandler.register(signal.SIGUSR1)
 
 
-class StallTimer(Silence):
+class StallTimer(NullObserver):
     """The observer that every turn sets back. What does not turn in time is ended, by the kernel's timer and in C.
 
     A process that is stopped (SIGSTOP) for longer than the limit may end when it is continued: the kernel's clock goes
@@ -43,7 +43,7 @@ class StallTimer(Silence):
         self._again = 0.0
         self._end: float | None = None
 
-    def turned(self) -> None:
+    def iterated(self) -> None:
         if self._clock() >= self._again:
             self.allow(self._limit)
 

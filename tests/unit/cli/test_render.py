@@ -9,8 +9,8 @@ import pytest
 from rich.console import Console
 
 from workers.cli import render as show
-from workers.kafka.producer import Report, numbers
-from workers.verification.report import Account, Verdict
+from workers.kafka.producer import ProduceReport, numbers
+from workers.verification.report import PartitionReport, VerifyReport
 
 
 @pytest.fixture
@@ -22,14 +22,14 @@ def text(console):
     return console.file.getvalue()
 
 
-def account(partition: int, **counts: int) -> Account:
-    return Account(partition, Counter(counts))
+def account(partition: int, **counts: int) -> PartitionReport:
+    return PartitionReport(partition, Counter(counts))
 
 
 def test_a_good_verdict_is_a_row_a_partition_a_sum_and_one_line(console):
     partitions = [account(0, kafka=1_200, stored=1_199, dead_lettered=1), account(1, kafka=300, stored=290, pending=10)]
 
-    show.verdict(console, Verdict("numtest", "counters", partitions))
+    show.verdict(console, VerifyReport("numtest", "counters", partitions))
 
     lines = text(console).splitlines()
     assert "1,200" in lines[1]
@@ -39,12 +39,12 @@ def test_a_good_verdict_is_a_row_a_partition_a_sum_and_one_line(console):
 
 
 def test_damage_is_named_by_partition_and_offset(console):
-    bad = Account(3)
+    bad = PartitionReport(3)
     for offset in range(4, 18):
         bad.add("missing", offset)
     bad.add("twice", 0)
 
-    show.verdict(console, Verdict("numtest", "counters", [bad], foreign=12))
+    show.verdict(console, VerifyReport("numtest", "counters", [bad], foreign=12))
 
     assert "missing in partition 3: offsets 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, ..." in text(console)
     assert "twice in partition 3: offsets 0\n" in text(console)
@@ -53,13 +53,13 @@ def test_damage_is_named_by_partition_and_offset(console):
 
 
 def test_records_that_expired_are_told(console):
-    show.verdict(console, Verdict("numtest", "counters", [account(0, expired=25)]))
+    show.verdict(console, VerifyReport("numtest", "counters", [account(0, expired=25)]))
 
     assert "25 offsets left Kafka before they were read" in text(console)
 
 
 def test_the_end_of_a_production_names_what_failed_and_how_often(console):
-    report = Report(
+    report = ProduceReport(
         acknowledged=1_500, failed=3, seconds=0.5, by_partition={0: 700, 1: 800}, errors={"Rare: b": 1, "Many: [a]": 2}
     )
 
@@ -89,4 +89,4 @@ def test_nothing_to_produce_is_no_line(console):
 
 
 def test_a_rate_of_nothing_in_no_time_is_zero():
-    assert Report().rate == 0.0
+    assert ProduceReport().rate == 0.0

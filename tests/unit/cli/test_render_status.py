@@ -13,7 +13,7 @@ from rich.console import Console
 from tests.support.statuses import OWNS, judged, kafka, process, seen, with_slot
 from workers.cli import render_status as show_status
 from workers.fleet.status.poller import Down
-from workers.kafka.admin import Group, Member, Span
+from workers.kafka.admin import GroupDescription, Member, PartitionOffsets
 from workers.state.heartbeat import State
 
 NOW = datetime.now(UTC)
@@ -34,7 +34,7 @@ EVENTS = [
 ]
 BEAT = seen("worker_02").beat
 HUGE = replace(BEAT, pid=4_194_303, partitions=tuple(range(0, 60, 2)), records=10**10, dead_letters=10**7)
-MANY = {p: Span(0, 10**9, 0) for p in range(60)}
+MANY = {p: PartitionOffsets(0, 10**9, 0) for p in range(60)}
 SCREENS = {
     "well": {},
     "nothing answers": {"supervisord": Down("x" * 300), "kafka": Down("y" * 300), "mongodb": Down("z" * 300)},
@@ -42,14 +42,16 @@ SCREENS = {
         **with_slot("worker_02", beat=HUGE, process=process("worker_02", pid=4_194_303, uptime=10**8), rate=10.0**7),
         "kafka": kafka(
             spans=MANY,
-            group=Group("PreparingRebalance", {f"m{n}": Member(f"worker_{n:02d}", "h", [n]) for n in range(60)}),
+            group=GroupDescription(
+                "PreparingRebalance", {f"m{n}": Member(f"worker_{n:02d}", "h", [n]) for n in range(60)}
+            ),
         ),
     },
     "waiting": with_slot("worker_02", beat=replace(BEAT, state=State.WAITING_FOR_MONGODB)),
     "stopped": with_slot("worker_02", kernel="T"),
-    "braked": with_slot("worker_02", beat=replace(BEAT, state=State.BRAKED, until=1_300.0)),
+    "braked": with_slot("worker_02", beat=replace(BEAT, state=State.CRASH_LOOP_BACKOFF, until=1_300.0)),
     "exited": with_slot("worker_02", process=process("worker_02", state="EXITED", pid=None, exit_status=255)),
-    "silent": with_slot("worker_02", beat=replace(BEAT, turned=-99_000.0)),
+    "silent": with_slot("worker_02", beat=replace(BEAT, iterated=-99_000.0)),
     "no worker": {"slots": {}},
     "no topic": {"kafka": kafka(spans=None)},
 }
@@ -138,12 +140,12 @@ def test_what_happened_last_is_told_in_words_oldest_first():
     [
         ({}, "counters: Stable, 4 members: 00 0-1, 01 2-3, 02 4, 03 5", "numtest: 6 partitions, lag 60, all owned"),
         (
-            {"kafka": kafka(group=Group("Empty", {}))},
+            {"kafka": kafka(group=GroupDescription("Empty", {}))},
             "counters: Empty, 0 members",
             "numtest: 6 partitions, lag 60, partitions 0-5 read by nobody",
         ),
         (
-            {"kafka": kafka(group=Group("PreparingRebalance", {"m": Member("worker_00", "h", [])}))},
+            {"kafka": kafka(group=GroupDescription("PreparingRebalance", {"m": Member("worker_00", "h", [])}))},
             "counters: PreparingRebalance, 1 member: 00 -",
             "numtest: 6 partitions, lag 60, being given out",
         ),

@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from workers.errors import ExitCode
 from workers.fleet.watchdog.hang_detector import Hang
 from workers.monitoring.watchdog_metrics import WatchdogMetrics
-from workers.monitoring.worker_metrics import Metrics
+from workers.monitoring.worker_metrics import WorkerMetrics
 from workers.settings import PREFIX, Settings
 from workers.state.event_log import Event
 
@@ -43,7 +43,7 @@ def test_every_event_and_way_to_hang_stands_there(word):
 
 
 def test_every_metric_stands_there():
-    registries = (Metrics("numtest").registry, WatchdogMetrics().registry)
+    registries = (WorkerMetrics("numtest").registry, WatchdogMetrics().registry)
     families = {family.name for registry in registries for family in registry.collect()}
     names = {name for name in families if name.startswith("workers_")}
 

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from tests.support.reliability_doc import corpus_rows, verdict_rows
-from workers.types import Reason
+from workers.types import RejectReason
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 DOC = (REPOSITORY / "docs/reliability.md").read_text(encoding="utf-8")
@@ -31,8 +31,8 @@ def test_every_verdict_on_an_error_stands_in_the_document():
 def test_every_reason_that_the_document_names_exists():
     named = set(re.findall(r"dead letter[^|]*\| `(\w+)`", DOC))
 
-    assert named <= set(Reason)
-    assert named >= set(Reason) - {Reason.CONFLICT, Reason.DUPLICATE_KEY, Reason.KILLED_WORKER}
+    assert named <= set(RejectReason)
+    assert named >= set(RejectReason) - {RejectReason.CONFLICT, RejectReason.DUPLICATE_KEY, RejectReason.KILLED_WORKER}
 
 
 def test_every_test_that_the_document_names_exists():

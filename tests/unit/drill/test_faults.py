@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.drill.chaos import Drill, Report
+from workers.drill.chaos import Drill, DrillReport
 from workers.drill.faults import CALM_SECONDS, KINDS, NOTICE_SECONDS, plan
 from workers.settings import load
-from workers.verification.report import Account, Verdict
+from workers.verification.report import PartitionReport, VerifyReport
 
 SEEDS = st.integers(0, 10**6)
 SECONDS = st.floats(5, 120)
@@ -84,12 +84,12 @@ class Watched:
 def judged(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Judge a drill with these faults, this watch, and this account of its one partition."""
 
-    def judge(faults: dict[str, int], watched: Watched | None = None, gone: int = 0, **counts: int) -> Report:
+    def judge(faults: dict[str, int], watched: Watched | None = None, gone: int = 0, **counts: int) -> DrillReport:
         drill = Drill(load(), Path(), 7, lambda _line: None, embedded=True)
-        account = Account(0)
+        account = PartitionReport(0)
         account.counts.update(counts)
         monkeypatch.setattr(
-            "workers.drill.chaos.verify", lambda _settings: Verdict("numtest", "counters", [account], 0)
+            "workers.drill.chaos.verify", lambda _settings: VerifyReport("numtest", "counters", [account], 0)
         )
         monkeypatch.setattr(drill, "_gone", lambda _acknowledged, _ends: gone)
         drill._report.faults = faults

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from tests.corpus.corpus import ACCEPTED, CORPUS, REJECTED, Case
 from tests.support.fake_broker import FIRST_ID, FakeRecord
-from workers.formats.json_fast import plain
-from workers.formats.json_strict import decode, read, strict
+from workers.formats.json_fast import parse_json_fast
+from workers.formats.json_strict import decode_batch, decode_record, parse_json_strict
 from workers.formats.limits import Limits
-from workers.types import Document, Fetched, Reason, Reject, TopicIdentity
+from workers.types import Document, Fetched, Reject, RejectReason, TopicIdentity
 
 TOPIC = TopicIdentity("numtest", FIRST_ID)
 NAMES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters=".\0"), min_size=1).filter(
@@ -37,7 +37,7 @@ ALMOST_JSON = st.text(
 
 
 def decoded(value: bytes | None, limits: Limits | None = None) -> Document | Reject:
-    return decode(FakeRecord(3, 42, value), TOPIC, limits or Limits())
+    return decode_record(FakeRecord(3, 42, value), TOPIC, limits or Limits())
 
 
 def alike(left: object, right: object) -> bool:
@@ -80,7 +80,7 @@ def test_any_object_that_a_document_can_hold_is_stored_as_it_was_sent(case):
 @pytest.mark.parametrize("key", [None, b"", b"\xff\xfe", b"k" * 100_000])
 @pytest.mark.parametrize("headers", [(), (("h", None),), tuple(("h", b"\xff") for _ in range(10_000))])
 def test_row_45_keys_and_headers_are_never_looked_at(key, headers):
-    outcome = decode(FakeRecord(0, 0, b'{"n":1}', key=key, headers=headers), TOPIC, Limits())
+    outcome = decode_record(FakeRecord(0, 0, b'{"n":1}', key=key, headers=headers), TOPIC, Limits())
 
     assert isinstance(outcome, Document)
 
@@ -101,7 +101,7 @@ def test_decode_never_raises_and_what_it_accepts_bson_holds_exactly(value):
         assert fields.pop("_id") == outcome.id
         assert alike(fields, json.loads(value))
     else:
-        assert outcome.reason in Reason
+        assert outcome.reason in RejectReason
 
 
 @given(OBJECTS, st.booleans())
@@ -129,18 +129,21 @@ def test_every_object_within_the_limits_is_accepted(fields, escaped):
 @example(b"[1]")
 def test_what_the_quick_way_takes_the_strict_way_takes_as_the_same(value):
     """The strict way alone has the rows of the corpus to answer for."""
-    quick = plain(value, Limits(depth=5, fields=50))
+    quick = parse_json_fast(value, Limits(depth=5, fields=50))
 
     if quick is not None:
-        assert alike(quick, strict(value, Limits(depth=5, fields=50)))
+        assert alike(quick, parse_json_strict(value, Limits(depth=5, fields=50)))
 
 
 def test_the_quick_way_takes_what_is_plain():
     value = b'{"number": 7, "name": "\xc3\xa9", "a b": [1.5, null, true, {"deep": [-3]}], "min": -9223372036854775808}'
 
-    assert plain(value, Limits()) == strict(value, Limits())
+    assert parse_json_fast(value, Limits()) == parse_json_strict(value, Limits())
     assert (
-        plain(value, Limits(value_bytes=20)) is plain(value, Limits(depth=3)) is plain(value, Limits(fields=9)) is None
+        parse_json_fast(value, Limits(value_bytes=20))
+        is parse_json_fast(value, Limits(depth=3))
+        is parse_json_fast(value, Limits(fields=9))
+        is None
     )
 
 
@@ -170,12 +173,12 @@ def test_the_limits_are_exact():
     exact = Limits(value_bytes=15, depth=2, fields=3)
 
     assert isinstance(decoded(b'{"a":1,"b":[2]}', exact), Document)
-    assert reason(b'{"a":1,"b":[2] }', exact) is Reason.TOO_LARGE
-    assert reason(b'{"a":1,"b":[]}', Limits(depth=1)) is Reason.TOO_DEEP
-    assert reason(b'{"a":1,"b":[2]}', Limits(fields=2)) is Reason.TOO_MANY_FIELDS
+    assert reason(b'{"a":1,"b":[2] }', exact) is RejectReason.TOO_LARGE
+    assert reason(b'{"a":1,"b":[]}', Limits(depth=1)) is RejectReason.TOO_DEEP
+    assert reason(b'{"a":1,"b":[2]}', Limits(fields=2)) is RejectReason.TOO_MANY_FIELDS
 
 
-def reason(value: bytes, limits: Limits) -> Reason | None:
+def reason(value: bytes, limits: Limits) -> RejectReason | None:
     outcome = decoded(value, limits)
     return outcome.reason if isinstance(outcome, Reject) else None
 
@@ -184,7 +187,7 @@ def test_a_document_that_bson_makes_larger_than_mongodb_takes_is_a_reject():
     """JSON of 8 MiB can be BSON of 20: every element of an array has a key there."""
     value = b'{"n":[%s]}' % b",".join([b"1.0"] * 1_500_000)
 
-    assert reason(value, Limits(value_bytes=8 << 20, fields=2_000_000)) is Reason.TOO_LARGE
+    assert reason(value, Limits(value_bytes=8 << 20, fields=2_000_000)) is RejectReason.TOO_LARGE
 
 
 def test_a_batch_holds_every_record_once_and_the_offsets_to_commit():
@@ -194,7 +197,7 @@ def test_a_batch_holds_every_record_once_and_the_offsets_to_commit():
         4: [FakeRecord(4, 0, None)],
     }
 
-    batch = read(Fetched(TOPIC, fetched), Limits())
+    batch = decode_batch(Fetched(TOPIC, fetched), Limits())
 
     assert [document.id for document in batch.documents] == ["numtest-08b40071/0/5"]
     assert [reject.id for reject in batch.rejects] == ["numtest-08b40071/0/9", "numtest-08b40071/4/0"]
@@ -204,7 +207,7 @@ def test_a_batch_holds_every_record_once_and_the_offsets_to_commit():
 
 
 def test_what_was_skipped_is_committed_unless_records_follow_it():
-    batch = read(Fetched(TOPIC, {1: [FakeRecord(1, 30, None)]}, {0: 25, 1: 30}), Limits())
+    batch = decode_batch(Fetched(TOPIC, {1: [FakeRecord(1, 30, None)]}, {0: 25, 1: 30}), Limits())
 
     assert (batch.first_offsets, batch.next_offsets) == ({0: 25, 1: 30}, {0: 25, 1: 31})
     assert batch.size == 1
@@ -214,7 +217,7 @@ def test_a_neighbour_of_every_bad_value_is_stored():
     records = [FakeRecord(0, offset, case.value) for offset, case in enumerate(REJECTED)]
     good = [FakeRecord(1, offset, b'{"n":%d}' % offset) for offset in range(3)]
 
-    batch = read(Fetched(TOPIC, {0: records, 1: good}), Limits())
+    batch = decode_batch(Fetched(TOPIC, {0: records, 1: good}), Limits())
 
     assert len(batch.documents) == 3
     assert [case.reason for case in REJECTED] == [reject.reason for reject in batch.rejects]

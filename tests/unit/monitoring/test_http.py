@@ -9,7 +9,7 @@ import urllib.request
 import pytest
 from prometheus_client import CollectorRegistry, Counter
 
-from workers.errors import StoreAwayError, UnavailableError
+from workers.errors import SinkUnavailableError, UnavailableError
 from workers.monitoring.http import Health, HealthServer
 
 
@@ -27,7 +27,7 @@ def clock():
 
 @pytest.fixture
 def health(clock):
-    return Health(longest_turn=40, clock=clock)
+    return Health(max_iteration_seconds=40, clock=clock)
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def test_alive_as_long_as_the_loop_turns(health, server, clock):
     clock.now += 1
     assert get(server, "/healthz") == (503, "the loop has not turned for 41 s\n")
 
-    health.turned()
+    health.iterated()
     assert get(server, "/healthz") == (200, "ok\n")
 
 
@@ -69,7 +69,7 @@ def test_ready_when_in_the_group_and_the_database_answers(health, server):
 
 def test_not_ready_without_the_database_but_alive(health, server):
     def no_answer():
-        raise StoreAwayError("unreachable", "nobody there")
+        raise SinkUnavailableError("unreachable", "nobody there")
 
     health.connected = lambda: True
     health.ping = no_answer

@@ -5,23 +5,23 @@ from __future__ import annotations
 from prometheus_client import generate_latest
 
 from tests.support.scrape import parse
-from workers.kafka.admin import Group, Member, Span
-from workers.monitoring.lag import Commits, look, pending
+from workers.kafka.admin import GroupDescription, Member, PartitionOffsets
+from workers.monitoring.lag import Commits, lag_snapshot, pending
 from workers.monitoring.lag_metrics import BY_PARTITION, LagMetrics
 
 NOW = 1_000.0
 MEMBERS = {"m1": Member("worker_00", "127.0.0.1", [0]), "m2": Member("worker_01", "127.0.0.1", [1, 3])}
-GROUP = Group("Stable", MEMBERS)
+GROUP = GroupDescription("Stable", MEMBERS)
 SPANS = {
-    0: Span(0, 100, 100),
-    1: Span(40, 100, 60),
-    2: Span(40, 100, 20),
-    3: Span(7, 9, None),
+    0: PartitionOffsets(0, 100, 100),
+    1: PartitionOffsets(40, 100, 60),
+    2: PartitionOffsets(40, 100, 20),
+    3: PartitionOffsets(7, 9, None),
 }
 
 
 def seen(times=None, group=GROUP, spans=SPANS):
-    return look(NOW, group, spans, times or {}, {0: 900.0})
+    return lag_snapshot(NOW, group, spans, times or {}, {0: 900.0})
 
 
 def test_lag_is_what_can_still_be_read():
@@ -60,11 +60,11 @@ def test_the_sums_know_what_they_do_not_know():
 def test_a_commit_moved_when_it_was_first_seen_where_it_is():
     commits = Commits()
 
-    assert commits.moved({0: Span(0, 9, 5)}, 10.0) == {0: 10.0}
-    assert commits.moved({0: Span(0, 9, 5)}, 15.0) == {0: 10.0}
-    assert commits.moved({0: Span(0, 9, 6)}, 20.0) == {0: 20.0}
-    assert commits.moved({0: Span(0, 9, 2)}, 25.0) == {0: 25.0}, "also backwards"
-    assert commits.moved({0: Span(0, 9, 2), 1: Span(0, 1, None)}, 30.0) == {0: 25.0, 1: 30.0}
+    assert commits.moved({0: PartitionOffsets(0, 9, 5)}, 10.0) == {0: 10.0}
+    assert commits.moved({0: PartitionOffsets(0, 9, 5)}, 15.0) == {0: 10.0}
+    assert commits.moved({0: PartitionOffsets(0, 9, 6)}, 20.0) == {0: 20.0}
+    assert commits.moved({0: PartitionOffsets(0, 9, 2)}, 25.0) == {0: 25.0}, "also backwards"
+    assert commits.moved({0: PartitionOffsets(0, 9, 2), 1: PartitionOffsets(0, 1, None)}, 30.0) == {0: 25.0, 1: 30.0}
 
 
 def scraped(current, last=None):

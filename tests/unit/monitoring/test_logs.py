@@ -14,11 +14,11 @@ from kafka.protocol.parser import KafkaProtocol
 from kafka.protocol.sasl import SaslAuthenticateRequest
 
 from tests.support.batches import batch_of, document, reject
-from workers.errors import StoreAwayError
+from workers.errors import SinkUnavailableError
 from workers.monitoring import logs as log
-from workers.monitoring.log_observer import Narrator
+from workers.monitoring.log_observer import LogObserver
 from workers.settings import load
-from workers.types import CommitResult, Reason, Written
+from workers.types import CommitResult, RejectReason, Written
 
 SECRET = "payload-canary"
 
@@ -49,9 +49,9 @@ def told(capsys):
 
 def test_a_batch_is_one_line_with_what_from_where_and_how_many(told):
     told()
-    narrator = Narrator()
+    narrator = LogObserver()
     batch = batch_of(document(5, text=SECRET), document(2, 1), rejects=[reject(9, value=SECRET.encode())])
-    written = Written({0: 1, 1: 1}, {}, {(0, Reason.NOT_JSON): 1})
+    written = Written({0: 1, 1: 1}, {}, {(0, RejectReason.NOT_JSON): 1})
 
     narrator.written(batch, written, 0.0123)
     narrator.committed(batch, CommitResult.OK)
@@ -68,7 +68,7 @@ def test_a_batch_is_one_line_with_what_from_where_and_how_many(told):
 
 def test_a_batch_that_was_not_committed_says_that_it_comes_again(told):
     told()
-    narrator = Narrator()
+    narrator = LogObserver()
     narrator.written(batch_of(document(0)), Written({0: 1}, {}, {}), 0.01)
     narrator.committed(batch_of(document(0)), CommitResult.REBALANCED)
 
@@ -80,9 +80,9 @@ def test_a_batch_that_was_not_committed_says_that_it_comes_again(told):
 
 def test_an_outage_is_a_line_when_it_begins_and_one_when_it_ends(told):
     told()
-    narrator = Narrator()
+    narrator = LogObserver()
     for attempt in range(50):
-        narrator.store_away(StoreAwayError("unreachable", "nobody there"), attempt, 1.0)
+        narrator.sink_unavailable(SinkUnavailableError("unreachable", "nobody there"), attempt, 1.0)
     narrator.written(batch_of(document(0)), Written({0: 1}, {}, {}), 0.01)
 
     began, ended = told()
@@ -93,12 +93,12 @@ def test_an_outage_is_a_line_when_it_begins_and_one_when_it_ends(told):
 
 def test_a_long_outage_is_told_now_and_then(told, monkeypatch):
     told()
-    narrator = Narrator()
+    narrator = LogObserver()
     now = [100.0]
     monkeypatch.setattr("workers.monitoring.log_observer.time.monotonic", lambda: now[0])
 
     for _ in range(120):
-        narrator.store_away(StoreAwayError("timeout", "x"), 1, 1.0)
+        narrator.sink_unavailable(SinkUnavailableError("timeout", "x"), 1, 1.0)
         now[0] += 1.0
 
     assert [line.get("away_seconds") for line in told()] == [None, 30.0, 60.0, 90.0]
@@ -106,7 +106,7 @@ def test_a_long_outage_is_told_now_and_then(told, monkeypatch):
 
 def test_records_that_are_gone_are_an_error_with_their_range(told):
     told()
-    Narrator().lost(2, 100, 25)
+    LogObserver().lost(2, 100, 25)
 
     (line,) = told()
     assert (line["level"], line["partition"], line["first"], line["last"], line["lost"]) == ("error", 2, 100, 124, 25)
@@ -153,13 +153,15 @@ def test_a_password_and_a_payload_are_not_logged_by_the_clients_either(capsys):
 
 def test_every_line_of_the_data_path_has_worker_topic_partition_and_an_action_of_few(told):
     told()
-    narrator = Narrator()
+    narrator = LogObserver()
     narrator.rebalanced("assigned", [0])
     narrator.owns([])
     narrator.lost(2, 100, 25)
     narrator.stopped([2], "too many rejects")
-    narrator.store_away(StoreAwayError("timeout", "x"), 1, 0.1)
-    narrator.written(batch_of(document(0), rejects=[reject(1)]), Written({0: 1}, {}, {(0, Reason.EMPTY): 1}), 0.01)
+    narrator.sink_unavailable(SinkUnavailableError("timeout", "x"), 1, 0.1)
+    narrator.written(
+        batch_of(document(0), rejects=[reject(1)]), Written({0: 1}, {}, {(0, RejectReason.EMPTY): 1}), 0.01
+    )
     narrator.committed(batch_of(document(0), document(0, 3)), CommitResult.OK)
     narrator.committed(batch_of(document(0)), CommitResult.TIMEOUT)
     narrator.rebalanced("revoked", [0])
@@ -184,7 +186,7 @@ def test_every_line_of_the_data_path_has_worker_topic_partition_and_an_action_of
 
 def test_a_line_for_people_begins_with_when_who_and_what(capsys):
     log.configure(load(slot=3))
-    Narrator().rebalanced("assigned", [1, 0])
+    LogObserver().rebalanced("assigned", [1, 0])
 
     line = capsys.readouterr().out
     assert re.fullmatch(

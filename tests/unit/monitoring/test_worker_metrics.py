@@ -9,16 +9,16 @@ from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.batches import batch_of, document, reject
-from workers.errors import StoreAwayError
-from workers.monitoring.worker_metrics import EVENTS, OUTCOMES, Metrics
-from workers.types import CommitResult, Reason, Written
+from workers.errors import SinkUnavailableError
+from workers.monitoring.worker_metrics import EVENTS, OUTCOMES, WorkerMetrics
+from workers.types import CommitResult, RejectReason, Written
 
 BATCH = batch_of(document(0), rejects=[reject(1)])
 
 
 @pytest.fixture
 def metrics():
-    return Metrics("numtest")
+    return WorkerMetrics("numtest")
 
 
 def value(metrics, name, **labels):
@@ -26,7 +26,9 @@ def value(metrics, name, **labels):
 
 
 def test_every_record_of_a_batch_is_counted_once_by_what_became_of_it(metrics):
-    written = Written({0: 5, 3: 2}, {0: 1}, {(0, Reason.NOT_JSON): 3, (0, Reason.EMPTY): 1, (3, Reason.CONFLICT): 1})
+    written = Written(
+        {0: 5, 3: 2}, {0: 1}, {(0, RejectReason.NOT_JSON): 3, (0, RejectReason.EMPTY): 1, (3, RejectReason.CONFLICT): 1}
+    )
 
     metrics.owns([0, 3])
     metrics.written(BATCH, written, 0.02)
@@ -67,8 +69,8 @@ def test_partitions_lost_records_retries_and_polls(metrics):
     metrics.owns([0, 1, 2])
     metrics.owns([4])
     metrics.lost(4, 100, 25)
-    metrics.store_away(StoreAwayError("timeout", "x"), 1, 0.1)
-    metrics.turned()
+    metrics.sink_unavailable(SinkUnavailableError("timeout", "x"), 1, 0.1)
+    metrics.iterated()
 
     assert value(metrics, "workers_assigned_partitions") == 1
     assert [value(metrics, "workers_partition_owned", topic="numtest", partition=p) for p in (2, 4)] == [None, 1]
@@ -87,14 +89,14 @@ def test_every_known_series_begins_at_zero(metrics):
     zeros = [
         *[value(metrics, "workers_commits_total", result=result) for result in CommitResult],
         *[value(metrics, "workers_rebalances_total", event=event) for event in EVENTS],
-        *[value(metrics, "workers_dead_letters_total", topic="numtest", reason=reason) for reason in Reason],
+        *[value(metrics, "workers_dead_letters_total", topic="numtest", reason=reason) for reason in RejectReason],
         *[
             value(metrics, "workers_records_total", topic="numtest", partition=0, outcome=outcome)
             for outcome in OUTCOMES
         ],
         value(metrics, "workers_lost_records_total", topic="numtest", partition=0),
         value(metrics, "workers_batches_total"),
-        value(Metrics("numtest"), "workers_assigned_partitions"),
+        value(WorkerMetrics("numtest"), "workers_assigned_partitions"),
     ]
 
     assert zeros == [0.0] * len(zeros)
@@ -102,7 +104,7 @@ def test_every_known_series_begins_at_zero(metrics):
 
 def test_names_and_helps_follow_the_rules(metrics):
     metrics.owns([0])
-    metrics.store_away(StoreAwayError("timeout", "x"), 1, 0.1)
+    metrics.sink_unavailable(SinkUnavailableError("timeout", "x"), 1, 0.1)
     own = [family for family in exposed(metrics) if family.name.startswith("workers_")]
 
     assert len(own) >= 12
@@ -131,7 +133,7 @@ def test_the_process_and_its_versions_are_there(metrics):
 def test_two_workers_in_one_process_do_not_share_anything(metrics):
     metrics.committed(BATCH, CommitResult.OK)
 
-    assert value(Metrics("numtest"), "workers_commits_total", result="ok") == 0
+    assert value(WorkerMetrics("numtest"), "workers_commits_total", result="ok") == 0
 
 
 def exposed(metrics):

@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 
 from tests.support.batches import TOPIC
 from tests.support.fake_broker import FakeRecord
-from workers.formats.json_strict import read
+from workers.formats.json_strict import decode_batch
 from workers.formats.limits import Limits
-from workers.pipeline.poison import Suspects, divide
-from workers.state.crash_journal import IN_HAND, Death, Deaths, InHand
+from workers.pipeline.poison import PoisonIsolator, divide
+from workers.state.crash_journal import IN_PROGRESS, Crash, CrashJournal, InProgress
 from workers.state.slot import Slot
-from workers.types import Fetched, Reason
+from workers.types import Fetched, RejectReason
 
 MOST_DEATHS_FOR_ONE = 7
 """Two with the whole batch, one with each smaller part of 5,000 (312, 19, 1), and two alone."""
@@ -28,12 +28,12 @@ import os, signal, sys
 from pathlib import Path
 from tests.support.batches import TOPIC
 from tests.support.fake_broker import FakeRecord
-from workers.state.crash_journal import InHand
+from workers.state.crash_journal import InProgress
 from workers.types import Fetched
 from workers.state.slot import Slot
 slot = Slot(Path(sys.argv[1]), "counters", sys.argv[2])
 assert slot.take() is None
-in_hand = InHand(slot)
+in_hand = InProgress(slot)
 with in_hand.hold(Fetched(TOPIC, {3: [FakeRecord(3, 5, b""), FakeRecord(3, 9, b"")]})):
     if sys.argv[3] == "die":
         os.kill(os.getpid(), signal.SIGKILL)
@@ -59,10 +59,10 @@ class Fleet:
     def __init__(self, offsets: dict[int, list[int]], killers: set[tuple[int, int]], most: int) -> None:
         self.left = {p: list(each) for p, each in offsets.items()}
         self.killers, self.most = killers, most
-        self.deaths: list[Death] = []
+        self.deaths: list[Crash] = []
         self.dead = 0
         self.decoded: list[tuple[int, int]] = []
-        self.condemned: list[tuple[int, int]] = []
+        self.quarantined: list[tuple[int, int]] = []
 
     def live(self) -> None:
         """Until it dies, or until nothing is left."""
@@ -74,12 +74,12 @@ class Fleet:
             for p, records in polled.records.items():
                 rest = [record.offset for record in records][len(taken.records.get(p, [])) :]
                 assert left.get(p) == (rest[0] if rest else None)
-            if taken.condemned:
-                self.condemned += places
+            if taken.quarantined:
+                self.quarantined += places
             elif self.killers & set(places):
                 self.dead += 1
                 self.deaths += [
-                    Death(TOPIC.prefix, p, records[0].offset, records[-1].offset + 1, len(places) == 1)
+                    Crash(TOPIC.prefix, p, records[0].offset, records[-1].offset + 1, len(places) == 1)
                     for p, records in taken.records.items()
                 ]
                 return
@@ -108,7 +108,7 @@ def test_every_good_record_is_decoded_and_every_killer_is_condemned(sizes, gap, 
 
     fleet.run()
 
-    assert sorted(fleet.condemned) == sorted(killers)
+    assert sorted(fleet.quarantined) == sorted(killers)
     assert sorted(fleet.decoded) == sorted(set(places) - killers)
 
 
@@ -117,32 +117,32 @@ def test_one_killer_among_5000_costs_few_deaths_and_few_batches():
 
     fleet.run()
 
-    assert (fleet.condemned, len(fleet.decoded)) == ([(0, 3_333)], 9_999)
+    assert (fleet.quarantined, len(fleet.decoded)) == ([(0, 3_333)], 9_999)
     assert fleet.dead <= MOST_DEATHS_FOR_ONE
 
 
 def test_kills_by_hand_make_batches_smaller_and_condemn_nobody():
     """Somebody kills workers at work, again and again, without any record being to blame."""
-    deaths = [Death(TOPIC.prefix, 0, 0, 5_000, alone=False)] * 20
+    deaths = [Crash(TOPIC.prefix, 0, 0, 5_000, alone=False)] * 20
 
     taken, left = divide(fetched(range(5_000)), deaths)
 
-    assert not taken.condemned
+    assert not taken.quarantined
     assert [record.offset for record in taken.records[0]] == list(range(312))
     assert left == {0: 312}
 
 
 def test_deaths_of_another_incarnation_of_the_topic_say_nothing():
-    deaths = [Death("numtest-ffffffff/", 0, 0, 1, alone=True)] * 5
+    deaths = [Crash("numtest-ffffffff/", 0, 0, 1, alone=True)] * 5
 
     assert divide(fetched([0]), deaths) == (fetched([0]), {})
 
 
 def test_a_condemned_record_becomes_a_dead_letter_without_being_decoded():
-    batch = read(fetched([7])._replace(condemned=True), Limits())
+    batch = decode_batch(fetched([7])._replace(quarantined=True), Limits())
 
     (letter,) = batch.rejects
-    assert (letter.id, letter.reason) == (TOPIC.document_id(0, 7), Reason.KILLED_WORKER)
+    assert (letter.id, letter.reason) == (TOPIC.document_id(0, 7), RejectReason.KILLED_WORKER)
     assert batch.next_offsets == {0: 8}
 
 
@@ -155,14 +155,14 @@ def test_what_was_in_hand_at_a_death_is_found_by_those_who_live(tmp_path, end):
     assert ended.returncode in (-signal.SIGKILL, 1)
     slot = Slot(tmp_path, "counters", "worker_00")
     slot.take()
-    death = Death(TOPIC.prefix, 3, 5, 10, alone=False)
-    told: list[Death] = []
-    assert Deaths(slot, told.append).all() == [death]
-    assert Deaths(slot, told.append).all() == [death], "it is counted once"
+    death = Crash(TOPIC.prefix, 3, 5, 10, alone=False)
+    told: list[Crash] = []
+    assert CrashJournal(slot, told.append).all() == [death]
+    assert CrashJournal(slot, told.append).all() == [death], "it is counted once"
     # The one in the same slot finds it too, and finds no more.
     again = Slot(tmp_path, "counters", "worker_01")
     again.take()
-    assert Deaths(again, told.append).all() == [death]
+    assert CrashJournal(again, told.append).all() == [death]
     assert told == [death]
 
 
@@ -176,34 +176,34 @@ def test_a_worker_that_lives_or_ended_well_has_not_died(tmp_path):
         holder.stdout.readline()
         slot = Slot(tmp_path, "counters", "worker_00")
         slot.take()
-        assert Deaths(slot, print).all() == []
+        assert CrashJournal(slot, print).all() == []
         holder.communicate(b"")
-    assert Deaths(slot, print).all() == []
+    assert CrashJournal(slot, print).all() == []
 
 
 def test_a_batch_that_was_committed_is_suspected_no_more(tmp_path):
     slot = Slot(tmp_path, "counters", "worker_00")
     slot.take()
     for _ in range(2):
-        with pytest.raises(MemoryError), InHand(slot).hold(fetched(range(100))):
+        with pytest.raises(MemoryError), InProgress(slot).hold(fetched(range(100))):
             raise MemoryError
-        suspects = Suspects(slot, print)
-    taken, left = suspects.single_out(fetched(range(100)))
+        suspects = PoisonIsolator(slot, print)
+    taken, left = suspects.isolate(fetched(range(100)))
     assert (len(taken.records[0]), left) == (6, {0: 6})
 
     suspects.past(TOPIC, {0: 6})
-    assert suspects.single_out(fetched(range(6, 100)))[1] == {0: 12}
+    assert suspects.isolate(fetched(range(6, 100)))[1] == {0: 12}
     suspects.past(TOPIC, {0: 100})
-    assert suspects.single_out(fetched(range(100, 200))) == (fetched(range(100, 200)), {})
-    assert Suspects(slot, print).single_out(fetched(range(100))) == (fetched(range(100)), {})
+    assert suspects.isolate(fetched(range(100, 200))) == (fetched(range(100, 200)), {})
+    assert PoisonIsolator(slot, print).isolate(fetched(range(100))) == (fetched(range(100)), {})
 
 
 @pytest.mark.parametrize("damage", [b"", b"hello", b"      12[[[[[[[[[[[[", b"       9[[1,2]]  "])
 def test_files_that_cannot_be_made_out_say_nothing(tmp_path, damage):
     slot = Slot(tmp_path, "counters", "worker_00")
     slot.take()
-    Path(slot.file(IN_HAND)).write_bytes(damage)
+    Path(slot.file(IN_PROGRESS)).write_bytes(damage)
     Path(slot.group_file("deaths")).write_bytes(damage)
 
-    assert Deaths(slot, print).all() == []
-    assert Suspects(slot, print).single_out(fetched([1])) == (fetched([1]), {})
+    assert CrashJournal(slot, print).all() == []
+    assert PoisonIsolator(slot, print).isolate(fetched([1])) == (fetched([1]), {})

@@ -8,13 +8,13 @@ from datetime import datetime
 
 import pytest
 
-from workers.state.event_log import Event, Events, count_starts, read_events, since_fleet_started
+from workers.state.event_log import Event, EventLog, count_starts, read_events, since_fleet_started
 
 WRITER = """
 import sys
 from pathlib import Path
-from workers.state.event_log import Event, Events
-events = Events(Path(sys.argv[1]), size=5_000)
+from workers.state.event_log import Event, EventLog
+events = EventLog(Path(sys.argv[1]), size=5_000)
 for serial in range(10_000_000):
     events.append(Event.STARTING, "worker_00", serial=serial)
     if serial == 100:
@@ -32,7 +32,7 @@ def serials(path, count=1_000):
 
 
 def test_what_is_written_is_read_newest_last(path):
-    events = Events(path)
+    events = EventLog(path)
     events.append(Event.FLEET_STARTED, pid=7)
     events.append(Event.EXITED, "worker_01", expected=False, pid=12)
 
@@ -55,7 +55,7 @@ def test_no_file_is_no_event(path):
 
 
 def test_the_files_stay_small_and_the_newest_events_stay(path):
-    events = Events(path, size=1_000)
+    events = EventLog(path, size=1_000)
     for serial in range(200):
         events.append(Event.STARTING, "worker_00", serial=serial)
 
@@ -73,7 +73,7 @@ def test_the_files_stay_small_and_the_newest_events_stay(path):
 
 @pytest.mark.parametrize("torn", [b'{"time": "2026-', b'{"event": "exi\xff', b"[]\n", b'{"event": 7}\n', b"\n\n", b"7"])
 def test_a_line_that_was_never_finished_disturbs_neither_reader_nor_writer(path, torn):
-    events = Events(path)
+    events = EventLog(path)
     events.append(Event.STARTING, "worker_00", serial=1)
     with path.open("ab") as file:
         file.write(torn)
@@ -95,12 +95,12 @@ def test_a_reader_beside_a_writer_that_rotates_and_is_killed_sees_no_gap(path):
     for seen in looks:
         assert seen == list(range(seen[0], seen[0] + 60))
     last = serials(path)[-1]
-    Events(path).append(Event.STARTING, "worker_00", serial="after")
+    EventLog(path).append(Event.STARTING, "worker_00", serial="after")
     assert serials(path)[-2:] == [last, "after"]
 
 
 def test_starts_are_counted_from_the_last_start_of_the_fleet(path):
-    events = Events(path, size=1_000)
+    events = EventLog(path, size=1_000)
     events.append(Event.FLEET_STARTED)
     for process in ("worker_00", "worker_01"):
         events.append(Event.STARTING, process)
@@ -117,4 +117,4 @@ def test_starts_are_counted_from_the_last_start_of_the_fleet(path):
 def test_a_disk_that_is_full_is_an_error_of_the_system(tmp_path):
     (tmp_path / "full").symlink_to("/dev/full")
     with pytest.raises(OSError, match="No space left"):
-        Events(tmp_path / "full").append(Event.FATAL, "worker_00")
+        EventLog(tmp_path / "full").append(Event.FATAL, "worker_00")

@@ -21,7 +21,7 @@ from workers.errors import UnavailableError
 from workers.state.heartbeat import Heartbeat
 heartbeat = Heartbeat(Path(sys.argv[1]))
 heartbeat.owns([3, 5])
-heartbeat.turned()
+heartbeat.iterated()
 os.kill(os.getpid(), signal.SIGKILL)
 """
 
@@ -42,16 +42,16 @@ def test_it_tells_what_the_loop_does(tmp_path):
     assert said(tmp_path / "beat").committed is None
     heartbeat.committed(batch_of(), CommitResult.OK)
     heartbeat.stopped([4], "too many rejects")
-    heartbeat.turned()
+    heartbeat.iterated()
 
     beat = said(tmp_path / "beat")
     assert (beat.state, beat.partitions, beat.stopped, beat.dead_letters) == (State.READING, (1, 4), (4,), 2)
     assert beat.committed is not None
-    assert beat.turned > beat.committed > beat.since
+    assert beat.iterated > beat.committed > beat.since
     assert beat.is_alive()
 
     heartbeat.rebalanced("revoked", [1, 4])
-    heartbeat.enter(State.BRAKED, until=99.0)
+    heartbeat.enter(State.CRASH_LOOP_BACKOFF, until=99.0)
     assert (said(tmp_path / "beat").partitions, said(tmp_path / "beat").until) == ((), 99.0)
 
 

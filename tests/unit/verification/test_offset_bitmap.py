@@ -5,20 +5,20 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.verification.offset_bitmap import Offsets
+from workers.verification.offset_bitmap import OffsetBitmap
 
 SETS = st.sets(st.integers(0, 40))
 BASES = st.sampled_from([0, 1, 7, 8, 1_000_003])
 
 
-def bitmap(base: int, members: set[int]) -> Offsets:
-    offsets = Offsets(base)
+def bitmap(base: int, members: set[int]) -> OffsetBitmap:
+    offsets = OffsetBitmap(base)
     for member in members:
         offsets.add(base + member)
     return offsets
 
 
-def listed(offsets: Offsets) -> set[int]:
+def listed(offsets: OffsetBitmap) -> set[int]:
     return {offset - offsets.base for offset in offsets.all()}
 
 
@@ -56,7 +56,7 @@ def test_its_end_is_above_every_member(base, members):
 
 def test_ten_million_offsets_are_about_a_megabyte():
     """Constant memory is the point: one bit an offset."""
-    offsets = Offsets()
+    offsets = OffsetBitmap()
     offsets.add(10_000_000)
 
     assert offsets.end / 8 < 3_000_000

@@ -12,13 +12,13 @@ import pytest
 from tests.support.batches import TOPIC
 from tests.support.fake_broker import FakeRecord
 from workers.errors import NotFoundError, UnavailableError
-from workers.kafka.admin import Span, Topic
+from workers.kafka.admin import PartitionOffsets, Topic
 from workers.settings import load
 from workers.verification import verify as verification
-from workers.verification.report import Account, Verdict
+from workers.verification.report import PartitionReport, VerifyReport
 from workers.verification.verify import FAR, place, verify
 
-SPAN = Span(start=10, end=20, committed=15)
+SPAN = PartitionOffsets(start=10, end=20, committed=15)
 
 
 class Situation:
@@ -27,7 +27,7 @@ class Situation:
     def __init__(self, *, many_dead_letters: bool) -> None:
         self.topic: Topic | None = Topic(TOPIC, [0])
         self.span = SPAN
-        self.later: Span | None = None
+        self.later: PartitionOffsets | None = None
         """What the partition looks like when everything was read; as before where it says nothing."""
         self.kafka = list(range(10, 20))
         self.documents = {offset: b'{"n": %d}' % offset for offset in range(10, 15)}
@@ -37,7 +37,7 @@ class Situation:
         self.compacts = False
         self.asked = 0
 
-    def account(self) -> Account:
+    def account(self) -> PartitionReport:
         (found,) = verify(load()).partitions
         return found
 
@@ -56,7 +56,7 @@ def now(request, monkeypatch) -> Situation:
         def topic(self, _name: str) -> Topic | None:
             return situation.topic
 
-        def spans(self, _topic: Topic, _group: str) -> dict[int, Span]:
+        def partition_offsets(self, _topic: Topic, _group: str) -> dict[int, PartitionOffsets]:
             situation.asked += 1
             return {0: situation.later if situation.asked > 1 and situation.later else situation.span}
 
@@ -86,7 +86,7 @@ def now(request, monkeypatch) -> Situation:
             yield from situation.other_ids
 
     monkeypatch.setattr(verification, "Admin", FakeAdmin)
-    monkeypatch.setattr(verification, "Stored", FakeStored)
+    monkeypatch.setattr(verification, "MongoReader", FakeStored)
     monkeypatch.setattr(verification, "read_log", situation.records)
     return situation
 
@@ -195,7 +195,7 @@ def test_records_that_retention_removed_unread_are_expired_and_those_read_before
 
 
 def test_without_a_commit_everything_is_pending(now):
-    now.span = Span(10, 20, None)
+    now.span = PartitionOffsets(10, 20, None)
     now.documents.clear()
 
     found = now.account()
@@ -207,7 +207,7 @@ def test_without_a_commit_everything_is_pending(now):
 def test_what_the_fleet_stores_while_verify_looks_is_not_judged(now):
     """The log grew to 30 meanwhile, and the fleet stored what came."""
     now.documents = {offset: b'{"n": %d}' % offset for offset in range(10, 30)}
-    now.later = Span(10, 30, 30)
+    now.later = PartitionOffsets(10, 30, 30)
 
     found = now.account()
 
@@ -217,7 +217,7 @@ def test_what_the_fleet_stores_while_verify_looks_is_not_judged(now):
 
 def test_documents_of_records_that_retention_removes_while_verify_looks_are_not_unexpected(now):
     now.kafka = list(range(14, 20))
-    now.later = Span(14, 20, 15)
+    now.later = PartitionOffsets(14, 20, 15)
 
     assert now.account().accounted
 
@@ -272,12 +272,12 @@ def test_nothing_is_claimed_where_it_could_not_look(now, monkeypatch):
 
 
 def test_the_verdict_is_good_only_if_every_partition_is():
-    good, bad = Account(0), Account(1)
+    good, bad = PartitionReport(0), PartitionReport(1)
     good.add("stored", 1)
     bad.add("missing", 4)
 
-    assert Verdict("numtest", "counters", [good]).accounted
-    verdict = Verdict("numtest", "counters", [good, bad])
+    assert VerifyReport("numtest", "counters", [good]).accounted
+    verdict = VerifyReport("numtest", "counters", [good, bad])
     assert not verdict.accounted
     assert verdict.total("stored") == 1
     assert verdict.as_dict()["accounted"] is False

@@ -6,7 +6,7 @@ import stat
 
 import pytest
 
-from workers.worker.crash_loop import Brake
+from workers.worker.crash_loop import CrashLoopBackoff
 
 
 class Clock:
@@ -27,7 +27,7 @@ def file(tmp_path):
 
 
 def start(file, clock=None, jitter=1.0):
-    return Brake(file, 10, clock or Clock(), lambda: jitter)
+    return CrashLoopBackoff(file, 10, clock or Clock(), lambda: jitter)
 
 
 def crashes(file, count):
@@ -51,14 +51,14 @@ def test_a_worker_that_lives_long_enough_is_forgiven(file, clock):
     brake = start(file, clock)
     brake.count()
     clock.now = 100
-    brake.turned()
+    brake.iterated()
     assert start(file).starts == 6, "while it waits it does not live"
     brake.release()
     clock.now = 109.9
-    brake.turned()
+    brake.iterated()
     assert start(file).starts == 6
     clock.now = 110
-    brake.turned()
+    brake.iterated()
 
     assert crashes(file, 3) == [0, 0, 1]
 
@@ -77,9 +77,9 @@ def test_it_is_forgiven_once_and_not_with_every_turn(file, clock):
     brake.count()
     brake.owns([1])
     clock.now = 11
-    brake.turned()
+    brake.iterated()
     file.unlink()
-    brake.turned()
+    brake.iterated()
 
     assert not file.exists()
 

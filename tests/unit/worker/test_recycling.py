@@ -7,7 +7,7 @@ import pytest
 from tests.support.batches import batch_of, document
 from workers.types import CommitResult
 from workers.worker import recycling as recycle
-from workers.worker.recycling import Recycle
+from workers.worker.recycling import Recycling
 
 
 class Watched:
@@ -15,7 +15,7 @@ class Watched:
 
     def __init__(self, max_records=0, max_memory=0, not_before=0.0, jitter=0.0):
         self.now, self.stopped = 100.0, []
-        self.recycle = Recycle(
+        self.recycle = Recycling(
             max_records, max_memory, not_before, self.stopped.append, lambda: self.now, lambda: jitter
         )
 

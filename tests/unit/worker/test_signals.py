@@ -13,9 +13,9 @@ import pytest
 
 WAITER = """
 import os, sys, time
-from workers.worker.signals import Stopping
+from workers.worker.signals import StopSignal
 # No print: the signal may come within another one.
-stop = Stopping(lambda: os.write(1, b"begun\\n"))
+stop = StopSignal(lambda: os.write(1, b"begun\\n"))
 stop.listen()
 print("ready", flush=True)
 while not stop():

@@ -28,7 +28,7 @@ def run(*lines: str) -> subprocess.CompletedProcess[str]:
     "hang", [LOCKED, "time.sleep(HANG)", "signal.pthread_sigmask(0, range(1, 65)); time.sleep(HANG)"]
 )
 def test_a_hang_is_ended_with_its_stacks_in_the_log(hang):
-    ended = run("def stuck():", f"    {hang}", "timer = stall.StallTimer(0.2)", "timer.turned()", "stuck()")
+    ended = run("def stuck():", f"    {hang}", "timer = stall.StallTimer(0.2)", "timer.iterated()", "stuck()")
 
     assert ended.returncode == 75
     assert "in stuck" in ended.stderr
@@ -39,7 +39,7 @@ def test_one_that_turns_is_left_alone_however_long_it_takes():
         "timer = stall.StallTimer(2)",
         "until = time.monotonic() + 3",
         "while time.monotonic() < until:",
-        "    timer.turned()",
+        "    timer.iterated()",
         "print('done', flush=True)",
         LOCKED,
     )
@@ -56,7 +56,7 @@ def test_what_may_take_longer_is_given_its_time():
 def test_without_a_limit_only_the_end_of_a_stop_is_watched():
     ended = run(
         "timer = stall.StallTimer(0)",
-        "timer.turned()",
+        "timer.iterated()",
         "timer.allow(0.1)",
         "time.sleep(LONGER)",
         "print('done', flush=True)",
@@ -70,10 +70,10 @@ def test_without_a_limit_only_the_end_of_a_stop_is_watched():
 def test_a_stop_ends_in_time_though_the_loop_turns():
     ended = run(
         "timer = stall.StallTimer(30)",
-        "timer.turned()",
+        "timer.iterated()",
         "timer.finish_within(0.5)",
         "while True:",
-        "    timer.turned()",
+        "    timer.iterated()",
     )
 
     assert ended.returncode == 75
@@ -81,7 +81,7 @@ def test_a_stop_ends_in_time_though_the_loop_turns():
 
 def test_where_the_kernel_has_no_such_timer_the_interpreters_own_ends_it():
     """macOS. It can only end with 1, which supervisord restarts as well."""
-    ended = run("sys.platform = 'darwin'", "timer = stall.StallTimer(0.2)", "timer.turned()", LOCKED)
+    ended = run("sys.platform = 'darwin'", "timer = stall.StallTimer(0.2)", "timer.iterated()", LOCKED)
 
     assert ended.returncode == 1
     assert "Timeout" in ended.stderr
@@ -96,7 +96,7 @@ def test_a_turn_costs_next_to_nothing():
     timer._set = armed.append
     timer._limit = 60
     for _ in range(1000):
-        timer.turned()
+        timer.iterated()
 
     assert armed == [61.0]
 

@@ -10,14 +10,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from workers.errors import StoreAwayError, UnavailableError
+from workers.errors import SinkUnavailableError, UnavailableError
 from workers.fleet.status.model import Answers, Kafka, Status, Supervisord, Where, judge
-from workers.fleet.status.poller import Asker, Down
+from workers.fleet.status.poller import Down, Poller
 from workers.fleet.status.slot import Seen
-from workers.fleet.supervisor import Process, Processes
+from workers.fleet.supervisor import Process, SupervisorClient
 from workers.kafka.admin import Admin
 from workers.settings import redact
-from workers.sinks.mongodb.sink import MongoStore
+from workers.sinks.mongodb.sink import MongoSink
 from workers.state.event_log import count_starts, read_events
 from workers.state.heartbeat import Beat, process_started, read_beat
 from workers.state.slot import Slot
@@ -41,7 +41,7 @@ AWAY = {
 """What the reasons of `workers.sinks.mongodb.errors` mean to a ping."""
 
 
-class Survey:
+class StatusCollector:
     """Asks in the background for as long as it is used with `with`; `status` is the latest of every answer."""
 
     def __init__(self, settings: Settings, tree: Path, every: float = 2.0, events: int = EVENTS) -> None:
@@ -58,14 +58,14 @@ class Survey:
             settings.group,
             settings.bootstrap_servers,
             redact(settings)["WORKERS_MONGODB_URI"].partition("?")[0],
-            settings.longest_turn,
+            settings.max_iteration_seconds,
         )
-        processes = Processes(self._tree / "var/run/supervisord.sock")
-        self._supervisord = Asker(lambda: Supervisord(processes.supervisord_pid(), processes.all()), 0.3)
+        processes = SupervisorClient(self._tree / "var/run/supervisord.sock")
+        self._supervisord = Poller(lambda: Supervisord(processes.supervisord_pid(), processes.all()), 0.3)
         broker, database = _Broker(settings), _Database(settings, self._where.mongodb)
-        self._kafka = Asker(broker, every, broker.close)
-        self._mongodb = Asker(database, every, database.close)
-        self._askers: list[Asker[Any]] = [self._supervisord, self._kafka, self._mongodb]
+        self._kafka = Poller(broker, every, broker.close)
+        self._mongodb = Poller(database, every, database.close)
+        self._askers: list[Poller[Any]] = [self._supervisord, self._kafka, self._mongodb]
         self._rates = _Rates()
         self._events = _EventFile(self._tree / "var/log/events.jsonl", events)
 
@@ -142,7 +142,7 @@ class _Broker:
             self._admin = self._admin or Admin(settings, SERVICE_PATIENCE)
             topic = self._admin.topic(settings.topic)
             group = self._admin.group(settings.group, settings.topic)
-            answer = Kafka(group, topic and self._admin.spans(topic, settings.group))
+            answer = Kafka(group, topic and self._admin.partition_offsets(topic, settings.group))
             failed.pop_all()
         return answer
 
@@ -157,13 +157,13 @@ class _Database:
 
     def __init__(self, settings: Settings, address: str) -> None:
         self._settings, self._address = settings, address
-        self._store: MongoStore | None = None
+        self._store: MongoSink | None = None
 
     def __call__(self) -> bool:
-        self._store = self._store or MongoStore(self._settings)
+        self._store = self._store or MongoSink(self._settings)
         try:
             self._store.ping()
-        except StoreAwayError as error:
+        except SinkUnavailableError as error:
             why = AWAY.get(error.reason, f"cannot take writes: {error.reason.replace('_', ' ')}")
             raise UnavailableError(f"{why} ({self._address})") from error
         return True

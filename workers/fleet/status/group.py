@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from workers.kafka.admin import Group, Span
+    from workers.kafka.admin import GroupDescription, PartitionOffsets
 
 STABLE = "Stable"
 SETTLED = (STABLE, "Empty", "Dead")
@@ -60,7 +60,7 @@ class GroupStatus:
 
 
 def judge_group(
-    name: str, topic: str, group: Group, lags: Mapping[int, int] | None, dead: Collection[str | None]
+    name: str, topic: str, group: GroupDescription, lags: Mapping[int, int] | None, dead: Collection[str | None]
 ) -> GroupStatus:
     """Make one word of what the broker said.
 
@@ -81,7 +81,7 @@ def judge_group(
     )
 
 
-def lag(spans: Mapping[int, Span]) -> dict[int, int]:
+def lag(spans: Mapping[int, PartitionOffsets]) -> dict[int, int]:
     """By partition: records that are there and not committed."""
     found = {}
     for partition, span in spans.items():

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from workers.fleet.supervisor import Process
-    from workers.kafka.admin import Group, Span
+    from workers.kafka.admin import GroupDescription, PartitionOffsets
 
 
 class Supervisord(NamedTuple):
@@ -28,8 +28,8 @@ class Supervisord(NamedTuple):
 class Kafka(NamedTuple):
     """What the broker said."""
 
-    group: Group
-    spans: Mapping[int, Span] | None
+    group: GroupDescription
+    spans: Mapping[int, PartitionOffsets] | None
     """By partition; None: there is no such topic."""
 
 
@@ -104,7 +104,7 @@ class Where(NamedTuple):
     group: str
     bootstrap_servers: str
     mongodb: str
-    longest_turn: float
+    max_iteration_seconds: float
     """Seconds that one turn of a worker's loop may take."""
 
 
@@ -121,7 +121,7 @@ def judge(where: Where, answers: Answers, now: float, time: str) -> Status:
     group = kafka and judge_group(where.group, where.topic, kafka.group, lags, dead)
     members = kafka.group.members if kafka and group and group.settled else None
     slots = [
-        judge_slot(name, seen, now, where.longest_turn, answers.uptimes.get(name), lags, members)
+        judge_slot(name, seen, now, where.max_iteration_seconds, answers.uptimes.get(name), lags, members)
         for name, seen in sorted(answers.slots.items())
     ]
     fleet = isinstance(answers.supervisord, Supervisord) or bool(slots)

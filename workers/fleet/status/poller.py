@@ -23,7 +23,7 @@ class Down(NamedTuple):
     """In words, without its name."""
 
 
-class Asker(Generic[T]):
+class Poller(Generic[T]):
     """One question, asked again and again on a thread of its own: a service that hangs holds up nobody else."""
 
     def __init__(self, question: Callable[[], T], every: float, close: Callable[[], None] = lambda: None) -> None:

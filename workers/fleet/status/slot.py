@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 IDLE = "idle"
 STOPPED_BY_SIGNAL = "stopped (SIGSTOP)"
-NO_TURN = "no turn"
+LOOP_STALLED = "loop stalled"
 NO_HEARTBEAT = "no heartbeat"
 WELL = (State.READING, IDLE)
-NOT_JOINED = (State.STARTING, State.BRAKED, State.WAITING_FOR_MONGODB, State.WAITING_FOR_KAFKA)
+NOT_JOINED = (State.STARTING, State.CRASH_LOOP_BACKOFF, State.WAITING_FOR_MONGODB, State.WAITING_FOR_KAFKA)
 """States of a process that has not been in the group yet."""
 
 YOUNG_SECONDS = 10.0
@@ -90,9 +90,9 @@ class SlotStatus:
     lag: int | None = None
     dead_letters: int | None = None
     rebalances: int | None = None
-    seconds_since_turn: float | None = None
+    seconds_since_iteration: float | None = None
     seconds_since_commit: float | None = None
-    brake_seconds: float | None = None
+    backoff_seconds: float | None = None
     log: str = ""
 
     @property
@@ -105,7 +105,7 @@ def judge_slot(
     name: str,
     seen: Seen,
     now: float,
-    longest_turn: float,
+    max_iteration_seconds: float,
     uptime: float | None = None,
     lags: Mapping[int, int] | None = None,
     members: Mapping[str, object] | None = None,
@@ -114,13 +114,15 @@ def judge_slot(
 
     Args:
         now: `time.monotonic`, the clock of the heartbeat.
-        longest_turn: seconds that a turn of the loop may take.
+        max_iteration_seconds: seconds that a turn of the loop may take.
         uptime: seconds since the process was started, where supervisord does not know.
         lags: by partition; None: Kafka was not there to be asked.
         members: by member id; None: the broker was not asked, or the group is just moving.
     """
     process, beat = seen.process, seen.living
-    state, text, problem = _ended(process) if process and not process.pid else _running(seen, now, longest_turn)
+    state, text, problem = (
+        _ended(process) if process and not process.pid else _running(seen, now, max_iteration_seconds)
+    )
     in_group = seen.member in members if beat and members is not None and state in WELL else None
     if problem is None and in_group is False:
         problem = f"{text}, but the broker does not have it in the group"
@@ -142,7 +144,7 @@ def judge_slot(
         member_id=seen.member if seen.dead_member is None else None,
         log=process.log if process else "",
     )
-    return _with_numbers(own, seen, beat, now, lags) if beat and beat.turned <= now + CLOCK_SLACK else own
+    return _with_numbers(own, seen, beat, now, lags) if beat and beat.iterated <= now + CLOCK_SLACK else own
 
 
 def _ended(process: Process) -> tuple[str, str, str | None]:
@@ -161,7 +163,7 @@ def _ended(process: Process) -> tuple[str, str, str | None]:
     return process.state.lower(), text, problem.get(process.state, text)
 
 
-def _running(seen: Seen, now: float, longest_turn: float) -> tuple[str, str, str | None]:
+def _running(seen: Seen, now: float, max_iteration_seconds: float) -> tuple[str, str, str | None]:
     """State, text and problem of a process that runs."""
     process, beat = seen.process, seen.living
     if process and process.state == "STOPPING":
@@ -177,16 +179,20 @@ def _running(seen: Seen, now: float, longest_turn: float) -> tuple[str, str, str
         return STOPPED_BY_SIGNAL, STOPPED_BY_SIGNAL, f"stopped by a signal; `kill -CONT {beat.pid}` lets it go on"
     if seen.kernel in ("Z", "X"):
         return "ended", "ended", "has ended"
-    if beat.turned > now + CLOCK_SLACK:
+    if beat.iterated > now + CLOCK_SLACK:
         return NO_HEARTBEAT, NO_HEARTBEAT, "its heartbeat is of the future: nothing is known of it"
-    if beat.state is State.BRAKED and beat.until is not None and beat.until >= now:
+    if beat.state is State.CRASH_LOOP_BACKOFF and beat.until is not None and beat.until >= now:
         left = max(1, math.ceil(beat.until - now))
-        return State.BRAKED, f"braked {left} s", f"crashed before, and is braked for {left} s"
-    silent = now - beat.turned
-    if silent > longest_turn:
-        return NO_TURN, f"no turn for {silent:.0f} s", f"its loop has not turned for {silent:.0f} s"
+        return (
+            State.CRASH_LOOP_BACKOFF,
+            f"backoff {left} s",
+            f"crashed repeatedly; the next start is in {left} s (crash-loop backoff)",
+        )
+    silent = now - beat.iterated
+    if silent > max_iteration_seconds:
+        return LOOP_STALLED, f"stalled for {silent:.0f} s", f"its loop is stalled: no iteration for {silent:.0f} s"
     state = IDLE if beat.state is State.READING and not beat.partitions else beat.state
-    text = f"no turn for {silent:.0f} s" if silent > SILENT_SECONDS else str(state)
+    text = f"stalled for {silent:.0f} s" if silent > SILENT_SECONDS else str(state)
     return state, text, None if state in WELL else str(state)
 
 
@@ -200,9 +206,9 @@ def _with_numbers(own: SlotStatus, seen: Seen, beat: Beat, now: float, lags: Map
         lag=None if lags is None else sum(lags.get(partition, 0) for partition in beat.partitions),
         dead_letters=beat.dead_letters,
         rebalances=beat.rebalances,
-        seconds_since_turn=max(0.0, now - beat.turned),
+        seconds_since_iteration=max(0.0, now - beat.iterated),
         seconds_since_commit=None if beat.committed is None else max(0.0, now - beat.committed),
-        brake_seconds=max(0.0, beat.until - now) if beat.state is State.BRAKED and beat.until else None,
+        backoff_seconds=max(0.0, beat.until - now) if beat.state is State.CRASH_LOOP_BACKOFF and beat.until else None,
     )
 
 

@@ -15,8 +15,16 @@ import structlog
 from supervisor.childutils import getRPCInterface
 from supervisor.states import ProcessStates
 
-from workers.fleet.watchdog.hang_detector import Backlog, Hang, Hangs, Look, Stall, is_from_the_future, own_word
-from workers.kafka.group_client import Group
+from workers.fleet.watchdog.hang_detector import (
+    Backlog,
+    Hang,
+    HangDetector,
+    Stall,
+    WorkerObservation,
+    is_from_the_future,
+    own_word,
+)
+from workers.kafka.group_client import GroupClient
 from workers.monitoring.logs import Action
 from workers.state.event_log import Event
 from workers.state.heartbeat import process_started, read_beat
@@ -37,7 +45,7 @@ WORKER = re.compile(r"worker_\d\d")
 log = structlog.get_logger()
 
 
-class Rounds:
+class Checks:
     """`go` makes one round; nothing that it meets is an error of its own, and whoever does not answer is left alone."""
 
     def __init__(
@@ -53,9 +61,9 @@ class Rounds:
         self._folder = folder
         self._tell = tell
         self._see = see
-        self._group = Group(settings)
-        self._hangs = Hangs(
-            max(settings.longest_turn, settings.stall_timeout) + OWN_TIMER_SECONDS, settings.progress_timeout
+        self._group = GroupClient(settings)
+        self._hangs = HangDetector(
+            max(settings.max_iteration_seconds, settings.stall_timeout) + OWN_TIMER_SECONDS, settings.progress_timeout
         )
         self._fatal_since: dict[str, float] = {}
         self._odd: set[tuple[int, int]] = set()
@@ -80,7 +88,7 @@ class Rounds:
         self._evict_dead({name for name, info in workers.items() if info["pid"]})
         self._revive(workers, now)
 
-    def _look(self, name: str, info: Mapping[str, Any]) -> Look | None:
+    def _look(self, name: str, info: Mapping[str, Any]) -> WorkerObservation | None:
         pid = info["pid"]
         started = process_started(pid) if info["state"] == ProcessStates.RUNNING else None
         if started is None:
@@ -89,13 +97,13 @@ class Rounds:
         if beat and is_from_the_future(beat, time.monotonic()) and (pid, started) not in self._odd:
             self._odd.add((pid, started))
             log.warning("a heartbeat is from the future; this worker is not judged by it", process=name, pid=pid)
-        return Look(pid, started, kernel_state(pid), beat)
+        return WorkerObservation(pid, started, kernel_state(pid), beat)
 
     def _is_real(self, stall: Stall, backlogs: Mapping[int, Backlog]) -> bool:
         """Whether another client gets what this worker does not."""
         return any(self._group.can_be_read(partition, backlogs[partition]) for partition in stall.partitions)
 
-    def _kill(self, name: str, look: Look, stall: Stall) -> None:
+    def _kill(self, name: str, look: WorkerObservation, stall: Stall) -> None:
         """By pid, not by supervisord's stop: so it sees a crash, and starts the worker again."""
         if process_started(look.pid) != look.started:
             return
@@ -138,13 +146,13 @@ class Rounds:
         if slot.take() is not None:
             return None
         member = slot.predecessor()
-        slot.let_go() if member else slot.release()
+        slot.unlock() if member else slot.release()
         return member
 
     def _forget(self, name: str, member: str) -> None:
         slot = self._slot(name)
         if slot.take() is None:
-            slot.release() if slot.predecessor() == member else slot.let_go()
+            slot.release() if slot.predecessor() == member else slot.unlock()
 
     def _revive(self, workers: Mapping[str, Mapping[str, Any]], now: float) -> None:
         fatal = {name for name, info in workers.items() if info["state"] == ProcessStates.FATAL}
@@ -156,7 +164,7 @@ class Rounds:
                     log.info("started a worker again that supervisord had given up", process=name)
                     self._tell(Event.REVIVED, name)
 
-    def _notice_rebalance(self, looks: Mapping[str, Look], backlogs: Mapping[int, Backlog] | None) -> None:
+    def _notice_rebalance(self, looks: Mapping[str, WorkerObservation], backlogs: Mapping[int, Backlog] | None) -> None:
         """Tell who owns what, once all joins are over: every partition has an owner, or nothing has changed since."""
         beats = {name: look.beat for name, look in sorted(looks.items()) if look.beat}
         owned = {name: beat.partitions for name, beat in beats.items()}

@@ -19,7 +19,7 @@ MISSES = 2
 UNINTERRUPTIBLE_SECONDS = 15.0
 """Without a turn, in the kernel's hands. A disk that is slow for a moment is no hang."""
 CLOCK_SLACK = 1.0
-TURNING = (State.JOINING, State.READING, State.DATABASE_AWAY)
+TURNING = (State.JOINING, State.READING, State.SINK_UNAVAILABLE)
 """Where every turn is bounded; in the other states a worker may wait for something as long as that takes."""
 
 
@@ -30,13 +30,13 @@ class Hang(StrEnum):
     """By a signal, or by a debugger."""
     UNINTERRUPTIBLE = "uninterruptible"
     """Inside the kernel, where no signal reaches it."""
-    NO_TURN = "no_turn"
+    LOOP_STALLED = "loop_stalled"
     """The loop stands still."""
     NO_PROGRESS = "no_progress"
     """The loop turns, records wait, and none is taken."""
 
 
-class Look(NamedTuple):
+class WorkerObservation(NamedTuple):
     """What was seen of one worker that supervisord calls running."""
 
     pid: int
@@ -71,7 +71,7 @@ def own_word(beat: Beat | None, pid: int, started: int) -> Beat | None:
 
 def is_from_the_future(beat: Beat, now: float) -> bool:
     """Whether the clock that the beat was made with cannot be this machine's: then it tells nothing."""
-    return max(beat.turned, beat.since, beat.committed or 0.0) > now + CLOCK_SLACK
+    return max(beat.iterated, beat.since, beat.committed or 0.0) > now + CLOCK_SLACK
 
 
 @dataclass(slots=True)
@@ -86,16 +86,18 @@ class _Watched:
     """By partition: the offset that waits, and since when it was seen to."""
 
 
-class Hangs:
+class HangDetector:
     """Remembers the looks before. `judge` is asked once every few seconds."""
 
-    def __init__(self, longest_turn: float, progress_timeout: float) -> None:
+    def __init__(self, max_iteration_seconds: float, progress_timeout: float) -> None:
         """Args: seconds that a turn may take, and that records may wait, before it counts as a miss."""
-        self._longest_turn = longest_turn
+        self._max_iteration_seconds = max_iteration_seconds
         self._progress_timeout = progress_timeout
         self._watched: dict[str, _Watched] = {}
 
-    def judge(self, looks: Mapping[str, Look], backlogs: Mapping[int, Backlog] | None, now: float) -> dict[str, Stall]:
+    def judge(
+        self, looks: Mapping[str, WorkerObservation], backlogs: Mapping[int, Backlog] | None, now: float
+    ) -> dict[str, Stall]:
         """Those that missed twice in a row, by worker.
 
         Args:
@@ -115,7 +117,9 @@ class Hangs:
                 stalls[worker] = stall
         return stalls
 
-    def _stall(self, watched: _Watched, look: Look, backlogs: Mapping[int, Backlog] | None, now: float) -> Stall | None:
+    def _stall(
+        self, watched: _Watched, look: WorkerObservation, backlogs: Mapping[int, Backlog] | None, now: float
+    ) -> Stall | None:
         if look.kernel in ("T", "t"):
             return Stall(Hang.STOPPED, f"stopped by {'a debugger' if look.kernel == 't' else 'a signal'}")
         beat = look.beat
@@ -123,12 +127,12 @@ class Hangs:
             watched.waiting = None
             return None
         stuck = self._waits_too_long(watched, beat, backlogs, now)
-        silent = now - beat.turned
+        silent = now - beat.iterated
         if beat.state in TURNING:
             if look.kernel == "D" and silent > UNINTERRUPTIBLE_SECONDS:
                 return Stall(Hang.UNINTERRUPTIBLE, f"in the kernel, and the loop has not turned for {silent:.0f} s")
-            if silent > self._longest_turn:
-                return Stall(Hang.NO_TURN, f"the loop has not turned for {silent:.0f} s")
+            if silent > self._max_iteration_seconds:
+                return Stall(Hang.LOOP_STALLED, f"the loop has not turned for {silent:.0f} s")
         return stuck
 
     def _waits_too_long(

@@ -1,7 +1,7 @@
 """The watchdog: supervisord's event listener, which keeps what happens and looks after what supervisord does not see.
 
 Its main thread takes events, each within a millisecond: supervisord holds back the next until one is acknowledged, and
-what it cannot hold back is lost. A second thread does what takes time, once every five seconds, see `Rounds`.
+what it cannot hold back is lost. A second thread does what takes time, once every five seconds, see `Checks`.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ import structlog
 from supervisor import childutils
 
 from workers.errors import BadConfigurationError, BadUsageError, UnavailableError
-from workers.fleet.watchdog.checks import WORKER, Rounds
+from workers.fleet.watchdog.checks import WORKER, Checks
 from workers.monitoring.http import Health, HealthServer
 from workers.monitoring.watchdog_metrics import WatchdogMetrics
-from workers.state.event_log import Event, Events, since_fleet_started
+from workers.state.event_log import Event, EventLog, since_fleet_started
 from workers.state.heartbeat import process_started
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class Watchdog:
         self._settings = settings
         self._from, self._to = events, answers
         self._path = path
-        self._events = Events(path)
+        self._events = EventLog(path)
         self._lost = False
         self._metrics = WatchdogMetrics()
         self._health = Health(SILENT_SECONDS)
@@ -75,7 +75,7 @@ class Watchdog:
         self._fleet = f"{parent}-{process_started(parent)}"
         """One life of supervisord; it counts its events from 0 in each."""
         self._heard = -1
-        self._rounds = Rounds(settings, folder, self._keep, self._metrics.processes)
+        self._rounds = Checks(settings, folder, self._keep, self._metrics.processes)
         self._ended: deque[str] = deque()
         self._time_to_look = True
         self._to_do = threading.Event()
@@ -89,7 +89,7 @@ class Watchdog:
         threading.Thread(target=self._look_after, name="rounds", daemon=True).start()
         log.info("watching", pid=os.getpid(), events=str(self._path))
         while event := self._next():
-            self._health.turned()
+            self._health.iterated()
             self._metrics.heard()
             try:
                 self._hear(*event)

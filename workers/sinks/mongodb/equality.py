@@ -7,7 +7,7 @@ from typing import Any
 import bson
 
 
-def same(stored: bytes, ours: bytes) -> bool:
+def documents_equal(stored: bytes, ours: bytes) -> bool:
     """Whether two BSON documents are the same: fields, order, types and values.
 
     A server may give back -0.0 as 0.0 (FerretDB 1 does), so those two count as one.

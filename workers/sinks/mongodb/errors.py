@@ -20,7 +20,7 @@ from pymongo.errors import (
     WTimeoutError,
 )
 
-from workers.errors import StoreAwayError
+from workers.errors import SinkUnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,24 +28,24 @@ if TYPE_CHECKING:
 DUPLICATE_KEY = 11000
 
 
-class Fault(Enum):
+class ErrorClass(Enum):
     """Whose fault an error is."""
 
-    STORE = "the database cannot take writes now: wait, try the same again, however long it takes"
+    UNAVAILABLE = "the database cannot take writes now: wait, try the same again, however long it takes"
     RECORD = "this record cannot be stored: a dead letter"
     UNKNOWN = "the database answers, but not to this: find out by writing the records one by one"
-    OURS = "configuration, or a bug: stop"
+    FATAL = "configuration, or a bug: stop"
 
 
-class Verdict(NamedTuple):
+class Classification(NamedTuple):
     """Whose fault, and a short name for it that can be counted."""
 
-    fault: Fault
+    fault: ErrorClass
     reason: str
 
 
 # The server's own codes: https://github.com/mongodb/mongo/blob/master/src/mongo/base/error_codes.yml
-STORE_CODES = {
+UNAVAILABLE_CODES = {
     6: "unreachable",
     7: "unreachable",
     13: "not_authorized",
@@ -94,8 +94,8 @@ document, the record would be blamed.
 """
 
 
-REASONS = {
-    *STORE_CODES.values(),
+RETRY_REASONS = {
+    *UNAVAILABLE_CODES.values(),
     "connection_lost",
     "dead_letters",
     "disk_error",
@@ -106,37 +106,37 @@ REASONS = {
 """Every reason for which a write is tried again. A closed set: it is a metric label."""
 
 
-def of_code(code: int | None) -> Verdict:
+def classify_code(code: int | None) -> Classification:
     """The verdict on a code that the server gave for a command or for one document of it."""
-    if code in STORE_CODES:
-        return Verdict(Fault.STORE, STORE_CODES[code])
+    if code in UNAVAILABLE_CODES:
+        return Classification(ErrorClass.UNAVAILABLE, UNAVAILABLE_CODES[code])
     if code in RECORD_CODES:
-        return Verdict(Fault.RECORD, "refused")
-    return Verdict(Fault.UNKNOWN, "error")
+        return Classification(ErrorClass.RECORD, "refused")
+    return Classification(ErrorClass.UNKNOWN, "error")
 
 
-def of_exception(error: PyMongoError) -> Verdict:
+def classify(error: PyMongoError) -> Classification:
     """The verdict on a write that failed as a whole."""
     if isinstance(error, (ConfigurationError, InvalidOperation)):
-        return Verdict(Fault.OURS, "misuse")
+        return Classification(ErrorClass.FATAL, "misuse")
     if isinstance(error, NotPrimaryError):
-        return Verdict(Fault.STORE, "not_primary")
+        return Classification(ErrorClass.UNAVAILABLE, "not_primary")
     if isinstance(error, (ServerSelectionTimeoutError, WaitQueueTimeoutError)):
-        return Verdict(Fault.STORE, "unreachable")
+        return Classification(ErrorClass.UNAVAILABLE, "unreachable")
     if isinstance(error, WTimeoutError):
-        return Verdict(Fault.STORE, "not_acknowledged")
+        return Classification(ErrorClass.UNAVAILABLE, "not_acknowledged")
     if isinstance(error, NetworkTimeout) or error.timeout:
-        return Verdict(Fault.STORE, "timeout")
+        return Classification(ErrorClass.UNAVAILABLE, "timeout")
     if isinstance(error, AutoReconnect):
         # Some servers answer a document that they cannot take by closing the connection (FerretDB does for NaN).
-        return Verdict(Fault.UNKNOWN, "connection_lost")
+        return Classification(ErrorClass.UNKNOWN, "connection_lost")
     if isinstance(error, OperationFailure):
         if error.code == INTERNAL_ERROR and DISK.search(str(error)):
-            return Verdict(Fault.STORE, "disk_error")
-        verdict = of_code(error.code)
+            return Classification(ErrorClass.UNAVAILABLE, "disk_error")
+        verdict = classify_code(error.code)
         # About a command rather than a document, so it proves nothing about a record.
-        return Verdict(Fault.UNKNOWN, "error") if verdict.fault is Fault.RECORD else verdict
-    return Verdict(Fault.UNKNOWN, "error")
+        return Classification(ErrorClass.UNKNOWN, "error") if verdict.fault is ErrorClass.RECORD else verdict
+    return Classification(ErrorClass.UNKNOWN, "error")
 
 
 @contextmanager
@@ -144,15 +144,15 @@ def translated() -> Iterator[None]:
     """Turn what the driver raises into the one error that the loop knows, unless it is ours to fix.
 
     Raises:
-        StoreAwayError: the driver raised anything but `Fault.OURS`, which is raised as it is.
+        SinkUnavailableError: the driver raised anything but `ErrorClass.FATAL`, which is raised as it is.
     """
     try:
         yield
     except PyMongoError as error:
-        fault, reason = of_exception(error)
-        if fault is Fault.OURS:
+        fault, reason = classify(error)
+        if fault is ErrorClass.FATAL:
             raise
-        raise StoreAwayError(reason, one_line(str(error)) or type(error).__name__) from error
+        raise SinkUnavailableError(reason, one_line(str(error)) or type(error).__name__) from error
 
 
 def one_line(text: str) -> str:

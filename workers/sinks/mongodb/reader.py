@@ -50,7 +50,7 @@ def connect(settings: Settings) -> MongoClient[Any]:
     return client
 
 
-class Stored:
+class MongoReader:
     """The documents and the dead letters of one collection, for reading. Use it with `with`."""
 
     def __init__(self, settings: Settings) -> None:

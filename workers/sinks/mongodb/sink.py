@@ -16,12 +16,12 @@ from bson.raw_bson import RawBSONDocument
 from pymongo import MongoClient
 from pymongo.errors import BulkWriteError, PyMongoError
 
-from workers.errors import BadConfigurationError, StoreAwayError
+from workers.errors import BadConfigurationError, SinkUnavailableError
 from workers.sinks.mongodb import errors as verdict
 from workers.sinks.mongodb.dead_letters import SUFFIX, dead_letter
-from workers.sinks.mongodb.equality import same
-from workers.sinks.mongodb.errors import DUPLICATE_KEY, Fault, one_line, translated
-from workers.types import Batch, Document, Reason, Reject, Written
+from workers.sinks.mongodb.equality import documents_equal
+from workers.sinks.mongodb.errors import DUPLICATE_KEY, ErrorClass, one_line, translated
+from workers.types import Batch, Document, Reject, RejectReason, Written
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,7 +35,7 @@ TRIALS = 3
 """How often a document must fail alone, while the server answers, before it is held to be the cause."""
 
 
-class MongoStore:
+class MongoSink:
     """One database: the collection of documents, and beside it the collection of dead letters."""
 
     def __init__(self, settings: Settings) -> None:
@@ -66,7 +66,7 @@ class MongoStore:
         """Return when the server answers.
 
         Raises:
-            StoreAwayError: it does not, or it refuses this client.
+            SinkUnavailableError: it does not, or it refuses this client.
         """
         with translated(), pymongo.timeout(PING_SECONDS):
             self._client.admin.command("ping")
@@ -75,7 +75,7 @@ class MongoStore:
         """Return when the server answers and the collection can keep the promise.
 
         Raises:
-            StoreAwayError: the server does not answer, or it refuses this client.
+            SinkUnavailableError: the server does not answer, or it refuses this client.
             BadConfigurationError: the collection is of a kind that drops documents, or takes an id twice.
         """
         with translated(), pymongo.timeout(PING_SECONDS):
@@ -93,7 +93,7 @@ class MongoStore:
         """Write the batch within the write timeout, dead letters included.
 
         Raises:
-            StoreAwayError: see there. Some of the batch may be in the database; it will be found there next time.
+            SinkUnavailableError: see there. Some of the batch may be in the database; it will be found there next time.
         """
         self._proofs.clear()
         with translated(), pymongo.timeout(self._timeout):
@@ -106,7 +106,7 @@ class MongoStore:
         """Write one document as `write` would; return the reject that came of it, for which nothing was written.
 
         Raises:
-            StoreAwayError: as for `write`.
+            SinkUnavailableError: as for `write`.
         """
         with translated(), pymongo.timeout(self._timeout):
             _, refused = self._insert([document])
@@ -124,7 +124,7 @@ class MongoStore:
         except BulkWriteError as error:
             return self._look_into(documents, error)
         except PyMongoError as error:
-            if verdict.of_exception(error).fault is not Fault.UNKNOWN:
+            if verdict.classify(error).fault is not ErrorClass.UNKNOWN:
                 raise
             return self._isolate(documents, error)
         return set(), []
@@ -132,18 +132,18 @@ class MongoStore:
     def _look_into(self, documents: Sequence[Document], error: BulkWriteError) -> tuple[set[str], list[Reject]]:
         # Never the text of a BulkWriteError: it holds every document that failed.
         for concern in error.details.get("writeConcernErrors", ()):
-            raise StoreAwayError("not_acknowledged", f"write concern error {concern.get('code')}") from None
+            raise SinkUnavailableError("not_acknowledged", f"write concern error {concern.get('code')}") from None
         duplicates, refused, unknown = [], [], []
         for failure in error.details.get("writeErrors", ()):
             document, code = documents[failure["index"]], failure.get("code")
-            fault, reason = verdict.of_code(code)
+            fault, reason = verdict.classify_code(code)
             if code == DUPLICATE_KEY:
                 duplicates.append(document)
-            elif fault is Fault.STORE:
-                raise StoreAwayError(reason, f"the database answered a write with code {code}") from None
-            elif fault is Fault.RECORD:
+            elif fault is ErrorClass.UNAVAILABLE:
+                raise SinkUnavailableError(reason, f"the database answered a write with code {code}") from None
+            elif fault is ErrorClass.RECORD:
                 message = one_line(failure.get("errmsg", ""))
-                refused.append(_reject(document, Reason.REFUSED_BY_SERVER, f"code {code}: {message}"))
+                refused.append(_reject(document, RejectReason.REFUSED_BY_SERVER, f"code {code}: {message}"))
             else:
                 unknown.append(document)
         known, strangers = self._compare(duplicates)
@@ -169,7 +169,7 @@ class MongoStore:
             try:
                 self._documents.insert_one(documents[0].raw)
             except PyMongoError as again:
-                if verdict.of_exception(again).fault is Fault.STORE:
+                if verdict.classify(again).fault is ErrorClass.UNAVAILABLE:
                     raise
                 if getattr(again, "code", None) == DUPLICATE_KEY:
                     return self._compare(documents)
@@ -177,7 +177,7 @@ class MongoStore:
             else:
                 return set(), []
             self.ping()
-        reject = _reject(documents[0], Reason.REFUSED_BY_SERVER, f"alone it fails: {type(error).__name__}")
+        reject = _reject(documents[0], RejectReason.REFUSED_BY_SERVER, f"alone it fails: {type(error).__name__}")
         self._proofs |= self._bury([reject])
         return set(), [reject]
 
@@ -194,11 +194,13 @@ class MongoStore:
         for document in documents:
             other = stored.get(document.id)
             if other is None:
-                strangers.append(_reject(document, Reason.DUPLICATE_KEY, "a unique index other than _id's refuses it"))
-            elif same(other, document.bson):
+                strangers.append(
+                    _reject(document, RejectReason.DUPLICATE_KEY, "a unique index other than _id's refuses it")
+                )
+            elif documents_equal(other, document.bson):
                 known.add(document.id)
             else:
-                strangers.append(_reject(document, Reason.CONFLICT, "another document is stored under this id"))
+                strangers.append(_reject(document, RejectReason.CONFLICT, "another document is stored under this id"))
         return known, strangers
 
     def _bury(self, rejects: Sequence[Reject]) -> set[str]:
@@ -215,7 +217,9 @@ class MongoStore:
             failures = error.details.get("writeErrors", [])
             others = [failure.get("code") for failure in failures if failure.get("code") != DUPLICATE_KEY]
             if others or error.details.get("writeConcernErrors"):
-                raise StoreAwayError("dead_letters", f"the database refused a dead letter: {others[:3]}") from None
+                raise SinkUnavailableError(
+                    "dead_letters", f"the database refused a dead letter: {others[:3]}"
+                ) from None
             return ids - {rejects[failure["index"]].id for failure in failures}
         return ids
 
@@ -234,5 +238,5 @@ def _count(
     return Written(stored, duplicates, dead_letters)
 
 
-def _reject(document: Document, reason: Reason, error: str) -> Reject:
+def _reject(document: Document, reason: RejectReason, error: str) -> Reject:
     return Reject(document.id, reason, error, document.record)

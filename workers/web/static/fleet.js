@@ -3,7 +3,7 @@
 
 const EVERY = 1000;
 const WELL = ["reading", "idle"];
-const COMING = ["starting", "braked", "joining", "waiting for MongoDB", "waiting for Kafka", "stopping"];
+const COMING = ["starting", "crash-loop backoff", "joining", "waiting for MongoDB", "waiting for Kafka", "stopping"];
 const SVG = "http://www.w3.org/2000/svg";
 const at = (id) => document.getElementById(id);
 

@@ -17,11 +17,11 @@ import pytest
 
 from tests.support.embedded import wait_until
 from workers.errors import ExitCode, UnavailableError
-from workers.fleet.status.collector import Survey
-from workers.fleet.status.poller import Asker, Down
-from workers.fleet.supervisor import Processes
+from workers.fleet.status.collector import StatusCollector
+from workers.fleet.status.poller import Down, Poller
+from workers.fleet.supervisor import SupervisorClient
 from workers.settings import Settings
-from workers.state.event_log import Event, Events
+from workers.state.event_log import Event, EventLog
 from workers.state.heartbeat import Heartbeat, read_beat
 from workers.state.slot import Slot
 
@@ -44,11 +44,11 @@ def beat_file(tree: Path, number: int, group: str = "counters") -> Path:
 
 def seen(tree: Path):
     """By a survey that has asked nobody: the state folder alone."""
-    return Survey(NOWHERE, tree).status()
+    return StatusCollector(NOWHERE, tree).status()
 
 
 def test_a_tree_without_anything_is_no_fleet_and_nothing_is_made_there(tmp_path):
-    status = Survey(NOWHERE, tmp_path).status()
+    status = StatusCollector(NOWHERE, tmp_path).status()
 
     assert (status.slots, status.events, status.exit_code) == ([], [], ExitCode.UNCHECKED)
     assert list(tmp_path.iterdir()) == []
@@ -98,8 +98,8 @@ def test_a_heartbeat_of_the_future_is_said_to_be_one(tree):
 
 
 def test_events_are_told_and_a_line_that_was_cut_is_not(tree):
-    events = Events(tree / "var/log/events.jsonl")
-    survey = Survey(NOWHERE, tree)
+    events = EventLog(tree / "var/log/events.jsonl")
+    survey = StatusCollector(NOWHERE, tree)
     assert survey.status().events == []
     events.append(Event.STARTING, "worker_00")
     with (tree / "var/log/events.jsonl").open("a") as file:
@@ -137,7 +137,7 @@ def test_services_that_are_not_there_are_named_all_at_once_and_without_their_pas
 
 def test_a_service_that_hangs_is_said_to_and_holds_up_nobody():
     over = threading.Event()
-    asker = Asker(lambda: over.wait(60), 0.1)
+    asker = Poller(lambda: over.wait(60), 0.1)
     asker.start()
     try:
         wait_until(lambda: "for 3 s" in str(asker.answer(time.monotonic() + 3)), 10, "it hangs")
@@ -152,7 +152,7 @@ def test_whatever_a_client_raises_is_an_answer():
     def fail():
         raise KeyError("x")
 
-    asker = Asker(fail, 60)
+    asker = Poller(fail, 60)
     asker.start()
     assert asker.answered.wait(10)
     asker.stop()
@@ -165,16 +165,16 @@ def test_a_supervisord_that_is_stopped_or_talks_nonsense_is_no_traceback(tree, m
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(path))
         with pytest.raises(UnavailableError, match="does not run here"):
-            Processes(path).all()
+            SupervisorClient(path).all()
         server.listen()
         with pytest.raises(UnavailableError, match="has not answered"):
-            Processes(path).all()
+            SupervisorClient(path).all()
     with pytest.raises(UnavailableError, match="does not run here"):
-        Processes(path).all()
+        SupervisorClient(path).all()
     path.unlink()
     path.write_text("no socket")
     with pytest.raises(UnavailableError, match="does not run here"):
-        Processes(path).supervisord_pid()
+        SupervisorClient(path).supervisord_pid()
     with pytest.raises(UnavailableError, match="cannot be asked"):
-        Processes(tree / ("x" * 200)).all()
-    assert Processes(path).pids() == {}
+        SupervisorClient(tree / ("x" * 200)).all()
+    assert SupervisorClient(path).pids() == {}

@@ -12,13 +12,15 @@ from workers.errors import ExitCode
 from workers.fleet.status.group import ranges
 from workers.fleet.status.model import Answers, Supervisord, judge
 from workers.fleet.status.poller import Down
-from workers.kafka.admin import Group, Member, Span
+from workers.kafka.admin import GroupDescription, Member, PartitionOffsets
 
 MEMBERS = kafka().group.members
 
 
 def moved(**owners: list[int]):
-    return kafka(group=Group("Stable", {f"{name}-m": Member(name, "h", owned) for name, owned in owners.items()}))
+    return kafka(
+        group=GroupDescription("Stable", {f"{name}-m": Member(name, "h", owned) for name, owned in owners.items()})
+    )
 
 
 def test_a_fleet_that_is_well_is_healthy():
@@ -43,8 +45,8 @@ def test_a_fleet_that_is_well_is_healthy():
         ({"supervisord": Supervisord(77, [replace(WATCHDOG, state="FATAL")])}, "watchdog:watchdog is FATAL"),
         ({"slots": {}, "supervisord": Supervisord(77, [WATCHDOG])}, "supervisord has no workers"),
         ({"kafka": kafka(spans=None)}, "there is no topic numtest yet"),
-        ({"kafka": kafka(group=Group("PreparingRebalance", MEMBERS))}, "the group counters is rebalancing"),
-        ({"kafka": kafka(group=Group("Empty", {}))}, "partitions 0-5 of numtest read by nobody"),
+        ({"kafka": kafka(group=GroupDescription("PreparingRebalance", MEMBERS))}, "the group counters is rebalancing"),
+        ({"kafka": kafka(group=GroupDescription("Empty", {}))}, "partitions 0-5 of numtest read by nobody"),
         ({"kafka": moved(worker_00=[0, 1, 3])}, "partitions 2,4-5 of numtest read by nobody"),
         (
             {"kafka": moved(worker_00=[0, 1], worker_01=[1, 2, 3, 4, 5])},
@@ -101,7 +103,13 @@ def test_workers_that_live_without_a_supervisord_are_shown():
 
 
 def test_lag_counts_from_what_is_committed_or_from_what_kafka_still_has():
-    spans = {0: Span(0, 100, 40), 1: Span(50, 100, None), 2: Span(50, 100, 10), 3: Span(0, 5, 9), 4: Span(0, 0, None)}
+    spans = {
+        0: PartitionOffsets(0, 100, 40),
+        1: PartitionOffsets(50, 100, None),
+        2: PartitionOffsets(50, 100, 10),
+        3: PartitionOffsets(0, 5, 9),
+        4: PartitionOffsets(0, 0, None),
+    }
     status = judged(kafka=kafka(spans=spans))
 
     assert status.group.lag == 60 + 50 + 50

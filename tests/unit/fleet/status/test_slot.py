@@ -16,7 +16,7 @@ BEAT = Beat(
     started=7,
     state=State.READING,
     since=900.0,
-    turned=999.9,
+    iterated=999.9,
     committed=998.0,
     partitions=(0, 1),
     records=500,
@@ -66,12 +66,12 @@ def test_one_without_partitions_is_idle_and_well():
         (replace(WELL, process=replace(PROCESS, state="STOPPING")), "stopping", "is stopping"),
         (replace(WELL, kernel="T"), "stopped (SIGSTOP)", "kill -CONT 42"),
         (replace(WELL, kernel="Z"), "ended", "has ended"),
-        (beating(turned=NOW - 41), "no turn for 41 s", "has not turned for 41 s"),
-        (beating(turned=NOW + 500), "no heartbeat", "of the future"),
-        (beating(state=State.BRAKED, until=NOW + 12.2), "braked 13 s", "crashed before"),
-        (beating(state=State.BRAKED, until=NOW + 0.2), "braked 1 s", "crashed before"),
+        (beating(iterated=NOW - 41), "stalled for 41 s", "no iteration for 41 s"),
+        (beating(iterated=NOW + 500), "no heartbeat", "of the future"),
+        (beating(state=State.CRASH_LOOP_BACKOFF, until=NOW + 12.2), "backoff 13 s", "crashed repeatedly"),
+        (beating(state=State.CRASH_LOOP_BACKOFF, until=NOW + 0.2), "backoff 1 s", "crashed repeatedly"),
         (beating(state=State.WAITING_FOR_KAFKA), "waiting for Kafka", "waiting for Kafka"),
-        (beating(state=State.DATABASE_AWAY), "database away", "database away"),
+        (beating(state=State.SINK_UNAVAILABLE), "database unavailable", "database unavailable"),
         (beating(state=State.STOPPING), "stopping", "stopping"),
         (beating(stopped=(1,)), "reading", "partition 1 no further"),
         (replace(WELL, member="m-9"), "reading", "does not have it in the group"),
@@ -98,13 +98,13 @@ def test_a_process_that_was_just_started_has_no_heartbeat_yet(state):
 
 
 def test_a_slow_turn_is_told_and_is_no_fault_yet():
-    slot = judged(beating(turned=NOW - 15))
+    slot = judged(beating(iterated=NOW - 15))
 
-    assert (slot.state, slot.text, slot.healthy) == ("reading", "no turn for 15 s", True)
+    assert (slot.state, slot.text, slot.healthy) == ("reading", "stalled for 15 s", True)
 
 
 def test_the_numbers_of_a_dead_predecessor_are_not_shown():
-    for seen in (down("STOPPED"), replace(WELL, process=replace(PROCESS, pid=99)), beating(turned=NOW + 500)):
+    for seen in (down("STOPPED"), replace(WELL, process=replace(PROCESS, pid=99)), beating(iterated=NOW + 500)):
         slot = judged(seen, lags={0: 10})
         assert (slot.partitions, slot.records, slot.lag, slot.seconds_since_commit) == ((), None, None, None)
 
@@ -116,16 +116,16 @@ def test_without_kafkas_word_nobody_is_accused_of_not_being_in_the_group():
 
 
 def test_a_brake_that_has_ended_is_no_brake():
-    assert judged(beating(state=State.BRAKED, until=NOW + 4)).brake_seconds == pytest.approx(4.0)
-    assert judged(beating(state=State.BRAKED, until=NOW - 1)).brake_seconds == 0.0
-    assert judged(beating(state=State.BRAKED, until=None)).brake_seconds is None
+    assert judged(beating(state=State.CRASH_LOOP_BACKOFF, until=NOW + 4)).backoff_seconds == pytest.approx(4.0)
+    assert judged(beating(state=State.CRASH_LOOP_BACKOFF, until=NOW - 1)).backoff_seconds == 0.0
+    assert judged(beating(state=State.CRASH_LOOP_BACKOFF, until=None)).backoff_seconds is None
 
 
 @pytest.mark.parametrize(
     ("seen", "dead"),
     [
         (WELL, None),
-        (beating(state=State.DATABASE_AWAY), None),
+        (beating(state=State.SINK_UNAVAILABLE), None),
         (beating(state=State.STARTING), "m-0"),
         (beating(state=State.WAITING_FOR_MONGODB), "m-0"),
         (down("EXITED"), "m-0"),

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from workers.fleet.watchdog.hang_detector import Backlog, Hang, Hangs, Look, own_word
+from workers.fleet.watchdog.hang_detector import Backlog, Hang, HangDetector, WorkerObservation, own_word
 from workers.state.heartbeat import Beat, State
 
 TICK = 5.0
@@ -21,15 +21,15 @@ class Watch:
 
     def __init__(self) -> None:
         self.now = 10_000.0
-        self.hangs = Hangs(longest_turn=50, progress_timeout=60)
-        self.beat = Beat(7, 1234, State.READING, since=self.now, turned=self.now, partitions=(0, 1), rebalances=1)
+        self.hangs = HangDetector(max_iteration_seconds=50, progress_timeout=60)
+        self.beat = Beat(7, 1234, State.READING, since=self.now, iterated=self.now, partitions=(0, 1), rebalances=1)
 
     def turns(self, **said):
-        self.beat = replace(self.beat, turned=self.now, **said)
+        self.beat = replace(self.beat, iterated=self.now, **said)
 
     def look(self, backlogs=EMPTY, kernel="S", beat=...):
         beat = self.beat if beat is ... else beat
-        stalls = self.hangs.judge({"worker_00": Look(7, 1234, kernel, beat)}, backlogs, self.now)
+        stalls = self.hangs.judge({"worker_00": WorkerObservation(7, 1234, kernel, beat)}, backlogs, self.now)
         self.now += TICK
         return stalls.get("worker_00")
 
@@ -68,16 +68,16 @@ def test_not_one_that_goes_on_in_between(watch):
 
 def test_not_for_a_look_of_its_predecessor(watch):
     assert watch.look(kernel="T") is None
-    assert watch.hangs.judge({"worker_00": Look(8, 1299, "T")}, EMPTY, watch.now) == {}
+    assert watch.hangs.judge({"worker_00": WorkerObservation(8, 1299, "T")}, EMPTY, watch.now) == {}
     assert watch.hangs.judge({}, EMPTY, watch.now) == {}
-    assert watch.hangs.judge({"worker_00": Look(8, 1299, "T")}, EMPTY, watch.now) == {}
+    assert watch.hangs.judge({"worker_00": WorkerObservation(8, 1299, "T")}, EMPTY, watch.now) == {}
 
 
-@pytest.mark.parametrize("state", [State.JOINING, State.READING, State.DATABASE_AWAY])
+@pytest.mark.parametrize("state", [State.JOINING, State.READING, State.SINK_UNAVAILABLE])
 def test_one_whose_loop_stands_still_for_longer_than_a_turn_takes(watch, state):
     watch.turns(state=state)
     number, stall = watch.first_stall(turns=False)
-    assert (number, stall.hang) == (13, Hang.NO_TURN), "the first miss is at 55 s"
+    assert (number, stall.hang) == (13, Hang.LOOP_STALLED), "the first miss is at 55 s"
     assert "60 s" in stall.detail
 
 
@@ -92,7 +92,8 @@ def test_not_one_that_works_its_disk_and_turns(watch):
 
 
 @pytest.mark.parametrize(
-    "state", [State.STARTING, State.BRAKED, State.WAITING_FOR_KAFKA, State.WAITING_FOR_MONGODB, State.STOPPING]
+    "state",
+    [State.STARTING, State.CRASH_LOOP_BACKOFF, State.WAITING_FOR_KAFKA, State.WAITING_FOR_MONGODB, State.STOPPING],
 )
 @pytest.mark.parametrize("backlogs", [LAG, None], ids=["lag", "Kafka away"])
 def test_never_one_that_waits_for_something_or_stops(watch, state, backlogs):
@@ -100,7 +101,7 @@ def test_never_one_that_waits_for_something_or_stops(watch, state, backlogs):
     assert watch.first_stall(turns=False, backlogs=backlogs) is None
 
 
-@pytest.mark.parametrize("state", [State.JOINING, State.DATABASE_AWAY])
+@pytest.mark.parametrize("state", [State.JOINING, State.SINK_UNAVAILABLE])
 def test_never_for_lag_while_it_joins_or_the_database_is_away(watch, state):
     watch.turns(state=state)
     assert watch.first_stall(backlogs=LAG) is None
@@ -126,13 +127,13 @@ def test_never_one_that_has_just_started(watch):
 
 
 def test_never_for_a_beat_that_somebody_else_said():
-    beat = Beat(7, 1234, turned=5.0)
+    beat = Beat(7, 1234, iterated=5.0)
     assert own_word(beat, 7, 1234) is beat
     assert (own_word(beat, 7, 1235), own_word(beat, 8, 1234), own_word(None, 7, 1234)) == (None, None, None)
 
 
 def test_never_for_a_beat_from_the_future(watch):
-    watch.beat = replace(watch.beat, turned=watch.now + 10**9)
+    watch.beat = replace(watch.beat, iterated=watch.now + 10**9)
     assert watch.first_stall(turns=False, backlogs=LAG) is None
 
 
@@ -174,7 +175,7 @@ def test_not_when_kafka_was_away_in_between(watch):
 
 def test_not_when_the_database_was_away_in_between(watch):
     assert watch.first_stall(backlogs=LAG, looks=13) is None
-    watch.turns(state=State.DATABASE_AWAY, since=watch.now)
+    watch.turns(state=State.SINK_UNAVAILABLE, since=watch.now)
     assert watch.look(LAG) is None
     watch.turns(state=State.READING, since=watch.now)
     assert watch.first_stall(backlogs=LAG)[0] == 15
@@ -182,10 +183,10 @@ def test_not_when_the_database_was_away_in_between(watch):
 
 def test_each_worker_is_judged_by_itself(watch):
     looks = {
-        "worker_00": Look(7, 1, "T"),
-        "worker_01": Look(8, 2, "S"),
-        "worker_02": Look(9, 3, "T"),
+        "worker_00": WorkerObservation(7, 1, "T"),
+        "worker_01": WorkerObservation(8, 2, "S"),
+        "worker_02": WorkerObservation(9, 3, "T"),
     }
     watch.hangs.judge(looks, EMPTY, watch.now)
-    looks["worker_02"] = Look(10, 4, "T")
+    looks["worker_02"] = WorkerObservation(10, 4, "T")
     assert set(watch.hangs.judge(looks, EMPTY, watch.now)) == {"worker_00"}

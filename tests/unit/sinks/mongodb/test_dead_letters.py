@@ -11,13 +11,15 @@ import pytest
 from tests.support.batches import TOPIC
 from tests.support.fake_broker import FakeRecord
 from workers.sinks.mongodb.dead_letters import KEPT_HEADER_BYTES, KEPT_VALUE_BYTES, dead_letter
-from workers.types import Reason, Reject
+from workers.types import Reject, RejectReason
 
 NOW = datetime(2030, 1, 2, tzinfo=UTC)
 
 
 def letter(record: FakeRecord):
-    reject = Reject(TOPIC.document_id(record.partition, record.offset), Reason.NOT_UTF8, "byte 0 is not UTF-8", record)
+    reject = Reject(
+        TOPIC.document_id(record.partition, record.offset), RejectReason.NOT_UTF8, "byte 0 is not UTF-8", record
+    )
     return dead_letter(reject, "numtest", "worker_02", NOW)
 
 

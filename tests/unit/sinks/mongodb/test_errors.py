@@ -9,11 +9,12 @@ import pytest
 from tests.support.batches import batch_of, document
 from tests.support.fake_broker import FakeRecord
 from tests.support.wire_mongo import CloseConnection, StaySilent, WireMongo, write_error
-from workers.errors import StoreAwayError
+from workers.errors import SinkUnavailableError
 from workers.settings import load
-from workers.sinks.mongodb.errors import RECORD_CODES, STORE_CODES
-from workers.sinks.mongodb.sink import MongoStore, same
-from workers.types import Reason, Reject
+from workers.sinks.mongodb.equality import documents_equal
+from workers.sinks.mongodb.errors import RECORD_CODES, UNAVAILABLE_CODES
+from workers.sinks.mongodb.sink import MongoSink
+from workers.types import Reject, RejectReason
 
 AWAY = {6, 7, 13, 18, 24, 50, 64, 89, 91, 112, 189, 262, 9001, 10107, 11600, 11602, 13435, 13436, 14031}
 """Unreachable, not authorised, timed out, not acknowledged, not primary, shutting down, full: no fault of a record."""
@@ -32,7 +33,7 @@ def server(monkeypatch):
 
 @pytest.fixture
 def store(server):
-    store = MongoStore(load(mongodb_uri=server.uri, write_timeout=2.0))
+    store = MongoSink(load(mongodb_uri=server.uri, write_timeout=2.0))
     yield store
     store.close()
 
@@ -56,17 +57,17 @@ def test_a_batch_is_one_insert_that_a_majority_must_acknowledge(server, store):
     assert command["writeConcern"]["j"] is True
 
 
-@pytest.mark.parametrize("code", sorted(AWAY | set(STORE_CODES)))
+@pytest.mark.parametrize("code", sorted(AWAY | set(UNAVAILABLE_CODES)))
 def test_a_code_that_says_the_store_is_away_is_no_verdict_on_a_record(server, store, code):
     """As the answer to the command, and as the answer for one document of it."""
     server.script[DOCUMENTS].append({"ok": 0, "code": code, "errmsg": "no"})
     server.script[DOCUMENTS].append({"ok": 1, "n": 1, "writeErrors": [write_error(1, code)]})
 
     for _ in range(2):
-        with pytest.raises(StoreAwayError) as error:
+        with pytest.raises(SinkUnavailableError) as error:
             store.write(batch_of(document(0), document(1)))
         # Some of these make the driver speak first: "not primary", or a node that is shutting down.
-        assert error.value.reason in {STORE_CODES[code], "not_primary"}
+        assert error.value.reason in {UNAVAILABLE_CODES[code], "not_primary"}
     assert buried(server) == {}
 
 
@@ -77,7 +78,7 @@ def test_a_code_that_refuses_a_document_makes_it_a_dead_letter_and_stores_its_ne
     written = store.write(batch_of(document(0), document(1), document(2)))
 
     assert written.stored == {0: 2}
-    assert written.dead_letters == {(0, Reason.REFUSED_BY_SERVER): 1}
+    assert written.dead_letters == {(0, RejectReason.REFUSED_BY_SERVER): 1}
     assert written.duplicates == {}
     assert buried(server) == {document(1).id: "refused_by_server"}
 
@@ -100,7 +101,7 @@ def test_an_unknown_code_for_one_document_is_a_dead_letter_only_after_trying_it_
     written = store.write(batch_of(document(0), document(1)))
 
     assert written.stored == {0: 1}
-    assert written.dead_letters == {(0, Reason.REFUSED_BY_SERVER): 1}
+    assert written.dead_letters == {(0, RejectReason.REFUSED_BY_SERVER): 1}
     assert written.duplicates == {}
 
 
@@ -122,7 +123,7 @@ def test_a_document_that_makes_the_server_hang_up_is_found_by_halving(server, st
 
     assert len(stored(server)) == 99
     assert buried(server) == {bad.id: "refused_by_server"}
-    assert written.dead_letters == {(0, Reason.REFUSED_BY_SERVER): 1}
+    assert written.dead_letters == {(0, RejectReason.REFUSED_BY_SERVER): 1}
     assert sum(written.stored.values()) + sum(written.duplicates.values()) == 99
 
 
@@ -130,7 +131,7 @@ def test_a_server_that_hangs_up_and_answers_no_ping_is_away(server, store):
     server.chokes_on = lambda _found: True
     server.answers_ping = False
 
-    with pytest.raises(StoreAwayError):
+    with pytest.raises(SinkUnavailableError):
         store.write(batch_of(document(0), document(1)))
 
     assert buried(server) == {}
@@ -149,7 +150,7 @@ def test_an_internal_error_about_the_disk_is_no_verdict_on_a_record(server, stor
     """Although a dead letter could be written: there is room for it, and not for its document."""
     server.script[DOCUMENTS].extend([{"ok": 0, "code": 1, "codeName": "InternalError", "errmsg": said}] * 8)
 
-    with pytest.raises(StoreAwayError) as error:
+    with pytest.raises(SinkUnavailableError) as error:
         store.write(batch_of(document(0), document(1)))
 
     assert error.value.reason == "disk_error"
@@ -166,7 +167,7 @@ def test_no_dead_letter_while_dead_letters_cannot_be_written_either(server, stor
     """A server that hangs up on everything, pings excepted: no record is blamed."""
     server.chokes_on = lambda _found: True
 
-    with pytest.raises(StoreAwayError):
+    with pytest.raises(SinkUnavailableError):
         store.write(batch_of(document(0)))
 
     assert buried(server) == {}
@@ -174,9 +175,9 @@ def test_no_dead_letter_while_dead_letters_cannot_be_written_either(server, stor
 
 def test_a_server_that_never_answers_is_away_when_the_time_is_over(server):
     server.script[DOCUMENTS].append(StaySilent)
-    store = MongoStore(load(mongodb_uri=server.uri, write_timeout=0.2))
+    store = MongoSink(load(mongodb_uri=server.uri, write_timeout=0.2))
 
-    with pytest.raises(StoreAwayError) as error:
+    with pytest.raises(SinkUnavailableError) as error:
         store.write(batch_of(document(0)))
     store.close()
 
@@ -186,9 +187,9 @@ def test_a_server_that_never_answers_is_away_when_the_time_is_over(server):
 def test_nobody_there_is_away():
     with WireMongo() as gone:
         uri = gone.uri
-    store = MongoStore(load(mongodb_uri=f"{uri}/?serverSelectionTimeoutMS=100", write_timeout=0.3))
+    store = MongoSink(load(mongodb_uri=f"{uri}/?serverSelectionTimeoutMS=100", write_timeout=0.3))
 
-    with pytest.raises(StoreAwayError):
+    with pytest.raises(SinkUnavailableError):
         store.write(batch_of(document(0)))
     store.close()
 
@@ -198,7 +199,7 @@ def test_a_write_that_a_majority_did_not_take_is_not_written(server, store):
         {"ok": 1, "n": 1, "writeConcernError": {"code": 64, "errmsg": "waiting for replication timed out"}}
     )
 
-    with pytest.raises(StoreAwayError) as error:
+    with pytest.raises(SinkUnavailableError) as error:
         store.write(batch_of(document(0)))
 
     assert error.value.reason == "not_acknowledged"
@@ -215,7 +216,7 @@ def test_duplicates_beside_a_write_concern_error_are_not_written_either(server, 
         }
     )
 
-    with pytest.raises(StoreAwayError):
+    with pytest.raises(SinkUnavailableError):
         store.write(batch_of(document(0)))
 
 
@@ -236,9 +237,9 @@ def test_an_answer_that_was_lost_is_found_stored_at_once(server, store):
 
 def test_a_dead_letter_that_is_refused_holds_up_the_batch(server, store):
     server.script[DEAD_LETTERS].append({"ok": 1, "n": 0, "writeErrors": [write_error(0, 14031)]})
-    poison = Reject("numtest-08b40071/0/9", Reason.NOT_JSON, "no", FakeRecord(0, 9, b"x"))
+    poison = Reject("numtest-08b40071/0/9", RejectReason.NOT_JSON, "no", FakeRecord(0, 9, b"x"))
 
-    with pytest.raises(StoreAwayError):
+    with pytest.raises(SinkUnavailableError):
         store.write(batch_of(rejects=[poison]))
 
 
@@ -280,4 +281,4 @@ def test_an_error_for_people_is_one_short_line(server, store):
     ],
 )
 def test_two_documents_are_the_same_if_fields_order_types_and_values_are(one, other, alike):
-    assert same(bson.encode(one), bson.encode(other)) is alike
+    assert documents_equal(bson.encode(one), bson.encode(other)) is alike
