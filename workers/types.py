@@ -8,9 +8,40 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from uuid import UUID
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from bson.raw_bson import RawBSONDocument
+
+
+class TopicPartition(NamedTuple):
+    """A partition of a topic: the key of everything that is known by partition.
+
+    A tuple, so that it equals kafka-python's own tuple of this name, and hashes as it does.
+    """
+
+    topic: str
+    partition: int
+
+    def __str__(self) -> str:
+        """As Kafka's own tools write it: `numtest-3`."""
+        return f"{self.topic}-{self.partition}"
+
+
+def by_topic(partitions: Iterable[TopicPartition]) -> dict[str, list[int]]:
+    """Partitions as JSON and the files on disk have them: `{"numtest": [0, 1]}`, in order."""
+    found: dict[str, list[int]] = {}
+    for topic, partition in sorted(partitions):
+        found.setdefault(topic, []).append(partition)
+    return found
+
+
+def from_topics(topics: Mapping[str, Iterable[int]]) -> tuple[TopicPartition, ...]:
+    """What `by_topic` was given.
+
+    Raises:
+        TypeError, AttributeError: this was not written by `by_topic`.
+    """
+    return tuple(TopicPartition(topic, int(partition)) for topic, each in topics.items() for partition in each)
 
 
 class Record(Protocol):
