@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 
 
 class ExitCode(IntEnum):
@@ -55,14 +55,34 @@ class NotFoundError(WorkersError):
     exit_code = ExitCode.USAGE
 
 
-class SinkUnavailableError(WorkersError):
-    """The database cannot take a write now, and nothing says that a record is to blame.
+class RetryReason(StrEnum):
+    """Why a write is tried again. A closed set, of all sinks: it is a metric label."""
 
-    Nothing of the batch counts as written. The caller keeps its membership and tries the same records again.
+    BUSY = "busy"
+    CONNECTION_LOST = "connection_lost"
+    DEAD_LETTERS = "dead_letters"
+    """A dead letter was refused."""
+    DISK_ERROR = "disk_error"
+    DISK_FULL = "disk_full"
+    ERROR = "error"
+    """The server answers with an error that says nothing about the cause."""
+    NOT_ACKNOWLEDGED = "not_acknowledged"
+    NOT_AUTHORIZED = "not_authorized"
+    NOT_PRIMARY = "not_primary"
+    REFUSED = "refused"
+    SHUTTING_DOWN = "shutting_down"
+    TIMEOUT = "timeout"
+    UNREACHABLE = "unreachable"
+
+
+class SinkUnavailableError(WorkersError):
+    """The sink cannot take a write now, and nothing says that a record is to blame.
+
+    Nothing of the batch counts as written. The caller keeps its membership and has the same records redelivered.
     """
 
     exit_code = ExitCode.UNAVAILABLE
 
-    def __init__(self, reason: str, detail: str) -> None:
+    def __init__(self, reason: RetryReason, detail: str) -> None:
         self.reason = reason
         super().__init__(f"{reason}: {detail}")

@@ -1,16 +1,17 @@
-"""The words of the data path: a record comes in; a document or a reject goes out; a batch is what one poll returned."""
+"""The words of the data path: a record comes in; an operation or a reject goes out; a batch is what one poll returned.
+
+Nothing here knows Kafka's client, a database's driver or a format of theirs.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from uuid import UUID
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
-
-    from bson.raw_bson import RawBSONDocument
 
 
 class TopicPartition(NamedTuple):
@@ -48,6 +49,8 @@ class Record(Protocol):
     """The part of Kafka's record that this package relies on; the client's own tuple has it, so none is copied."""
 
     @property
+    def topic(self) -> str: ...
+    @property
     def partition(self) -> int: ...
     @property
     def offset(self) -> int: ...
@@ -61,6 +64,11 @@ class Record(Protocol):
     def value(self) -> bytes | None: ...
     @property
     def headers(self) -> Sequence[tuple[str, bytes | None]]: ...
+
+
+def partition_of(record: Record) -> TopicPartition:
+    """The partition that a record was read from."""
+    return TopicPartition(record.topic, record.partition)
 
 
 class RejectReason(StrEnum):
@@ -86,17 +94,27 @@ class RejectReason(StrEnum):
     KILLED_WORKER = "killed_worker"
 
 
-class Document(NamedTuple):
-    """A record that can be stored: its id, its BSON (the id is in it), and where it came from."""
+class RejectedError(Exception):
+    """A value that cannot be stored: raised by a format or a sink's encoder, caught where the record is decoded."""
+
+    def __init__(self, reason: RejectReason, error: str) -> None:
+        """Args: error: one line for people, without the payload."""
+        self.reason = reason
+        self.error = error
+        super().__init__(error)
+
+
+class Insert(NamedTuple):
+    """Store this under its id, unless something is stored there: the first record of an id wins."""
 
     id: str
-    raw: RawBSONDocument
-    """As the driver takes it: it costs as much to make as to send, and is made while the batch before is written."""
+    document: Any
+    """The value as `Sink.encode` gave it; opaque to everybody but its sink."""
     record: Record
 
-    @property
-    def bson(self) -> bytes:
-        return bytes(self.raw.raw)
+
+Operation = Insert
+"""What a record can become. Later write modes add to it."""
 
 
 class Reject(NamedTuple):
@@ -124,72 +142,106 @@ class TopicIdentity:
     def __post_init__(self) -> None:
         object.__setattr__(self, "prefix", f"{self.name}-{self.uuid.hex[:8]}/")
 
+    def partition_prefix(self, partition: int) -> str:
+        """What the ids of this partition's records begin with; the offset follows."""
+        return f"{self.prefix}{partition}/"
+
     def document_id(self, partition: int, offset: int) -> str:
-        """The `_id` of the record at this place, for example `numtest-08b40071/3/42`.
+        """The id of the record at this place, for example `numtest-08b40071/3/42`.
 
         Injective: a topic's name holds no slash, and the rest are numbers.
         """
-        return f"{self.prefix}{partition}/{offset}"
+        return f"{self.partition_prefix(partition)}{offset}"
+
+
+class RecordPosition(NamedTuple):
+    """Where one record stands."""
+
+    partition: TopicPartition
+    offset: int
 
 
 class Fetched(NamedTuple):
-    """What one poll returned: records by partition, in offset order, all from one incarnation of the topic."""
+    """What one poll returned: records by partition, in offset order."""
+
+    topics: Mapping[str, TopicIdentity]
+    """By name: the incarnation that its records here are of."""
+    records: Mapping[TopicPartition, Sequence[Record]]
+    skipped: Mapping[TopicPartition, int] = {}
+    """By partition: where its log begins now, if what was before is gone unread. To be committed like what was read."""
+    poison: RecordPosition | None = None
+    """The one record in here, if workers crashed while they decoded it: it is not to be decoded again."""
+    assignment_epoch: int = 0
+    """Counts the assignments of this member, and the incarnations of its topics, so far. What is fetched in one epoch is
+    committed in no other. (Not the group's generation: a member may get the same generation's partitions anew.)"""
+
+
+@dataclass(slots=True)
+class PartitionBatch:
+    """What one poll returned of one partition, decoded: every record is an operation or a reject."""
 
     topic: TopicIdentity
-    records: Mapping[int, Sequence[Record]]
-    skipped: Mapping[int, int] = {}
-    """By partition: where its log begins now, if what was before is gone unread. To be committed like what was read."""
-    quarantined: bool = False
-    """Workers died of decoding it: it is one record, and is not to be decoded again."""
-    assignment_epoch: int = 0
-    """Counts the assignments of this member, and the incarnations of the topic, so far: what is fetched in one of them is
-    committed in no other."""
+    first_offset: int
+    """Of its first record here. Where nothing is left to read, equal to `next_offset`: see `Fetched.skipped`."""
+    next_offset: int
+    """One more than the offset of its last record here. What is committed."""
+    operations: list[Operation] = field(default_factory=list)
+    rejects: list[Reject] = field(default_factory=list)
+
+    @property
+    def size(self) -> int:
+        """How many records it has."""
+        return len(self.operations) + len(self.rejects)
 
 
 @dataclass(slots=True)
 class Batch:
-    """What one poll returned, decoded. Every record of it is in `documents` or in `rejects`."""
+    """What one poll returned, decoded. What a partition's part looks like is the reader's and the sink's business."""
 
-    topic: TopicIdentity
     assignment_epoch: int = 0
     """See `Fetched.assignment_epoch`."""
-    documents: list[Document] = field(default_factory=list)
-    rejects: list[Reject] = field(default_factory=list)
-    first_offsets: dict[int, int] = field(default_factory=dict)
-    """By partition: the offset of its first record here."""
-    next_offsets: dict[int, int] = field(default_factory=dict)
-    """By partition: one more than the offset of its last record here. What is committed."""
-
-    def without(self, partitions: Collection[int]) -> Batch:
-        """The same batch, less the records of these partitions."""
-        return Batch(
-            self.topic,
-            self.assignment_epoch,
-            [document for document in self.documents if document.record.partition not in partitions],
-            [reject for reject in self.rejects if reject.record.partition not in partitions],
-            {partition: offset for partition, offset in self.first_offsets.items() if partition not in partitions},
-            {partition: offset for partition, offset in self.next_offsets.items() if partition not in partitions},
-        )
+    partitions: dict[TopicPartition, PartitionBatch] = field(default_factory=dict)
 
     @property
     def size(self) -> int:
         """How many records it has. With none it may still have offsets to commit: see `Fetched.skipped`."""
-        return len(self.documents) + len(self.rejects)
+        return sum(part.size for part in self.partitions.values())
+
+    @property
+    def first_offsets(self) -> dict[TopicPartition, int]:
+        """Where to read again if the batch is to be redelivered."""
+        return {partition: part.first_offset for partition, part in self.partitions.items()}
+
+    @property
+    def next_offsets(self) -> dict[TopicPartition, int]:
+        """What is committed once the batch is written."""
+        return {partition: part.next_offset for partition, part in self.partitions.items()}
+
+    def without(self, partitions: Collection[TopicPartition]) -> Batch:
+        """The same batch, less the records of these partitions."""
+        kept = {partition: part for partition, part in self.partitions.items() if partition not in partitions}
+        return Batch(self.assignment_epoch, kept)
 
 
-class Written(NamedTuple):
+class WriteResult(NamedTuple):
     """What became of the records of a batch, by partition. Together they are the batch, each record counted once."""
 
-    stored: Mapping[int, int]
-    duplicates: Mapping[int, int]
+    stored: Mapping[TopicPartition, int]
+    duplicates: Mapping[TopicPartition, int]
     """Found already stored, with the same content: an earlier delivery of the same record."""
-    dead_letters: Mapping[tuple[int, RejectReason], int]
+    dead_letters: Mapping[tuple[TopicPartition, RejectReason], int]
 
 
 class CommitResult(StrEnum):
-    """What a commit came to. Anything but `ok` means that the records will be delivered again, and found stored."""
+    """What a commit came to."""
 
     OK = "ok"
     REBALANCED = "rebalanced"
+    """The assignment is another one by now. Its partitions begin at their committed offsets, wherever they are."""
     TIMEOUT = "timeout"
     ERROR = "error"
+
+    @property
+    def needs_redelivery(self) -> bool:
+        """Whether this member must read the records again itself; it will find them stored."""
+        return self in (CommitResult.TIMEOUT, CommitResult.ERROR)

@@ -9,14 +9,24 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 import bson
-from bson.raw_bson import RawBSONDocument
 
 from tests.model.world import Variant
-from tests.support.fakes import FakeDatabase, FakeSource, FakeStore, Pause
+from tests.support.fakes import FakeDatabase, FakeSink, FakeSource, Pause
 from workers.errors import SinkUnavailableError
 from workers.pipeline.loop import Loop
 from workers.pipeline.reject_limit import RejectLimit
-from workers.types import Batch, CommitResult, Document, Fetched, Reject, RejectReason, Written
+from workers.sinks.mongodb.encoding import encode
+from workers.types import (
+    Batch,
+    CommitResult,
+    Fetched,
+    Insert,
+    Reject,
+    RejectReason,
+    TopicPartition,
+    WriteResult,
+    partition_of,
+)
 
 
 @dataclass
@@ -24,7 +34,7 @@ class Begun:
     """A writer that does something else when a write is begun."""
 
     begin: Callable[[Batch], None]
-    finish: Callable[[], tuple[Written, float]]
+    finish: Callable[[], tuple[WriteResult, float]]
 
 
 class CommitBeforeWrite(Loop):
@@ -55,46 +65,51 @@ class CommitOfTheBatchInFlight(Loop):
         self.writer = Begun(remembering, self.writer.finish)
         super().run()
 
-    def _committed(self, batch: Batch) -> bool:
-        return super()._committed(self._begun or batch)
+    def _commit(self, batch: Batch) -> CommitResult:
+        return super()._commit(self._begun or batch)
 
 
 class CommitOfTheLastOffset(Loop):
     """`offset` where it should be `offset + 1`."""
 
-    def _committed(self, batch: Batch) -> bool:
-        return super()._committed(replace(batch, next_offsets={p: o - 1 for p, o in batch.next_offsets.items()}))
+    def _commit(self, batch: Batch) -> CommitResult:
+        parts = {p: replace(part, next_offset=part.next_offset - 1) for p, part in batch.partitions.items()}
+        return super()._commit(replace(batch, partitions=parts))
 
 
 class SkipOnWriteError(Loop):
     """Goes on with the next records when a write failed."""
 
-    def _again(self, before: Batch, batch: Batch | None, error: SinkUnavailableError | None = None) -> None:
+    def _back_off_and_redeliver(
+        self, in_flight: Batch, next_batch: Batch | None, error: SinkUnavailableError | None = None
+    ) -> None:
         if error is None:
-            super()._again(before, batch)
+            super()._back_off_and_redeliver(in_flight, next_batch)
 
 
 class ReadAheadForgotten(Loop):
     """Has the batch that failed delivered again, and not the one that was read meanwhile."""
 
-    def _again(self, before: Batch, batch: Batch | None, error: SinkUnavailableError | None = None) -> None:
-        super()._again(before, None, error)
+    def _back_off_and_redeliver(
+        self, in_flight: Batch, next_batch: Batch | None, error: SinkUnavailableError | None = None
+    ) -> None:
+        super()._back_off_and_redeliver(in_flight, None, error)
 
 
-class CommitInAnyGeneration(Loop):
+class CommitInAnyEpoch(Loop):
     """Offers the offsets of a batch whatever happened to the group meanwhile."""
 
-    def _committed(self, batch: Batch) -> bool:
+    def _commit(self, batch: Batch) -> CommitResult:
         assert isinstance(self.source, FakeSource)
-        return super()._committed(replace(batch, assignment_epoch=self.source.assignment_epoch))
+        return super()._commit(replace(batch, assignment_epoch=self.source.assignment_epoch))
 
 
 class RetryOfAStaleCommit(FakeSource):
     """Keeps the offsets that were refused and offers them again after another poll."""
 
-    _stale: Mapping[int, int] = MappingProxyType({})
+    _stale: Mapping[TopicPartition, int] = MappingProxyType({})
 
-    def commit(self, next_offsets: Mapping[int, int], assignment_epoch: int) -> CommitResult:
+    def commit(self, next_offsets: Mapping[TopicPartition, int], assignment_epoch: int) -> CommitResult:
         result = super().commit(next_offsets, assignment_epoch)
         if result is CommitResult.REBALANCED:
             self._stale = {**self._stale, **next_offsets}
@@ -110,9 +125,9 @@ class RetryOfAStaleCommit(FakeSource):
 class PositionsKept(FakeSource):
     """Goes on behind what it has read before a rebalance, as the client would, and not at what is committed."""
 
-    _read: dict[int, int]
+    _read: dict[TopicPartition, int]
 
-    def rewind(self, first_offsets: Mapping[int, int], assignment_epoch: int) -> None:
+    def rewind(self, first_offsets: Mapping[TopicPartition, int], assignment_epoch: int) -> None:
         super().rewind(first_offsets, assignment_epoch)
         self._read = self._positions.copy()
 
@@ -121,7 +136,7 @@ class PositionsKept(FakeSource):
         self._read = self._positions.copy()
         return fetched
 
-    def _begin(self, positions: dict[int, int]) -> None:
+    def _begin(self, positions: dict[TopicPartition, int]) -> None:
         kept = getattr(self, "_read", {})
         super()._begin({partition: max(offset, kept.get(partition, 0)) for partition, offset in positions.items()})
 
@@ -142,70 +157,75 @@ class RejectLimitSwallowed(Loop):
         super().run()
 
 
-class StopForgotten(Loop):
+class HaltForgotten(Loop):
     """Leaves out the batch that was over the limit, and reads on behind it."""
 
-    def _stop(self, partitions: set[int], batch: Batch) -> None: ...
+    def _halt(self, partitions: set[TopicPartition], batch: Batch) -> None: ...
 
 
-class RandomId(FakeStore):
+class RandomId(FakeSink):
     _numbers = itertools.count()
 
-    def write(self, batch: Batch) -> Written:
-        renamed = [self._rename(document) for document in batch.documents]
-        return super().write(replace(batch, documents=renamed))
+    def write(self, batch: Batch) -> WriteResult:
+        parts = {
+            p: replace(part, operations=[*map(self._rename, part.operations)]) for p, part in batch.partitions.items()
+        }
+        return super().write(replace(batch, partitions=parts))
 
-    def _rename(self, document: Document) -> Document:
+    def _rename(self, insert: Insert) -> Insert:
         new = f"{next(self._numbers):024x}"
-        return Document(new, RawBSONDocument(bson.encode(bson.decode(document.bson) | {"_id": new})), document.record)
+        fields = bson.decode(insert.document.raw)
+        del fields["_id"]
+        return Insert(new, encode(new, fields), insert.record)
 
 
-class DeadLettersDropped(FakeStore):
-    def _bury(self, rejects: list[Reject]) -> set[str]:
+class DeadLettersDropped(FakeSink):
+    def _write_dead_letters(self, rejects: list[Reject]) -> set[str]:
         return {reject.id for reject in rejects}
 
 
-class OrderedBulk(FakeStore):
+class OrderedBulk(FakeSink):
     """Stops at the first duplicate, as an ordered bulk does, and leaves the rest of the batch unwritten."""
 
-    def _insert(self, documents: list[Document]) -> tuple[set[str], list[Reject]]:
-        for index, document in enumerate(documents):
-            if document.id in self._database.documents:
-                super()._insert(documents[:index])
-                return {document.id}, []
-        return super()._insert(documents)
+    def _insert(self, inserts: list[Insert]) -> tuple[set[str], list[Reject]]:
+        for index, insert in enumerate(inserts):
+            if insert.id in self._database.documents:
+                super()._insert(inserts[:index])
+                return {insert.id}, []
+        return super()._insert(inserts)
 
 
-class UnacknowledgedWrite(FakeStore):
+class UnacknowledgedWrite(FakeSink):
     """Counts as written what was only sent."""
 
-    def write(self, batch: Batch) -> Written:
+    def write(self, batch: Batch) -> WriteResult:
         try:
             return super().write(batch)
         except SinkUnavailableError:
-            stored = Counter(document.record.partition for document in batch.documents)
-            return Written(stored, {}, Counter((r.record.partition, r.reason) for r in batch.rejects))
+            stored = {partition: len(part.operations) for partition, part in batch.partitions.items()}
+            rejects = [reject for part in batch.partitions.values() for reject in part.rejects]
+            return WriteResult(stored, {}, Counter((partition_of(each.record), each.reason) for each in rejects))
 
 
-class ForgetfulDuplicates(FakeStore):
+class ForgetfulDuplicates(FakeSink):
     """Replaces what is stored already instead of comparing it: a conflict would pass unseen."""
 
     def __init__(self, database: FakeDatabase, pause: Pause) -> None:
         super().__init__(database, pause)
         self._database = database
 
-    def _insert(self, documents: list[Document]) -> tuple[set[str], list[Reject]]:
-        for document in documents:
+    def _insert(self, inserts: list[Insert]) -> tuple[set[str], list[Reject]]:
+        for insert in inserts:
             self._database.take()
-            self._database.documents[document.id] = bson.encode({"_id": document.id})
+            self._database.documents[insert.id] = bson.encode({"_id": insert.id})
         return set(), []
 
 
-class StrangerCountedAsStored(FakeStore):
+class StrangerCountedAsStored(FakeSink):
     """Takes every duplicate key for the record's own, whichever unique index it was."""
 
-    def _insert(self, documents: list[Document]) -> tuple[set[str], list[Reject]]:
-        known, refused = super()._insert(documents)
+    def _insert(self, inserts: list[Insert]) -> tuple[set[str], list[Reject]]:
+        known, refused = super()._insert(inserts)
         strangers = {reject.id for reject in refused if reject.reason is RejectReason.DUPLICATE_KEY}
         return known | strangers, [reject for reject in refused if reject.id not in strangers]
 
@@ -216,22 +236,22 @@ MUTANTS = {
     "batch in flight committed for the one before": Variant(loop=CommitOfTheBatchInFlight),
     "batch skipped on a write error": Variant(loop=SkipOnWriteError),
     "batch read ahead forgotten on a write error": Variant(loop=ReadAheadForgotten),
-    "batch committed in another generation": Variant(loop=CommitInAnyGeneration),
+    "batch committed in another assignment": Variant(loop=CommitInAnyEpoch),
     "positions kept over a rebalance": Variant(source=PositionsKept),
     "loss without records behind it not committed": Variant(loop=LossNotCommitted),
     "stale commit retried after another poll": Variant(source=RetryOfAStaleCommit),
-    "random _id": Variant(store=RandomId),
-    "dead letters dropped": Variant(store=DeadLettersDropped),
-    "ordered bulk that drops the tail": Variant(store=OrderedBulk),
-    "unacknowledged write counted as written": Variant(store=UnacknowledgedWrite),
-    "content of a document not kept": Variant(store=ForgetfulDuplicates),
+    "random _id": Variant(sink=RandomId),
+    "dead letters dropped": Variant(sink=DeadLettersDropped),
+    "ordered bulk that drops the tail": Variant(sink=OrderedBulk),
+    "unacknowledged write counted as written": Variant(sink=UnacknowledgedWrite),
+    "content of a document not kept": Variant(sink=ForgetfulDuplicates),
 }
 
 MUTANTS_OF_THE_LIMIT = {
     "reject limit swallowed": Variant(loop=RejectLimitSwallowed),
-    "stopped partition read on": Variant(loop=StopForgotten),
+    "halted partition read on": Variant(loop=HaltForgotten),
 }
 """They show in a flood of poison, and nowhere else."""
 
-MUTANT_OF_THE_INDEX = Variant(store=StrangerCountedAsStored)
+MUTANT_OF_THE_INDEX = Variant(sink=StrangerCountedAsStored)
 """It shows where the user has a unique index, and nowhere else."""

@@ -31,10 +31,10 @@ MUST_HAVE_HAPPENED = {
     "partitions assigned",
     "partitions lost",
     "partitions revoked",
-    "records delivered again",
+    "records redelivered",
     "records lost to retention",
     "records stored",
-    "writes tried again",
+    "writes retried",
 }
 
 

@@ -16,7 +16,7 @@ CAUGHT_AS = {
     "batch in flight committed for the one before": "committed, but in no collection",
     "batch skipped on a write error": "committed, but in no collection",
     "batch read ahead forgotten on a write error": "committed, but in no collection",
-    "batch committed in another generation": "then",
+    "batch committed in another assignment": "then",
     "positions kept over a rebalance": "partitions committed short of their end",
     "loss without records behind it not committed": "losses that would be told again",
     "stale commit retried after another poll": "then",
@@ -26,7 +26,7 @@ CAUGHT_AS = {
     "unacknowledged write counted as written": "committed, but in no collection",
     "content of a document not kept": "stored with another content",
     "reject limit swallowed": "beyond the reject limit",
-    "stopped partition read on": "committed, but in no collection",
+    "halted partition read on": "committed, but in no collection",
 }
 
 

@@ -7,15 +7,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from tests.model.stepper import Stepper
+from tests.support.batches import reader
 from tests.support.fake_broker import Answer, FakeBroker
-from tests.support.fakes import FakeDatabase, FakeSource, FakeStore, FakeWriter, Pause
+from tests.support.fakes import FakeDatabase, FakeSink, FakeSource, FakeWriter, Pause
 from tests.support.oracle import BrokenPromiseError, Oracle, Seen, Sent
 from workers.errors import SinkUnavailableError
 from workers.pipeline.backoff import Backoff, BatchSize
 from workers.pipeline.loop import Loop
 from workers.pipeline.observer import NullObserver
 from workers.pipeline.reject_limit import RejectLimit
-from workers.types import Batch, CommitResult, Written
+from workers.types import Batch, CommitResult, TopicPartition, WriteResult
 
 PARTITIONS = 3
 MOST = 4
@@ -33,7 +34,7 @@ class Variant:
 
     loop: type[Loop] = Loop
     source: type[FakeSource] = FakeSource
-    store: Callable[[FakeDatabase, Pause], FakeStore] = FakeStore
+    sink: Callable[[FakeDatabase, Pause], FakeSink] = FakeSink
 
 
 class Witness(NullObserver):
@@ -45,14 +46,14 @@ class Witness(NullObserver):
     def rebalanced(self, event: str, partitions: object) -> None:
         self._sightings[f"partitions {event}"] += bool(partitions)
 
-    def lost(self, partition: int, first: int, count: int) -> None:
+    def lost(self, partition: TopicPartition, first: int, count: int) -> None:
         self._sightings["records lost to retention"] += count
 
-    def written(self, batch: Batch, written: Written, seconds: float) -> None:
-        self._sightings["records delivered again"] += sum(written.duplicates.values())
-        self._sightings["records stored"] += sum(written.stored.values())
-        self._sightings["dead letters"] += sum(written.dead_letters.values())
-        told = [*written.stored.values(), *written.duplicates.values(), *written.dead_letters.values()]
+    def written(self, batch: Batch, result: WriteResult, seconds: float) -> None:
+        self._sightings["records redelivered"] += sum(result.duplicates.values())
+        self._sightings["records stored"] += sum(result.stored.values())
+        self._sightings["dead letters"] += sum(result.dead_letters.values())
+        told = [*result.stored.values(), *result.duplicates.values(), *result.dead_letters.values()]
         if sum(told) != batch.size:
             raise BrokenPromiseError(f"a batch of {batch.size} records was counted as {sum(told)}")
 
@@ -60,7 +61,7 @@ class Witness(NullObserver):
         self._sightings[f"commits {result}"] += 1
 
     def sink_unavailable(self, error: SinkUnavailableError, attempt: int, wait: float) -> None:
-        self._sightings["writes tried again"] += 1
+        self._sightings["writes retried"] += 1
 
 
 class FakeWorker:
@@ -73,10 +74,11 @@ class FakeWorker:
         pause = self._stepper.pause
         witness = Witness(world.sightings)
         self.source = world.variant.source(world.broker, witness, pause, stopping)
-        store = world.variant.store(world.database, pause)
+        sink = world.variant.sink(world.database, pause)
         self._loop = world.variant.loop(
             self.source,
-            FakeWriter(store, lambda: world.writes_late),
+            reader(),
+            FakeWriter(sink, lambda: world.writes_late),
             witness,
             stopping,
             batch_size=BatchSize(MOST),

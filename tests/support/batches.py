@@ -1,27 +1,43 @@
-"""Batches as `workers.formats.json_strict.decode_record_batch` makes them, for tests of what comes after it."""
+"""Batches as the reader makes them, for tests of what comes after it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-import bson
-from bson.raw_bson import RawBSONDocument
-
 from tests.support.fake_broker import FIRST_ID, FakeRecord
-from workers.types import Batch, Document, Reject, RejectReason, TopicIdentity
+from workers.formats.json_strict import parse_json
+from workers.formats.limits import Limits
+from workers.pipeline.reader import RecordReader
+from workers.sinks.mongodb.encoding import encode
+from workers.types import (
+    Batch,
+    Insert,
+    PartitionBatch,
+    Reject,
+    RejectReason,
+    TopicIdentity,
+    TopicPartition,
+    partition_of,
+)
 
 TOPIC = TopicIdentity("numtest", FIRST_ID)
 
 
-def document(offset: int, partition: int = 0, **fields: Any) -> Document:
+def tp(partition: int = 0) -> TopicPartition:
+    """A partition of the topic."""
+    return TopicPartition(TOPIC.name, partition)
+
+
+def reader(limits: Limits = Limits()) -> RecordReader:
+    """JSON to MongoDB's documents, as a worker reads."""
+    return RecordReader(parse_json, encode, limits)
+
+
+def document(offset: int, partition: int = 0, **fields: Any) -> Insert:
     """One good record, decoded. Its fields may be what no JSON says, a NaN for example."""
     key = TOPIC.document_id(partition, offset)
-    return Document(
-        key,
-        RawBSONDocument(bson.encode({"_id": key, "number": offset, **fields})),
-        FakeRecord(partition, offset, b"{}"),
-    )
+    return Insert(key, encode(key, {"number": offset, **fields}), FakeRecord(partition, offset, b"{}"))
 
 
 def reject(offset: int, partition: int = 0, value: bytes | None = b"poison") -> Reject:
@@ -29,9 +45,14 @@ def reject(offset: int, partition: int = 0, value: bytes | None = b"poison") -> 
     return Reject(key, RejectReason.NOT_JSON, "not JSON", FakeRecord(partition, offset, value))
 
 
-def batch_of(*documents: Document, rejects: Sequence[Reject] = ()) -> Batch:
-    batch = Batch(TOPIC, 0, list(documents), list(rejects))
+def batch_of(*documents: Insert, rejects: Sequence[Reject] = ()) -> Batch:
+    batch = Batch()
     for outcome in sorted([*documents, *rejects], key=lambda outcome: outcome.record.offset):
-        batch.first_offsets.setdefault(outcome.record.partition, outcome.record.offset)
-        batch.next_offsets[outcome.record.partition] = outcome.record.offset + 1
+        offset = outcome.record.offset
+        part = batch.partitions.setdefault(partition_of(outcome.record), PartitionBatch(TOPIC, offset, offset))
+        part.next_offset = offset + 1
+        if isinstance(outcome, Reject):
+            part.rejects.append(outcome)
+        else:
+            part.operations.append(outcome)
     return batch

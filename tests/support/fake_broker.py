@@ -25,6 +25,7 @@ class FakeRecord(NamedTuple):
     timestamp: int = 1_700_000_000_000
     key: bytes | None = None
     headers: tuple[tuple[str, bytes | None], ...] = ()
+    topic: str = "numtest"
 
 
 class Answer(Enum):

@@ -1,17 +1,30 @@
-"""The source and the store of `workers.pipeline.loop` in memory. tests/contract holds them to what the real ones do."""
+"""The source and the sink of `workers.pipeline.loop` in memory. tests/contract holds them to what the real ones do."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import bson
+from bson.raw_bson import RawBSONDocument
 
 from tests.support.fake_broker import Answer, FakeBroker, FakeRecord, UnknownMemberError
-from workers.errors import SinkUnavailableError
+from workers.errors import RetryReason, SinkUnavailableError, UnavailableError
 from workers.pipeline.observer import NullObserver, Observer
-from workers.types import Batch, CommitResult, Document, Fetched, Reject, RejectReason, Written
+from workers.sinks.mongodb.encoding import encode
+from workers.types import (
+    Batch,
+    CommitResult,
+    Fetched,
+    Insert,
+    Operation,
+    Reject,
+    RejectReason,
+    TopicPartition,
+    WriteResult,
+    partition_of,
+)
 
 Pause = Callable[[str], None]
 """Called where a process may be stopped or killed: the model stops workers there."""
@@ -38,25 +51,27 @@ class FakeSource:
         self._group_generation = -1
         self.assignment_epoch = 0
         self._topic = broker.topic
-        self._positions: dict[int, int] = {}
-        self._skipped: dict[int, int] = {}
-        self._behind_a_loss: dict[int, int] = {}
-        self._stopped: set[int] = set()
+        self._positions: dict[TopicPartition, int] = {}
+        self._skipped: dict[TopicPartition, int] = {}
+        self._behind_a_loss: dict[TopicPartition, int] = {}
+        self._halted: set[TopicPartition] = set()
 
     @property
-    def assigned(self) -> list[int]:
+    def assigned(self) -> list[TopicPartition]:
         return sorted(self._positions)
 
     def poll(self, most: int, *, wait: bool) -> Fetched | None:
         self._pause("poll")
         return self._fetch(most) if self._keep_membership() else None
 
-    def commit(self, next_offsets: Mapping[int, int], assignment_epoch: int) -> CommitResult:
+    def commit(self, next_offsets: Mapping[TopicPartition, int], assignment_epoch: int) -> CommitResult:
         self._pause("commit")
         if assignment_epoch != self.assignment_epoch:
             return CommitResult.REBALANCED
         try:
-            answer = self._broker.commit(self.member, self._group_generation, dict(next_offsets))
+            answer = self._broker.commit(
+                self.member, self._group_generation, {tp.partition: offset for tp, offset in next_offsets.items()}
+            )
         except UnknownMemberError:
             return CommitResult.REBALANCED
         self._pause("committed")
@@ -64,7 +79,7 @@ class FakeSource:
             return CommitResult.OK
         return CommitResult.ERROR if answer is Answer.FAILS else CommitResult.TIMEOUT
 
-    def rewind(self, first_offsets: Mapping[int, int], assignment_epoch: int) -> None:
+    def rewind(self, first_offsets: Mapping[TopicPartition, int], assignment_epoch: int) -> None:
         if assignment_epoch != self.assignment_epoch:
             return
         self._positions |= {p: offset for p, offset in first_offsets.items() if p in self._positions}
@@ -75,8 +90,8 @@ class FakeSource:
         if seconds > 0 and not self._stopping():
             self._keep_membership()
 
-    def stop(self, partitions: Collection[int]) -> None:
-        self._stopped |= set(partitions)
+    def halt(self, partitions: Collection[TopicPartition]) -> None:
+        self._halted |= set(partitions)
 
     def close(self) -> None:
         self._pause("close")
@@ -99,14 +114,14 @@ class FakeSource:
                 return False
         if self._group_generation != broker.generation:
             self._group_generation = broker.generation
-            self._begin({p: broker.start(p) for p in broker.assignment[self.member]})
+            self._begin({TopicPartition(broker.topic.name, p): broker.start(p) for p in broker.assignment[self.member]})
             self._observer.rebalanced("assigned", self.assigned)
             self._observer.owns(self.assigned)
         if self._topic != broker.topic:
             self._begin(dict.fromkeys(self._positions, 0))
         return True
 
-    def _begin(self, positions: dict[int, int]) -> None:
+    def _begin(self, positions: dict[TopicPartition, int]) -> None:
         self.assignment_epoch += 1
         self._topic = self._broker.topic
         self._positions, self._skipped, self._behind_a_loss = dict(positions), {}, {}
@@ -114,19 +129,19 @@ class FakeSource:
 
     def _notice_gaps(self) -> None:
         for partition, offset in self._positions.items():
-            beginning = self._broker.partitions[partition].beginning
+            beginning = self._broker.partitions[partition.partition].beginning
             if beginning > offset:
                 self._positions[partition] = self._skipped[partition] = self._behind_a_loss[partition] = beginning
                 self._observer.lost(partition, offset, beginning - offset)
 
     def _fetch(self, most: int) -> Fetched | None:
         self._notice_gaps()
-        fetched: dict[int, list[FakeRecord]] = {}
+        fetched: dict[TopicPartition, list[FakeRecord]] = {}
         for partition, position in self._positions.items():
             if (
                 most > 0
-                and partition not in self._stopped
-                and (records := self._broker.partitions[partition].read(position, most))
+                and partition not in self._halted
+                and (records := self._broker.partitions[partition.partition].read(position, most))
             ):
                 fetched[partition] = records
                 most -= len(records)
@@ -135,69 +150,126 @@ class FakeSource:
         skipped, self._skipped = self._skipped, {}
         if not fetched and not skipped:
             return None
-        return Fetched(self._topic, fetched, skipped, assignment_epoch=self.assignment_epoch)
+        return Fetched({self._topic.name: self._topic}, fetched, skipped, assignment_epoch=self.assignment_epoch)
 
 
-class FakeStore:
+class FakeSink:
     """A database in memory, which several workers share: see `FakeDatabase`."""
 
     def __init__(self, database: FakeDatabase, pause: Pause = no_pause) -> None:
         self._database = database
         self._pause = pause
 
-    def write(self, batch: Batch) -> Written:
+    def check(self) -> None:
+        self._database.take()
+
+    def ping(self) -> None:
+        self._database.take()
+
+    def encode(self, document_id: str, value: dict[str, Any]) -> Any:
+        return encode(document_id, value)
+
+    def write(self, batch: Batch) -> WriteResult:
         self._pause("write")
-        known, refused = self._insert(batch.documents)
+        operations = [operation for part in batch.partitions.values() for operation in part.operations]
+        known, refused = self._insert(operations)
         self._pause("dead letters")
-        rejects = batch.rejects + refused
-        buried = self._bury(rejects)
+        rejects = [reject for part in batch.partitions.values() for reject in part.rejects] + refused
+        new = self._write_dead_letters(rejects)
         self._pause("written")
         gone = known | {reject.id for reject in refused}
-        return Written(
-            stored=Counter(document.record.partition for document in batch.documents if document.id not in gone),
-            duplicates=Counter(document.record.partition for document in batch.documents if document.id in known)
-            + Counter(reject.record.partition for reject in rejects if reject.id not in buried),
-            dead_letters=Counter((reject.record.partition, reject.reason) for reject in rejects if reject.id in buried),
+        return WriteResult(
+            stored=Counter(partition_of(each.record) for each in operations if each.id not in gone),
+            duplicates=Counter(partition_of(each.record) for each in operations if each.id in known)
+            + Counter(partition_of(each.record) for each in rejects if each.id not in new),
+            dead_letters=Counter((partition_of(each.record), each.reason) for each in rejects if each.id in new),
         )
 
-    def _insert(self, documents: list[Document]) -> tuple[set[str], list[Reject]]:
+    def write_one(self, operation: Operation) -> Reject | None:
+        _, refused = self._insert([operation])
+        return refused[0] if refused else None
+
+    def close(self) -> None: ...
+
+    def _insert(self, inserts: list[Insert]) -> tuple[set[str], list[Reject]]:
         known: set[str] = set()
         refused: list[Reject] = []
-        for count, document in enumerate(documents):
-            if count == len(documents) // 2:
+        for count, insert in enumerate(inserts):
+            if count == len(inserts) // 2:
                 self._pause("half")
             self._database.take()
-            if reason := self._database.insert(document):
-                refused.append(Reject(document.id, reason, "refused", document.record))
+            if reason := self._database.insert(insert):
+                refused.append(Reject(insert.id, RejectReason(reason), "refused", insert.record))
             elif reason is None:
-                known.add(document.id)
+                known.add(insert.id)
         return known, refused
 
-    def _bury(self, rejects: list[Reject]) -> set[str]:
-        buried = set()
+    def _write_dead_letters(self, rejects: list[Reject]) -> set[str]:
+        new = set()
         for reject in rejects:
             self._database.take()
             if reject.id not in self._database.dead_letters:
                 self._database.dead_letters[reject.id] = reject
-                buried.add(reject.id)
-        return buried
+                new.add(reject.id)
+        return new
+
+
+class FakeReader:
+    """What the database in memory holds."""
+
+    def __init__(self, database: FakeDatabase) -> None:
+        self._database = database
+
+    def connect(self) -> None:
+        self._ask()
+
+    def encode(self, document_id: str, value: dict[str, Any]) -> Any:
+        return encode(document_id, value)
+
+    def documents(self, ids: Sequence[str]) -> Mapping[str, Any]:
+        self._ask()
+        return {
+            each: RawBSONDocument(self._database.documents[each]) for each in ids if each in self._database.documents
+        }
+
+    def equal(self, stored: Any, document: Any) -> bool:
+        return bool(stored.raw == document.raw)
+
+    def dead_letters(self, ids: Sequence[str]) -> Mapping[str, str]:
+        self._ask()
+        letters = self._database.dead_letters
+        return {each: str(letters[each].reason) for each in ids if each in letters}
+
+    def few_dead_letters(self, few: int = 100_000) -> Mapping[str, str] | None:
+        found = self.dead_letters(list(self._database.dead_letters))
+        return found if len(found) <= few else None
+
+    def ids(self) -> Iterator[object]:
+        self._ask()
+        yield from [*self._database.documents, *self._database.dead_letters]
+
+    def close(self) -> None: ...
+
+    def _ask(self) -> None:
+        if not self._database.up:
+            raise UnavailableError("the fake database is down")
 
 
 class FakeWriter:
     """Writes on the thread of the loop, as soon as a batch is begun, or as late as it can: when it is to be finished."""
 
-    def __init__(self, store: FakeStore, late: Callable[[], bool] = lambda: False) -> None:
-        self._store = store
+    def __init__(self, sink: FakeSink, late: Callable[[], bool] = lambda: False) -> None:
+        self._sink = sink
         self._late = late
         self._batch: Batch | None = None
-        self._ended: Written | SinkUnavailableError | None = None
+        self._ended: WriteResult | SinkUnavailableError | None = None
 
     def begin(self, batch: Batch) -> None:
         assert self._batch is None, "two batches in flight"
         self._batch = batch
         self._ended = None if self._late() else self._write(batch)
 
-    def finish(self) -> tuple[Written, float]:
+    def finish(self) -> tuple[WriteResult, float]:
         assert self._batch is not None, "nothing was begun"
         ended = self._ended or self._write(self._batch)
         self._batch = None
@@ -205,9 +277,9 @@ class FakeWriter:
             raise ended
         return ended, 0.0
 
-    def _write(self, batch: Batch) -> Written | SinkUnavailableError:
+    def _write(self, batch: Batch) -> WriteResult | SinkUnavailableError:
         try:
-            return self._store.write(batch)
+            return self._sink.write(batch)
         except SinkUnavailableError as error:
             return error
 
@@ -231,23 +303,24 @@ class FakeDatabase:
         if self.breaks_after == 0:
             self.up, self.breaks_after = False, None
         if not self.up:
-            raise SinkUnavailableError("unreachable", "the fake database is down")
+            raise SinkUnavailableError(RetryReason.UNREACHABLE, "the fake database is down")
         if self.breaks_after is not None:
             self.breaks_after -= 1
 
-    def insert(self, document: Document) -> RejectReason | str | None:
+    def insert(self, insert: Insert) -> RejectReason | str | None:
         """Returns "" for stored, None for stored before with the same content, or why it is refused."""
-        fields = bson.decode(document.bson)
-        stored = self.documents.get(document.id)
+        raw = insert.document.raw
+        fields = bson.decode(raw)
+        stored = self.documents.get(insert.id)
         if any(value != value for value in fields.values()):
             return RejectReason.REFUSED_BY_SERVER
         if stored is not None:
-            return None if stored == document.bson else RejectReason.CONFLICT
+            return None if stored == raw else RejectReason.CONFLICT
         if self.unique_field and any(
             self._unique(fields) == self._unique(bson.decode(s)) for s in self.documents.values()
         ):
             return RejectReason.DUPLICATE_KEY
-        self.documents[document.id] = document.bson
+        self.documents[insert.id] = raw
         return ""
 
     def _unique(self, fields: Mapping[str, Any]) -> Any:

@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
+from kafka import KafkaAdminClient, KafkaProducer
+from kafka import TopicPartition as ClientPartition
 
 from tests.support.fake_broker import FakeBroker
 from tests.support.fakes import FakeSource
@@ -16,7 +17,7 @@ from workers.kafka.source import KafkaSource
 from workers.pipeline.loop import Source
 from workers.pipeline.observer import NullObserver
 from workers.settings import load
-from workers.types import CommitResult, TopicIdentity
+from workers.types import CommitResult, TopicIdentity, TopicPartition
 
 PATIENCE_SECONDS = 60.0
 """Longer than the client keeps its metadata."""
@@ -32,14 +33,14 @@ class Recorder(NullObserver):
         self.gone: list[tuple[int, int, int]] = []
         self.rebalances: list[str] = []
 
-    def owns(self, partitions: Collection[int]) -> None:
+    def owns(self, partitions: Collection[TopicPartition]) -> None:
         self.joined = True
-        self.owned = sorted(partitions)
+        self.owned = sorted(tp.partition for tp in partitions)
 
-    def lost(self, partition: int, first: int, count: int) -> None:
-        self.gone.append((partition, first, count))
+    def lost(self, partition: TopicPartition, first: int, count: int) -> None:
+        self.gone.append((partition.partition, first, count))
 
-    def rebalanced(self, event: str, partitions: Collection[int]) -> None:
+    def rebalanced(self, event: str, partitions: Collection[TopicPartition]) -> None:
         if partitions:
             self.rebalances.append(event)
 
@@ -47,8 +48,9 @@ class Recorder(NullObserver):
 class Member:
     """A source with its observer, and what it has delivered."""
 
-    def __init__(self, source: Source, told: Recorder, evict: Callable[[], object]) -> None:
+    def __init__(self, source: Source, told: Recorder, evict: Callable[[], object], topic: str) -> None:
         self.source = source
+        self._topic = topic
         self.told = told
         self.evict = evict
         self.topics: set[TopicIdentity] = set()
@@ -57,22 +59,30 @@ class Member:
         self.assignment_epoch = 0
         """Of what was fetched last."""
 
-    def commit(self, next_offsets: Mapping[int, int]) -> CommitResult:
-        return self.source.commit(next_offsets, self.assignment_epoch)
+    def tp(self, partition: int) -> TopicPartition:
+        return TopicPartition(self._topic, partition)
 
-    def rewind(self, first_offsets: Mapping[int, int]) -> None:
-        self.source.rewind(first_offsets, self.assignment_epoch)
+    def commit(self, next_offsets: Mapping[int, int], assignment_epoch: int | None = None) -> CommitResult:
+        epoch = self.assignment_epoch if assignment_epoch is None else assignment_epoch
+        return self.source.commit({self.tp(p): offset for p, offset in next_offsets.items()}, epoch)
+
+    def rewind(self, first_offsets: Mapping[int, int], assignment_epoch: int | None = None) -> None:
+        epoch = self.assignment_epoch if assignment_epoch is None else assignment_epoch
+        self.source.rewind({self.tp(p): offset for p, offset in first_offsets.items()}, epoch)
+
+    def halt(self, *partitions: int) -> None:
+        self.source.halt({self.tp(partition) for partition in partitions})
 
     def poll(self, most: int = 100) -> list[tuple[int, bytes | None]]:
         """Partition and value of each record of one poll."""
         fetched = self.source.poll(most, wait=True)
         if fetched is None:
             return []
-        self.topics.add(fetched.topic)
+        self.topics.update(fetched.topics.values())
         self.assignment_epoch = fetched.assignment_epoch
-        self.first_offsets = {p: records[0].offset for p, records in fetched.records.items()}
-        self.next_offsets = {p: records[-1].offset + 1 for p, records in fetched.records.items()}
-        return [(p, record.value) for p, records in fetched.records.items() for record in records]
+        self.first_offsets = {p.partition: records[0].offset for p, records in fetched.records.items()}
+        self.next_offsets = {p.partition: records[-1].offset + 1 for p, records in fetched.records.items()}
+        return [(p.partition, record.value) for p, records in fetched.records.items() for record in records]
 
     def take(self, count: int, *others: Member) -> list[tuple[int, bytes | None]]:
         """Poll, the others too, until so many records are here; without this member's own commits."""
@@ -103,7 +113,7 @@ class FakeKafka:
     def member(self) -> Member:
         told = Recorder()
         source = FakeSource(self.broker, told)
-        return Member(source, told, lambda: self.broker.remove(source.member))
+        return Member(source, told, lambda: self.broker.remove(source.member), self.topic.name)
 
     def produce(self, partition: int, *values: bytes) -> None:
         for value in values:
@@ -164,7 +174,7 @@ class RealKafka:
             with Admin(self.settings) as admin:
                 assert admin.evict(self.settings.group, ids[-1])
 
-        return Member(source, told, evict)
+        return Member(source, told, evict, self.settings.topic)
 
     def produce(self, partition: int, *values: bytes) -> None:
         producer = self._producer(None)
@@ -192,7 +202,7 @@ class RealKafka:
         wait(lambda: self.topic != before, "the broker serves the new topic")
 
     def expire(self, partition: int, before: int) -> None:
-        self._admin.delete_records({TopicPartition(self.settings.topic, partition): before})
+        self._admin.delete_records({ClientPartition(self.settings.topic, partition): before})
 
     def close(self) -> None:
         for source in self._open:

@@ -110,10 +110,14 @@ class WireMongo:
         if name == "insert":
             return self._insert(command, documents)
         if name == "find":
-            wanted = command["filter"]["_id"]["$in"]
             stored = self.collections[command["find"]]
-            batch = [stored[document_id] for document_id in wanted if document_id in stored]
+            wanted = command["filter"].get("_id", {}).get("$in", stored)
+            found = [stored[document_id] for document_id in wanted if document_id in stored]
+            batch = found[: command.get("limit") or None]
             return {"cursor": {"id": 0, "ns": f"test.{command['find']}", "firstBatch": batch}, "ok": 1}
+        if name == "listCollections":
+            collections = [{"name": each, "type": "collection", "options": {}} for each in self.collections]
+            return {"cursor": {"id": 0, "ns": "test.$cmd.listCollections", "firstBatch": collections}, "ok": 1}
         if name == "ping":
             return {"ok": 1} if self.answers_ping else CloseConnection
         return HELLO if name.lower() in ("hello", "ismaster") else {"ok": 1}

@@ -12,9 +12,10 @@ import typer
 
 from workers.cli import render as show
 from workers.errors import BadUsageError, ExitCode
-from workers.settings import load
-from workers.types import RejectReason
-from workers.verification.dead_letters import DeadLetters, Filter, as_json
+from workers.settings import Settings, load
+from workers.sinks.base import DeadLetterFilter
+from workers.types import RejectReason, TopicPartition
+from workers.verification.dead_letters import DeadLetters, as_json
 
 app = typer.Typer(
     help="Records that could not be stored: find them, try them again, throw them away.", no_args_is_help=True
@@ -45,8 +46,9 @@ def list_letters(
 
     Example: workers dead-letters list --reason not_json --since 2h
     """
-    chosen = Filter((), reason, partition, _time(since), _time(until))
-    with DeadLetters(load()) as letters:
+    settings = load()
+    chosen = DeadLetterFilter((), reason, _partition(settings, partition), _time(since), _time(until))
+    with DeadLetters(settings) as letters:
         total = letters.count(chosen)
         found = letters.find(chosen, limit)
         if as_lines:
@@ -83,13 +85,14 @@ def replay(
 
     Example: workers dead-letters replay --reason too_large --dry-run
     """
-    chosen = _chosen(ids, reason, partition, since, until, every=every)
+    settings = load()
+    chosen = _chosen(ids, reason, _partition(settings, partition), since, until, every=every)
     failed = done = 0
-    with DeadLetters(load()) as letters:
+    with DeadLetters(settings) as letters:
         for letter_id in chosen.ids:
             letters.get(letter_id)
         for letter in letters.find(chosen):
-            if letter.get("replayed_at"):
+            if letter.replayed_at:
                 continue
             outcome = letters.try_out(letter) if dry_run else letters.replay(letter)
             failed += outcome.error is not None
@@ -122,8 +125,9 @@ def purge(
 
     Example: workers dead-letters purge --until 30d
     """
-    chosen = _chosen(ids, reason, partition, since, until, every=every)
-    with DeadLetters(load()) as letters:
+    settings = load()
+    chosen = _chosen(ids, reason, _partition(settings, partition), since, until, every=every)
+    with DeadLetters(settings) as letters:
         for letter_id in chosen.ids:
             letters.get(letter_id)
         total = letters.count(chosen)
@@ -142,16 +146,20 @@ def purge(
 def _chosen(
     ids: list[str] | None,
     reason: RejectReason | None,
-    partition: int | None,
+    partition: TopicPartition | None,
     since: str | None,
     until: str | None,
     *,
     every: bool,
-) -> Filter:
-    chosen = Filter(tuple(ids or ()), reason, partition, _time(since), _time(until))
-    if not chosen.query() and not every:
+) -> DeadLetterFilter:
+    chosen = DeadLetterFilter(tuple(ids or ()), reason, partition, _time(since), _time(until))
+    if chosen.is_everything and not every:
         raise BadUsageError("say which: ids, --reason, --partition, --since, --until, or --all")
     return chosen
+
+
+def _partition(settings: Settings, number: int | None) -> TopicPartition | None:
+    return None if number is None else TopicPartition(settings.topic, number)
 
 
 def _time(text: str | None) -> datetime | None:

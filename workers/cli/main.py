@@ -92,7 +92,10 @@ def produce(
         values, total = (numbers(start, count), count) if lines is None else (_values(lines), None)
         report = _produce(settings, values, total, interval, partitions, quiet=as_json)
     if as_json:
-        out.print_json(json.dumps(vars(report) | {"topic": settings.topic, "rate": report.rate}))
+        by_partition = {str(partition): count for partition, count in sorted(report.by_partition.items())}
+        out.print_json(
+            json.dumps(vars(report) | {"topic": settings.topic, "rate": report.rate, "by_partition": by_partition})
+        )
     else:
         show.produced(out, settings.topic, report)
     if report.failed:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from workers.drill.chaos import DrillReport
     from workers.kafka.producer import ProduceReport
+    from workers.sinks.base import DeadLetter
     from workers.verification.report import VerifyReport
 
 SHORT = {"dead_lettered": "dead", "conflicting": "conflict"}
@@ -101,6 +102,11 @@ def produced(console: Console, topic: str, report: ProduceReport) -> None:
 
 def verdict(console: Console, found: VerifyReport) -> None:
     """The end of `workers verify`: a row a partition, then the verdict in one line."""
+    topics = {account.partition.topic for account in found.partitions}
+    names = {
+        account.partition: str(account.partition if len(topics) > 1 else account.partition.partition)
+        for account in found.partitions
+    }
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 1))
     table.add_column("partition", justify="right", no_wrap=True)
     words = [word for word in WORDS if word not in RARE or found.total(word)]
@@ -109,7 +115,7 @@ def verdict(console: Console, found: VerifyReport) -> None:
     for account in found.partitions:
         counts = [(word, account.counts[word]) for word in words]
         table.add_row(
-            str(account.partition), *(f"[red]{n:,}[/]" if n and word in BAD else f"{n:,}" for word, n in counts)
+            names[account.partition], *(f"[red]{n:,}[/]" if n and word in BAD else f"{n:,}" for word, n in counts)
         )
     table.add_section()
     table.add_row("all", *(f"{found.total(word):,}" for word in words), style="bold")
@@ -118,7 +124,7 @@ def verdict(console: Console, found: VerifyReport) -> None:
         for word, offsets in account.offsets.items():
             listed = ", ".join(str(offset) for offset in offsets)
             more = ", ..." if account.counts[word] > len(offsets) else ""
-            console.print(f"[red]{word}[/] in partition {account.partition}: offsets {listed}{more}")
+            console.print(f"[red]{word}[/] in partition {names[account.partition]}: offsets {listed}{more}")
     if found.foreign:
         console.print(f"{found.foreign:,} documents are not of this topic, or of an earlier topic of this name")
     if found.total("expired"):
@@ -134,16 +140,16 @@ def verdict(console: Console, found: VerifyReport) -> None:
         console.print("[red]not every record is accounted for[/]")
 
 
-def dead_letters(console: Console, letters: Iterable[dict[str, Any]], total: int) -> None:
+def dead_letters(console: Console, letters: Iterable[DeadLetter], total: int) -> None:
     """A row a dead letter, oldest first. Never a payload: `show` is for that."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("id", "rejected", "reason", "attempts", "state", "error"):
         table.add_column(column, overflow="fold")
     rows = 0
     for rows, letter in enumerate(letters, 1):  # noqa: B007 counted for the last line
-        state = "replayed" if letter.get("replayed_at") else "purged" if letter.get("purged_at") else ""
-        rejected = letter["rejected_at"].strftime("%Y-%m-%d %H:%M:%S")
-        cells = (letter["_id"], rejected, letter["reason"], str(letter["attempts"]), state, letter["error"])
+        state = "replayed" if letter.replayed_at else "purged" if letter.purged_at else ""
+        rejected = letter.rejected_at.strftime("%Y-%m-%d %H:%M:%S")
+        cells = (letter.id, rejected, letter.reason, str(letter.attempts), state, letter.error)
         table.add_row(*(escape(cell) for cell in cells))
     console.print(table)
     if rows < total:

@@ -9,9 +9,10 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from workers.fleet.status.group import STABLE, partitions, ranges
+from workers.fleet.status.group import STABLE, named, ranges
 from workers.fleet.status.slot import IDLE, WELL
 from workers.state.heartbeat import State
+from workers.types import from_topics
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -133,7 +134,7 @@ def _group(status: Status) -> list[Text]:
     if group.partitions is None:
         return [first, Text.assemble(f"{'topic':<13}{group.topic}: ", ("there is no such topic yet", BAD))]
     if group.unowned:
-        owned = Text(f"{partitions(group.unowned)} read by nobody", style=BAD)
+        owned = Text(f"{named(group.unowned)} not assigned to any live member", style=BAD)
     else:
         owned = Text("all owned") if group.settled else Text("being given out", style=PASSES)
     topic = f"{'topic':<13}{group.topic}: {_plural(group.partitions, 'partition')}, lag {group.lag or 0:,}, "
@@ -163,9 +164,12 @@ def _exited(event: Mapping[str, Any]) -> str:
 
 
 def _owners(owners: object) -> str:
-    if not isinstance(owners, dict):
+    try:
+        owned = {name: from_topics(topics) for name, topics in sorted(dict(owners).items())}  # type: ignore[call-overload]
+    except (AttributeError, TypeError, ValueError):
+        # Of a version that wrote it in another way.
         return "partitions moved"
-    return ", ".join(f"{name.removeprefix('worker_')} {ranges(owned) or '-'}" for name, owned in sorted(owners.items()))
+    return ", ".join(f"{name.removeprefix('worker_')} {ranges(each) or '-'}" for name, each in owned.items())
 
 
 def _clock(time: object) -> str:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from workers.settings import Settings
+    from workers.types import TopicPartition
 
 HEAL_SECONDS = 180.0
 OUTAGE_SECONDS = 3.0
@@ -208,7 +209,9 @@ class Drill:
             f"not everything was stored {HEAL_SECONDS:.0f} s after the last fault: see the workers' logs"
         )
 
-    def _judge(self, watch: FleetCounters, acknowledged: dict[int, OffsetBitmap], ends: dict[int, int]) -> None:
+    def _judge(
+        self, watch: FleetCounters, acknowledged: dict[TopicPartition, OffsetBitmap], ends: dict[TopicPartition, int]
+    ) -> None:
         report = self._report
         report.redelivered, report.rebalances, report.retries = watch.redelivered, watch.rebalances, watch.retries
         report.longest_pause = round(watch.longest_pause, 1)
@@ -228,7 +231,7 @@ class Drill:
         if kinds["kill the database"] and not report.retries:
             report.void.append("the database was killed, and no worker noticed")
 
-    def _gone(self, acknowledged: dict[int, OffsetBitmap], ends: dict[int, int]) -> int:
+    def _gone(self, acknowledged: dict[TopicPartition, OffsetBitmap], ends: dict[TopicPartition, int]) -> int:
         """Records that Kafka acknowledged and does not hold."""
         in_kafka = {partition: OffsetBitmap(end) for partition, end in ends.items()}
         now = self._log_ends()
@@ -237,11 +240,11 @@ class Drill:
                 in_kafka[partition].add(record.offset)
         return sum(len(acknowledged[partition] - in_kafka[partition]) for partition in ends)
 
-    def _log_ends(self) -> dict[int, int]:
+    def _log_ends(self) -> dict[TopicPartition, int]:
         with Admin(self._settings) as admin:
             topic = admin.topic(self._settings.topic)
             if topic is None:
                 raise BadUsageError(f"there is no topic {self._settings.topic}: `workers produce` makes it")
             return {
-                partition: span.end for partition, span in admin.partition_offsets(topic, self._settings.group).items()
+                partition: each.end for partition, each in admin.partition_offsets(topic, self._settings.group).items()
             }

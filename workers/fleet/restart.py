@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from workers.fleet.status.collector import StatusCollector
     from workers.fleet.status.model import Status
+    from workers.types import TopicPartition
 
 STOP_SECONDS = 120.0
 """supervisord kills what does not end by itself within stopwaitsecs; this is for when even that does not help."""
@@ -38,7 +39,7 @@ class Restarted(NamedTuple):
     """From its stop until every partition was owned again."""
     old_pid: int | None
     pid: int | None
-    partitions: tuple[int, ...]
+    partitions: tuple[TopicPartition, ...]
     killed: bool
     """It did not stop by itself in time: what it had in hand is delivered again."""
 

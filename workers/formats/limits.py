@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
-"""What BSON holds as an integer."""
+"""A larger integer has no exact place in most databases, nor in most languages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +14,6 @@ class Limits:
 
     value_bytes: int = 1024 * 1024
     depth: int = 32
-    """Objects and arrays inside each other; a MongoDB server stops at 100."""
+    """Objects and arrays nested in each other; a MongoDB server stops at 100."""
     fields: int = 10_000
     """Field values and array elements, in the whole document."""

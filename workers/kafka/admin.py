@@ -6,12 +6,13 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from uuid import UUID
 
-from kafka import IsolationLevel, KafkaAdminClient, OffsetSpec, TopicPartition
+from kafka import IsolationLevel, KafkaAdminClient, OffsetSpec
 from kafka.admin import ConfigResource, ConfigResourceType, MemberToRemove, OffsetTimestamp
 from kafka.errors import KafkaError, KafkaTimeoutError, TopicAlreadyExistsError, UnknownTopicOrPartitionError
 
 from workers.errors import UnavailableError
-from workers.types import TopicIdentity
+from workers.kafka.partitions import to_client
+from workers.types import TopicIdentity, TopicPartition
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -23,7 +24,7 @@ class Topic(NamedTuple):
     """A topic as it is now."""
 
     identity: TopicIdentity
-    partitions: list[int]
+    partitions: list[TopicPartition]
 
 
 class PartitionOffsets(NamedTuple):
@@ -35,13 +36,23 @@ class PartitionOffsets(NamedTuple):
     committed: int | None
     """None: nothing was ever committed, or only for an earlier topic of this name."""
 
+    @property
+    def next_offset(self) -> int:
+        """The first offset that the group takes next: the committed one, unless the log begins behind it."""
+        return self.start if self.committed is None else max(self.start, self.committed)
+
+    @property
+    def lag(self) -> int:
+        """Offsets from `next_offset` to the end. Markers of transactions have an offset too, and no record."""
+        return max(0, self.end - self.next_offset)
+
 
 class Member(NamedTuple):
     """One member of a consumer group, by the broker's word."""
 
     client_id: str
     host: str
-    partitions: list[int]
+    partitions: list[TopicPartition]
     """Of the topic that was asked for."""
 
 
@@ -60,10 +71,10 @@ def describe(error: Exception) -> str:
     return f"{type(error).__name__}: {first_line}" if first_line else type(error).__name__
 
 
-def _assigned(member: Mapping[str, Any], topic: str) -> list[int]:
+def _assigned(member: Mapping[str, Any], topic: str) -> list[TopicPartition]:
     assignment = member["member_assignment"] or {}
     return sorted(
-        partition
+        TopicPartition(topic, partition)
         for each in assignment.get("assigned_partitions", ())
         if each["topic"] == topic
         for partition in each["partitions"]
@@ -105,7 +116,7 @@ class Admin:
         (found,) = self._ask(lambda: self._client.describe_topics([name]))
         if found["error_code"]:
             return None
-        partitions = sorted(partition["partition_index"] for partition in found["partitions"])
+        partitions = sorted(TopicPartition(name, partition["partition_index"]) for partition in found["partitions"])
         return Topic(TopicIdentity(name, UUID(str(found["topic_id"]))), partitions)
 
     def create_topic(self, name: str, partitions: int) -> bool:
@@ -145,37 +156,37 @@ class Admin:
         }
         return GroupDescription(found["group_state"], members)
 
-    def partition_offsets(self, topic: Topic, group: str) -> dict[int, PartitionOffsets]:
+    def partition_offsets(self, topic: Topic, group: str) -> dict[TopicPartition, PartitionOffsets]:
         """By partition: what the group has committed (asked first), and what Kafka holds.
 
         Raises:
             UnavailableError: one of the questions was not answered; then nothing is known.
         """
-        tps = [TopicPartition(topic.identity.name, partition) for partition in topic.partitions]
-        commits = self._ask(lambda: self._client.list_group_offsets({group: tps}))[group]
-        starts = self._ask(lambda: self._client.list_partition_offsets(dict.fromkeys(tps, OffsetSpec.EARLIEST)))
+        partitions = to_client(topic.partitions)
+        commits = self._ask(lambda: self._client.list_group_offsets({group: partitions}))[group]
+        starts = self._ask(lambda: self._client.list_partition_offsets(dict.fromkeys(partitions, OffsetSpec.EARLIEST)))
         ends = self._ask(
             lambda: self._client.list_partition_offsets(
-                dict.fromkeys(tps, OffsetSpec.LATEST), isolation_level=IsolationLevel.READ_COMMITTED
+                dict.fromkeys(partitions, OffsetSpec.LATEST), isolation_level=IsolationLevel.READ_COMMITTED
             )
         )
-        spans = {}
-        for tp in tps:
-            commit = commits.get(tp)
+        found = {}
+        for partition in topic.partitions:
+            commit = commits.get(partition)
             known = commit and commit.offset >= 0 and commit.metadata in ("", str(topic.identity.uuid))
-            spans[tp.partition] = PartitionOffsets(starts[tp].offset, ends[tp].offset, commit.offset if known else None)
-        return spans
+            committed = commit.offset if known else None
+            found[partition] = PartitionOffsets(starts[partition].offset, ends[partition].offset, committed)
+        return found
 
-    def since(self, spans: dict[int, PartitionOffsets], topic: str, seconds: float) -> dict[int, PartitionOffsets]:
-        """The same spans, less the records that are older than so many seconds."""
+    def since(
+        self, offsets: Mapping[TopicPartition, PartitionOffsets], seconds: float
+    ) -> dict[TopicPartition, PartitionOffsets]:
+        """The same, less the records that are older than so many seconds."""
         then = OffsetTimestamp(int((time.time() - seconds) * 1000))
-        found = self._ask(
-            lambda: self._client.list_partition_offsets({TopicPartition(topic, partition): then for partition in spans})
-        )
-        starts = {tp.partition: each.offset for tp, each in found.items()}
+        found = self._ask(lambda: self._client.list_partition_offsets(dict.fromkeys(to_client(offsets), then)))
         return {
-            partition: span._replace(start=starts[partition] if starts[partition] >= 0 else span.end)
-            for partition, span in spans.items()
+            partition: each._replace(start=found[partition].offset if found[partition].offset >= 0 else each.end)
+            for partition, each in offsets.items()
         }
 
     def compacts(self, topic: str) -> bool:

@@ -6,29 +6,54 @@ deleted and made again, and records that Kafka removed before they were read.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import structlog
 from kafka.errors import KafkaError
 
 from workers.kafka.admin import describe
-from workers.monitoring.logs import Action, listed
-from workers.types import TopicIdentity
+from workers.kafka.partitions import from_client, to_client
+from workers.log_fields import Action, listed
+from workers.types import TopicIdentity, TopicPartition
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
     from uuid import UUID
 
-    from kafka import KafkaConsumer, TopicPartition
+    from kafka import KafkaConsumer
+
+    from workers.types import Record
 
 log = structlog.get_logger()
 
-Fetch = dict[Any, Any]
-"""What the client's poll returned: records by TopicPartition."""
+Fetch = dict[TopicPartition, list[Any]]
+"""What the client's poll returned. Its own partition tuple equals ours."""
+
+
+class Admitted(NamedTuple):
+    """What a poll returned, sorted."""
+
+    records: Mapping[TopicPartition, Sequence[Record]]
+    """May be used."""
+    redeliver: Mapping[TopicPartition, Sequence[Record]]
+    """Must be fetched again, once it is known where their partitions begin."""
+
+
+@dataclass(slots=True)
+class _Position:
+    """One partition since the last rebalance."""
+
+    expected: int
+    """The offset that its next record should have."""
+    loss_end: int | None = None
+    """The start of its log, where records before it were lost."""
+    loss_uncommitted: bool = False
+    """Whether nobody has taken that yet, to commit it."""
 
 
 class FetchPositions:
-    """What is expected of the partitions that one consumer has. Forgotten at every rebalance."""
+    """What is expected of the partitions that one consumer has. Forgotten at every rebalance. For the loop's thread only."""
 
     def __init__(
         self, consumer: KafkaConsumer, topic: str, timeout: float, lost: Callable[[TopicPartition, int, int], None]
@@ -39,38 +64,38 @@ class FetchPositions:
         self._timeout_ms = int(timeout * 1000)
         self._lost = lost
         self._recreated = False
-        self._expected: dict[Any, int] = {}
-        """By partition that was admitted since the last rebalance: the offset that its next record should have."""
-        self._behind_loss: dict[Any, int] = {}
-        """By partition: the beginning of its log, where records before it were lost since the last rebalance."""
-        self._skipped: dict[Any, int] = {}
-        """Those of them that nobody has taken yet."""
+        self._positions: dict[TopicPartition, _Position] = {}
+        """Of the partitions that were admitted since the last rebalance."""
         self.topic_id: UUID | None = None
         self.incarnations = 0
         """How often the topic was made again under this consumer."""
 
     def forget(self) -> None:
         """The assignment is a new one."""
-        self._expected.clear()
-        self._behind_loss.clear()
-        self._skipped.clear()
+        self._positions.clear()
 
-    def take_skipped(self) -> dict[Any, int]:
-        """By partition: the beginning of its log, where records before it were lost and this was not said yet.
+    def take_skipped(self) -> dict[TopicPartition, int]:
+        """By partition: the start of its log, where records before it were lost and this was not taken yet.
 
-        They are committed even if nothing follows them: every later owner would count them again.
+        They are committed even if nothing follows them: every later owner would count them again. A rewind to there
+        makes one be taken again (`moved`): what was to be committed was not.
         """
-        skipped, self._skipped = self._skipped, {}
+        skipped = {
+            partition: each.loss_end
+            for partition, each in self._positions.items()
+            if each.loss_uncommitted and each.loss_end is not None
+        }
+        for partition in skipped:
+            self._positions[partition].loss_uncommitted = False
         return skipped
 
-    def moved(self, tp: TopicPartition, offset: int) -> None:
+    def moved(self, partition: TopicPartition, offset: int) -> None:
         """The client was told to go on from here."""
-        if tp in self._expected:
+        if position := self._positions.get(partition):
             # Behind a gap that nobody could look at yet, the client is further than what is expected.
-            self._expected[tp] = min(self._expected[tp], offset)
-            if self._behind_loss.get(tp) == offset:
-                # What was to be committed here was not.
-                self._skipped[tp] = offset
+            position.expected = min(position.expected, offset)
+            if position.loss_end == offset:
+                position.loss_uncommitted = True
 
     def incarnation(self) -> TopicIdentity | None:
         """The topic as the client's metadata has it now; None while it is gone.
@@ -95,44 +120,49 @@ class FetchPositions:
         self.topic_id = topic_id
         return TopicIdentity(self._topic, topic_id)
 
-    def admit(self, fetched: Fetch) -> tuple[Fetch, Fetch]:
-        """The records that may be used, and those that must come again once it is known where to begin."""
-        new = {tp for tp in self._consumer.assignment() if tp not in self._expected}
-        known = {tp: records for tp, records in fetched.items() if tp in self._expected}
-        gaps = {tp for tp, records in known.items() if records[0].offset > self._expected[tp]}
-        admitted = {tp: records for tp, records in known.items() if tp not in gaps}
-        unsure = {tp: records for tp, records in fetched.items() if tp not in admitted}
+    def admit(self, fetched: Fetch) -> Admitted:
+        """Sort what was fetched. Asks the broker about partitions that are new, and about gaps in the offsets."""
+        new = set(from_client(self._consumer.assignment())) - self._positions.keys()
+        known = {partition: records for partition, records in fetched.items() if partition in self._positions}
+        gaps = {p for p, records in known.items() if records[0].offset > self._positions[p].expected}
+        records = {partition: each for partition, each in known.items() if partition not in gaps}
         if new or gaps:
             try:
-                beginnings = self._consumer.beginning_offsets(list(new | gaps), timeout_ms=self._timeout_ms)
-                commits = {tp: self._consumer.committed(tp, metadata=True, timeout_ms=self._timeout_ms) for tp in new}
+                starts = self._consumer.beginning_offsets(to_client(new | gaps), timeout_ms=self._timeout_ms)
+                commits = {partition: self._committed(partition) for partition in new}
             except KafkaError as error:
                 log.warning(
                     "cannot read the offsets yet",
                     action=Action.READ,
-                    partitions=listed({tp.partition for tp in new | gaps}),
+                    partitions=listed(new | gaps),
                     error=describe(error),
                 )
             else:
-                self._begin(beginnings, commits)
-                for tp in gaps:
+                self._begin(starts, commits)
+                for partition in gaps:
                     # Most gaps are no loss: compaction and transaction markers leave offsets without a record.
-                    self._pass_over(tp, min(beginnings[tp], known[tp][0].offset))
-                # What came of new partitions comes again, from where they begin.
-                admitted, unsure = known, {}
-        for tp, records in admitted.items():
-            self._expected[tp] = records[-1].offset + 1
-        return admitted, unsure
+                    self._pass_over(partition, min(starts[partition], known[partition][0].offset))
+                # The client was moved to where new partitions begin: what it had of them is fetched again by itself.
+                return self._used(known, {})
+        return self._used(records, {partition: each for partition, each in fetched.items() if partition not in records})
 
-    def _begin(self, beginnings: dict[Any, int], commits: dict[Any, Any]) -> None:
-        """Go to where these partitions must begin, wherever the client stands.
+    def _used(
+        self, records: Mapping[TopicPartition, Sequence[Record]], redeliver: Mapping[TopicPartition, Sequence[Record]]
+    ) -> Admitted:
+        for partition, each in records.items():
+            self._positions[partition].expected = each[-1].offset + 1
+        return Admitted(records, redeliver)
 
-        It keeps the position of a partition that it had before the rebalance, though what it read may not be committed.
+    def _begin(self, starts: Mapping[TopicPartition, int], commits: Mapping[TopicPartition, Any]) -> None:
+        """Seek each new partition to its committed offset, or to the start of its log.
+
+        The client keeps the position of a partition that it had before the rebalance, though what it read may not be
+        committed.
         """
-        for tp, committed in commits.items():
+        for partition, committed in commits.items():
             if self._recreated or committed is None or committed.offset < 0:
                 # The broker forgets the commits of a topic that it deletes.
-                first = beginnings[tp]
+                first = starts[partition]
             elif committed.metadata in ("", str(self.topic_id)):
                 # Without metadata it was set by a person or another tool, for the topic as it is.
                 first = committed.offset
@@ -140,17 +170,23 @@ class FetchPositions:
                 log.warning(
                     "the commit is of a deleted topic: reading from the beginning",
                     action=Action.READ,
-                    partition=tp.partition,
+                    partition=partition.partition,
                 )
-                first = beginnings[tp]
-            self._expected[tp] = first
-            self._pass_over(tp, beginnings[tp])
-            self._consumer.seek(tp, self._expected[tp])
+                first = starts[partition]
+            self._positions[partition] = _Position(first)
+            self._pass_over(partition, starts[partition])
+            (client,) = to_client([partition])
+            self._consumer.seek(client, self._positions[partition].expected)
         self._recreated = False
 
-    def _pass_over(self, tp: Any, beginning: int) -> None:
-        """Expect nothing before the beginning of the log, and tell of records that nobody read there."""
-        expected = self._expected[tp]
-        if beginning > expected:
-            self._expected[tp] = self._behind_loss[tp] = self._skipped[tp] = beginning
-            self._lost(tp, expected, beginning - expected)
+    def _committed(self, partition: TopicPartition) -> Any:
+        (client,) = to_client([partition])
+        return self._consumer.committed(client, metadata=True, timeout_ms=self._timeout_ms)
+
+    def _pass_over(self, partition: TopicPartition, start: int) -> None:
+        """Expect nothing before the start of the log, and tell of records that nobody read there."""
+        position = self._positions[partition]
+        if start > position.expected:
+            first, position.expected = position.expected, start
+            position.loss_end, position.loss_uncommitted = start, True
+            self._lost(partition, first, start - first)

@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 
-from workers.fleet.watchdog.hang_detector import Backlog
 from workers.kafka.admin import Admin, describe
 from workers.kafka.log_reader import read_log
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from workers.kafka.admin import PartitionOffsets
     from workers.settings import Settings
+    from workers.types import TopicPartition
 
 T = TypeVar("T")
 PATIENCE = 3.0
@@ -29,36 +30,38 @@ class GroupClient:
         self._settings = settings
         self._admin: Admin | None = None
         self._away = False
-        self._empty: dict[int, Backlog] = {}
+        self._empty: dict[TopicPartition, PartitionOffsets] = {}
         """By partition: offsets that hold no record, only markers of transactions, which are never read."""
 
-    def backlogs(self) -> dict[int, Backlog] | None:
-        """By partition of the topic: what waits for the group."""
-        return self._ask(self._backlogs)
+    def partition_offsets(self) -> dict[TopicPartition, PartitionOffsets] | None:
+        """By partition of the topic: where the group is, and what waits for it."""
+        return self._ask(self._partition_offsets)
 
     def evict(self, member_id: str) -> bool | None:
         """Remove a member that is dead; whether it was still one."""
         return self._ask(lambda admin: admin.evict(self._settings.group, member_id))
 
-    def can_be_read(self, partition: int, backlog: Backlog) -> bool:
+    def can_be_read(self, partition: TopicPartition, offsets: PartitionOffsets) -> bool:
         """Whether another client gets a record there: only then it is the worker's fault that it gets none."""
 
         def read(_admin: Admin) -> bool:
-            ranges = {partition: (backlog.next, backlog.end)}
+            ranges = {partition: (offsets.next_offset, offsets.end)}
             return any(records for _, records in read_log(self._settings, ranges))
 
         found = self._ask(read)
         if found is False:
-            self._empty[partition] = backlog
+            self._empty[partition] = offsets
         return bool(found)
 
-    def _backlogs(self, admin: Admin) -> dict[int, Backlog] | None:
+    def _partition_offsets(self, admin: Admin) -> dict[TopicPartition, PartitionOffsets] | None:
         topic = admin.topic(self._settings.topic)
         if topic is None:
             return None
-        spans = admin.partition_offsets(topic, self._settings.group)
-        found = {p: Backlog(max(span.start, span.committed or 0), span.end) for p, span in spans.items()}
-        return {p: Backlog(each.end, each.end) if self._empty.get(p) == each else each for p, each in found.items()}
+        found = admin.partition_offsets(topic, self._settings.group)
+        return {
+            partition: each._replace(committed=each.end) if self._empty.get(partition) == each else each
+            for partition, each in found.items()
+        }
 
     def _ask(self, question: Callable[[Admin], T | None]) -> T | None:
         try:

@@ -7,12 +7,14 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import structlog
-from kafka import KafkaConsumer, TopicPartition
+from kafka import KafkaConsumer
 from kafka.errors import KafkaError
 
 from workers.errors import UnavailableError
 from workers.kafka.admin import describe
 from workers.kafka.fast_records import install
+from workers.kafka.partitions import to_client
+from workers.types import TopicPartition
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -28,15 +30,19 @@ FIRST_SECONDS = 1.5
 log = structlog.get_logger()
 
 
-def read_log(settings: Settings, ranges: Mapping[int, tuple[int, int]]) -> Iterator[tuple[int, Sequence[Record]]]:
-    """Every record of the topic in these ranges of offsets (first, end), by partition, in offset order.
+def read_log(
+    settings: Settings, ranges: Mapping[TopicPartition, tuple[int, int]]
+) -> Iterator[tuple[TopicPartition, Sequence[Record]]]:
+    """Every record in these ranges of offsets (first, end), by partition, in offset order.
 
     Records of aborted transactions are left out, as for the workers.
 
     Raises:
         UnavailableError: Kafka stopped answering before the ends were reached.
     """
-    ends = {TopicPartition(settings.topic, p): end for p, (first, end) in ranges.items() if first < end}
+    ends = {
+        tp: ranges[TopicPartition(*tp)][1] for tp in to_client(p for p, (first, end) in ranges.items() if first < end)
+    }
     if not ends:
         return
     try:
@@ -56,7 +62,7 @@ def read_log(settings: Settings, ranges: Mapping[int, tuple[int, int]]) -> Itera
     try:
         consumer.assign(list(ends))
         for tp in ends:
-            consumer.seek(tp, ranges[tp.partition][0])
+            consumer.seek(tp, ranges[tp][0])
         progressed = time.monotonic()
         while ends:
             for tp, records in consumer.poll(timeout_ms=200, max_records=10_000).items():
@@ -64,7 +70,7 @@ def read_log(settings: Settings, ranges: Mapping[int, tuple[int, int]]) -> Itera
                 end = ends.get(tp, 0)
                 inside = records if records[-1].offset < end else [record for record in records if record.offset < end]
                 if inside:
-                    yield tp.partition, inside
+                    yield TopicPartition(*tp), inside
             # The position, not the last record: markers of transactions have an offset and are never returned.
             done = [tp for tp, end in ends.items() if (consumer.position(tp, timeout_ms=1000) or 0) >= end]
             for tp in done:
@@ -90,10 +96,12 @@ class FirstRecords:
         self._settings = settings
         self._consumer: Any = None
         self._topic: TopicIdentity | None = None
-        self._known: dict[int, tuple[int, float]] = {}
+        self._known: dict[TopicPartition, tuple[int, float]] = {}
         """By partition: an offset that was asked for, and the time that was found. A record's time never changes."""
 
-    def times(self, topic: TopicIdentity, ranges: Mapping[int, tuple[int, int]]) -> dict[int, float | None]:
+    def times(
+        self, topic: TopicIdentity, ranges: Mapping[TopicPartition, tuple[int, int]]
+    ) -> dict[TopicPartition, float | None]:
         """By partition: the Unix time of the first record in its range of offsets (first, end).
 
         None: the range holds no record, only markers of transactions. A partition of which nothing is known within
@@ -103,8 +111,8 @@ class FirstRecords:
             self.close()
             self._topic, self._known = topic, {}
         self._known = {p: known for p, known in self._known.items() if p in ranges and ranges[p][0] == known[0]}
-        found: dict[int, float | None] = {p: time for p, (_, time) in self._known.items()}
-        asked = {TopicPartition(topic.name, p): span for p, span in ranges.items() if p not in found}
+        found: dict[TopicPartition, float | None] = {p: time for p, (_, time) in self._known.items()}
+        asked = {tp: ranges[TopicPartition(*tp)] for tp in to_client(ranges.keys() - found.keys())}
         if asked:
             try:
                 found |= self._read(asked)
@@ -120,7 +128,7 @@ class FirstRecords:
                 self._consumer.close(timeout_ms=1_000)
             self._consumer = None
 
-    def _read(self, asked: dict[TopicPartition, tuple[int, int]]) -> dict[int, float | None]:
+    def _read(self, asked: dict[Any, tuple[int, int]]) -> dict[TopicPartition, float | None]:
         install()
         self._consumer = self._consumer or KafkaConsumer(
             **self._settings.kafka_connection,
@@ -138,18 +146,18 @@ class FirstRecords:
         consumer.resume(*asked)
         for tp, (first, _) in asked.items():
             consumer.seek(tp, first)
-        found: dict[int, float | None] = {}
+        found: dict[TopicPartition, float | None] = {}
         while asked and time.monotonic() < until:
             for tp, records in consumer.poll(timeout_ms=100).items():
                 first, _ = asked.pop(tp)
                 consumer.pause(tp)
                 if records[0].timestamp >= 0:
-                    found[tp.partition] = records[0].timestamp / 1000
-                    self._known[tp.partition] = first, records[0].timestamp / 1000
+                    found[TopicPartition(*tp)] = records[0].timestamp / 1000
+                    self._known[TopicPartition(*tp)] = first, records[0].timestamp / 1000
             for tp in [tp for tp, (_, end) in asked.items() if (consumer.position(tp, timeout_ms=100) or 0) >= end]:
                 del asked[tp]
                 consumer.pause(tp)
-                found[tp.partition] = None
+                found[TopicPartition(*tp)] = None
         if asked:
             # What the client has under way for these may never end: begin afresh.
             self.close()

@@ -12,6 +12,7 @@ from kafka.errors import KafkaError
 
 from workers.errors import UnavailableError
 from workers.kafka.admin import describe
+from workers.types import TopicPartition
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -31,7 +32,7 @@ class ProduceReport:
     acknowledged: int = 0
     failed: int = 0
     seconds: float = 0.0
-    by_partition: dict[int, int] = field(default_factory=dict)
+    by_partition: dict[TopicPartition, int] = field(default_factory=dict)
     errors: dict[str, int] = field(default_factory=dict)
     """How often each error came, by its one line."""
 
@@ -52,7 +53,7 @@ class Producer:
     def __init__(
         self,
         settings: Settings,
-        on_acknowledged: Callable[[int, int, bytes], None] = lambda _partition, _offset, _value: None,
+        on_acknowledged: Callable[[TopicPartition, int, bytes], None] = lambda _partition, _offset, _value: None,
     ) -> None:
         """Connect.
 
@@ -111,10 +112,11 @@ class Producer:
         if isinstance(outcome, Exception):
             self._failed(outcome)
             return
+        partition = TopicPartition(outcome.topic, outcome.partition)
         with self._count:
             self.report.acknowledged += 1
-            self.report.by_partition[outcome.partition] = self.report.by_partition.get(outcome.partition, 0) + 1
-        self._on_acknowledged(outcome.partition, outcome.offset, value)
+            self.report.by_partition[partition] = self.report.by_partition.get(partition, 0) + 1
+        self._on_acknowledged(partition, outcome.offset, value)
         self._room.release()
 
     def _failed(self, error: Exception) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from contextlib import contextmanager, nullcontext
-from typing import TYPE_CHECKING, Any
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import structlog
-from kafka import ConsumerRebalanceListener, OffsetAndMetadata, TopicPartition
+from kafka import ConsumerRebalanceListener, OffsetAndMetadata
 from kafka.errors import (
     CommitFailedError,
     FencedInstanceIdError,
@@ -21,10 +21,11 @@ from kafka.structs import MemberState
 
 from workers.errors import UnavailableError
 from workers.kafka.admin import describe
-from workers.kafka.fetch_positions import FetchPositions
+from workers.kafka.fetch_positions import Admitted, FetchPositions
 from workers.kafka.options import open_consumer
-from workers.monitoring.logs import Action
-from workers.types import CommitResult, Fetched
+from workers.kafka.partitions import from_client, to_client
+from workers.log_fields import Action
+from workers.types import CommitResult, Fetched, TopicPartition
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
@@ -44,9 +45,20 @@ LOST_RECORDS = (
 log = structlog.get_logger()
 
 
+class _Membership(NamedTuple):
+    """What this member was in the group at the last poll."""
+
+    member_id: str = ""
+    generation: int = -1
+    """The group's, by the broker."""
+    joins: int = 0
+    """How often partitions were assigned."""
+
+
 class KafkaSource:
     """One member of the group. Build it in the process that uses it: its IO thread does not survive a fork.
 
+    All methods but `connected` are for the loop's thread; the client's IO thread calls the observer's `rebalanced`.
     An exception out of `poll` that is not handled here must end the process: the client's next poll may spin for ever.
     """
 
@@ -68,10 +80,9 @@ class KafkaSource:
         self._observer = observer
         self._stopping = stopping
         self._joined = joined
-        self._member = ("", -1, 0)
-        """At the last poll: the member id, the group's generation, and how often partitions were assigned."""
-        self._rebalances = 0
-        self._stopped: set[int] = set()
+        self._member = _Membership()
+        self._assignments = 0
+        self._halted: set[TopicPartition] = set()
         self._consumer = open_consumer(settings)
         self._positions = FetchPositions(self._consumer, settings.topic, settings.commit_timeout, self._lost)
         self._listener = _Listener(observer)
@@ -83,35 +94,32 @@ class KafkaSource:
         Raises:
             UnavailableError: the client gave up; it must not be asked again.
         """
-        coordinator = self._consumer._coordinator
         # What is in flight is committed before a rebalance, so that nobody has to read it again.
-        if not wait and coordinator.need_rejoin():
+        if not wait and self._consumer._coordinator.need_rejoin():
             return None
         with _fatal():
-            with nullcontext() if wait else _without_rebalance(coordinator):
-                fetched = self._consumer.poll(timeout_ms=int(POLL_SECONDS * 1000) if wait else 0, max_records=most)
+            fetched = self._poll_client(most, wait=wait)
             self._observer.iterated()
-            self._notice_rebalance()
+            self._sync_membership()
             topic = self._positions.incarnation()
-            admitted, refused = self._positions.admit(fetched) if topic else ({}, fetched)
-        stopped = {tp: records for tp, records in admitted.items() if tp.partition in self._stopped}
-        refused |= stopped
-        self._give_back(refused)
+            admitted = self._positions.admit(fetched) if topic else Admitted({}, fetched)
+        halted = {partition: records for partition, records in admitted.records.items() if partition in self._halted}
+        self._redeliver({**admitted.redeliver, **halted})
         # One that went to another member and came back is paused no more.
-        self.stop({tp.partition for tp in stopped})
-        records = {tp.partition: records for tp, records in admitted.items() if tp not in refused}
-        lost = self._positions.take_skipped()
-        skipped = {tp.partition: offset for tp, offset in lost.items() if tp.partition not in self._stopped}
+        self.halt(halted)
+        records = {partition: each for partition, each in admitted.records.items() if partition not in halted}
+        skipped = self._positions.take_skipped()
+        skipped = {partition: offset for partition, offset in skipped.items() if partition not in self._halted}
         if not topic or not (records or skipped):
             return None
-        return Fetched(topic, records, skipped, assignment_epoch=self.assignment_epoch)
+        return Fetched({topic.name: topic}, records, skipped, assignment_epoch=self.assignment_epoch)
 
     @property
     def assignment_epoch(self) -> int:
         """See `Fetched.assignment_epoch`."""
-        return self._rebalances + self._positions.incarnations
+        return self._assignments + self._positions.incarnations
 
-    def commit(self, next_offsets: Mapping[int, int], assignment_epoch: int) -> CommitResult:
+    def commit(self, next_offsets: Mapping[TopicPartition, int], assignment_epoch: int) -> CommitResult:
         """Commit with the topic's id as metadata, so that a later owner sees which incarnation the offsets count in.
 
         Raises:
@@ -121,9 +129,10 @@ class KafkaSource:
         # another one within poll only: a join that goes on behind poll's back is not over before the next.
         if assignment_epoch != self.assignment_epoch:
             return CommitResult.REBALANCED
+        metadata = str(self._positions.topic_id)
         offsets = {
-            self._tp(partition): OffsetAndMetadata(offset, str(self._positions.topic_id), -1)
-            for partition, offset in next_offsets.items()
+            partition: OffsetAndMetadata(next_offsets[TopicPartition(*partition)], metadata, -1)
+            for partition in to_client(next_offsets)
         }
         try:
             self._consumer.commit(offsets, timeout_ms=int(self._settings.commit_timeout * 1000))
@@ -139,14 +148,13 @@ class KafkaSource:
             return CommitResult.ERROR
         return CommitResult.OK
 
-    def rewind(self, first_offsets: Mapping[int, int], assignment_epoch: int) -> None:
+    def rewind(self, first_offsets: Mapping[TopicPartition, int], assignment_epoch: int) -> None:
         if assignment_epoch != self.assignment_epoch:
             return
-        assigned = self._consumer.assignment()
-        for partition, offset in first_offsets.items():
-            if self._tp(partition) in assigned:
-                self._consumer.seek(self._tp(partition), offset)
-                self._positions.moved(self._tp(partition), offset)
+        for partition in to_client(first_offsets.keys() & self._consumer.assignment()):
+            offset = first_offsets[TopicPartition(*partition)]
+            self._consumer.seek(partition, offset)
+            self._positions.moved(TopicPartition(*partition), offset)
 
     def hold(self, seconds: float) -> None:
         until = time.monotonic() + seconds
@@ -156,13 +164,12 @@ class KafkaSource:
                 fetched = self._consumer.poll(timeout_ms=int(min(POLL_SECONDS, left) * 1000))
             self._observer.iterated()
             # A partition that was assigned in this very poll was not paused yet.
-            self._give_back(fetched)
-        self._consumer.resume(*(tp for tp in self._consumer.paused() if tp.partition not in self._stopped))
+            self._redeliver(_ours(fetched))
+        self._consumer.resume(*(partition for partition in self._consumer.paused() if partition not in self._halted))
 
-    def stop(self, partitions: Collection[int]) -> None:
-        self._stopped.update(partitions)
-        assigned = self._consumer.assignment()
-        self._consumer.pause(*(self._tp(partition) for partition in partitions if self._tp(partition) in assigned))
+    def halt(self, partitions: Collection[TopicPartition]) -> None:
+        self._halted.update(partitions)
+        self._consumer.pause(*to_client(self._consumer.assignment().intersection(partitions)))
 
     def close(self) -> None:
         try:
@@ -173,39 +180,48 @@ class KafkaSource:
 
     def connected(self) -> bool:
         """Whether this worker is in the group with an assignment, which may be empty. Safe on any thread."""
-        member = self._consumer.group_metadata()
-        return member.state is MemberState.STABLE and (member.member_id, member.generation_id) == self._member[:2]
+        member, known = self._consumer.group_metadata(), self._member
+        return member.state is MemberState.STABLE and (member.member_id, member.generation_id) == known[:2]
 
-    def _notice_rebalance(self) -> None:
+    def _poll_client(self, most: int, *, wait: bool) -> dict[TopicPartition, list[Any]]:
+        if wait:
+            return _ours(self._consumer.poll(timeout_ms=int(POLL_SECONDS * 1000), max_records=most))
+        with _without_rebalance(self._consumer._coordinator):
+            return _ours(self._consumer.poll(timeout_ms=0, max_records=most))
+
+    def _sync_membership(self) -> None:
+        """Begin a new assignment epoch, if this member was given partitions, or another place in the group."""
         member = self._consumer.group_metadata()
         if member.state is MemberState.REBALANCING:
             # Else a leader whose poll ends between its assignment and the broker's answer to it forgets that it is joining:
             # no heartbeats, no partitions and no error, for ever (tests/integration/test_rejoin.py).
             self._consumer._coordinator.request_rejoin()
         # The client has the generation a moment before the assignment: only its listener knows that both are there.
-        known = (member.member_id, member.generation_id, joins := self._listener.joins)
-        if known == self._member:
+        now = _Membership(member.member_id, member.generation_id, self._listener.joins)
+        if now == self._member:
             return
-        if joins != self._member[2]:
-            self._observer.owns(sorted(tp.partition for tp in self._consumer.assignment()))
-        self._member = known
-        self._rebalances += 1
+        if now.joins != self._member.joins:
+            self._observer.owns(from_client(self._consumer.assignment()))
+        self._member = now
+        self._assignments += 1
         self._positions.forget()
-        if member.generation_id >= 0:
-            self._joined(member.member_id)
+        if now.generation >= 0:
+            self._joined(now.member_id)
 
-    def _give_back(self, fetched: Mapping[Any, Any]) -> None:
-        """Have these records, which are not used, delivered again."""
-        self.rewind({tp.partition: records[0].offset for tp, records in fetched.items()}, self.assignment_epoch)
+    def _redeliver(self, fetched: Mapping[TopicPartition, Any]) -> None:
+        """Rewind to these records, which are not used."""
+        first_offsets = {partition: records[0].offset for partition, records in fetched.items()}
+        self.rewind(first_offsets, self.assignment_epoch)
 
-    def _lost(self, tp: TopicPartition, first: int, count: int) -> None:
-        self._observer.lost(tp.partition, first, count)
+    def _lost(self, partition: TopicPartition, first: int, count: int) -> None:
+        self._observer.lost(partition, first, count)
         if self._settings.on_lost_records == "stop":
-            self.stop({tp.partition})
-            self._observer.stopped({tp.partition}, LOST_RECORDS)
+            self.halt({partition})
+            self._observer.halted({partition}, LOST_RECORDS)
 
-    def _tp(self, partition: int) -> TopicPartition:
-        return TopicPartition(self._settings.topic, partition)
+
+def _ours(fetched: Mapping[Any, list[Any]]) -> dict[TopicPartition, list[Any]]:
+    return {TopicPartition(*partition): records for partition, records in fetched.items()}
 
 
 @contextmanager
@@ -233,12 +249,12 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc] # kafka-python
         self._observer = observer
         self.joins = 0
 
-    def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
-        self._observer.rebalanced("revoked", [tp.partition for tp in revoked])
+    def on_partitions_revoked(self, revoked: Collection[Any]) -> None:
+        self._observer.rebalanced("revoked", from_client(revoked))
 
-    def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
-        self._observer.rebalanced("assigned", [tp.partition for tp in assigned])
+    def on_partitions_assigned(self, assigned: Collection[Any]) -> None:
+        self._observer.rebalanced("assigned", from_client(assigned))
         self.joins += 1
 
-    def on_partitions_lost(self, lost: Collection[TopicPartition]) -> None:
-        self._observer.rebalanced("lost", [tp.partition for tp in lost])
+    def on_partitions_lost(self, lost: Collection[Any]) -> None:
+        self._observer.rebalanced("lost", from_client(lost))

@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from workers.fleet.status.group import lag
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from workers.kafka.admin import GroupDescription, PartitionOffsets
+    from workers.types import TopicPartition
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +44,7 @@ class LagSnapshot:
     time: float
     """Unix time."""
     members: int
-    partitions: Mapping[int, PartitionLag] | None
+    partitions: Mapping[TopicPartition, PartitionLag] | None
     """None: there is no such topic."""
 
     @property
@@ -77,35 +76,34 @@ class Point(NamedTuple):
 def lag_snapshot(
     now: float,
     group: GroupDescription,
-    spans: Mapping[int, PartitionOffsets] | None,
-    times: Mapping[int, float | None],
-    moved: Mapping[int, float],
+    offsets: Mapping[TopicPartition, PartitionOffsets] | None,
+    times: Mapping[TopicPartition, float | None],
+    moved: Mapping[TopicPartition, float],
 ) -> LagSnapshot:
     """Make one look of what Kafka answered.
 
     Args:
         now: Unix time.
-        spans: by partition; None: there is no such topic.
+        offsets: by partition; None: there is no such topic.
         times: by partition: the Unix time of the first record from `pending` on; None: there is no record, only
             markers; absent: not known.
         moved: by partition, as `Commits` has it.
     """
-    if spans is None:
+    if offsets is None:
         return LagSnapshot(now, len(group.members), None)
     owners = {partition: member.client_id for member in group.members.values() for partition in member.partitions}
-    records = lag(spans)
     partitions = {}
-    for partition, span in spans.items():
+    for partition, each in offsets.items():
         seconds: float | None = 0.0
-        if records[partition]:
+        if each.lag:
             time = times.get(partition)
             # A producer's clock may run ahead of this one.
             seconds = max(0.0, now - time) if time is not None else 0.0 if partition in times else None
         partitions[partition] = PartitionLag(
-            span.start,
-            span.end,
-            span.committed,
-            records[partition],
+            each.start,
+            each.end,
+            each.committed,
+            each.lag,
             seconds,
             owners.get(partition),
             moved.get(partition, now),
@@ -113,21 +111,20 @@ def lag_snapshot(
     return LagSnapshot(now, len(group.members), partitions)
 
 
-def pending(spans: Mapping[int, PartitionOffsets]) -> dict[int, tuple[int, int]]:
+def pending(offsets: Mapping[TopicPartition, PartitionOffsets]) -> dict[TopicPartition, tuple[int, int]]:
     """By partition with a lag: the first offset that is not committed, and the end."""
-    begins = {p: span.start if span.committed is None else max(span.start, span.committed) for p, span in spans.items()}
-    return {p: (begins[p], span.end) for p, span in spans.items() if begins[p] < span.end}
+    return {partition: (each.next_offset, each.end) for partition, each in offsets.items() if each.lag}
 
 
 class Commits:
     """Remembers when each partition's committed offset was first seen where it is."""
 
     def __init__(self) -> None:
-        self._seen: dict[int, tuple[int | None, float]] = {}
+        self._seen: dict[TopicPartition, tuple[int | None, float]] = {}
 
-    def moved(self, spans: Mapping[int, PartitionOffsets], now: float) -> dict[int, float]:
+    def moved(self, offsets: Mapping[TopicPartition, PartitionOffsets], now: float) -> dict[TopicPartition, float]:
         """By partition: the time of the look that first saw today's committed offset."""
-        for partition, span in spans.items():
-            if partition not in self._seen or self._seen[partition][0] != span.committed:
-                self._seen[partition] = span.committed, now
-        return {partition: self._seen[partition][1] for partition in spans}
+        for partition, each in offsets.items():
+            if partition not in self._seen or self._seen[partition][0] != each.committed:
+                self._seen[partition] = each.committed, now
+        return {partition: self._seen[partition][1] for partition in offsets}

@@ -84,13 +84,16 @@ class LagMetrics(Collector):
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         look = self._current()
-        topic = {"consumergroup": self._group, "topic": self._topic}
         partitions = look.partitions if look else None
         for name, (text, labels, value) in BY_PARTITION.items():
             family = GaugeMetricFamily(name, text, labels=labels)
             for partition, part in sorted((partitions or {}).items()):
                 if (number := value(part)) is not None:
-                    values = topic | {"partition": str(partition)}
+                    values = {
+                        "consumergroup": self._group,
+                        "topic": partition.topic,
+                        "partition": str(partition.partition),
+                    }
                     family.add_metric([values[label] for label in labels], number)
             yield family
         lag_sum = GaugeMetricFamily("kafka_consumergroup_lag_sum", HELP_SUM, labels=["consumergroup", "topic"])

@@ -78,14 +78,18 @@ class LagPoller:
             self._admin = self._admin or Admin(settings, PATIENCE_SECONDS)
             group = self._admin.group(settings.group, settings.topic)
             topic = self._admin.topic(settings.topic)
-            spans = topic and self._admin.partition_offsets(topic, settings.group)
+            offsets = topic and self._admin.partition_offsets(topic, settings.group)
         except Exception:
             self._hang_up()
             raise
-        if topic is None or spans is None:
+        if topic is None or offsets is None:
             return lag_snapshot(now, group, None, {}, {})
         return lag_snapshot(
-            now, group, spans, self._records.times(topic.identity, pending(spans)), self._commits.moved(spans, now)
+            now,
+            group,
+            offsets,
+            self._records.times(topic.identity, pending(offsets)),
+            self._commits.moved(offsets, now),
         )
 
     def close(self) -> None:

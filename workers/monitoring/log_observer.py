@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from workers.monitoring.logs import Action, listed
+from workers.log_fields import Action, listed
 from workers.types import CommitResult
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from workers.errors import SinkUnavailableError
-    from workers.types import Batch, Written
+    from workers.types import Batch, PartitionBatch, TopicPartition, WriteResult
 
 REMIND_SECONDS = 30.0
 
@@ -25,58 +25,66 @@ class LogObserver:
 
     def __init__(self) -> None:
         self._log = structlog.get_logger()
-        self._written: Written | None = None
+        self._written: WriteResult | None = None
         self._seconds = 0.0
-        self._away_since: float | None = None
+        self._unavailable_since: float | None = None
         self._reminded = 0.0
 
     def iterated(self) -> None: ...
 
-    def rebalanced(self, event: str, partitions: Collection[int]) -> None:
+    def rebalanced(self, event: str, partitions: Collection[TopicPartition]) -> None:
         if event == "lost":
             self._log.warning(
-                "thrown out of the group; joining again. What was in hand is delivered again, perhaps to another worker",
+                "removed from the group; joining again. What was in flight is redelivered, perhaps to another worker",
                 action=Action.REBALANCE,
                 partitions=listed(partitions),
             )
         elif partitions:
             self._log.info(f"partitions {event}", action=Action.REBALANCE, partitions=listed(partitions))
 
-    def owns(self, partitions: Collection[int]) -> None:
+    def owns(self, partitions: Collection[TopicPartition]) -> None:
         if not partitions:
-            self._log.info("in the group, and idle: there are more workers than partitions", action=Action.REBALANCE)
+            self._log.info(
+                "in the group with no partition assigned: there are more workers than partitions",
+                action=Action.REBALANCE,
+            )
 
-    def lost(self, partition: int, first: int, count: int) -> None:
+    def lost(self, partition: TopicPartition, first: int, count: int) -> None:
         self._log.error(
             "Kafka removed records before they were read",
             action=Action.READ,
-            partition=partition,
+            partition=partition.partition,
             first=first,
             last=first + count - 1,
             lost=count,
         )
 
-    def stopped(self, partitions: Collection[int], reason: str) -> None:
-        self._log.error(f"read no further: {reason}", action=Action.READ, partitions=listed(partitions))
+    def halted(self, partitions: Collection[TopicPartition], reason: str) -> None:
+        self._log.error(f"partitions halted: {reason}", action=Action.READ, partitions=listed(partitions))
 
-    def written(self, batch: Batch, written: Written, seconds: float) -> None:
-        if self._away_since is not None:
+    def written(self, batch: Batch, result: WriteResult, seconds: float) -> None:
+        if self._unavailable_since is not None:
             self._log.info(
-                "the database takes writes again",
+                "the database is available again",
                 action=Action.WRITE,
-                away_seconds=round(time.monotonic() - self._away_since, 1),
+                unavailable_seconds=round(time.monotonic() - self._unavailable_since, 1),
             )
-            self._away_since = None
-        self._written, self._seconds = written, seconds
-        for (partition, reason), count in written.dead_letters.items():
+            self._unavailable_since = None
+        self._written, self._seconds = result, seconds
+        for (partition, reason), count in result.dead_letters.items():
             self._log.warning(
-                "dead letters", action=Action.DEAD_LETTER, partition=partition, reason=str(reason), records=count
+                "dead letters",
+                action=Action.DEAD_LETTER,
+                partition=partition.partition,
+                reason=str(reason),
+                records=count,
             )
 
     def committed(self, batch: Batch, result: CommitResult) -> None:
+        topics = {partition.topic for partition in batch.partitions}
         ranges = " ".join(
-            f"{p}:{first}-{batch.next_offsets[p] - 1}" if first < batch.next_offsets[p] else f"{p}:<{first}"
-            for p, first in sorted(batch.first_offsets.items())
+            f"{partition.partition if len(topics) == 1 else partition}:{_offsets(part)}"
+            for partition, part in sorted(batch.partitions.items())
         )
         counts = self._written and {
             "stored": sum(self._written.stored.values()),
@@ -88,16 +96,16 @@ class LogObserver:
             self._log.info(
                 "batch",
                 action=Action.COMMIT,
-                partitions=listed(batch.first_offsets),
+                partitions=listed(batch.partitions),
                 offsets=ranges,
                 **told,
                 write_ms=round(self._seconds * 1000, 1),
             )
         else:
             self._log.warning(
-                "batch written, not committed: it comes again",
+                "batch written, but its commit failed; it will be redelivered",
                 action=Action.COMMIT,
-                partitions=listed(batch.first_offsets),
+                partitions=listed(batch.partitions),
                 offsets=ranges,
                 **told,
                 commit=str(result),
@@ -105,18 +113,27 @@ class LogObserver:
 
     def sink_unavailable(self, error: SinkUnavailableError, attempt: int, wait: float) -> None:
         now = time.monotonic()
-        if self._away_since is None:
-            self._away_since = self._reminded = now
+        if self._unavailable_since is None:
+            self._unavailable_since = self._reminded = now
             self._log.warning(
-                "the database takes no writes; waiting, nothing is committed", action=Action.WRITE, error=str(error)
+                "the database is unavailable; retrying with backoff, nothing is committed",
+                action=Action.WRITE,
+                error=str(error),
             )
         elif now - self._reminded >= REMIND_SECONDS:
             self._reminded = now
-            away = round(now - self._away_since, 1)
+            seconds = round(now - self._unavailable_since, 1)
             self._log.warning(
-                "the database still takes no writes",
+                "the database is still unavailable",
                 action=Action.WRITE,
-                away_seconds=away,
+                unavailable_seconds=seconds,
                 attempt=attempt,
                 error=str(error),
             )
+
+
+def _offsets(part: PartitionBatch) -> str:
+    """The range, or `<100` where there is no record and the log begins at 100 now."""
+    if part.first_offset == part.next_offset:
+        return f"<{part.first_offset}"
+    return f"{part.first_offset}-{part.next_offset - 1}"

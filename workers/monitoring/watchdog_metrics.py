@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 from prometheus_client import CollectorRegistry, Counter, Gauge, disable_created_metrics
 from prometheus_client.process_collector import ProcessCollector
 
-from workers.fleet.watchdog.hang_detector import Hang
-from workers.state.event_log import Event
+from workers.state.event_log import Event, Hang
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -12,14 +12,14 @@ from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
 from workers import __version__
-from workers.sinks.mongodb.errors import RETRY_REASONS
+from workers.errors import RetryReason
 from workers.types import CommitResult, RejectReason
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from workers.errors import SinkUnavailableError
-    from workers.types import Batch, Written
+    from workers.types import Batch, TopicPartition, WriteResult
 
 OUTCOMES = ("stored", "duplicate", "dead_lettered")
 EVENTS = ("assigned", "revoked", "lost")
@@ -33,8 +33,7 @@ class WorkerMetrics:
         # The time of each series' creation is a series more each, and nothing here asks for it.
         disable_created_metrics()  # type: ignore[no-untyped-call] # the library's own
         self.registry = registry = CollectorRegistry()
-        self._topic = topic
-        self._stopped_partitions: set[int] = set()
+        self._halted: set[TopicPartition] = set()
         self._records = Counter(
             "workers_records", "What became of each record.", ["topic", "partition", "outcome"], registry=registry
         )
@@ -61,7 +60,7 @@ class WorkerMetrics:
         )
         self._stopped = Gauge(
             "workers_stopped_partitions",
-            "Partitions that are read no further: too many rejects, or lost records.",
+            "Partitions that are paused until the worker is restarted: too many rejects, or lost records.",
             registry=registry,
         )
         self._write_seconds = Histogram(
@@ -71,7 +70,10 @@ class WorkerMetrics:
             registry=registry,
         )
         self._retries = Counter(
-            "workers_write_retries", "Writes that failed for no fault of a record.", ["reason"], registry=registry
+            "workers_write_retries",
+            "Writes that failed while the sink was unavailable, and were retried.",
+            ["reason"],
+            registry=registry,
         )
         self._last_poll = Gauge("workers_last_poll_timestamp_seconds", "When the loop last polled.", registry=registry)
         self._last_commit = Gauge(
@@ -82,7 +84,7 @@ class WorkerMetrics:
             self._commits.labels(result)
         for event in EVENTS:
             self._rebalances.labels(event)
-        for again in sorted(RETRY_REASONS):
+        for again in RetryReason:
             self._retries.labels(again)
         for reason in RejectReason:
             self._dead_letters.labels(topic, reason)
@@ -100,39 +102,39 @@ class WorkerMetrics:
     def iterated(self) -> None:
         self._last_poll.set(time.time())
 
-    def rebalanced(self, event: str, partitions: Collection[int]) -> None:
+    def rebalanced(self, event: str, partitions: Collection[TopicPartition]) -> None:
         if partitions:
             self._rebalances.labels(event).inc()
         if event != "assigned":
             self._assigned.set(0)
             self._owned.clear()
 
-    def owns(self, partitions: Collection[int]) -> None:
+    def owns(self, partitions: Collection[TopicPartition]) -> None:
         self._assigned.set(len(partitions))
         self._owned.clear()
         for partition in partitions:
-            self._owned.labels(self._topic, partition).set(1)
-            self._lost.labels(self._topic, partition)
+            self._owned.labels(*partition).set(1)
+            self._lost.labels(*partition)
             for outcome in OUTCOMES:
-                self._records.labels(self._topic, partition, outcome)
+                self._records.labels(*partition, outcome)
 
-    def lost(self, partition: int, first: int, count: int) -> None:
-        self._lost.labels(self._topic, partition).inc(count)
+    def lost(self, partition: TopicPartition, first: int, count: int) -> None:
+        self._lost.labels(*partition).inc(count)
 
-    def stopped(self, partitions: Collection[int], reason: str) -> None:
-        self._stopped_partitions.update(partitions)
-        self._stopped.set(len(self._stopped_partitions))
+    def halted(self, partitions: Collection[TopicPartition], reason: str) -> None:
+        self._halted.update(partitions)
+        self._stopped.set(len(self._halted))
 
-    def written(self, batch: Batch, written: Written, seconds: float) -> None:
+    def written(self, batch: Batch, result: WriteResult, seconds: float) -> None:
         self._batches.inc()
         self._write_seconds.observe(seconds)
-        for partition, count in written.stored.items():
-            self._records.labels(self._topic, partition, "stored").inc(count)
-        for partition, count in written.duplicates.items():
-            self._records.labels(self._topic, partition, "duplicate").inc(count)
-        for (partition, reason), count in written.dead_letters.items():
-            self._records.labels(self._topic, partition, "dead_lettered").inc(count)
-            self._dead_letters.labels(self._topic, reason).inc(count)
+        for partition, count in result.stored.items():
+            self._records.labels(*partition, "stored").inc(count)
+        for partition, count in result.duplicates.items():
+            self._records.labels(*partition, "duplicate").inc(count)
+        for (partition, reason), count in result.dead_letters.items():
+            self._records.labels(*partition, "dead_lettered").inc(count)
+            self._dead_letters.labels(partition.topic, reason).inc(count)
 
     def committed(self, batch: Batch, result: CommitResult) -> None:
         self._commits.labels(result).inc()

@@ -1,120 +1,116 @@
-"""Records that kill: found by what was in hand when workers died, so that one of them does not stop its partition.
+"""Poison records: found by what was being decoded when workers crashed, so that one of them does not stop its partition.
 
 A crash inside an extension, a hang, or memory that runs out leaves no time to write a dead letter, and the next owner
-of the partition dies of the same record. So what was in hand at several deaths is read again in ever smaller parts,
-and a record that was in hand alone at two of them is not decoded any more: it becomes a dead letter.
+of the partition crashes on the same record. So the records that were in progress at several crashes are decoded again
+in ever smaller parts, and a record that was in progress alone at two of them is quarantined: it is not decoded any
+more and becomes a dead letter. For example, with 1,000 records a batch and record 437 as the poison one:
 
-Only decoding counts. A worker that dies while it waits for the database died of something else.
+    crash 1, 2  0-999 in progress      two crashes: the range is suspect, and is read in parts of 1000 / 16 = 62
+    crash 3     434-495 in progress    the parts before it passed; now parts of 62 / 16 = 3
+    crash 4     437-439 in progress    now one by one
+    crash 5, 6  437 alone              quarantined
+
+Only decoding counts. A worker that dies while it waits for the sink died of something else.
 """
 
 from __future__ import annotations
 
 from contextlib import nullcontext
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from workers.pipeline.observer import NullObserver
-from workers.state.crash_journal import CrashJournal, InProgress
+from workers.types import RecordPosition, TopicPartition
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from contextlib import AbstractContextManager
 
-    from workers.state.crash_journal import Crash
-    from workers.state.slot import Slot
-    from workers.types import Fetched, Record, TopicIdentity
+    from workers.types import Fetched, Record
 
 SUSPECT_AFTER_CRASHES = 2
-"""Deaths with a record in hand. One alone says little: whoever kills workers kills them at work."""
+"""Crashes with a record in progress. One alone says little: whoever kills workers kills them at work."""
 QUARANTINE_AFTER_CRASHES = 2
-"""Deaths with a record, and nothing else, in hand."""
+"""Crashes with a record, and nothing else, in progress."""
 PARTS = 16
-"""Into how many what is suspected is divided: few deaths to find the one, few batches for its innocent neighbours."""
+"""Into how many a suspect range is divided: few crashes to find the one, few batches for its innocent neighbours."""
 
 
-class PoisonIsolator(NullObserver):
-    """What one worker knows of the deaths on its host. As an observer it hears of every new assignment, and then looks
-    who has died.
-    """
+class Crash(NamedTuple):
+    """A range of offsets of one partition that a worker was decoding when it crashed."""
 
-    def __init__(self, slot: Slot, tell: Callable[[Crash], None]) -> None:
-        """Args:
-        slot: taken by this process.
-        tell: told each death that nobody had found before.
-        """
-        self._list = CrashJournal(slot, tell)
-        self._in_progress = InProgress(slot)
-        self._deaths: list[Crash] | None = None
+    id: str
+    """Of the crash, the same for all its ranges: whoever enters a crash twice enters it once."""
+    incarnation: str
+    """`TopicIdentity.prefix`"""
+    partition: TopicPartition
+    first: int
+    next: int
+    alone: bool
+    """Whether it was one record, and nothing else was in progress."""
 
-    def owns(self, partitions: Collection[int]) -> None:
-        self._deaths = None
 
-    def isolate(self, fetched: Fetched) -> tuple[Fetched, dict[int, int]]:
-        """What of this may be decoded together now; and, by partition, the offset from which the rest must come again."""
-        if self._deaths is None:
-            self._deaths = self._list.all()
-        if not self._deaths:
-            return fetched, {}
-        return divide(fetched, self._deaths)
+class Isolated(NamedTuple):
+    """What may be decoded together now, and what has to wait for its turn."""
+
+    to_decode: Fetched
+    deferred: Mapping[TopicPartition, int]
+    """By partition: the offset from which the rest is to be redelivered."""
+
+
+class PoisonGuard(Protocol):
+    """Keeps a record that crashes workers from crashing them for ever."""
+
+    def isolate(self, fetched: Fetched) -> Isolated: ...
 
     def in_progress(self, fetched: Fetched) -> AbstractContextManager[None]:
         """Remember these records while they are decoded, whatever becomes of this process."""
-        return self._in_progress.hold(fetched)
-
-    def past(self, topic: TopicIdentity, next_offsets: Mapping[int, int]) -> None:
-        """Everything before these offsets is committed: what died there is found, or was innocent."""
-        if self._deaths:
-            self._deaths = self._list.forget(
-                lambda death: death.topic == topic.prefix and death.next <= next_offsets.get(death.partition, 0)
-            )
 
 
-class NullPoisonGuard(NullObserver):
+class NullPoisonGuard:
     """Suspects nothing: for a worker that has no folder in which to remember."""
 
-    def isolate(self, fetched: Fetched) -> tuple[Fetched, dict[int, int]]:
-        return fetched, {}
+    def isolate(self, fetched: Fetched) -> Isolated:
+        return Isolated(fetched, {})
 
     def in_progress(self, fetched: Fetched) -> AbstractContextManager[None]:
         return nullcontext()
 
-    def past(self, topic: TopicIdentity, next_offsets: Mapping[int, int]) -> None: ...
 
-
-def divide(fetched: Fetched, deaths: Sequence[Crash]) -> tuple[Fetched, dict[int, int]]:
-    """See `PoisonIsolator.isolate`. What is suspected comes by itself, from one partition and in small parts, so that the
-    next death says more than the last one; a record that is condemned comes alone and marked.
+def isolate(fetched: Fetched, crashes: Sequence[Crash]) -> Isolated:
+    """See `PoisonGuard.isolate`. A suspect range comes by itself, from one partition and in small parts, so that the
+    next crash says more than the last one; a record that is quarantined comes alone and marked.
     """
-    topic = fetched.topic.prefix
-    taken: dict[int, Sequence[Record]] = {}
+    taken: dict[TopicPartition, Sequence[Record]] = {}
     for partition, records in fetched.records.items():
-        held = [death for death in deaths if (death.topic, death.partition) == (topic, partition)]
-        taken[partition] = records[: _innocent(records, held)]
+        incarnation = fetched.topics[partition.topic].prefix
+        known = [crash for crash in crashes if (crash.incarnation, crash.partition) == (incarnation, partition)]
+        taken[partition] = records[: _count_before_suspect(records, known)]
         if not taken[partition]:
-            around = [death for death in held if death.first <= records[0].offset < death.next]
-            return _suspicious(fetched, partition, around)
-    return fetched._replace(records={p: records for p, records in taken.items() if records}), _left(fetched, taken)
+            around = [crash for crash in known if crash.first <= records[0].offset < crash.next]
+            return _suspect_part(fetched, partition, around)
+    return Isolated(fetched._replace(records={p: each for p, each in taken.items() if each}), _rest(fetched, taken))
 
 
-def _innocent(records: Sequence[Record], deaths: Sequence[Crash]) -> int:
-    """How many records there are before the first one that is suspected."""
-    if deaths:
+def _count_before_suspect(records: Sequence[Record], crashes: Sequence[Crash]) -> int:
+    """How many records there are before the first one that is suspect."""
+    if crashes:
         for count, record in enumerate(records):
-            if sum(death.first <= record.offset < death.next for death in deaths) >= SUSPECT_AFTER_CRASHES:
+            if sum(crash.first <= record.offset < crash.next for crash in crashes) >= SUSPECT_AFTER_CRASHES:
                 return count
     return len(records)
 
 
-def _suspicious(fetched: Fetched, partition: int, around: Sequence[Crash]) -> tuple[Fetched, dict[int, int]]:
-    """The next part of one partition, smaller than what was in hand at any of the deaths around its first record."""
+def _suspect_part(fetched: Fetched, partition: TopicPartition, around: Sequence[Crash]) -> Isolated:
+    """The next part of one partition, smaller than what was in progress at any of the crashes around its first record."""
     records = fetched.records[partition]
-    smallest = min(death.next - death.first for death in around)
-    until = min(records[0].offset + max(1, smallest // PARTS), *(death.next for death in around))
+    smallest = min(crash.next - crash.first for crash in around)
+    until = min(records[0].offset + max(1, smallest // PARTS), *(crash.next for crash in around))
     taken = {partition: [record for record in records if record.offset < until]}
-    quarantined = sum(death.alone for death in around) >= QUARANTINE_AFTER_CRASHES
-    return fetched._replace(records=taken, quarantined=quarantined), _left(fetched, taken)
+    quarantined = sum(crash.alone for crash in around) >= QUARANTINE_AFTER_CRASHES
+    poison = RecordPosition(partition, records[0].offset) if quarantined else None
+    return Isolated(fetched._replace(records=taken, poison=poison), _rest(fetched, taken))
 
 
-def _left(fetched: Fetched, taken: Mapping[int, Sequence[Record]]) -> dict[int, int]:
+def _rest(fetched: Fetched, taken: Mapping[TopicPartition, Sequence[Record]]) -> dict[TopicPartition, int]:
     """By partition: the offset of the first record that was fetched and not taken."""
     counts = {partition: len(taken.get(partition, ())) for partition in fetched.records}
     return {p: records[counts[p]].offset for p, records in fetched.records.items() if counts[p] < len(records)}

@@ -1,4 +1,4 @@
-"""A brake on dead letters: a partition of mostly rejects is stopped rather than emptied into them.
+"""A limit on dead letters: a partition of mostly rejects is halted rather than emptied into them.
 
 Such a partition has a producer gone wrong, or a consumer set up for other data. Its records are better left in Kafka,
 where they can be read again once that is put right.
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from workers.types import Batch
+    from workers.types import Batch, TopicPartition
 
 
 @dataclass(slots=True)
@@ -22,19 +22,17 @@ class RejectLimit:
     """The largest share of rejects that passes; 1 means no limit."""
     least: int = 1_000
     """Records of a partition that must be seen before anything is said about their share."""
-    _records: Counter[int] = field(default_factory=Counter, init=False)
-    _rejects: Counter[int] = field(default_factory=Counter, init=False)
+    _records: Counter[TopicPartition] = field(default_factory=Counter, init=False)
+    _rejects: Counter[TopicPartition] = field(default_factory=Counter, init=False)
 
-    def over(self, batch: Batch) -> set[int]:
+    def over(self, batch: Batch) -> set[TopicPartition]:
         """Count a batch; return the partitions of it that are over the limit, this batch included."""
-        rejects = Counter(reject.record.partition for reject in batch.rejects)
-        self._records.update(document.record.partition for document in batch.documents)
-        self._records.update(rejects)
-        self._rejects.update(rejects)
         over = set()
-        for partition in batch.next_offsets:
+        for partition, part in batch.partitions.items():
+            self._records[partition] += part.size
+            self._rejects[partition] += len(part.rejects)
             records = self._records[partition]
-            if rejects[partition] and records >= self.least and self._rejects[partition] > self.share * records:
+            if part.rejects and records >= self.least and self._rejects[partition] > self.share * records:
                 over.add(partition)
             if records >= 2 * self.least:
                 self._records[partition] //= 2

@@ -44,7 +44,20 @@ class Event(StrEnum):
     STALLED = "stalled"
     """A worker that hung was killed."""
     REBALANCED = "rebalanced"
-    """The workers own their partitions in another way than before."""
+    """The assignment of partitions to workers changed."""
+
+
+class Hang(StrEnum):
+    """Ways in which a worker hangs: the `kind` of a `stalled` event."""
+
+    STOPPED = "stopped"
+    """By a signal, or by a debugger."""
+    UNINTERRUPTIBLE = "uninterruptible"
+    """Inside the kernel, where no signal reaches it."""
+    LOOP_STALLED = "loop_stalled"
+    """No iteration of its loop."""
+    NO_PROGRESS = "no_progress"
+    """The loop iterates, records wait, and none is taken."""
 
 
 class EventLog:

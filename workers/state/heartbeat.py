@@ -12,15 +12,17 @@ from typing import TYPE_CHECKING, Any
 
 from workers.pipeline.observer import NullObserver
 from workers.state.mapped_file import mapped_file
-from workers.types import CommitResult
+from workers.types import CommitResult, TopicPartition, by_topic, from_topics
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
     from pathlib import Path
 
     from workers.errors import SinkUnavailableError
-    from workers.types import Batch, Written
+    from workers.types import Batch, WriteResult
 
+VERSION = 2
+"""Of what is in the file. 1, before there were versions, knew partitions by number only."""
 SIZE = 64 * 1024
 """Of the file: room for the numbers of ten thousand partitions."""
 TORN_READS = 5
@@ -50,20 +52,20 @@ class Beat:
     since: float = 0.0
     """When it came into this state."""
     iterated: float = 0.0
-    """When the loop last turned. It turns while it waits, and while there is nothing to read."""
+    """When the loop last iterated. It does while it waits, and while there is nothing to read."""
     committed: float | None = None
     """When a commit last succeeded."""
-    partitions: tuple[int, ...] = ()
+    partitions: tuple[TopicPartition, ...] = ()
     """What it owns."""
-    stopped: tuple[int, ...] = ()
-    """What it reads no further on purpose."""
+    halted: tuple[TopicPartition, ...] = ()
+    """What it has paused until it is restarted."""
     records: int = 0
     """Stored, found stored or dead-lettered since it was started."""
     dead_letters: int = 0
     rebalances: int = 0
     """Times that it was given partitions."""
     until: float | None = None
-    """When a brake ends."""
+    """When a crash-loop backoff ends."""
 
     def is_alive(self) -> bool:
         """Whether the process that said this still runs, and is not another one with its pid."""
@@ -100,7 +102,9 @@ class Heartbeat(NullObserver):
         self._memory = mapped_file(path, SIZE)
         pid, now = os.getpid(), clock()
         # One dictionary whose entries are replaced whole: the client's IO thread is heard here too.
-        self._said = asdict(Beat(pid, process_started(pid) or 0, since=now, iterated=now))
+        beat = asdict(Beat(pid, process_started(pid) or 0, since=now, iterated=now))
+        self._said = {"version": VERSION, **beat, "partitions": {}, "halted": {}}
+        self._halted: set[TopicPartition] = set()
         self._write()
 
     def enter(self, state: State, until: float | None = None) -> None:
@@ -113,28 +117,29 @@ class Heartbeat(NullObserver):
         self._said["iterated"] = self._clock()
         self._write()
 
-    def rebalanced(self, event: str, partitions: Collection[int]) -> None:
+    def rebalanced(self, event: str, partitions: Collection[TopicPartition]) -> None:
         if event != "assigned":
-            self._said["partitions"] = ()
+            self._said["partitions"] = {}
 
-    def owns(self, partitions: Collection[int]) -> None:
-        self._said["partitions"] = tuple(partitions)
+    def owns(self, partitions: Collection[TopicPartition]) -> None:
+        self._said["partitions"] = by_topic(partitions)
         self._said["rebalances"] += 1
         self.enter(State.READING)
         self._write()
 
-    def written(self, batch: Batch, written: Written, seconds: float) -> None:
+    def written(self, batch: Batch, result: WriteResult, seconds: float) -> None:
         self.enter(State.READING)
         self._said["records"] += batch.size
-        self._said["dead_letters"] += sum(written.dead_letters.values())
+        self._said["dead_letters"] += sum(result.dead_letters.values())
 
     def committed(self, batch: Batch, result: CommitResult) -> None:
         if result is CommitResult.OK:
             self._said["committed"] = self._clock()
             self._write()
 
-    def stopped(self, partitions: Collection[int], reason: str) -> None:
-        self._said["stopped"] = tuple(sorted({*self._said["stopped"], *partitions}))
+    def halted(self, partitions: Collection[TopicPartition], reason: str) -> None:
+        self._halted.update(partitions)
+        self._said["halted"] = by_topic(self._halted)
         self._write()
 
     def sink_unavailable(self, error: SinkUnavailableError, attempt: int, wait: float) -> None:
@@ -146,7 +151,7 @@ class Heartbeat(NullObserver):
 
 
 def read_beat(path: Path) -> Beat | None:
-    """What a worker last said; None where nobody did, or where it cannot be made out."""
+    """What a worker last said; None where nobody did, where it cannot be made out, or is of another version."""
     for _ in range(TORN_READS):
         try:
             head, _, rest = path.read_bytes().partition(b"\n")
@@ -156,11 +161,13 @@ def read_beat(path: Path) -> Beat | None:
                 return _beat(json.loads(said))
         except OSError:
             return None
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, AttributeError):
             continue
     return None
 
 
 def _beat(said: dict[str, Any]) -> Beat:
-    lists = {name: tuple(said[name]) for name in ("partitions", "stopped")}
+    if said.pop("version", 1) != VERSION:
+        raise ValueError("written by another version")
+    lists = {name: from_topics(said[name]) for name in ("partitions", "halted")}
     return Beat(**{**said, **lists, "state": State(said["state"])})

@@ -69,6 +69,9 @@ class Slot:
         self._lock = lock
         return None
 
+    def try_acquire(self) -> bool:
+        return self.take() is None
+
     def predecessor(self) -> str | None:
         """The member id of the process that had this slot before, if it did not leave the group itself."""
         try:

@@ -1,4 +1,4 @@
-"""The dead letters of a collection, for people: find them, try them again, throw them away.
+"""The dead letters, for people: find them, try them again, throw them away.
 
 A dead letter accounts for its record, so it never just disappears: one that was replayed goes when its document is
 there; one that is thrown away loses its payload and stays as the note that there was one.
@@ -6,52 +6,23 @@ there; one that is thrown away loses its payload and stays as the note that ther
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import base64
+import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-from bson import json_util
-from pymongo import MongoClient
-
 from workers.errors import NotFoundError, SinkUnavailableError, UnavailableError
-from workers.formats.json_strict import decode_as
+from workers.formats.json_strict import parse_json
 from workers.formats.limits import Limits
-from workers.sinks.mongodb.dead_letters import EPOCH, SUFFIX
-from workers.sinks.mongodb.reader import connect, explained
-from workers.sinks.mongodb.sink import MongoSink
-from workers.types import Document, Reject, RejectReason
+from workers.pipeline.reader import RecordReader
+from workers.sinks.registry import open_dead_letters, open_sink
+from workers.types import Reject, RejectReason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from workers.settings import Settings
-
-
-@dataclass(frozen=True)
-class Filter:
-    """Which dead letters are meant; what is None does not restrict."""
-
-    ids: tuple[str, ...] = ()
-    reason: RejectReason | None = None
-    partition: int | None = None
-    since: datetime | None = None
-    """Rejected at this time or later."""
-    until: datetime | None = None
-    """Rejected before this time."""
-
-    def query(self) -> dict[str, Any]:
-        """As MongoDB takes it."""
-        query: dict[str, Any] = {}
-        if self.ids:
-            query["_id"] = {"$in": list(self.ids)}
-        if self.reason is not None:
-            query["reason"] = str(self.reason)
-        if self.partition is not None:
-            query["partition"] = self.partition
-        times = {"$gte": self.since, "$lt": self.until}
-        if any(times.values()):
-            query["rejected_at"] = {word: time for word, time in times.items() if time}
-        return query
+    from workers.sinks.base import DeadLetter, DeadLetterFilter
 
 
 class Outcome(NamedTuple):
@@ -61,123 +32,107 @@ class Outcome(NamedTuple):
     error: str | None
 
 
-class _Kept(NamedTuple):
-    """The record of a dead letter, as far as it was kept."""
-
-    partition: int
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-    headers: list[tuple[str, bytes | None]]
-
-
 class DeadLetters:
-    """The dead letters of the settings' collection. Use it with `with`."""
+    """The dead letters of the settings' collection. Use it with `with`: that connects.
+
+    Entering raises `UnavailableError` where the database does not answer, or refuses this client.
+    """
 
     def __init__(self, settings: Settings) -> None:
-        """Connect.
-
-        Raises:
-            UnavailableError: the database does not answer, or refuses this client.
-        """
-        self._limits = Limits(settings.max_value_bytes, settings.max_depth, settings.max_fields)
-        self._store = MongoSink(settings)
-        self._client: MongoClient[Any] = connect(settings)
-        self._letters = self._client[settings.database].get_collection(settings.collection + SUFFIX)
+        self._sink = open_sink(settings)
+        self._store = open_dead_letters(settings)
+        limits = Limits(settings.max_value_bytes, settings.max_depth, settings.max_fields)
+        self._reader = RecordReader(parse_json, self._sink.encode, limits)
 
     def __enter__(self) -> Self:
+        try:
+            self._store.connect()
+        except UnavailableError:
+            self.close()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._client.close()
+        self.close()
+
+    def close(self) -> None:
         self._store.close()
+        self._sink.close()
 
-    def count(self, chosen: Filter) -> int:
+    def count(self, chosen: DeadLetterFilter) -> int:
         """How many there are, thrown away ones too."""
-        with explained():
-            return int(self._letters.count_documents(chosen.query()))
+        return self._store.count(chosen)
 
-    def find(self, chosen: Filter, most: int = 0) -> Iterator[dict[str, Any]]:
+    def find(self, chosen: DeadLetterFilter, most: int = 0) -> Iterator[DeadLetter]:
         """The dead letters, oldest first; all of them for `most` 0."""
-        with explained():
-            yield from self._letters.find(chosen.query()).sort("rejected_at", 1).limit(most)
+        return self._store.find(chosen, most)
 
-    def get(self, letter_id: str) -> dict[str, Any]:
+    def get(self, letter_id: str) -> DeadLetter:
         """One dead letter, whole.
 
         Raises:
             NotFoundError: there is none under this id.
         """
-        with explained():
-            found = self._letters.find_one({"_id": letter_id})
+        found = self._store.get(letter_id)
         if found is None:
             raise NotFoundError(
                 f"there is no dead letter {letter_id}; `workers dead-letters list` shows those there are"
             )
-        return dict(found)
+        return found
 
-    def replay(self, letter: dict[str, Any]) -> Outcome:
-        """Run the record through today's decode and store, under its own id: so a replay too stores it once.
+    def replay(self, letter: DeadLetter) -> Outcome:
+        """Run the record through today's decode and sink, under its own id: so a replay too stores it once.
 
         One that fails again stays, with its new reason and error. Interrupted anywhere, a replay can be repeated.
         """
-        again = self._try(letter)
-        change: dict[str, Any] = {"$inc": {"attempts": 1}}
-        if again is None:
-            change["$set"] = {"replayed_at": datetime.now(UTC)}
-        else:
-            change["$set"] = {"reason": str(again.reason), "error": again.error}
-        with explained():
-            self._letters.update_one({"_id": letter["_id"]}, change)
-        return Outcome(letter["_id"], again and again.error)
+        decoded = self._decode(letter)
+        again = decoded if isinstance(decoded, Reject) else self._write(decoded)
+        self._store.attempted(letter.id, again)
+        return Outcome(letter.id, again and again.error)
 
-    def try_out(self, letter: dict[str, Any]) -> Outcome:
+    def try_out(self, letter: DeadLetter) -> Outcome:
         """What decode says today. Nothing is written, so what only the database would refuse is not found."""
         decoded = self._decode(letter)
-        return Outcome(letter["_id"], decoded.error if isinstance(decoded, Reject) else None)
+        return Outcome(letter.id, decoded.error if isinstance(decoded, Reject) else None)
 
-    def purge(self, letter: dict[str, Any]) -> None:
+    def purge(self, letter: DeadLetter) -> None:
         """Delete a dead letter that was replayed; of any other, delete the payload and keep the note."""
-        with explained():
-            if letter.get("replayed_at"):
-                self._letters.delete_one({"_id": letter["_id"]})
-                return
-            payload = {"value": "", "key": "", "headers": ""}
-            self._letters.update_one(
-                {"_id": letter["_id"]}, {"$unset": payload, "$set": {"purged_at": datetime.now(UTC)}}
-            )
+        if letter.replayed_at:
+            self._store.delete(letter.id)
+        else:
+            self._store.drop_payload(letter.id)
 
-    def _try(self, letter: dict[str, Any]) -> Reject | None:
-        decoded = self._decode(letter)
-        if isinstance(decoded, Reject):
-            return decoded
+    def _write(self, operation: Any) -> Reject | None:
         try:
-            return self._store.insert(decoded)
+            return self._sink.write_one(operation)
         except SinkUnavailableError as error:
             raise UnavailableError(f"MongoDB takes no writes now ({error}); try again later") from error
 
-    def _decode(self, letter: dict[str, Any]) -> Document | Reject:
-        record = _kept(letter)
-        if letter.get("purged_at"):
-            return Reject(letter["_id"], RejectReason(letter["reason"]), "its payload was thrown away", record)
-        if letter["value_bytes"] is not None and len(letter["value"]) < letter["value_bytes"]:
-            return Reject(letter["_id"], RejectReason.TOO_LARGE, "only the beginning of its value was kept", record)
-        return decode_as(letter["_id"], record, self._limits)
+    def _decode(self, letter: DeadLetter) -> Any:
+        if letter.purged_at:
+            return Reject(letter.id, RejectReason(letter.reason), "its payload was thrown away", letter.record)
+        if letter.value_bytes is not None and len(letter.value or b"") < letter.value_bytes:
+            return Reject(letter.id, RejectReason.TOO_LARGE, "only the beginning of its value was kept", letter.record)
+        return self._reader.decode(letter.id, letter.record)
 
 
-def _kept(letter: dict[str, Any]) -> _Kept:
-    time = letter["timestamp"]
-    return _Kept(
-        letter["partition"],
-        letter["offset"],
-        -1 if time is None else int((time - EPOCH).total_seconds() * 1000),
-        letter.get("key"),
-        letter.get("value"),
-        [(header["key"], header["value"]) for header in letter.get("headers", ())],
-    )
+def as_json(letter: DeadLetter) -> str:
+    """A dead letter as MongoDB's relaxed extended JSON, the form that `mongoexport` gives: bytes in base64."""
+    fields = {"_id": letter.id} | {
+        name: value for name, value in vars(letter).items() if name not in ("id", "replayed_at", "purged_at")
+    }
+    fields["headers"] = [{"key": key, "value": value} for key, value in letter.headers]
+    if letter.purged_at:
+        for name in ("key", "value", "headers"):
+            del fields[name]
+    fields |= {name: at for name in ("replayed_at", "purged_at") if (at := getattr(letter, name))}
+    return json.dumps(fields, default=_extended)
 
 
-def as_json(letter: dict[str, Any]) -> str:
-    """A dead letter as extended JSON, bytes in base64."""
-    return str(json_util.dumps(letter, json_options=json_util.RELAXED_JSON_OPTIONS))
+def _extended(value: Any) -> dict[str, Any]:
+    if isinstance(value, bytes):
+        return {"$binary": {"base64": base64.b64encode(value).decode(), "subType": "00"}}
+    if isinstance(value, datetime):
+        text = value.astimezone(UTC).isoformat(timespec="milliseconds" if value.microsecond else "seconds")
+        return {"$date": text.replace("+00:00", "Z")}
+    raise TypeError(f"no form in JSON for {type(value).__name__}")

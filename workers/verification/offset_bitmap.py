@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 class OffsetBitmap:
-    """Offsets from `base` on. Sets of the same base combine with `|`, `&` and `-`."""
+    """Offsets from `base` on. Sets of the same base can be subtracted."""
 
     __slots__ = ("_marks", "base")
 
@@ -26,12 +26,6 @@ class OffsetBitmap:
 
     def _bits(self) -> int:
         return int.from_bytes(self._marks, "little")
-
-    def __or__(self, other: OffsetBitmap) -> OffsetBitmap:
-        return OffsetBitmap(self.base, self._bits() | other._bits())
-
-    def __and__(self, other: OffsetBitmap) -> OffsetBitmap:
-        return OffsetBitmap(self.base, self._bits() & other._bits())
 
     def __sub__(self, other: OffsetBitmap) -> OffsetBitmap:
         return OffsetBitmap(self.base, self._bits() & ~other._bits())

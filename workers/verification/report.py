@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from workers.types import TopicPartition
 
 NAMED = 10
 """How many offsets of each kind are named."""
@@ -27,7 +30,7 @@ BAD = ("missing", "twice", "conflicting", "unexpected")
 class PartitionReport:
     """One partition, every record of it counted once, by the words above."""
 
-    partition: int
+    partition: TopicPartition
     counts: Counter[str] = field(default_factory=Counter)
     offsets: dict[str, list[int]] = field(default_factory=dict)
     """The first offsets of each bad kind."""
@@ -60,20 +63,20 @@ class VerifyReport:
     @property
     def accounted(self) -> bool:
         """Whether every partition is."""
-        return all(account.accounted for account in self.partitions)
+        return all(part.accounted for part in self.partitions)
 
     def total(self, word: str) -> int:
         """The sum over all partitions of one of the counts."""
-        return sum(account.counts[word] for account in self.partitions)
+        return sum(part.counts[word] for part in self.partitions)
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
         partitions = [
             {
-                "partition": account.partition,
-                **{word: account.counts[word] for word in WORDS},
-                "offsets": account.offsets,
+                **part.partition._asdict(),
+                **{word: part.counts[word] for word in WORDS},
+                "offsets": part.offsets,
             }
-            for account in self.partitions
+            for part in self.partitions
         ]
         return asdict(self) | {"partitions": partitions, "accounted": self.accounted}

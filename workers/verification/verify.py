@@ -1,19 +1,20 @@
-"""The proof: record by record, what Kafka holds against what the database holds."""
+"""The proof: record by record, what Kafka holds against what the sink holds."""
 
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import closing
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from workers.errors import NotFoundError
-from workers.formats.json_strict import decode_record
+from workers.formats.json_strict import parse_json
 from workers.formats.limits import Limits
 from workers.kafka.admin import Admin, PartitionOffsets
 from workers.kafka.log_reader import read_log
-from workers.sinks.mongodb.equality import documents_equal
-from workers.sinks.mongodb.reader import MongoReader
-from workers.sinks.mongodb.sink import LOOK_UP
-from workers.types import Document, Record, RejectReason, TopicIdentity
+from workers.pipeline.reader import RecordReader
+from workers.sinks.registry import open_reader
+from workers.types import Insert, Record, RejectReason, TopicIdentity, TopicPartition
 from workers.verification.offset_bitmap import OffsetBitmap
 from workers.verification.report import PartitionReport, VerifyReport
 
@@ -21,22 +22,25 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from workers.settings import Settings
+    from workers.sinks.base import SinkReader
 
     Progress = Callable[[str, int, int], None]
 
 NO_LIMITS = Limits(value_bytes=2**31, depth=90, fields=2**31)
 """What is stored was within the limits of its day; today's may be others."""
-FAR = 2**27
+LOOK_UP = 500
+"""Records in one question to the sink."""
+MAX_DISTANCE = 2**27
 """An id this far behind the end of the log is no offset of it, and too far for a bitmap."""
 
 
 def verify(
     settings: Settings, since_seconds: float | None = None, progress: Progress = lambda _what, _done, _of: None
 ) -> VerifyReport:
-    """Look up every record of Kafka's in the database, and then every document of the database's in Kafka.
+    """Look up every record of Kafka's in the sink, and then every document of the sink's in Kafka.
 
-    The commits are read before the log, and the log before the database, while the fleet may go on: what was
-    committed then must be in the database by now. Memory does not grow with the documents, but for one bit each.
+    The commits are read before the log, and the log before the sink, while the fleet may go on: what was committed
+    then must be in the sink by now. Memory does not grow with the documents, but for one bit each.
 
     Args:
         since_seconds: look at records that are no older than this; then documents without a record are not found.
@@ -46,143 +50,138 @@ def verify(
         NotFoundError: there is no such topic.
         UnavailableError: not everything could be looked at, so nothing is claimed.
     """
-    with Admin(settings) as admin, MongoReader(settings) as stored:
+    with Admin(settings) as admin, closing(open_reader(settings)) as sink:
+        sink.connect()
         topic = admin.topic(settings.topic)
         if topic is None:
             raise NotFoundError(f"there is no topic {settings.topic} at {settings.bootstrap_servers}")
-        spans = admin.partition_offsets(topic, settings.group)
+        offsets = admin.partition_offsets(topic, settings.group)
         if since_seconds is not None:
-            spans = admin.since(spans, settings.topic, since_seconds)
-        accounts = {partition: PartitionReport(partition) for partition in sorted(spans)}
-        in_kafka = _look_up_records(settings, topic.identity, spans, stored, accounts, progress)
-        committed = any(span.committed is not None for span in spans.values())
-        found = VerifyReport(settings.topic, settings.group, list(accounts.values()), committed)
+            offsets = admin.since(offsets, since_seconds)
+        look = _Comparison(settings, topic.identity, offsets, sink, progress)
+        in_kafka = look.records()
+        committed = any(each.committed is not None for each in offsets.values())
+        report = VerifyReport(settings.topic, settings.group, list(look.reports.values()), committed)
         if since_seconds is None:
-            strangers, found.foreign = _look_up_ids(topic.identity, spans, stored, accounts, in_kafka, progress)
+            strangers, report.foreign = look.ids(in_kafka)
             now = admin.partition_offsets(topic, settings.group)
-            _settle(strangers, spans, now, accounts, lambda: admin.compacts(settings.topic))
-    return found
+            look.settle(strangers, now, lambda: admin.compacts(settings.topic))
+    return report
 
 
 def pending(settings: Settings) -> int | None:
     """How many offsets the group has yet to commit, up to the end of the log; None where there is no topic."""
     with Admin(settings) as admin:
         topic = admin.topic(settings.topic)
-        if topic is None:
-            return None
-        spans = admin.partition_offsets(topic, settings.group).values()
-    return sum(max(0, span.end - max(span.start, span.committed or 0)) for span in spans)
+        return topic and sum(each.lag for each in admin.partition_offsets(topic, settings.group).values())
 
 
-def _look_up_records(
-    settings: Settings,
-    topic: TopicIdentity,
-    spans: Mapping[int, PartitionOffsets],
-    stored: MongoReader,
-    accounts: Mapping[int, PartitionReport],
-    progress: Progress,
-) -> dict[int, OffsetBitmap]:
-    """Judge every record; return the offsets at which Kafka holds one."""
-    in_kafka = {partition: OffsetBitmap(span.start) for partition, span in spans.items()}
-    few = stored.few_dead_letters()
-    total, done = sum(span.end - span.start for span in spans.values()), 0
-    for partition, records in read_log(settings, {p: (span.start, span.end) for p, span in spans.items()}):
-        for first in range(0, len(records), LOOK_UP):
-            some = records[first : first + LOOK_UP]
-            _judge(topic, some, spans[partition].committed or 0, stored, few, accounts[partition])
-            done += len(some)
-            progress("records", done, total)
-        for record in records:
-            in_kafka[partition].add(record.offset)
-        accounts[partition].counts["kafka"] += len(records)
-    return in_kafka
+@dataclass
+class _Comparison:
+    """One run of `verify`."""
 
+    settings: Settings
+    topic: TopicIdentity
+    offsets: Mapping[TopicPartition, PartitionOffsets]
+    sink: SinkReader
+    progress: Progress
 
-def _judge(
-    topic: TopicIdentity,
-    records: Sequence[Record],
-    committed: int,
-    stored: MongoReader,
-    few: Mapping[str, str] | None,
-    account: PartitionReport,
-) -> None:
-    ids = [topic.document_id(record.partition, record.offset) for record in records]
-    documents = stored.documents(ids)
-    if few is None:
-        dead_letters = stored.dead_letters(ids)
-    else:
-        # What was true when they were read may have changed for those that are documents now: a replay.
+    def __post_init__(self) -> None:
+        self.reports = {partition: PartitionReport(partition) for partition in sorted(self.offsets)}
+        self._reader = RecordReader(parse_json, self.sink.encode, NO_LIMITS)
+
+    def records(self) -> dict[TopicPartition, OffsetBitmap]:
+        """Judge every record; return the offsets at which Kafka holds one."""
+        in_kafka = {partition: OffsetBitmap(each.start) for partition, each in self.offsets.items()}
+        few = self.sink.few_dead_letters()
+        total, done = sum(each.end - each.start for each in self.offsets.values()), 0
+        ranges = {partition: (each.start, each.end) for partition, each in self.offsets.items()}
+        for partition, records in read_log(self.settings, ranges):
+            for first in range(0, len(records), LOOK_UP):
+                some = records[first : first + LOOK_UP]
+                self._judge(partition, some, few)
+                done += len(some)
+                self.progress("records", done, total)
+            for record in records:
+                in_kafka[partition].add(record.offset)
+            self.reports[partition].counts["kafka"] += len(records)
+        return in_kafka
+
+    def _judge(self, partition: TopicPartition, records: Sequence[Record], few: Mapping[str, str] | None) -> None:
+        report, committed = self.reports[partition], self.offsets[partition].committed or 0
+        ids = [self.topic.document_id(record.partition, record.offset) for record in records]
+        documents = self.sink.documents(ids)
+        dead_letters = self._dead_letters(ids, documents, few)
+        for document_id, record in zip(ids, records, strict=True):
+            document, reason = documents.get(document_id), dead_letters.get(document_id)
+            if document is None and reason is None:
+                report.add("missing" if record.offset < committed else "pending", record.offset)
+            elif document is None:
+                report.add("dead_lettered", record.offset)
+            elif reason == RejectReason.CONFLICT:
+                report.add("conflicting", record.offset)
+            elif reason is not None:
+                report.add("twice", record.offset)
+            else:
+                ours = self._reader.decode(document_id, record)
+                right = isinstance(ours, Insert) and self.sink.equal(document, ours.document)
+                report.add("stored" if right else "conflicting", record.offset)
+
+    def _dead_letters(
+        self, ids: Sequence[str], documents: Mapping[str, object], few: Mapping[str, str] | None
+    ) -> Mapping[str, str]:
+        """Args: few: the dead letters that there were at the beginning; None: too many."""
+        if few is None:
+            return self.sink.dead_letters(ids)
         listed = [document_id for document_id in ids if document_id in few]
-        dead_letters = {document_id: few[document_id] for document_id in listed if document_id not in documents}
+        found = {document_id: few[document_id] for document_id in listed if document_id not in documents}
+        # What was true at the beginning may have changed for those that are documents now: a replay.
         if both := [document_id for document_id in listed if document_id in documents]:
-            dead_letters |= stored.dead_letters(both)
-    for document_id, record in zip(ids, records, strict=True):
-        document, reason = documents.get(document_id), dead_letters.get(document_id)
-        if document is None and reason is None:
-            account.add("missing" if record.offset < committed else "pending", record.offset)
-        elif document is None:
-            account.add("dead_lettered", record.offset)
-        elif reason == RejectReason.CONFLICT:
-            account.add("conflicting", record.offset)
-        elif reason is not None:
-            account.add("twice", record.offset)
-        else:
-            ours = decode_record(record, topic, NO_LIMITS)
-            right = isinstance(ours, Document) and documents_equal(document, ours.bson)
-            account.add("stored" if right else "conflicting", record.offset)
+            found |= self.sink.dead_letters(both)
+        return found
+
+    def ids(self, in_kafka: Mapping[TopicPartition, OffsetBitmap]) -> tuple[dict[TopicPartition, OffsetBitmap], int]:
+        """The offsets of ids that were not among the records, by partition, and how many ids are of no partition."""
+        strangers = {partition: OffsetBitmap(each.start) for partition, each in self.offsets.items()}
+        before: Counter[TopicPartition] = Counter()
+        foreign = 0
+        for count, document_id in enumerate(self.sink.ids(), 1):
+            if count % 10_000 == 0:
+                self.progress("ids", count, 0)
+            partition, offset = place(document_id, self.topic)
+            if partition not in self.offsets:
+                foreign += 1
+            elif offset < self.offsets[partition].start:
+                before[partition] += 1
+            elif offset > self.offsets[partition].end + MAX_DISTANCE:
+                self.reports[partition].add("unexpected", offset)
+            elif offset not in in_kafka[partition]:
+                strangers[partition].add(offset)
+        for partition, each in self.offsets.items():
+            self.reports[partition].counts["expired"] = max(0, each.start - before[partition])
+        return strangers, foreign
+
+    def settle(
+        self,
+        strangers: Mapping[TopicPartition, OffsetBitmap],
+        now: Mapping[TopicPartition, PartitionOffsets],
+        compacts: Callable[[], bool],
+    ) -> None:
+        """Strangers are unexpected, unless the log moved meanwhile: at its start by retention, at its end by records.
+
+        A compacted topic forgets records that were stored. Asked only where it matters: it takes a right of its own.
+        """
+        for partition, offsets in strangers.items():
+            inside = offsets.between(now[partition].start, self.offsets[partition].end)
+            beyond = offsets.between(now[partition].end, offsets.end)
+            for offset in beyond.all():
+                self.reports[partition].add("unexpected", offset)
+            word = "compacted" if inside and compacts() else "unexpected"
+            for offset in inside.all():
+                self.reports[partition].add(word, offset)
 
 
-def _look_up_ids(
-    topic: TopicIdentity,
-    spans: Mapping[int, PartitionOffsets],
-    stored: MongoReader,
-    accounts: Mapping[int, PartitionReport],
-    in_kafka: Mapping[int, OffsetBitmap],
-    progress: Progress,
-) -> tuple[dict[int, OffsetBitmap], int]:
-    """The offsets of ids that were not among the records, by partition, and how many ids are of no partition."""
-    strangers = {partition: OffsetBitmap(span.start) for partition, span in spans.items()}
-    before: Counter[int] = Counter()
-    foreign = 0
-    for count, document_id in enumerate(stored.ids(), 1):
-        if count % 10_000 == 0:
-            progress("ids", count, 0)
-        partition, offset = place(document_id, topic)
-        if partition not in spans:
-            foreign += 1
-        elif offset < spans[partition].start:
-            before[partition] += 1
-        elif offset > spans[partition].end + FAR:
-            accounts[partition].add("unexpected", offset)
-        elif offset not in in_kafka[partition]:
-            strangers[partition].add(offset)
-    for partition, span in spans.items():
-        accounts[partition].counts["expired"] = max(0, span.start - before[partition])
-    return strangers, foreign
-
-
-def _settle(
-    strangers: Mapping[int, OffsetBitmap],
-    spans: Mapping[int, PartitionOffsets],
-    now: Mapping[int, PartitionOffsets],
-    accounts: Mapping[int, PartitionReport],
-    compacts: Callable[[], bool],
-) -> None:
-    """Strangers are unexpected, unless the log moved meanwhile: at its beginning by retention, at its end by records.
-
-    A compacted topic forgets records that were stored. Asked only where it matters: it takes a right of its own.
-    """
-    for partition, offsets in strangers.items():
-        inside = offsets.between(now[partition].start, spans[partition].end)
-        beyond = offsets.between(now[partition].end, offsets.end)
-        for offset in beyond.all():
-            accounts[partition].add("unexpected", offset)
-        word = "compacted" if inside and compacts() else "unexpected"
-        for offset in inside.all():
-            accounts[partition].add(word, offset)
-
-
-def place(document_id: object, topic: TopicIdentity) -> tuple[int, int]:
+def place(document_id: object, topic: TopicIdentity) -> tuple[TopicPartition, int]:
     """The partition and the offset in an id of this topic; partition -1 for any other id."""
     if isinstance(document_id, str) and document_id.startswith(topic.prefix):
         partition, _, offset = document_id.removeprefix(topic.prefix).partition("/")
@@ -191,5 +190,5 @@ def place(document_id: object, topic: TopicIdentity) -> tuple[int, int]:
             and offset.isdecimal()
             and topic.document_id(int(partition), int(offset)) == document_id
         ):
-            return int(partition), int(offset)
-    return -1, -1
+            return TopicPartition(topic.name, int(partition)), int(offset)
+    return TopicPartition(topic.name, -1), -1

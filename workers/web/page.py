@@ -76,7 +76,9 @@ class Fleet:
         partitions = look.partitions if look else None
         return {
             "status": self._survey.status().as_dict(),
-            "partitions": None if partitions is None else {p: asdict(part) for p, part in sorted(partitions.items())},
+            "partitions": None
+            if partitions is None
+            else [tp._asdict() | asdict(part) for tp, part in sorted(partitions.items())],
             "points": [point and point._asdict() for point in self._watch.points()],
             "interval": self._watch.interval,
         }

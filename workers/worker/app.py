@@ -10,24 +10,27 @@ from typing import TYPE_CHECKING, TypeVar
 import structlog
 
 from workers.errors import SinkUnavailableError, UnavailableError
+from workers.formats.json_strict import parse_json
 from workers.formats.limits import Limits
 from workers.kafka.admin import Admin
 from workers.kafka.options import require_extras
 from workers.kafka.source import KafkaSource
+from workers.log_fields import Action
 from workers.monitoring.http import Health, HealthServer
 from workers.monitoring.log_observer import LogObserver
-from workers.monitoring.logs import Action
 from workers.monitoring.worker_metrics import WorkerMetrics
 from workers.pipeline.backoff import Backoff, BatchSize
 from workers.pipeline.loop import Loop
 from workers.pipeline.observer import Observers
-from workers.pipeline.poison import NullPoisonGuard, PoisonIsolator
+from workers.pipeline.poison import NullPoisonGuard, PoisonGuard
+from workers.pipeline.reader import RecordReader
 from workers.pipeline.reject_limit import RejectLimit
-from workers.sinks.mongodb.sink import MongoSink
+from workers.sinks.registry import open_sink
 from workers.sinks.writer import BackgroundWriter
 from workers.state.heartbeat import Heartbeat, State
 from workers.state.slot import Slot
 from workers.worker.crash_loop import CrashLoopBackoff
+from workers.worker.poison_guard import JournaledPoisonGuard
 from workers.worker.process_setup import limit_memory, make_room, require_time_to_stop
 from workers.worker.recycling import Recycling
 from workers.worker.signals import StopSignal
@@ -36,8 +39,8 @@ from workers.worker.stall_timer import StallTimer, explain_crashes
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from workers.pipeline.poison import Crash
     from workers.settings import Settings
-    from workers.state.crash_journal import Crash
 
 T = TypeVar("T")
 ATTEMPT_SECONDS = 60.0
@@ -51,13 +54,13 @@ TELL_EVERY = 10.0
 log = structlog.get_logger()
 
 
-def _tell_death(death: Crash) -> None:
+def _tell_crash(crash: Crash) -> None:
     log.warning(
-        "a worker died with these records in hand",
+        "a worker crashed while it decoded these records",
         action=Action.READ,
-        partition=death.partition,
-        first=death.first,
-        last=death.next - 1,
+        partition=crash.partition.partition,
+        first=crash.first,
+        last=crash.next - 1,
     )
 
 
@@ -75,7 +78,7 @@ class Worker:
         self._slot = settings.state_dir and Slot(settings.state_dir, settings.group, settings.worker)
         self._heartbeat: Heartbeat | None = None
         self._brake: CrashLoopBackoff | None = None
-        self._suspects: PoisonIsolator | NullPoisonGuard = NullPoisonGuard()
+        self._poison_guard: PoisonGuard = NullPoisonGuard()
         self._predecessor_is_out = False
 
     def run(self) -> None:
@@ -96,8 +99,8 @@ class Worker:
             self._take_slot(self._slot)
             self._heartbeat = Heartbeat(self._slot.heartbeat_file)
             self._brake = CrashLoopBackoff(self._slot.starts_file, settings.healthy_after)
-            self._suspects = PoisonIsolator(self._slot, _tell_death)
-            self._observer = Observers(self._observer, self._heartbeat, self._brake, self._suspects)
+            guard = self._poison_guard = JournaledPoisonGuard(self._slot, _tell_crash)
+            self._observer = Observers(self._observer, self._heartbeat, self._brake, guard)
         self._stall.allow(ATTEMPT_SECONDS)
         server = self._serve()
         log.info(
@@ -108,28 +111,29 @@ class Worker:
         if self._brake:
             self._hold_back(self._brake)
             self._brake.release()
-        store = MongoSink(settings)
-        self._health.ping = store.ping
-        self._wait_for("MongoDB", State.WAITING_FOR_MONGODB, store.check, SinkUnavailableError)
+        sink = open_sink(settings)
+        self._health.ping = sink.ping
+        self._wait_for("MongoDB", State.WAITING_FOR_MONGODB, sink.check, SinkUnavailableError)
         if source := self._wait_for("Kafka", State.WAITING_FOR_KAFKA, self._join, UnavailableError):
             self._health.connected = source.connected
             self._enter(State.JOINING)
             make_room()
+            limits = Limits(settings.max_value_bytes, settings.max_depth, settings.max_fields)
             Loop(
                 source,
-                BackgroundWriter(store),
+                RecordReader(parse_json, sink.encode, limits),
+                BackgroundWriter(sink),
                 self._observer,
                 self._stop,
-                Limits(settings.max_value_bytes, settings.max_depth, settings.max_fields),
                 BatchSize(settings.max_poll_records),
                 RejectLimit(settings.max_reject_share, settings.min_reject_records),
-                self._suspects,
+                self._poison_guard,
             ).run()
         if self._brake:
             self._brake.forgive()
         if self._slot and source:
             self._slot.release()
-        store.close()
+        sink.close()
         if server:
             server.close()
         log.info("stopped", reason=self._stop.reason)

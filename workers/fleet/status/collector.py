@@ -17,7 +17,7 @@ from workers.fleet.status.slot import Seen
 from workers.fleet.supervisor import Process, SupervisorClient
 from workers.kafka.admin import Admin
 from workers.settings import redact
-from workers.sinks.mongodb.sink import MongoSink
+from workers.sinks.registry import open_sink
 from workers.state.event_log import count_starts, read_events
 from workers.state.heartbeat import Beat, process_started, read_beat
 from workers.state.slot import Slot
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from workers.settings import Settings
+    from workers.sinks.base import Sink
 
 SERVICE_PATIENCE = 1.5
 """Seconds that Kafka may take to be found."""
@@ -157,20 +158,20 @@ class _Database:
 
     def __init__(self, settings: Settings, address: str) -> None:
         self._settings, self._address = settings, address
-        self._store: MongoSink | None = None
+        self._sink: Sink | None = None
 
     def __call__(self) -> bool:
-        self._store = self._store or MongoSink(self._settings)
+        self._sink = self._sink or open_sink(self._settings)
         try:
-            self._store.ping()
+            self._sink.ping()
         except SinkUnavailableError as error:
             why = AWAY.get(error.reason, f"cannot take writes: {error.reason.replace('_', ' ')}")
             raise UnavailableError(f"{why} ({self._address})") from error
         return True
 
     def close(self) -> None:
-        if self._store:
-            self._store.close()
+        if self._sink:
+            self._sink.close()
 
 
 class _Rates:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from workers.types import TopicPartition, by_topic
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from workers.kafka.admin import GroupDescription, PartitionOffsets
+    from workers.kafka.admin import GroupDescription
 
 STABLE = "Stable"
 SETTLED = (STABLE, "Empty", "Dead")
@@ -23,7 +25,7 @@ class GroupMember:
     member_id: str
     client_id: str
     host: str
-    partitions: list[int]
+    partitions: list[TopicPartition]
 
 
 @dataclass(frozen=True)
@@ -36,10 +38,15 @@ class GroupStatus:
     members: list[GroupMember]
     partitions: int | None
     """Of the topic; None: there is no such topic."""
-    unowned: list[int]
+    unowned: list[TopicPartition]
     """Partitions of nobody who lives; empty while the group rebalances."""
     lag: int | None
     """Records that are still to be read, over all partitions."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        members = [asdict(member) | {"partitions": by_topic(member.partitions)} for member in self.members]
+        return asdict(self) | {"members": members, "unowned": by_topic(self.unowned)}
 
     @property
     def settled(self) -> bool:
@@ -55,12 +62,16 @@ class GroupStatus:
             return [f"the group {self.name} is rebalancing"]
         owners = Counter(partition for member in self.members for partition in member.partitions)
         doubled = sorted(partition for partition, count in owners.items() if count > 1)
-        problems = [f"{partitions(doubled)} of {self.topic} read by more than one member"] if doubled else []
-        return problems + ([f"{partitions(self.unowned)} of {self.topic} read by nobody"] if self.unowned else [])
+        problems = [f"{named(doubled)} assigned to more than one member"] if doubled else []
+        return problems + ([f"{named(self.unowned)} not assigned to any live member"] if self.unowned else [])
 
 
 def judge_group(
-    name: str, topic: str, group: GroupDescription, lags: Mapping[int, int] | None, dead: Collection[str | None]
+    name: str,
+    topic: str,
+    group: GroupDescription,
+    lags: Mapping[TopicPartition, int] | None,
+    dead: Collection[str | None],
 ) -> GroupStatus:
     """Make one word of what the broker said.
 
@@ -81,24 +92,24 @@ def judge_group(
     )
 
 
-def lag(spans: Mapping[int, PartitionOffsets]) -> dict[int, int]:
-    """By partition: records that are there and not committed."""
-    found = {}
-    for partition, span in spans.items():
-        begin = span.start if span.committed is None else max(span.start, span.committed)
-        found[partition] = max(0, span.end - begin)
-    return found
+def named(which: Sequence[TopicPartition]) -> str:
+    """With the noun and the topic: `partition 3 of numtest`, or `partitions 0-2,5 of numtest`."""
+    topics = by_topic(which)
+    noun = "partition" if len(which) == 1 else "partitions"
+    return " and ".join(f"{noun} {_ranges(numbers)} of {topic}" for topic, numbers in topics.items())
 
 
-def partitions(which: Sequence[int]) -> str:
-    """With the noun: partition 3, or partitions 0-2,5."""
-    return f"{'partition' if len(which) == 1 else 'partitions'} {ranges(which)}"
+def ranges(which: Iterable[TopicPartition]) -> str:
+    """Partitions in few characters: `0-2,5`; of several topics: `orders:0-2 refunds:5`."""
+    topics = by_topic(which)
+    if len(topics) > 1:
+        return " ".join(f"{topic}:{_ranges(numbers)}" for topic, numbers in topics.items())
+    return "".join(map(_ranges, topics.values()))
 
 
-def ranges(which: Sequence[int]) -> str:
-    """Partitions in few characters: 0-2,5."""
+def _ranges(numbers: Sequence[int]) -> str:
     found: list[list[int]] = []
-    for each in sorted(which):
+    for each in numbers:
         if found and found[-1][1] == each - 1:
             found[-1][1] = each
         else:

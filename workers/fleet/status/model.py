@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from workers.errors import ExitCode
-from workers.fleet.status.group import GroupStatus, judge_group, lag
+from workers.fleet.status.group import GroupStatus, judge_group
 from workers.fleet.status.poller import Down
 from workers.fleet.status.slot import Seen, SlotStatus, judge_slot
 from workers.fleet.supervisor import NOT_RUNNING
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from workers.fleet.supervisor import Process
     from workers.kafka.admin import GroupDescription, PartitionOffsets
+    from workers.types import TopicPartition
 
 
 class Supervisord(NamedTuple):
@@ -29,7 +30,7 @@ class Kafka(NamedTuple):
     """What the broker said."""
 
     group: GroupDescription
-    spans: Mapping[int, PartitionOffsets] | None
+    offsets: Mapping[TopicPartition, PartitionOffsets] | None
     """By partition; None: there is no such topic."""
 
 
@@ -92,8 +93,13 @@ class Status:
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
-        slots = [{**asdict(slot), "healthy": slot.healthy} for slot in self.slots]
-        return {"healthy": self.healthy, **asdict(self), "slots": slots}
+        group = self.group and self.group.as_dict()
+        return {
+            "healthy": self.healthy,
+            **asdict(self),
+            "group": group,
+            "slots": [slot.as_dict() for slot in self.slots],
+        }
 
 
 class Where(NamedTuple):
@@ -116,7 +122,9 @@ def judge(where: Where, answers: Answers, now: float, time: str) -> Status:
         time: the same moment for people, ISO 8601.
     """
     kafka = answers.kafka if isinstance(answers.kafka, Kafka) else None
-    lags = None if kafka is None or kafka.spans is None else lag(kafka.spans)
+    lags = None
+    if kafka and kafka.offsets is not None:
+        lags = {partition: each.lag for partition, each in kafka.offsets.items()}
     dead = {seen.dead_member for seen in answers.slots.values()}
     group = kafka and judge_group(where.group, where.topic, kafka.group, lags, dead)
     members = kafka.group.members if kafka and group and group.settled else None

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
 
+from workers.fleet.status.group import named
 from workers.state.heartbeat import State
+from workers.types import by_topic
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from workers.fleet.supervisor import Process
     from workers.state.heartbeat import Beat
+    from workers.types import TopicPartition
 
 IDLE = "idle"
 STOPPED_BY_SIGNAL = "stopped (SIGSTOP)"
@@ -81,10 +84,10 @@ class SlotStatus:
     """By the broker's word; None: it was not there to be asked."""
     member_id: str | None = None
     """In the group, as the worker says."""
-    partitions: tuple[int, ...] = ()
+    partitions: tuple[TopicPartition, ...] = ()
     """What the worker says it owns."""
-    stopped_partitions: tuple[int, ...] = ()
-    """Those of them that it reads no further."""
+    halted_partitions: tuple[TopicPartition, ...] = ()
+    """Those of them that it has paused until it is restarted."""
     records: int | None = None
     records_per_second: float | None = None
     lag: int | None = None
@@ -100,6 +103,11 @@ class SlotStatus:
         """Nothing is wrong with it."""
         return self.problem is None
 
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        owned = {name: by_topic(getattr(self, name)) for name in ("partitions", "halted_partitions")}
+        return asdict(self) | owned | {"healthy": self.healthy}
+
 
 def judge_slot(
     name: str,
@@ -107,7 +115,7 @@ def judge_slot(
     now: float,
     max_iteration_seconds: float,
     uptime: float | None = None,
-    lags: Mapping[int, int] | None = None,
+    lags: Mapping[TopicPartition, int] | None = None,
     members: Mapping[str, object] | None = None,
 ) -> SlotStatus:
     """Make one word of what is known.
@@ -126,9 +134,8 @@ def judge_slot(
     in_group = seen.member in members if beat and members is not None and state in WELL else None
     if problem is None and in_group is False:
         problem = f"{text}, but the broker does not have it in the group"
-    stopped = tuple(sorted({*beat.stopped} & {*beat.partitions})) if beat else ()
-    if problem is None and stopped:
-        problem = f"reads {_partitions(stopped)} no further, on purpose: see its log"
+    if problem is None and beat and (halted := _halted(beat)):
+        problem = f"has halted {named(halted)}: see its log for the reason"
     own = SlotStatus(
         name,
         state,
@@ -196,11 +203,13 @@ def _running(seen: Seen, now: float, max_iteration_seconds: float) -> tuple[str,
     return state, text, None if state in WELL else str(state)
 
 
-def _with_numbers(own: SlotStatus, seen: Seen, beat: Beat, now: float, lags: Mapping[int, int] | None) -> SlotStatus:
+def _with_numbers(
+    own: SlotStatus, seen: Seen, beat: Beat, now: float, lags: Mapping[TopicPartition, int] | None
+) -> SlotStatus:
     return replace(
         own,
         partitions=beat.partitions,
-        stopped_partitions=tuple(sorted({*beat.stopped} & {*beat.partitions})),
+        halted_partitions=_halted(beat),
         records=beat.records,
         records_per_second=seen.rate,
         lag=None if lags is None else sum(lags.get(partition, 0) for partition in beat.partitions),
@@ -212,6 +221,5 @@ def _with_numbers(own: SlotStatus, seen: Seen, beat: Beat, now: float, lags: Map
     )
 
 
-def _partitions(partitions: tuple[int, ...]) -> str:
-    listed = ", ".join(str(each) for each in partitions)
-    return f"partition {listed}" if len(partitions) == 1 else f"partitions {listed}"
+def _halted(beat: Beat) -> tuple[TopicPartition, ...]:
+    return tuple(sorted({*beat.halted} & {*beat.partitions}))

@@ -16,8 +16,6 @@ from supervisor.childutils import getRPCInterface
 from supervisor.states import ProcessStates
 
 from workers.fleet.watchdog.hang_detector import (
-    Backlog,
-    Hang,
     HangDetector,
     Stall,
     WorkerObservation,
@@ -25,16 +23,19 @@ from workers.fleet.watchdog.hang_detector import (
     own_word,
 )
 from workers.kafka.group_client import GroupClient
-from workers.monitoring.logs import Action
-from workers.state.event_log import Event
+from workers.log_fields import Action
+from workers.state.event_log import Event, Hang
 from workers.state.heartbeat import process_started, read_beat
 from workers.state.slot import Slot
+from workers.types import by_topic
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
+    from workers.kafka.admin import PartitionOffsets
     from workers.settings import Settings
+    from workers.types import TopicPartition
 
 REVIVE_SECONDS = 60.0
 """Until a process that supervisord has given up is started again."""
@@ -78,13 +79,15 @@ class Checks:
             self._see((each["name"], each["statename"]) for each in found)
         looks = {name: look for name, info in workers.items() if (look := self._look(name, info))}
         now = time.monotonic()
-        backlogs = (
-            self._group.backlogs() if any(look.beat and look.beat.partitions for look in looks.values()) else None
+        offsets = (
+            self._group.partition_offsets()
+            if any(look.beat and look.beat.partitions for look in looks.values())
+            else None
         )
-        for name, stall in self._hangs.judge(looks, backlogs, now).items():
-            if stall.hang is not Hang.NO_PROGRESS or self._is_real(stall, backlogs or {}):
+        for name, stall in self._hangs.judge(looks, offsets, now).items():
+            if stall.hang is not Hang.NO_PROGRESS or self._is_real(stall, offsets or {}):
                 self._kill(name, looks[name], stall)
-        self._notice_rebalance(looks, backlogs)
+        self._notice_rebalance(looks, offsets)
         self._evict_dead({name for name, info in workers.items() if info["pid"]})
         self._revive(workers, now)
 
@@ -99,9 +102,9 @@ class Checks:
             log.warning("a heartbeat is from the future; this worker is not judged by it", process=name, pid=pid)
         return WorkerObservation(pid, started, kernel_state(pid), beat)
 
-    def _is_real(self, stall: Stall, backlogs: Mapping[int, Backlog]) -> bool:
+    def _is_real(self, stall: Stall, offsets: Mapping[TopicPartition, PartitionOffsets]) -> bool:
         """Whether another client gets what this worker does not."""
-        return any(self._group.can_be_read(partition, backlogs[partition]) for partition in stall.partitions)
+        return any(self._group.can_be_read(partition, offsets[partition]) for partition in stall.partitions)
 
     def _kill(self, name: str, look: WorkerObservation, stall: Stall) -> None:
         """By pid, not by supervisord's stop: so it sees a crash, and starts the worker again."""
@@ -164,7 +167,9 @@ class Checks:
                     log.info("started a worker again that supervisord had given up", process=name)
                     self._tell(Event.REVIVED, name)
 
-    def _notice_rebalance(self, looks: Mapping[str, WorkerObservation], backlogs: Mapping[int, Backlog] | None) -> None:
+    def _notice_rebalance(
+        self, looks: Mapping[str, WorkerObservation], offsets: Mapping[TopicPartition, PartitionOffsets] | None
+    ) -> None:
         """Tell who owns what, once all joins are over: every partition has an owner, or nothing has changed since."""
         beats = {name: look.beat for name, look in sorted(looks.items()) if look.beat}
         owned = {name: beat.partitions for name, beat in beats.items()}
@@ -172,10 +177,10 @@ class Checks:
         seen, told = self._last
         self._last = (joins, told)
         every = sorted(partition for partitions in owned.values() for partition in partitions)
-        settled = joins == seen or every == sorted(backlogs or {})
+        settled = joins == seen or every == sorted(offsets or {})
         if every and joins != told and settled and len(every) == len(set(every)):
             self._last = (joins, joins)
-            self._tell(Event.REBALANCED, partitions={name: list(partitions) for name, partitions in owned.items()})
+            self._tell(Event.REBALANCED, partitions={name: by_topic(partitions) for name, partitions in owned.items()})
 
     def _slot(self, name: str) -> Slot:
         return Slot(self._folder, self._settings.group, name)

@@ -7,13 +7,16 @@ costs trust. So only a second miss in a row counts, and what is not known is nev
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
+from workers.state.event_log import Hang
 from workers.state.heartbeat import Beat, State
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from workers.kafka.admin import PartitionOffsets
+    from workers.types import TopicPartition
 
 MISSES = 2
 UNINTERRUPTIBLE_SECONDS = 15.0
@@ -21,19 +24,6 @@ UNINTERRUPTIBLE_SECONDS = 15.0
 CLOCK_SLACK = 1.0
 TURNING = (State.JOINING, State.READING, State.SINK_UNAVAILABLE)
 """Where every turn is bounded; in the other states a worker may wait for something as long as that takes."""
-
-
-class Hang(StrEnum):
-    """Ways to hang."""
-
-    STOPPED = "stopped"
-    """By a signal, or by a debugger."""
-    UNINTERRUPTIBLE = "uninterruptible"
-    """Inside the kernel, where no signal reaches it."""
-    LOOP_STALLED = "loop_stalled"
-    """The loop stands still."""
-    NO_PROGRESS = "no_progress"
-    """The loop turns, records wait, and none is taken."""
 
 
 class WorkerObservation(NamedTuple):
@@ -48,19 +38,12 @@ class WorkerObservation(NamedTuple):
     """Its own word, where it is this very process's: see `own_word`."""
 
 
-class Backlog(NamedTuple):
-    """One partition by Kafka's word: the group takes the record at `next` next, and there are some up to `end`."""
-
-    next: int
-    end: int
-
-
 class Stall(NamedTuple):
     """A worker that is to be killed, and why."""
 
     hang: Hang
     detail: str
-    partitions: tuple[int, ...] = ()
+    partitions: tuple[TopicPartition, ...] = ()
     """Those whose records wait."""
 
 
@@ -82,7 +65,7 @@ class _Watched:
     started: int
     misses: int = 0
     joins: int = -1
-    waiting: dict[int, tuple[int, float]] | None = None
+    waiting: dict[TopicPartition, tuple[int, float]] | None = None
     """By partition: the offset that waits, and since when it was seen to."""
 
 
@@ -96,12 +79,15 @@ class HangDetector:
         self._watched: dict[str, _Watched] = {}
 
     def judge(
-        self, looks: Mapping[str, WorkerObservation], backlogs: Mapping[int, Backlog] | None, now: float
+        self,
+        looks: Mapping[str, WorkerObservation],
+        offsets: Mapping[TopicPartition, PartitionOffsets] | None,
+        now: float,
     ) -> dict[str, Stall]:
         """Those that missed twice in a row, by worker.
 
         Args:
-            backlogs: by partition; None where Kafka did not say.
+            offsets: by partition; None where Kafka did not say.
             now: of the clock of the beats.
         """
         stalls = {}
@@ -111,14 +97,18 @@ class HangDetector:
             if watched is None or (watched.pid, watched.started) != (look.pid, look.started):
                 watched = _Watched(look.pid, look.started)
             self._watched[worker] = watched
-            stall = self._stall(watched, look, backlogs, now)
+            stall = self._stall(watched, look, offsets, now)
             watched.misses = watched.misses + 1 if stall else 0
             if stall and watched.misses >= MISSES:
                 stalls[worker] = stall
         return stalls
 
     def _stall(
-        self, watched: _Watched, look: WorkerObservation, backlogs: Mapping[int, Backlog] | None, now: float
+        self,
+        watched: _Watched,
+        look: WorkerObservation,
+        offsets: Mapping[TopicPartition, PartitionOffsets] | None,
+        now: float,
     ) -> Stall | None:
         if look.kernel in ("T", "t"):
             return Stall(Hang.STOPPED, f"stopped by {'a debugger' if look.kernel == 't' else 'a signal'}")
@@ -126,7 +116,7 @@ class HangDetector:
         if beat is None or is_from_the_future(beat, now):
             watched.waiting = None
             return None
-        stuck = self._waits_too_long(watched, beat, backlogs, now)
+        stuck = self._waits_too_long(watched, beat, offsets, now)
         silent = now - beat.iterated
         if beat.state in TURNING:
             if look.kernel == "D" and silent > UNINTERRUPTIBLE_SECONDS:
@@ -136,20 +126,20 @@ class HangDetector:
         return stuck
 
     def _waits_too_long(
-        self, watched: _Watched, beat: Beat, backlogs: Mapping[int, Backlog] | None, now: float
+        self, watched: _Watched, beat: Beat, offsets: Mapping[TopicPartition, PartitionOffsets] | None, now: float
     ) -> Stall | None:
-        if backlogs is None or beat.state is not State.READING:
+        if offsets is None or beat.state is not State.READING:
             watched.waiting = None
             return None
         # A join in between may have moved the partition away and back: then it waits only since that.
         before = watched.waiting if watched.waiting and watched.joins == beat.rebalances else {}
         watched.joins = beat.rebalances
         watched.waiting = {}
-        for partition in set(beat.partitions) - set(beat.stopped):
-            backlog = backlogs.get(partition)
-            if backlog and backlog.next < backlog.end:
+        for partition in set(beat.partitions) - set(beat.halted):
+            each = offsets.get(partition)
+            if each and each.lag:
                 at, since = before.get(partition, (-1, now))
-                watched.waiting[partition] = (backlog.next, since if at == backlog.next else now)
+                watched.waiting[partition] = (each.next_offset, since if at == each.next_offset else now)
         begun = max(beat.since, beat.committed or 0.0)
         waits = {p: now - max(since, begun) for p, (_, since) in watched.waiting.items()}
         stuck = tuple(sorted(p for p, seconds in waits.items() if seconds > self._progress_timeout))
@@ -159,6 +149,6 @@ class HangDetector:
         return Stall(
             Hang.NO_PROGRESS,
             f"nothing committed for {max(waits.values()):.0f} s; partition {first} waits at "
-            f"{backlogs[first].next:,}, and Kafka has records up to {backlogs[first].end:,}",
+            f"{offsets[first].next_offset:,}, and Kafka has records up to {offsets[first].end:,}",
             stuck,
         )

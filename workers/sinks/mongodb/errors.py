@@ -1,4 +1,4 @@
-"""One table for everything that a write to MongoDB can fail with: whose fault it is, and so what happens next."""
+"""One table for everything that MongoDB can fail with: what kind of error it is, and so what happens next."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pymongo.errors import (
     WTimeoutError,
 )
 
-from workers.errors import SinkUnavailableError
+from workers.errors import RetryReason, SinkUnavailableError, UnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,7 +29,7 @@ DUPLICATE_KEY = 11000
 
 
 class ErrorClass(Enum):
-    """Whose fault an error is."""
+    """What an error is about."""
 
     UNAVAILABLE = "the database cannot take writes now: wait, try the same again, however long it takes"
     RECORD = "this record cannot be stored: a dead letter"
@@ -38,36 +38,36 @@ class ErrorClass(Enum):
 
 
 class Classification(NamedTuple):
-    """Whose fault, and a short name for it that can be counted."""
+    """The class of an error, and the reason under which its retries are counted."""
 
-    fault: ErrorClass
-    reason: str
+    error_class: ErrorClass
+    reason: RetryReason
 
 
 # The server's own codes: https://github.com/mongodb/mongo/blob/master/src/mongo/base/error_codes.yml
 UNAVAILABLE_CODES = {
-    6: "unreachable",
-    7: "unreachable",
-    13: "not_authorized",
-    18: "not_authorized",
-    24: "busy",
-    50: "timeout",
-    64: "not_acknowledged",
-    89: "timeout",
-    91: "shutting_down",
-    100: "not_acknowledged",
-    112: "busy",
-    189: "not_primary",
-    262: "timeout",
-    8000: "not_authorized",
-    9001: "unreachable",
-    10107: "not_primary",
-    11600: "shutting_down",
-    11602: "not_primary",
-    13388: "busy",
-    13435: "not_primary",
-    13436: "not_primary",
-    14031: "disk_full",
+    6: RetryReason.UNREACHABLE,
+    7: RetryReason.UNREACHABLE,
+    13: RetryReason.NOT_AUTHORIZED,
+    18: RetryReason.NOT_AUTHORIZED,
+    24: RetryReason.BUSY,
+    50: RetryReason.TIMEOUT,
+    64: RetryReason.NOT_ACKNOWLEDGED,
+    89: RetryReason.TIMEOUT,
+    91: RetryReason.SHUTTING_DOWN,
+    100: RetryReason.NOT_ACKNOWLEDGED,
+    112: RetryReason.BUSY,
+    189: RetryReason.NOT_PRIMARY,
+    262: RetryReason.TIMEOUT,
+    8000: RetryReason.NOT_AUTHORIZED,
+    9001: RetryReason.UNREACHABLE,
+    10107: RetryReason.NOT_PRIMARY,
+    11600: RetryReason.SHUTTING_DOWN,
+    11602: RetryReason.NOT_PRIMARY,
+    13388: RetryReason.BUSY,
+    13435: RetryReason.NOT_PRIMARY,
+    13436: RetryReason.NOT_PRIMARY,
+    14031: RetryReason.DISK_FULL,
 }
 RECORD_CODES = {
     2,  # BadValue
@@ -94,54 +94,44 @@ document, the record would be blamed.
 """
 
 
-RETRY_REASONS = {
-    *UNAVAILABLE_CODES.values(),
-    "connection_lost",
-    "dead_letters",
-    "disk_error",
-    "error",
-    "not_acknowledged",
-    "refused",
-}
-"""Every reason for which a write is tried again. A closed set: it is a metric label."""
-
-
 def classify_code(code: int | None) -> Classification:
-    """The verdict on a code that the server gave for a command or for one document of it."""
+    """The class of a code that the server gave for a command or for one document of it."""
     if code in UNAVAILABLE_CODES:
         return Classification(ErrorClass.UNAVAILABLE, UNAVAILABLE_CODES[code])
     if code in RECORD_CODES:
-        return Classification(ErrorClass.RECORD, "refused")
-    return Classification(ErrorClass.UNKNOWN, "error")
+        return Classification(ErrorClass.RECORD, RetryReason.REFUSED)
+    return Classification(ErrorClass.UNKNOWN, RetryReason.ERROR)
 
 
 def classify(error: PyMongoError) -> Classification:
-    """The verdict on a write that failed as a whole."""
+    """The class of the error of a command that failed as a whole."""
+    unavailable = ErrorClass.UNAVAILABLE
     if isinstance(error, (ConfigurationError, InvalidOperation)):
-        return Classification(ErrorClass.FATAL, "misuse")
+        return Classification(ErrorClass.FATAL, RetryReason.ERROR)
     if isinstance(error, NotPrimaryError):
-        return Classification(ErrorClass.UNAVAILABLE, "not_primary")
+        return Classification(unavailable, RetryReason.NOT_PRIMARY)
     if isinstance(error, (ServerSelectionTimeoutError, WaitQueueTimeoutError)):
-        return Classification(ErrorClass.UNAVAILABLE, "unreachable")
+        return Classification(unavailable, RetryReason.UNREACHABLE)
     if isinstance(error, WTimeoutError):
-        return Classification(ErrorClass.UNAVAILABLE, "not_acknowledged")
+        return Classification(unavailable, RetryReason.NOT_ACKNOWLEDGED)
     if isinstance(error, NetworkTimeout) or error.timeout:
-        return Classification(ErrorClass.UNAVAILABLE, "timeout")
+        return Classification(unavailable, RetryReason.TIMEOUT)
     if isinstance(error, AutoReconnect):
         # Some servers answer a document that they cannot take by closing the connection (FerretDB does for NaN).
-        return Classification(ErrorClass.UNKNOWN, "connection_lost")
+        return Classification(ErrorClass.UNKNOWN, RetryReason.CONNECTION_LOST)
     if isinstance(error, OperationFailure):
         if error.code == INTERNAL_ERROR and DISK.search(str(error)):
-            return Classification(ErrorClass.UNAVAILABLE, "disk_error")
-        verdict = classify_code(error.code)
+            return Classification(unavailable, RetryReason.DISK_ERROR)
+        found = classify_code(error.code)
         # About a command rather than a document, so it proves nothing about a record.
-        return Classification(ErrorClass.UNKNOWN, "error") if verdict.fault is ErrorClass.RECORD else verdict
-    return Classification(ErrorClass.UNKNOWN, "error")
+        unknown = Classification(ErrorClass.UNKNOWN, RetryReason.ERROR)
+        return unknown if found.error_class is ErrorClass.RECORD else found
+    return Classification(ErrorClass.UNKNOWN, RetryReason.ERROR)
 
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Turn what the driver raises into the one error that the loop knows, unless it is ours to fix.
+    """For writes: turn what the driver raises into the one error that the loop knows, unless it is fatal.
 
     Raises:
         SinkUnavailableError: the driver raised anything but `ErrorClass.FATAL`, which is raised as it is.
@@ -149,10 +139,29 @@ def translated() -> Iterator[None]:
     try:
         yield
     except PyMongoError as error:
-        fault, reason = classify(error)
-        if fault is ErrorClass.FATAL:
+        found = classify(error)
+        if found.error_class is ErrorClass.FATAL:
             raise
-        raise SinkUnavailableError(reason, one_line(str(error)) or type(error).__name__) from error
+        raise SinkUnavailableError(found.reason, one_line(str(error)) or type(error).__name__) from error
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """For questions: turn what the driver raises into one line that says what to do.
+
+    Raises:
+        UnavailableError: for everything that the driver raises.
+    """
+    try:
+        yield
+    except PyMongoError as error:
+        if classify(error).reason is RetryReason.NOT_AUTHORIZED:
+            raise UnavailableError("MongoDB refused the user or the password of WORKERS_MONGODB_URI") from error
+        if isinstance(error, OperationFailure):
+            raise UnavailableError(f"MongoDB refused to answer: code {error.code}") from error
+        raise UnavailableError(
+            f"MongoDB does not answer ({type(error).__name__}): is it running, is WORKERS_MONGODB_URI right?"
+        ) from error
 
 
 def one_line(text: str) -> str:

@@ -1,86 +1,72 @@
 """MongoDB as the loop sees it: a batch is written when every record of it is a document or a dead letter.
 
-Documents are inserted, never replaced, under an id made of the record's place. A record that is delivered again
-meets its own id there; what is then found under the id is compared, not assumed.
+Documents are inserted, never replaced, under an id made of the record's place. A record that is redelivered meets its
+own id there; what is then found under the id is compared, not assumed.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pymongo
-from bson.codec_options import CodecOptions
-from bson.raw_bson import RawBSONDocument
-from pymongo import MongoClient
 from pymongo.errors import BulkWriteError, PyMongoError
 
-from workers.errors import BadConfigurationError, SinkUnavailableError
-from workers.sinks.mongodb import errors as verdict
-from workers.sinks.mongodb.dead_letters import SUFFIX, dead_letter
-from workers.sinks.mongodb.equality import documents_equal
-from workers.sinks.mongodb.errors import DUPLICATE_KEY, ErrorClass, one_line, translated
-from workers.types import Batch, Document, Reject, RejectReason, Written
+from workers.errors import BadConfigurationError, RetryReason, SinkUnavailableError
+from workers.sinks.mongodb.client import Collections
+from workers.sinks.mongodb.dead_letters import to_document
+from workers.sinks.mongodb.encoding import documents_equal, encode
+from workers.sinks.mongodb.errors import DUPLICATE_KEY, ErrorClass, classify, classify_code, one_line, translated
+from workers.types import Insert, Reject, RejectReason, TopicPartition, WriteResult, partition_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from bson.raw_bson import RawBSONDocument
+
     from workers.settings import Settings
+    from workers.types import Batch
 
 PING_SECONDS = 2.0
-LOOK_UP = 500
-"""Ids in one query. FerretDB compares each document with each id, so the cost grows with the square."""
 TRIALS = 3
 """How often a document must fail alone, while the server answers, before it is held to be the cause."""
 
 
+@dataclass(slots=True)
+class _Outcome:
+    """What became of the inserts of one write; those that are in neither are stored."""
+
+    already_stored: set[str] = field(default_factory=set)
+    """Ids under which the same content was found."""
+    refused: dict[str, Reject] = field(default_factory=dict)
+    """By id."""
+    proven: set[str] = field(default_factory=set)
+    """Of the refused: ids whose dead letter is written already, see `_isolate`."""
+
+    def refuse(self, insert: Insert, reason: RejectReason, error: str) -> None:
+        self.refused[insert.id] = Reject(insert.id, reason, error, insert.record)
+
+
 class MongoSink:
-    """One database: the collection of documents, and beside it the collection of dead letters."""
+    """One database: the collection of documents, and beside it the collection of dead letters. See `Sink`."""
 
     def __init__(self, settings: Settings) -> None:
         """Prepare a client; nothing is asked of the server yet. Build it in the process that uses it."""
         self._timeout = settings.write_timeout
-        self._topic = settings.topic
         self._worker = settings.worker
-        self._proofs: set[str] = set()
-        """Dead letters that `_isolate` has written in this write already."""
-        self._client: MongoClient[Any] = MongoClient(
-            settings.mongodb_uri.get_secret_value(),
-            appname=f"kafka-mongo-workers {settings.worker}",
-            w="majority",
-            journal=True,
-            connectTimeoutMS=5_000,
-            serverSelectionTimeoutMS=5_000,
-            maxPoolSize=4,
-            tz_aware=True,
-        )
-        database = self._client[settings.database]
-        raw = CodecOptions(document_class=RawBSONDocument)
-        # Whatever the URI prefers: on a secondary, a document that was just stored may not be there yet.
-        primary = pymongo.ReadPreference.PRIMARY
-        self._documents = database.get_collection(settings.collection, codec_options=raw, read_preference=primary)
-        self._dead_letters = database[settings.collection + SUFFIX]
+        self._collections = Collections(settings, appname=f"kafka-mongo-workers {settings.worker}", maxPoolSize=4)
+        self._documents = self._collections.documents
 
     def ping(self) -> None:
-        """Return when the server answers.
-
-        Raises:
-            SinkUnavailableError: it does not, or it refuses this client.
-        """
         with translated(), pymongo.timeout(PING_SECONDS):
-            self._client.admin.command("ping")
+            self._collections.client.admin.command("ping")
 
     def check(self) -> None:
-        """Return when the server answers and the collection can keep the promise.
-
-        Raises:
-            SinkUnavailableError: the server does not answer, or it refuses this client.
-            BadConfigurationError: the collection is of a kind that drops documents, or takes an id twice.
-        """
+        """See `Sink.check`: a collection that drops documents, or takes an id twice, is refused."""
         with translated(), pymongo.timeout(PING_SECONDS):
-            database = self._documents.database
-            found = database.list_collections(filter={"name": self._documents.name})
+            found = self._documents.database.list_collections(filter={"name": self._documents.name})
             kinds = [(each.get("type"), each.get("options", {})) for each in found]
         for kind, options in kinds:
             where = f"WORKERS_COLLECTION={self._documents.name}"
@@ -89,154 +75,140 @@ class MongoSink:
             if kind != "collection":
                 raise BadConfigurationError([f"{where} is a {kind}: ids are not unique there. Use a plain collection"])
 
-    def write(self, batch: Batch) -> Written:
-        """Write the batch within the write timeout, dead letters included.
+    def encode(self, document_id: str, value: dict[str, Any]) -> RawBSONDocument:
+        return encode(document_id, value)
 
-        Raises:
-            SinkUnavailableError: see there. Some of the batch may be in the database; it will be found there next time.
-        """
-        self._proofs.clear()
+    def write(self, batch: Batch) -> WriteResult:
+        """See `Sink.write`: within the write timeout, dead letters included."""
+        parts = batch.partitions.values()
         with translated(), pymongo.timeout(self._timeout):
-            known, refused = self._insert(batch.documents)
-            rejects = batch.rejects + refused
-            buried = self._bury(rejects) | self._proofs
-        return _count(batch, known, refused, rejects, buried)
+            outcome = self._insert([operation for part in parts for operation in part.operations])
+            rejects = [reject for part in parts for reject in part.rejects] + [*outcome.refused.values()]
+            new = self._write_dead_letters(rejects) | outcome.proven
+        return _result(batch, outcome, rejects, new)
 
-    def insert(self, document: Document) -> Reject | None:
-        """Write one document as `write` would; return the reject that came of it, for which nothing was written.
-
-        Raises:
-            SinkUnavailableError: as for `write`.
-        """
+    def write_one(self, operation: Insert) -> Reject | None:
         with translated(), pymongo.timeout(self._timeout):
-            _, refused = self._insert([document])
-        return refused[0] if refused else None
+            outcome = self._insert([operation])
+        return outcome.refused.get(operation.id)
 
     def close(self) -> None:
-        self._client.close()
+        self._collections.client.close()
 
-    def _insert(self, documents: Sequence[Document]) -> tuple[set[str], list[Reject]]:
-        """Insert; return the ids that were stored before, and the rejects that came of it."""
-        if not documents:
-            return set(), []
+    def _insert(self, inserts: Sequence[Insert]) -> _Outcome:
+        outcome = _Outcome()
+        self._insert_into(outcome, inserts)
+        return outcome
+
+    def _insert_into(self, outcome: _Outcome, inserts: Sequence[Insert]) -> None:
+        if not inserts:
+            return
         try:
-            self._documents.insert_many([document.raw for document in documents], ordered=False)
+            self._documents.insert_many([insert.document for insert in inserts], ordered=False)
         except BulkWriteError as error:
-            return self._look_into(documents, error)
+            self._look_into(outcome, inserts, error)
         except PyMongoError as error:
-            if verdict.classify(error).fault is not ErrorClass.UNKNOWN:
+            if classify(error).error_class is not ErrorClass.UNKNOWN:
                 raise
-            return self._isolate(documents, error)
-        return set(), []
+            self._isolate(outcome, inserts, error)
 
-    def _look_into(self, documents: Sequence[Document], error: BulkWriteError) -> tuple[set[str], list[Reject]]:
-        # Never the text of a BulkWriteError: it holds every document that failed.
-        for concern in error.details.get("writeConcernErrors", ()):
-            raise SinkUnavailableError("not_acknowledged", f"write concern error {concern.get('code')}") from None
-        duplicates, refused, unknown = [], [], []
+    def _look_into(self, outcome: _Outcome, inserts: Sequence[Insert], error: BulkWriteError) -> None:
+        """Judge each document that a bulk failed on. Never by the error's text: it holds every one of them."""
+        if concerns := error.details.get("writeConcernErrors"):
+            detail = f"write concern error {concerns[0].get('code')}"
+            raise SinkUnavailableError(RetryReason.NOT_ACKNOWLEDGED, detail) from None
+        duplicates, unknown = [], []
         for failure in error.details.get("writeErrors", ()):
-            document, code = documents[failure["index"]], failure.get("code")
-            fault, reason = verdict.classify_code(code)
+            insert, code = inserts[failure["index"]], failure.get("code")
+            error_class, reason = classify_code(code)
             if code == DUPLICATE_KEY:
-                duplicates.append(document)
-            elif fault is ErrorClass.UNAVAILABLE:
+                duplicates.append(insert)
+            elif error_class is ErrorClass.UNAVAILABLE:
                 raise SinkUnavailableError(reason, f"the database answered a write with code {code}") from None
-            elif fault is ErrorClass.RECORD:
+            elif error_class is ErrorClass.RECORD:
                 message = one_line(failure.get("errmsg", ""))
-                refused.append(_reject(document, RejectReason.REFUSED_BY_SERVER, f"code {code}: {message}"))
+                outcome.refuse(insert, RejectReason.REFUSED_BY_SERVER, f"code {code}: {message}")
             else:
-                unknown.append(document)
-        known, strangers = self._compare(duplicates)
-        for document in unknown:
-            seen, rejects = self._isolate([document], error)
-            known |= seen
-            refused += rejects
-        return known, refused + strangers
+                unknown.append(insert)
+        self._compare(outcome, duplicates)
+        for insert in unknown:
+            self._isolate(outcome, [insert], error)
 
-    def _isolate(self, documents: Sequence[Document], error: PyMongoError) -> tuple[set[str], list[Reject]]:
+    def _isolate(self, outcome: _Outcome, inserts: Sequence[Insert], error: PyMongoError) -> None:
         """Halve until the document that the server fails on is alone.
 
         Its dead letter is written at once: that write succeeding is what proves that the document is at fault and
         not the database.
         """
         self.ping()
-        if len(documents) > 1:
-            middle = len(documents) // 2
-            known, refused = self._insert(documents[:middle])
-            more_known, more_refused = self._insert(documents[middle:])
-            return known | more_known, refused + more_refused
+        if len(inserts) > 1:
+            middle = len(inserts) // 2
+            self._insert_into(outcome, inserts[:middle])
+            self._insert_into(outcome, inserts[middle:])
+            return
         for _ in range(TRIALS - 1):
             try:
-                self._documents.insert_one(documents[0].raw)
+                self._documents.insert_one(inserts[0].document)
             except PyMongoError as again:
-                if verdict.classify(again).fault is ErrorClass.UNAVAILABLE:
+                if classify(again).error_class is ErrorClass.UNAVAILABLE:
                     raise
                 if getattr(again, "code", None) == DUPLICATE_KEY:
-                    return self._compare(documents)
+                    self._compare(outcome, inserts)
+                    return
                 error = again
             else:
-                return set(), []
+                return
             self.ping()
-        reject = _reject(documents[0], RejectReason.REFUSED_BY_SERVER, f"alone it fails: {type(error).__name__}")
-        self._proofs |= self._bury([reject])
-        return set(), [reject]
+        outcome.refuse(inserts[0], RejectReason.REFUSED_BY_SERVER, f"alone it fails: {type(error).__name__}")
+        outcome.proven |= self._write_dead_letters([outcome.refused[inserts[0].id]])
 
-    def _compare(self, documents: Sequence[Document]) -> tuple[set[str], list[Reject]]:
+    def _compare(self, outcome: _Outcome, inserts: Sequence[Insert]) -> None:
         """Read back what is stored under the ids that were taken."""
-        if not documents:
-            return set(), []
-        stored: dict[str, bytes] = {}
-        for first in range(0, len(documents), LOOK_UP):
-            ids = [document.id for document in documents[first : first + LOOK_UP]]
-            found = self._documents.find({"_id": {"$in": ids}}, batch_size=LOOK_UP)
-            stored.update((document["_id"], document.raw) for document in found)
-        known, strangers = set(), []
-        for document in documents:
-            other = stored.get(document.id)
+        stored = self._collections.find([insert.id for insert in inserts]) if inserts else {}
+        for insert in inserts:
+            other = stored.get(insert.id)
             if other is None:
-                strangers.append(
-                    _reject(document, RejectReason.DUPLICATE_KEY, "a unique index other than _id's refuses it")
-                )
-            elif documents_equal(other, document.bson):
-                known.add(document.id)
+                outcome.refuse(insert, RejectReason.DUPLICATE_KEY, "a unique index other than _id's refuses it")
+            elif documents_equal(other, insert.document):
+                outcome.already_stored.add(insert.id)
             else:
-                strangers.append(_reject(document, RejectReason.CONFLICT, "another document is stored under this id"))
-        return known, strangers
+                outcome.refuse(insert, RejectReason.CONFLICT, "another document is stored under this id")
 
-    def _bury(self, rejects: Sequence[Reject]) -> set[str]:
+    def _write_dead_letters(self, rejects: Sequence[Reject]) -> set[str]:
         """Insert dead letters; return the ids of those that were not there before."""
         if not rejects:
             return set()
         now = datetime.now(UTC)
-        ids = {reject.id for reject in rejects}
         try:
-            self._dead_letters.insert_many(
-                [dead_letter(reject, self._topic, self._worker, now) for reject in rejects], ordered=False
+            self._collections.dead_letters.insert_many(
+                [to_document(reject, self._worker, now) for reject in rejects], ordered=False
             )
         except BulkWriteError as error:
             failures = error.details.get("writeErrors", [])
             others = [failure.get("code") for failure in failures if failure.get("code") != DUPLICATE_KEY]
             if others or error.details.get("writeConcernErrors"):
                 raise SinkUnavailableError(
-                    "dead_letters", f"the database refused a dead letter: {others[:3]}"
+                    RetryReason.DEAD_LETTERS, f"the database refused a dead letter: {others[:3]}"
                 ) from None
-            return ids - {rejects[failure["index"]].id for failure in failures}
-        return ids
+            return {reject.id for reject in rejects} - {rejects[failure["index"]].id for failure in failures}
+        return {reject.id for reject in rejects}
 
 
-def _count(
-    batch: Batch, known: set[str], refused: Sequence[Reject], rejects: Sequence[Reject], buried: set[str]
-) -> Written:
-    stored = Counter([document.record.partition for document in batch.documents])
-    duplicates: Counter[int] = Counter()
-    if known:
-        duplicates.update(document.record.partition for document in batch.documents if document.id in known)
-        stored -= duplicates
-    stored.subtract(reject.record.partition for reject in refused)
-    duplicates.update(reject.record.partition for reject in rejects if reject.id not in buried)
-    dead_letters = Counter((reject.record.partition, reject.reason) for reject in rejects if reject.id in buried)
-    return Written(stored, duplicates, dead_letters)
-
-
-def _reject(document: Document, reason: RejectReason, error: str) -> Reject:
-    return Reject(document.id, reason, error, document.record)
+def _result(batch: Batch, outcome: _Outcome, rejects: Sequence[Reject], new: set[str]) -> WriteResult:
+    """Count every record once. A reject whose dead letter was there before is a duplicate, as a document is."""
+    stored = {partition: len(part.operations) for partition, part in batch.partitions.items()}
+    duplicates: Counter[TopicPartition] = Counter()
+    dead_letters: Counter[tuple[TopicPartition, RejectReason]] = Counter()
+    if outcome.already_stored:
+        for partition, part in batch.partitions.items():
+            duplicates[partition] = sum(operation.id in outcome.already_stored for operation in part.operations)
+            stored[partition] -= duplicates[partition]
+    for reject in rejects:
+        partition = partition_of(reject.record)
+        if reject.id in outcome.refused:
+            stored[partition] -= 1
+        if reject.id in new:
+            dead_letters[partition, reject.reason] += 1
+        else:
+            duplicates[partition] += 1
+    return WriteResult(stored, duplicates, dead_letters)

@@ -79,7 +79,7 @@ function slot(each) {
   const made = row("li", [
     element("b", each.name),
     element("span", each.text, `state ${kind}`),
-    element("span", each.partitions.length ? `partitions ${each.partitions.join(", ")}` : "no partitions"),
+    element("span", owned(each).length ? `partitions ${owned(each).map(([name]) => name).join(", ")}` : "no partitions"),
     element("span", `${number(each.records_per_second)} records/s`, "quiet"),
     element("span", `pid ${each.pid ?? "none"}${each.restarts === null ? "" : `, ${each.restarts} restarts`}`, "quiet"),
   ]);
@@ -87,8 +87,16 @@ function slot(each) {
   return made;
 }
 
-function partition([name, part], owners) {
-  const owner = owners.get(Number(name)) ?? "nobody";
+/* What a slot owns, as [name, key]: the number is enough where there is one topic. */
+function owned(each) {
+  const topics = Object.entries(each.partitions);
+  return topics.flatMap(([topic, numbers]) =>
+    numbers.map((n) => [topics.length > 1 ? `${topic}-${n}` : String(n), `${topic}-${n}`]));
+}
+
+function partition(part, owners, topics) {
+  const key = `${part.topic}-${part.partition}`, name = topics > 1 ? key : String(part.partition);
+  const owner = owners.get(key) ?? "nobody";
   const made = row("tr", [
     element("td", name),
     element("td", owner, owner === "nobody" ? "bad" : ""),
@@ -97,7 +105,7 @@ function partition([name, part], owners) {
     element("td", number(part.committed)),
     element("td", number(part.end)),
   ]);
-  made.dataset.partition = name;
+  made.dataset.partition = key;
   return made;
 }
 
@@ -132,8 +140,9 @@ function show({ status, partitions, points, interval }) {
   chart(at("age"), [{ values: points.map((point) => point && point.seconds), kind: "one" }], interval);
   at("slots").replaceChildren(...status.slots.map(slot));
   // A worker's own word comes at once, the broker's seconds later.
-  const owners = new Map(status.slots.flatMap((each) => each.partitions.map((owned) => [owned, each.name])));
-  const rows = Object.entries(partitions ?? {}).map((each) => partition(each, owners));
+  const owners = new Map(status.slots.flatMap((each) => owned(each).map(([, key]) => [key, each.name])));
+  const topics = new Set((partitions ?? []).map((part) => part.topic)).size;
+  const rows = (partitions ?? []).map((part) => partition(part, owners, topics));
   at("partitions").replaceChildren(...(rows.length ? rows : [row("tr", [element("td", "not known: Kafka does not answer, or there is no topic")])]));
   const service = ([name, { up, detail }]) =>
     row("li", [element("b", `${name} `), element("span", up ? "up" : "down", up ? "good" : "bad"), element("span", ` ${detail}`, "quiet")]);

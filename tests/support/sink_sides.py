@@ -1,4 +1,4 @@
-"""A store for the contract of the store: one in memory, one over a scripted server, two over servers that others wrote.
+"""A sink and its reader for the contract of sinks: one in memory, one over a scripted server, two over servers that others wrote.
 
 What legitimately differs between them stands here, with each, and nowhere else.
 """
@@ -12,11 +12,12 @@ from typing import Any
 import bson
 from pymongo import MongoClient
 
-from tests.support.fakes import FakeDatabase, FakeStore
+from tests.support.fakes import FakeDatabase, FakeReader, FakeSink
 from tests.support.wire_mongo import WireMongo
 from workers.settings import load
+from workers.sinks.base import Sink, SinkReader
+from workers.sinks.mongodb.reader import MongoReader
 from workers.sinks.mongodb.sink import MongoSink
-from workers.sinks.writer import Store
 
 NUMBERS = itertools.count()
 PATIENCE = 5
@@ -24,13 +25,14 @@ PATIENCE = 5
 
 
 class FakeSide:
-    """The fake store with its database."""
+    """The fake sink with its database."""
 
     chokes_on: Any = float("nan")
 
     def __init__(self) -> None:
         self.database = FakeDatabase()
-        self.store: Store = FakeStore(self.database)
+        self.sink: Sink = FakeSink(self.database)
+        self.reader: SinkReader = FakeReader(self.database)
 
     def documents(self) -> dict[str, Mapping[str, Any]]:
         return {key: bson.decode(raw) for key, raw in self.database.documents.items()}
@@ -51,16 +53,16 @@ class FakeSide:
 
 
 class WireSide:
-    """MongoStore and the real driver over a scripted server, so that this suite says something without FerretDB."""
+    """MongoSink and the real driver over a scripted server, so that this suite says something without FerretDB."""
 
     chokes_on: Any = float("nan")
 
     def __init__(self) -> None:
         self._server = WireMongo().__enter__()
         self._server.chokes_on = lambda document: any(value != value for value in document.values())
-        self.store: Store = MongoSink(
-            load(mongodb_uri=f"{self._server.uri}/?serverSelectionTimeoutMS=300", write_timeout=PATIENCE)
-        )
+        settings = load(mongodb_uri=f"{self._server.uri}/?serverSelectionTimeoutMS=300", write_timeout=PATIENCE)
+        self.sink: Sink = MongoSink(settings)
+        self.reader: SinkReader = MongoReader(settings)
 
     def documents(self) -> dict[str, Mapping[str, Any]]:
         return dict(self._server.collections["numtest"])
@@ -78,19 +80,22 @@ class WireSide:
         self._server.up = True
 
     def close(self) -> None:
-        self.store.close()
+        self.sink.close()
+        self.reader.close()
         self._server.__exit__()
 
 
 class ServerSide:
-    """MongoStore on a server that others wrote, in a database of its own."""
+    """MongoSink on a server that others wrote, in a database of its own."""
 
     chokes_on: Any
     """What a document must not hold there: the server closes the connection on it."""
 
     def __init__(self, uri: str) -> None:
         name = f"contract_{next(NUMBERS)}"
-        self.store: Store = MongoSink(load(mongodb_uri=uri, database=name, write_timeout=PATIENCE))
+        settings = load(mongodb_uri=f"{uri}/?serverSelectionTimeoutMS=2000", database=name, write_timeout=PATIENCE)
+        self.sink: Sink = MongoSink(settings)
+        self.reader: SinkReader = MongoReader(settings)
         self._client: MongoClient[Any] = MongoClient(uri)
         self._database = self._client[name]
 
@@ -104,7 +109,8 @@ class ServerSide:
         self._database["numtest"].create_index(field, unique=True)
 
     def close(self) -> None:
-        self.store.close()
+        self.sink.close()
+        self.reader.close()
         self._client.close()
 
 

@@ -1,20 +1,20 @@
-"""What the loop may rely on in any store: the fake one of the model and the real one must agree, test by test."""
+"""What the loop and `verify` may rely on in any sink and its reader: one suite, which the fake one of the model, a
+scripted server and real servers pass, test by test.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping
-from typing import Any, TypeVar
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
 import bson
 import pymongo
 import pytest
 
 from tests.support.batches import batch_of, document, reject
-from tests.support.store_sides import FakeSide, JavaSide, RealSide, Side, WireSide
-from workers.errors import SinkUnavailableError
-from workers.types import Batch, RejectReason, Written
-
-K = TypeVar("K", bound=Hashable)
+from tests.support.sink_sides import FakeSide, JavaSide, RealSide, Side, WireSide
+from workers.errors import SinkUnavailableError, UnavailableError
+from workers.types import Batch, RejectedError, RejectReason, TopicPartition, WriteResult
 
 
 @pytest.fixture(scope="module")
@@ -49,21 +49,31 @@ def side(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Ite
     chosen.close()
 
 
-def write(side: Side, batch: Batch) -> Written:
-    """What was written, without counts of nothing."""
-    stored, duplicates, dead_letters = side.store.write(batch)
-    return Written(counted(stored), counted(duplicates), counted(dead_letters))
+class Counts(NamedTuple):
+    """A `WriteResult` by the numbers of the partitions, without counts of nothing."""
+
+    stored: dict[int, int]
+    duplicates: dict[int, int]
+    dead_letters: dict[tuple[int, RejectReason], int]
 
 
-def counted(counts: Mapping[K, int]) -> dict[K, int]:
-    return {key: count for key, count in counts.items() if count}
+def write(side: Side, batch: Batch) -> Counts:
+    found: WriteResult = side.sink.write(batch)
+    dead_letters = {(tp.partition, reason): count for (tp, reason), count in found.dead_letters.items() if count}
+    return Counts(counted(found.stored), counted(found.duplicates), dead_letters)
+
+
+def counted(counts: Mapping[TopicPartition, int]) -> dict[int, int]:
+    return {tp.partition: count for tp, count in counts.items() if count}
 
 
 def test_a_batch_is_stored_and_counted_by_partition(side):
     written = write(side, batch_of(document(0), document(1), document(0, partition=2)))
 
     assert written == ({0: 2, 2: 1}, {}, {})
-    assert side.documents() == {d.id: bson.decode(d.bson) for d in (document(0), document(1), document(0, partition=2))}
+    assert side.documents() == {
+        d.id: bson.decode(d.document.raw) for d in (document(0), document(1), document(0, partition=2))
+    }
 
 
 def test_the_same_batch_again_changes_nothing_and_counts_as_duplicates(side):
@@ -132,7 +142,7 @@ def test_a_document_that_the_server_chokes_on_is_found_and_its_neighbours_are_st
     assert side.dead_letters() == {document(2).id: "refused_by_server"}
 
 
-def test_the_verdict_on_a_document_that_the_server_chokes_on_is_the_same_again(side):
+def test_the_judgement_of_a_document_that_the_server_chokes_on_is_the_same_again(side):
     bad = batch_of(document(0), document(2, value=side.chokes_on))
     write(side, bad)
 
@@ -151,7 +161,7 @@ def test_an_empty_value_and_a_tombstone_are_dead_letters_exactly_once(side):
     assert sorted(side.dead_letters()) == [reject(0).id, reject(1).id]
 
 
-def test_a_store_that_is_away_takes_nothing_and_takes_it_all_when_it_is_back(side):
+def test_a_sink_that_is_unavailable_takes_nothing_and_all_of_it_when_it_is_back(side):
     batch = batch_of(document(0), document(1), rejects=[reject(2)])
     side.go_away()
     try:
@@ -164,3 +174,66 @@ def test_a_store_that_is_away_takes_nothing_and_takes_it_all_when_it_is_back(sid
     written = write(side, batch)
 
     assert written == ({0: 2}, {}, {(0, RejectReason.NOT_JSON): 1})
+
+
+def test_one_operation_is_written_as_a_batch_would_be(side):
+    assert side.sink.write_one(document(0)) is None
+    assert side.sink.write_one(document(0)) is None
+
+    again = side.sink.write_one(document(0, text="another"))
+
+    assert (again and again.reason, side.dead_letters()) == (RejectReason.CONFLICT, {})
+    assert list(side.documents()) == [document(0).id]
+
+
+def test_a_sink_answers_a_ping_and_is_fit_and_says_when_it_is_unavailable(side):
+    side.sink.ping()
+    side.sink.check()
+    side.go_away()
+    try:
+        for question in (side.sink.ping, side.sink.check):
+            with pytest.raises(SinkUnavailableError):
+                question()
+    finally:
+        side.come_back()
+
+
+def test_a_reader_finds_what_was_written_and_nothing_else(side):
+    write(side, batch_of(document(0), document(1), rejects=[reject(2)]))
+    side.reader.connect()
+
+    found = side.reader.documents([document(offset).id for offset in range(1_200)])
+
+    assert sorted(found) == [document(0).id, document(1).id]
+    assert all(side.reader.equal(found[each.id], each.document) for each in (document(0), document(1)))
+    assert not side.reader.equal(found[document(0).id], document(0, text="another").document)
+    assert side.reader.dead_letters([document(0).id, reject(2).id]) == {reject(2).id: "not_json"}
+    assert side.reader.few_dead_letters() == {reject(2).id: "not_json"}
+    assert side.reader.few_dead_letters(0) is None
+    assert sorted(map(str, side.reader.ids())) == sorted([document(0).id, document(1).id, reject(2).id])
+
+
+def test_sink_and_reader_encode_alike(side):
+    value = {"number": 1, "deep": [{"text": "x"}, None, -0.5]}
+
+    assert side.reader.equal(side.sink.encode("a", value), side.reader.encode("a", value))
+    with pytest.raises(RejectedError) as rejected:
+        side.sink.encode("a", {"text": "\ud800"})
+    assert rejected.value.reason is RejectReason.BAD_STRING
+
+
+def test_a_reader_never_takes_silence_for_an_answer(side):
+    write(side, batch_of(document(0), rejects=[reject(1)]))
+    side.go_away()
+    try:
+        for question in (
+            side.reader.connect,
+            lambda: side.reader.documents([document(0).id]),
+            lambda: side.reader.dead_letters([reject(1).id]),
+            side.reader.few_dead_letters,
+            lambda: list(side.reader.ids()),
+        ):
+            with pytest.raises(UnavailableError):
+                question()
+    finally:
+        side.come_back()

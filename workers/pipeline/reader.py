@@ -1,0 +1,65 @@
+"""The reader: from the bytes of a poll to the operations of a batch.
+
+Whatever can fail about one record fails here, before its batch is written: what cannot be decoded, or encoded for the
+sink, is part of the batch as a reject.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from workers.types import Batch, Fetched, Insert, Operation, PartitionBatch, Record, Reject, RejectedError, RejectReason
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from workers.formats.limits import Limits
+
+    Parse = Callable[[bytes | None, Limits], dict[str, Any]]
+    Encode = Callable[[str, dict[str, Any]], Any]
+
+
+class RecordReader:
+    """A format and a sink's encoding, applied to every record."""
+
+    def __init__(self, parse: Parse, encode: Encode, limits: Limits) -> None:
+        """Args:
+        parse: the format: from a record's value to fields. Raises `RejectedError`.
+        encode: the sink's: from an id and fields to what it stores. Raises `RejectedError`.
+        limits: how large a value may be.
+        """
+        self._parse, self._encode, self._limits = parse, encode, limits
+
+    def read(self, fetched: Fetched) -> Batch:
+        """The batch of what one poll returned, by partition in offset order."""
+        batch = Batch(fetched.assignment_epoch)
+        for partition, offset in fetched.skipped.items():
+            batch.partitions[partition] = PartitionBatch(fetched.topics[partition.topic], offset, offset)
+        for partition, records in fetched.records.items():
+            topic = fetched.topics[partition.topic]
+            part = PartitionBatch(topic, records[0].offset, records[-1].offset + 1)
+            batch.partitions[partition] = part
+            prefix = topic.partition_prefix(partition.partition)
+            if fetched.poison:
+                part.rejects.append(_poison(f"{prefix}{records[0].offset}", records[0]))
+                continue
+            parse, encode, limits = self._parse, self._encode, self._limits
+            for record in records:
+                document_id = f"{prefix}{record.offset}"
+                try:
+                    document = encode(document_id, parse(record.value, limits))
+                    part.operations.append(Insert(document_id, document, record))
+                except RejectedError as rejected:
+                    part.rejects.append(Reject(document_id, rejected.reason, rejected.error, record))
+        return batch
+
+    def decode(self, document_id: str, record: Record) -> Operation | Reject:
+        """What one record becomes, under an id that is given."""
+        try:
+            return Insert(document_id, self._encode(document_id, self._parse(record.value, self._limits)), record)
+        except RejectedError as rejected:
+            return Reject(document_id, rejected.reason, rejected.error, record)
+
+
+def _poison(document_id: str, record: Record) -> Reject:
+    return Reject(document_id, RejectReason.KILLED_WORKER, "workers died each time they decoded it", record)

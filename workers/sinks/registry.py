@@ -1,0 +1,30 @@
+"""Which sink the settings mean. The one place that names an implementation; its driver is imported when it is opened."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from workers.settings import Settings
+    from workers.sinks.base import DeadLetterStore, Sink, SinkReader
+
+
+def open_sink(settings: Settings) -> Sink:
+    """For writing. Nothing is asked of the server yet; open it in the process that uses it."""
+    from workers.sinks.mongodb.sink import MongoSink
+
+    return MongoSink(settings)
+
+
+def open_reader(settings: Settings) -> SinkReader:
+    """For reading what was written. Nothing is asked of the server before `connect`."""
+    from workers.sinks.mongodb.reader import MongoReader
+
+    return MongoReader(settings)
+
+
+def open_dead_letters(settings: Settings) -> DeadLetterStore:
+    """For the dead letters. Nothing is asked of the server before `connect`."""
+    from workers.sinks.mongodb.dead_letters import MongoDeadLetters
+
+    return MongoDeadLetters(settings)
