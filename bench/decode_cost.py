@@ -22,8 +22,11 @@ from uuid import UUID
 
 from backlog import shape
 
-from workers.formats.json_strict import Limits, decode_batch
-from workers.types import Batch, Fetched, TopicIdentity
+from workers.formats.json_strict import parse_json
+from workers.formats.limits import Limits
+from workers.pipeline.reader import RecordReader
+from workers.sinks.mongodb.encoding import encode
+from workers.types import Batch, Fetched, TopicIdentity, TopicPartition
 
 STORED = Path(__file__).with_suffix(".json")
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -49,6 +52,7 @@ class Record(NamedTuple):
     key: bytes | None
     value: bytes | None
     headers: tuple[()]
+    topic: str = TOPIC.name
 
 
 def measured() -> dict[str, Figures]:
@@ -74,11 +78,13 @@ def stored() -> dict[str, dict[str, Figures]]:
 
 def _measure(value: Callable[[int], bytes]) -> Figures:
     records = [Record(0, number, 1_700_000_000_000, None, value(number), ()) for number in range(RECORDS)]
-    fetched, limits = Fetched(TOPIC, {0: records}), Limits()
+    partition = TopicPartition(TOPIC.name, 0)
+    fetched, reader = Fetched({TOPIC.name: TOPIC}, {partition: records}), RecordReader(parse_json, encode, Limits())
 
     def decode() -> Batch:
-        batch = decode_batch(fetched, limits)
-        assert len(batch.documents) == RECORDS, batch.rejects[:1]
+        batch = reader.read(fetched)
+        part = batch.partitions[partition]
+        assert len(part.operations) == RECORDS, part.rejects[:1]
         return batch
 
     # What is made once, and kept, is no cost of a record.

@@ -6,12 +6,13 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from workers.errors import SinkUnavailableError
+from workers.errors import RetryReason, SinkUnavailableError
 from workers.kafka.admin import GroupDescription, Member, PartitionOffsets
 from workers.monitoring.lag import lag_snapshot
 from workers.monitoring.lag_metrics import LagMetrics
 from workers.monitoring.watchdog_metrics import WatchdogMetrics
 from workers.monitoring.worker_metrics import WorkerMetrics
+from workers.types import TopicPartition
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
 PAGE = Path(__file__).parent / "metrics.md"
-HEAD = """# WorkerMetrics
+HEAD = """# Metrics
 
 Made from the code by `make docs`; a test fails when it is not what the code says.
 
@@ -39,8 +40,8 @@ with the scrapes, and between 74 % and 132 % with those clients.)
 def workers() -> CollectorRegistry:
     """With every label set once."""
     metrics = WorkerMetrics("numtest")
-    metrics.owns([0])
-    metrics.sink_unavailable(SinkUnavailableError("timeout", ""), 1, 0.1)
+    metrics.owns([TopicPartition("numtest", 0)])
+    metrics.sink_unavailable(SinkUnavailableError(RetryReason.TIMEOUT, ""), 1, 0.1)
     return metrics.registry
 
 
@@ -51,8 +52,9 @@ def watchdog() -> CollectorRegistry:
 
 
 def lag() -> CollectorRegistry:
-    group = GroupDescription("Stable", {"m": Member("worker_00", "127.0.0.1", [0])})
-    seen = lag_snapshot(1.0, group, {0: PartitionOffsets(0, 2, 1)}, {0: 0.5}, {})
+    partition = TopicPartition("numtest", 0)
+    group = GroupDescription("Stable", {"m": Member("worker_00", "127.0.0.1", [partition])})
+    seen = lag_snapshot(1.0, group, {partition: PartitionOffsets(0, 2, 1)}, {partition: 0.5}, {})
     return LagMetrics("counters", "numtest", lambda: seen, lambda: 1.0).registry
 
 

@@ -97,8 +97,8 @@ def test_a_database_that_is_away_is_waited_for_in_the_group(own_stack: EmbeddedS
         assert fleet.verify().code == 0
         assert (fleet.kafka.members(), [fleet.pid(slot) for slot in fleet.slots()]) == (members, pids)
         for slot in fleet.slots():
-            begins = fleet.log(slot).index("the database takes no writes; waiting, nothing is committed")
-            assert fleet.log(slot).index("the database takes writes again") > begins
+            begins = fleet.log(slot).index("the database is unavailable; retrying with backoff, nothing is committed")
+            assert fleet.log(slot).index("the database is available again") > begins
 
 
 def test_a_broker_that_is_killed_or_stopped_is_waited_for_and_nothing_is_lost(own_stack: EmbeddedStack) -> None:

@@ -16,14 +16,16 @@ import atheris
 
 with atheris.instrument_imports(include=["workers", "json", "json.decoder", "json.scanner"]):
     import bson
+    from bson.raw_bson import RawBSONDocument
 
-    from workers.formats.json_strict import decode_record
+    from workers.formats.json_strict import parse_json
     from workers.formats.limits import Limits
-    from workers.sinks.mongodb.equality import documents_equal
-    from workers.types import Document, Reject, TopicIdentity
+    from workers.pipeline.reader import RecordReader
+    from workers.sinks.mongodb.encoding import documents_equal, encode
+    from workers.types import Insert, Reject, TopicIdentity
 
 TOPIC = TopicIdentity("fuzz", UUID(int=7))
-LIMITS = Limits(value_bytes=2048, depth=8, fields=100)
+READER = RecordReader(parse_json, encode, Limits(value_bytes=2048, depth=8, fields=100))
 
 
 class Record(NamedTuple):
@@ -33,20 +35,21 @@ class Record(NamedTuple):
     key: bytes | None
     value: bytes | None
     headers: tuple[tuple[str, bytes | None], ...] = ()
+    topic: str = "fuzz"
 
 
 def check(value: bytes) -> None:
-    outcome = decode_record(Record(0, 1, 0, None, value), TOPIC, LIMITS)
+    outcome = READER.decode(TOPIC.document_id(0, 1), Record(0, 1, 0, None, value))
     if isinstance(outcome, Reject):
         assert outcome.error
         assert "\n" not in outcome.error
         return
-    assert isinstance(outcome, Document)
-    stored = bson.decode(outcome.bson)
+    assert isinstance(outcome, Insert)
+    stored = bson.decode(outcome.document.raw)
     assert stored.pop("_id") == "fuzz-00000000/0/1"
     sent = json.loads(value.decode("utf-8"))
     assert stored == sent, (stored, sent)
-    assert documents_equal(outcome.bson, bson.encode({"_id": "fuzz-00000000/0/1", **sent}))
+    assert documents_equal(outcome.document, RawBSONDocument(bson.encode({"_id": "fuzz-00000000/0/1", **sent})))
 
 
 if __name__ == "__main__":

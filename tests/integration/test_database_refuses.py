@@ -19,8 +19,8 @@ from workers.sinks.mongodb.sink import MongoSink
 pytestmark = pytest.mark.integration
 
 PATIENCE_SECONDS = 60
-AWAY = "the database takes no writes; waiting, nothing is committed"
-BACK = "the database takes writes again"
+AWAY = "the database is unavailable; retrying with backoff, nothing is committed"
+BACK = "the database is available again"
 
 
 @pytest.fixture

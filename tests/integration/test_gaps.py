@@ -115,7 +115,7 @@ def test_lost_records_can_stop_their_partition_and_no_other(workers: PlainWorker
 
     assert workers.kafka.committed()[0] == 10
     assert workers.total("workers_stopped_partitions") == 1
-    (told,) = [line for line in workers.log().splitlines() if "read no further" in line]
+    (told,) = [line for line in workers.log().splitlines() if "partitions halted" in line]
     assert all(word in told for word in ("level=error", "WORKERS_ON_LOST_RECORDS", "partitions=0"))
     assert [place for place in offsets(workers.contents()[0]) if place[0] == 0] == [(0, offset) for offset in range(10)]
     assert workers.alive()

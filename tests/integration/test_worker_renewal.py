@@ -49,7 +49,7 @@ def test_a_live_member_that_is_evicted_says_so_and_joins_again(workers: PlainWor
         assert admin.evict(workers.group, old)
     send(workers, 200, 200)
 
-    wait_until(lambda: "thrown out of the group; joining again" in workers.log(), 20, "it says so")
+    wait_until(lambda: "removed from the group; joining again" in workers.log(), 20, "it says so")
     wait_until(lambda: state(workers, "member") != old and workers.kafka.owned() == [0, 1], 20, "it owns both again")
     workers.wait_committed()
     assert [name.split()[1] for name in workers.kafka.members()] == [state(workers, "member")]

@@ -29,6 +29,10 @@ def tp(partition: int = 0) -> TopicPartition:
     return TopicPartition(TOPIC.name, partition)
 
 
+def tps(*partitions: int) -> tuple[TopicPartition, ...]:
+    return tuple(map(tp, partitions))
+
+
 def reader(limits: Limits = Limits()) -> RecordReader:
     """JSON to MongoDB's documents, as a worker reads."""
     return RecordReader(parse_json, encode, limits)

@@ -82,7 +82,8 @@ def verdict_rows() -> list[str]:
 
 
 def _verdict_row(what: str, found: verdict.Classification) -> str:
-    return f"| {what.replace('424242', 'with any other code')} | {MEANS[found.fault]} | `{found.reason}` |"
+    counted = "-" if found.error_class is ErrorClass.FATAL else f"`{found.reason}`"
+    return f"| {what.replace('424242', 'with any other code')} | {MEANS[found.error_class]} | {counted} |"
 
 
 if __name__ == "__main__":

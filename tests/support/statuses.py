@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from tests.support.batches import tp, tps
 from workers.fleet.status.model import Answers, Kafka, Status, Supervisord, Where, judge
 from workers.fleet.status.slot import Seen
 from workers.fleet.supervisor import Process
@@ -14,7 +15,7 @@ from workers.state.heartbeat import Beat, State
 NOW = 1_000.0
 TIME = "2026-11-22T20:00:00.000+00:00"
 WHERE = Where("/srv/fleet", "numtest", "counters", "kafka-1:9092", "mongodb://db:27017", 40.0)
-OWNS = {"worker_00": (0, 1), "worker_01": (2, 3), "worker_02": (4,), "worker_03": (5,)}
+OWNS = {"worker_00": tps(0, 1), "worker_01": tps(2, 3), "worker_02": tps(4), "worker_03": tps(5)}
 WATCHDOG = Process("watchdog", "watchdog", "RUNNING", pid=9)
 
 
@@ -32,7 +33,7 @@ def seen(name: str, **facts: Any) -> Seen:
 def kafka(**facts: Any) -> Kafka:
     members = {f"{name}-m": Member(name, "10.0.0.1", list(owned)) for name, owned in OWNS.items()}
     return replace_tuple(
-        Kafka(GroupDescription("Stable", members), {p: PartitionOffsets(0, 1_000, 990) for p in range(6)}), **facts
+        Kafka(GroupDescription("Stable", members), {tp(p): PartitionOffsets(0, 1_000, 990) for p in range(6)}), **facts
     )
 
 

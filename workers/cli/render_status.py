@@ -9,7 +9,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from workers.fleet.status.group import STABLE, named, ranges
+from workers.fleet.status.group import STABLE, ranges
 from workers.fleet.status.slot import IDLE, WELL
 from workers.state.heartbeat import State
 from workers.types import from_topics
@@ -134,7 +134,7 @@ def _group(status: Status) -> list[Text]:
     if group.partitions is None:
         return [first, Text.assemble(f"{'topic':<13}{group.topic}: ", ("there is no such topic yet", BAD))]
     if group.unowned:
-        owned = Text(f"{named(group.unowned)} not assigned to any live member", style=BAD)
+        owned = Text(f"unassigned: {ranges(group.unowned)}", style=BAD)
     else:
         owned = Text("all owned") if group.settled else Text("being given out", style=PASSES)
     topic = f"{'topic':<13}{group.topic}: {_plural(group.partitions, 'partition')}, lag {group.lag or 0:,}, "

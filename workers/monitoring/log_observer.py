@@ -103,7 +103,7 @@ class LogObserver:
             )
         else:
             self._log.warning(
-                "batch written, but its commit failed; it will be redelivered",
+                "batch written, but not committed; it will be redelivered",
                 action=Action.COMMIT,
                 partitions=listed(batch.partitions),
                 offsets=ranges,

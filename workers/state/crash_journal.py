@@ -104,7 +104,7 @@ class CrashJournal:
                     )
                 file.seek(0)
                 file.write(b"%8d" % 0)
-        except (OSError, ValueError, TypeError):
+        except (OSError, ValueError, TypeError, KeyError):
             # Nothing was in progress, or nobody can say what.
             return
 
@@ -119,7 +119,7 @@ class CrashJournal:
         return crashes
 
     def _read(self) -> list[Crash]:
-        with suppress(OSError, ValueError, TypeError):
+        with suppress(OSError, ValueError, TypeError, KeyError):
             kept = json.loads(self._file.read_text(encoding="utf-8"))
             if kept["version"] == VERSION:
                 return [_crash(*row) for row in kept["crashes"]]

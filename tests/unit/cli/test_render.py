@@ -8,6 +8,7 @@ from collections import Counter
 import pytest
 from rich.console import Console
 
+from tests.support.batches import tp
 from workers.cli import render as show
 from workers.kafka.producer import ProduceReport, numbers
 from workers.verification.report import PartitionReport, VerifyReport
@@ -23,7 +24,7 @@ def text(console):
 
 
 def account(partition: int, **counts: int) -> PartitionReport:
-    return PartitionReport(partition, Counter(counts))
+    return PartitionReport(tp(partition), Counter(counts))
 
 
 def test_a_good_verdict_is_a_row_a_partition_a_sum_and_one_line(console):
@@ -39,7 +40,7 @@ def test_a_good_verdict_is_a_row_a_partition_a_sum_and_one_line(console):
 
 
 def test_damage_is_named_by_partition_and_offset(console):
-    bad = PartitionReport(3)
+    bad = PartitionReport(tp(3))
     for offset in range(4, 18):
         bad.add("missing", offset)
     bad.add("twice", 0)
@@ -60,7 +61,11 @@ def test_records_that_expired_are_told(console):
 
 def test_the_end_of_a_production_names_what_failed_and_how_often(console):
     report = ProduceReport(
-        acknowledged=1_500, failed=3, seconds=0.5, by_partition={0: 700, 1: 800}, errors={"Rare: b": 1, "Many: [a]": 2}
+        acknowledged=1_500,
+        failed=3,
+        seconds=0.5,
+        by_partition={tp(0): 700, tp(1): 800},
+        errors={"Rare: b": 1, "Many: [a]": 2},
     )
 
     show.produced(console, "numtest", report)

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from rich.console import Console
 
+from tests.support.batches import tp, tps
 from tests.support.statuses import OWNS, judged, kafka, process, seen, with_slot
 from workers.cli import render_status as show_status
 from workers.fleet.status.poller import Down
@@ -28,22 +29,25 @@ EVENTS = [
     {"event": "revived", "process": "worker_02"},
     {"event": "evicted", "process": "worker_02", "member": "worker_02-0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9"},
     {"event": "stalled", "process": "worker_02", "kind": "no progress", "pid": 4_194_303},
-    {"event": "rebalanced", "partitions": {"worker_00": [0, 1, 2], "worker_01": [3, 4, 5], "worker_02": []}},
+    {
+        "event": "rebalanced",
+        "partitions": {"worker_00": {"numtest": [0, 1, 2]}, "worker_01": {"numtest": [3, 4, 5]}, "worker_02": {}},
+    },
     {"event": "something new", "process": "worker_00", "time": "yesterday"},
-    {"event": "rebalanced", "partitions": None},
+    {"event": "rebalanced", "partitions": {"worker_00": [0, 1, 2]}},
 ]
 BEAT = seen("worker_02").beat
-HUGE = replace(BEAT, pid=4_194_303, partitions=tuple(range(0, 60, 2)), records=10**10, dead_letters=10**7)
-MANY = {p: PartitionOffsets(0, 10**9, 0) for p in range(60)}
+HUGE = replace(BEAT, pid=4_194_303, partitions=tps(*range(0, 60, 2)), records=10**10, dead_letters=10**7)
+MANY = {tp(p): PartitionOffsets(0, 10**9, 0) for p in range(60)}
 SCREENS = {
     "well": {},
     "nothing answers": {"supervisord": Down("x" * 300), "kafka": Down("y" * 300), "mongodb": Down("z" * 300)},
     "large numbers": {
         **with_slot("worker_02", beat=HUGE, process=process("worker_02", pid=4_194_303, uptime=10**8), rate=10.0**7),
         "kafka": kafka(
-            spans=MANY,
+            offsets=MANY,
             group=GroupDescription(
-                "PreparingRebalance", {f"m{n}": Member(f"worker_{n:02d}", "h", [n]) for n in range(60)}
+                "PreparingRebalance", {f"m{n}": Member(f"worker_{n:02d}", "h", [tp(n)]) for n in range(60)}
             ),
         ),
     },
@@ -53,7 +57,7 @@ SCREENS = {
     "exited": with_slot("worker_02", process=process("worker_02", state="EXITED", pid=None, exit_status=255)),
     "silent": with_slot("worker_02", beat=replace(BEAT, iterated=-99_000.0)),
     "no worker": {"slots": {}},
-    "no topic": {"kafka": kafka(spans=None)},
+    "no topic": {"kafka": kafka(offsets=None)},
 }
 
 
@@ -142,7 +146,7 @@ def test_what_happened_last_is_told_in_words_oldest_first():
         (
             {"kafka": kafka(group=GroupDescription("Empty", {}))},
             "counters: Empty, 0 members",
-            "numtest: 6 partitions, lag 60, partitions 0-5 read by nobody",
+            "numtest: 6 partitions, lag 60, unassigned: 0-5",
         ),
         (
             {"kafka": kafka(group=GroupDescription("PreparingRebalance", {"m": Member("worker_00", "h", [])}))},

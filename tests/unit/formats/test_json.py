@@ -11,13 +11,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.corpus.corpus import ACCEPTED, CORPUS, REJECTED, Case
+from tests.support.batches import TOPIC, reader, tp
 from tests.support.fake_broker import FIRST_ID, FakeRecord
 from workers.formats.json_fast import parse_json_fast
-from workers.formats.json_strict import decode_batch, decode_record, parse_json_strict
+from workers.formats.json_strict import parse_json_strict
 from workers.formats.limits import Limits
-from workers.types import Document, Fetched, Reject, RejectReason, TopicIdentity
+from workers.types import Fetched, Insert, Operation, Reject, RejectReason, TopicIdentity
 
-TOPIC = TopicIdentity("numtest", FIRST_ID)
 NAMES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters=".\0"), min_size=1).filter(
     lambda name: name[0] != "$"
 )
@@ -36,8 +36,8 @@ ALMOST_JSON = st.text(
 ).map(lambda text: text.encode("utf-8", "surrogatepass"))
 
 
-def decoded(value: bytes | None, limits: Limits | None = None) -> Document | Reject:
-    return decode_record(FakeRecord(3, 42, value), TOPIC, limits or Limits())
+def decoded(value: bytes | None, limits: Limits | None = None) -> Operation | Reject:
+    return reader(limits or Limits()).decode(TOPIC.document_id(3, 42), FakeRecord(3, 42, value))
 
 
 def alike(left: object, right: object) -> bool:
@@ -70,8 +70,8 @@ def test_a_value_that_cannot_be_stored_as_it_was_sent_is_a_reject_with_its_reaso
 def test_any_object_that_a_document_can_hold_is_stored_as_it_was_sent(case):
     outcome = decoded(case.value)
 
-    assert isinstance(outcome, Document)
-    fields = bson.decode(outcome.bson)
+    assert isinstance(outcome, Insert)
+    fields = bson.decode(outcome.document.raw)
     assert fields.pop("_id") == outcome.id == "numtest-08b40071/3/42"
     assert alike(fields, json.loads(case.value or b""))
     assert case.kept is None or alike(fields, case.kept)
@@ -80,9 +80,9 @@ def test_any_object_that_a_document_can_hold_is_stored_as_it_was_sent(case):
 @pytest.mark.parametrize("key", [None, b"", b"\xff\xfe", b"k" * 100_000])
 @pytest.mark.parametrize("headers", [(), (("h", None),), tuple(("h", b"\xff") for _ in range(10_000))])
 def test_row_45_keys_and_headers_are_never_looked_at(key, headers):
-    outcome = decode_record(FakeRecord(0, 0, b'{"n":1}', key=key, headers=headers), TOPIC, Limits())
+    outcome = reader().decode(TOPIC.document_id(0, 0), FakeRecord(0, 0, b'{"n":1}', key=key, headers=headers))
 
-    assert isinstance(outcome, Document)
+    assert isinstance(outcome, Insert)
 
 
 def test_every_row_of_the_corpus_has_a_case():
@@ -96,8 +96,8 @@ def test_every_row_of_the_corpus_has_a_case():
 def test_decode_never_raises_and_what_it_accepts_bson_holds_exactly(value):
     outcome = decoded(value)
 
-    if isinstance(outcome, Document):
-        fields = bson.decode(outcome.bson)
+    if isinstance(outcome, Insert):
+        fields = bson.decode(outcome.document.raw)
         assert fields.pop("_id") == outcome.id
         assert alike(fields, json.loads(value))
     else:
@@ -110,8 +110,8 @@ def test_every_object_within_the_limits_is_accepted(fields, escaped):
 
     outcome = decoded(value, Limits(depth=90))
 
-    assert isinstance(outcome, Document), outcome
-    assert alike(bson.decode(outcome.bson), {"_id": outcome.id, **fields})
+    assert isinstance(outcome, Insert), outcome
+    assert alike(bson.decode(outcome.document.raw), {"_id": outcome.id, **fields})
 
 
 @given(st.binary(max_size=60) | ALMOST_JSON | VALUES.map(lambda value: json.dumps(value, ensure_ascii=False).encode()))
@@ -172,7 +172,7 @@ def test_the_limits_are_exact():
     """At the limit a value is stored; one more, and it is a reject."""
     exact = Limits(value_bytes=15, depth=2, fields=3)
 
-    assert isinstance(decoded(b'{"a":1,"b":[2]}', exact), Document)
+    assert isinstance(decoded(b'{"a":1,"b":[2]}', exact), Insert)
     assert reason(b'{"a":1,"b":[2] }', exact) is RejectReason.TOO_LARGE
     assert reason(b'{"a":1,"b":[]}', Limits(depth=1)) is RejectReason.TOO_DEEP
     assert reason(b'{"a":1,"b":[2]}', Limits(fields=2)) is RejectReason.TOO_MANY_FIELDS
@@ -193,23 +193,25 @@ def test_a_document_that_bson_makes_larger_than_mongodb_takes_is_a_reject():
 def test_a_batch_holds_every_record_once_and_the_offsets_to_commit():
     """Offsets have gaps: what is committed is one more than the last record, not the number of records."""
     fetched = {
-        0: [FakeRecord(0, 5, b'{"n":1}'), FakeRecord(0, 9, b"poison")],
-        4: [FakeRecord(4, 0, None)],
+        tp(0): [FakeRecord(0, 5, b'{"n":1}'), FakeRecord(0, 9, b"poison")],
+        tp(4): [FakeRecord(4, 0, None)],
     }
 
-    batch = decode_batch(Fetched(TOPIC, fetched), Limits())
+    batch = reader().read(Fetched({"numtest": TOPIC}, fetched))
 
-    assert [document.id for document in batch.documents] == ["numtest-08b40071/0/5"]
-    assert [reject.id for reject in batch.rejects] == ["numtest-08b40071/0/9", "numtest-08b40071/4/0"]
-    assert batch.first_offsets == {0: 5, 4: 0}
-    assert batch.next_offsets == {0: 10, 4: 1}
+    assert [insert.id for insert in batch.partitions[tp(0)].operations] == ["numtest-08b40071/0/5"]
+    assert [reject.id for reject in batch.partitions[tp(0)].rejects] == ["numtest-08b40071/0/9"]
+    assert [reject.id for reject in batch.partitions[tp(4)].rejects] == ["numtest-08b40071/4/0"]
+    assert batch.first_offsets == {tp(0): 5, tp(4): 0}
+    assert batch.next_offsets == {tp(0): 10, tp(4): 1}
     assert batch.size == 3
 
 
 def test_what_was_skipped_is_committed_unless_records_follow_it():
-    batch = decode_batch(Fetched(TOPIC, {1: [FakeRecord(1, 30, None)]}, {0: 25, 1: 30}), Limits())
+    batch = reader().read(Fetched({"numtest": TOPIC}, {tp(1): [FakeRecord(1, 30, None)]}, {tp(0): 25, tp(1): 30}))
 
-    assert (batch.first_offsets, batch.next_offsets) == ({0: 25, 1: 30}, {0: 25, 1: 31})
+    assert batch.first_offsets == {tp(0): 25, tp(1): 30}
+    assert batch.next_offsets == {tp(0): 25, tp(1): 31}
     assert batch.size == 1
 
 
@@ -217,13 +219,13 @@ def test_a_neighbour_of_every_bad_value_is_stored():
     records = [FakeRecord(0, offset, case.value) for offset, case in enumerate(REJECTED)]
     good = [FakeRecord(1, offset, b'{"n":%d}' % offset) for offset in range(3)]
 
-    batch = decode_batch(Fetched(TOPIC, {0: records, 1: good}), Limits())
+    batch = reader().read(Fetched({"numtest": TOPIC}, {tp(0): records, tp(1): good}))
 
-    assert len(batch.documents) == 3
-    assert [case.reason for case in REJECTED] == [reject.reason for reject in batch.rejects]
+    assert len(batch.partitions[tp(1)].operations) == 3
+    assert [case.reason for case in REJECTED] == [reject.reason for reject in batch.partitions[tp(0)].rejects]
 
 
-def test_the_same_bytes_get_the_same_verdict_again():
+def test_the_same_bytes_get_the_same_outcome_again():
     for case in CORPUS:
         assert decoded(case.value) == decoded(case.value)
 

@@ -4,49 +4,50 @@ from __future__ import annotations
 
 from prometheus_client import generate_latest
 
+from tests.support.batches import tp, tps
 from tests.support.scrape import parse
 from workers.kafka.admin import GroupDescription, Member, PartitionOffsets
 from workers.monitoring.lag import Commits, lag_snapshot, pending
 from workers.monitoring.lag_metrics import BY_PARTITION, LagMetrics
 
 NOW = 1_000.0
-MEMBERS = {"m1": Member("worker_00", "127.0.0.1", [0]), "m2": Member("worker_01", "127.0.0.1", [1, 3])}
+MEMBERS = {"m1": Member("worker_00", "127.0.0.1", [tp(0)]), "m2": Member("worker_01", "127.0.0.1", [*tps(1, 3)])}
 GROUP = GroupDescription("Stable", MEMBERS)
 SPANS = {
-    0: PartitionOffsets(0, 100, 100),
-    1: PartitionOffsets(40, 100, 60),
-    2: PartitionOffsets(40, 100, 20),
-    3: PartitionOffsets(7, 9, None),
+    tp(0): PartitionOffsets(0, 100, 100),
+    tp(1): PartitionOffsets(40, 100, 60),
+    tp(2): PartitionOffsets(40, 100, 20),
+    tp(3): PartitionOffsets(7, 9, None),
 }
 
 
 def seen(times=None, group=GROUP, spans=SPANS):
-    return lag_snapshot(NOW, group, spans, times or {}, {0: 900.0})
+    return lag_snapshot(NOW, group, spans, times or {}, {tp(0): 900.0})
 
 
 def test_lag_is_what_can_still_be_read():
     found = seen().partitions
 
-    assert {p: part.records for p, part in found.items()} == {0: 0, 1: 40, 2: 60, 3: 2}
-    assert {p: part.headroom for p, part in found.items()} == {0: 100, 1: 20, 2: -20, 3: None}
-    assert pending(SPANS) == {1: (60, 100), 2: (40, 100), 3: (7, 9)}
+    assert {p.partition: part.records for p, part in found.items()} == {0: 0, 1: 40, 2: 60, 3: 2}
+    assert {p.partition: part.headroom for p, part in found.items()} == {0: 100, 1: 20, 2: -20, 3: None}
+    assert pending(SPANS) == {tp(1): (60, 100), tp(2): (40, 100), tp(3): (7, 9)}
 
 
 def test_an_age_is_known_or_0_where_nothing_waits_or_absent():
-    found = seen({1: 988.5, 3: None}).partitions
+    found = seen({tp(1): 988.5, tp(3): None}).partitions
 
-    assert found[0].seconds == 0.0, "nothing waits"
-    assert found[1].seconds == 11.5
-    assert found[2].seconds is None, "it was not read in time"
-    assert found[3].seconds == 0.0, "only markers of transactions"
+    assert found[tp(0)].seconds == 0.0, "nothing waits"
+    assert found[tp(1)].seconds == 11.5
+    assert found[tp(2)].seconds is None, "it was not read in time"
+    assert found[tp(3)].seconds == 0.0, "only markers of transactions"
 
 
 def test_a_producers_clock_that_runs_ahead_makes_no_negative_age():
-    assert seen({1: NOW + 5}).partitions[1].seconds == 0.0
+    assert seen({tp(1): NOW + 5}).partitions[tp(1)].seconds == 0.0
 
 
 def test_what_no_member_reads_is_unowned():
-    assert {p: part.owner for p, part in seen().partitions.items()} == {
+    assert {p.partition: part.owner for p, part in seen().partitions.items()} == {
         0: "worker_00", 1: "worker_01", 2: None, 3: "worker_01",
     }  # fmt: skip
 
@@ -54,17 +55,20 @@ def test_what_no_member_reads_is_unowned():
 def test_the_sums_know_what_they_do_not_know():
     assert (seen().point.lag, seen().point.committed, seen().point.end) == (102, 187, 309)
     assert seen().point.seconds is None
-    assert seen({1: 990.0, 2: 980.0, 3: None}).point.seconds == 20.0
+    assert seen({tp(1): 990.0, tp(2): 980.0, tp(3): None}).point.seconds == 20.0
 
 
 def test_a_commit_moved_when_it_was_first_seen_where_it_is():
     commits = Commits()
 
-    assert commits.moved({0: PartitionOffsets(0, 9, 5)}, 10.0) == {0: 10.0}
-    assert commits.moved({0: PartitionOffsets(0, 9, 5)}, 15.0) == {0: 10.0}
-    assert commits.moved({0: PartitionOffsets(0, 9, 6)}, 20.0) == {0: 20.0}
-    assert commits.moved({0: PartitionOffsets(0, 9, 2)}, 25.0) == {0: 25.0}, "also backwards"
-    assert commits.moved({0: PartitionOffsets(0, 9, 2), 1: PartitionOffsets(0, 1, None)}, 30.0) == {0: 25.0, 1: 30.0}
+    assert commits.moved({tp(0): PartitionOffsets(0, 9, 5)}, 10.0) == {tp(0): 10.0}
+    assert commits.moved({tp(0): PartitionOffsets(0, 9, 5)}, 15.0) == {tp(0): 10.0}
+    assert commits.moved({tp(0): PartitionOffsets(0, 9, 6)}, 20.0) == {tp(0): 20.0}
+    assert commits.moved({tp(0): PartitionOffsets(0, 9, 2)}, 25.0) == {tp(0): 25.0}, "also backwards"
+    assert commits.moved({tp(0): PartitionOffsets(0, 9, 2), tp(1): PartitionOffsets(0, 1, None)}, 30.0) == {
+        tp(0): 25.0,
+        tp(1): 30.0,
+    }
 
 
 def scraped(current, last=None):
@@ -72,7 +76,7 @@ def scraped(current, last=None):
 
 
 def test_every_number_is_exported_under_the_labels_of_kafka_exporter():
-    series = scraped(seen({1: 988.5}), NOW)
+    series = scraped(seen({tp(1): 988.5}), NOW)
     ours, group = {"topic": "numtest", "partition": "1"}, {"consumergroup": "counters"}
 
     for name, labels, expected in (

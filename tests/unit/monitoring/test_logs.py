@@ -13,12 +13,13 @@ import structlog
 from kafka.protocol.parser import KafkaProtocol
 from kafka.protocol.sasl import SaslAuthenticateRequest
 
-from tests.support.batches import batch_of, document, reject
-from workers.errors import SinkUnavailableError
+from tests.support.batches import batch_of, document, reject, tp, tps
+from workers.errors import RetryReason, SinkUnavailableError
+from workers.log_fields import Action
 from workers.monitoring import logs as log
 from workers.monitoring.log_observer import LogObserver
 from workers.settings import load
-from workers.types import CommitResult, RejectReason, Written
+from workers.types import CommitResult, RejectReason, WriteResult
 
 SECRET = "payload-canary"
 
@@ -51,7 +52,7 @@ def test_a_batch_is_one_line_with_what_from_where_and_how_many(told):
     told()
     narrator = LogObserver()
     batch = batch_of(document(5, text=SECRET), document(2, 1), rejects=[reject(9, value=SECRET.encode())])
-    written = Written({0: 1, 1: 1}, {}, {(0, RejectReason.NOT_JSON): 1})
+    written = WriteResult({tp(0): 1, tp(1): 1}, {}, {(tp(0), RejectReason.NOT_JSON): 1})
 
     narrator.written(batch, written, 0.0123)
     narrator.committed(batch, CommitResult.OK)
@@ -66,24 +67,24 @@ def test_a_batch_is_one_line_with_what_from_where_and_how_many(told):
     assert SECRET not in json.dumps([letters, line])
 
 
-def test_a_batch_that_was_not_committed_says_that_it_comes_again(told):
+def test_a_batch_that_was_not_committed_says_that_it_will_be_redelivered(told):
     told()
     narrator = LogObserver()
-    narrator.written(batch_of(document(0)), Written({0: 1}, {}, {}), 0.01)
+    narrator.written(batch_of(document(0)), WriteResult({tp(0): 1}, {}, {}), 0.01)
     narrator.committed(batch_of(document(0)), CommitResult.REBALANCED)
 
     (line,) = told()
     assert line["level"] == "warning"
     assert line["commit"] == "rebalanced"
-    assert "comes again" in line["event"]
+    assert "will be redelivered" in line["event"]
 
 
 def test_an_outage_is_a_line_when_it_begins_and_one_when_it_ends(told):
     told()
     narrator = LogObserver()
     for attempt in range(50):
-        narrator.sink_unavailable(SinkUnavailableError("unreachable", "nobody there"), attempt, 1.0)
-    narrator.written(batch_of(document(0)), Written({0: 1}, {}, {}), 0.01)
+        narrator.sink_unavailable(SinkUnavailableError(RetryReason.UNREACHABLE, "nobody there"), attempt, 1.0)
+    narrator.written(batch_of(document(0)), WriteResult({tp(0): 1}, {}, {}), 0.01)
 
     began, ended = told()
     assert began["level"] == "warning"
@@ -98,15 +99,15 @@ def test_a_long_outage_is_told_now_and_then(told, monkeypatch):
     monkeypatch.setattr("workers.monitoring.log_observer.time.monotonic", lambda: now[0])
 
     for _ in range(120):
-        narrator.sink_unavailable(SinkUnavailableError("timeout", "x"), 1, 1.0)
+        narrator.sink_unavailable(SinkUnavailableError(RetryReason.TIMEOUT, "x"), 1, 1.0)
         now[0] += 1.0
 
-    assert [line.get("away_seconds") for line in told()] == [None, 30.0, 60.0, 90.0]
+    assert [line.get("unavailable_seconds") for line in told()] == [None, 30.0, 60.0, 90.0]
 
 
 def test_records_that_are_gone_are_an_error_with_their_range(told):
     told()
-    LogObserver().lost(2, 100, 25)
+    LogObserver().lost(tp(2), 100, 25)
 
     (line,) = told()
     assert (line["level"], line["partition"], line["first"], line["last"], line["lost"]) == ("error", 2, 100, 124, 25)
@@ -154,18 +155,18 @@ def test_a_password_and_a_payload_are_not_logged_by_the_clients_either(capsys):
 def test_every_line_of_the_data_path_has_worker_topic_partition_and_an_action_of_few(told):
     told()
     narrator = LogObserver()
-    narrator.rebalanced("assigned", [0])
+    narrator.rebalanced("assigned", tps(0))
     narrator.owns([])
-    narrator.lost(2, 100, 25)
-    narrator.stopped([2], "too many rejects")
-    narrator.sink_unavailable(SinkUnavailableError("timeout", "x"), 1, 0.1)
+    narrator.lost(tp(2), 100, 25)
+    narrator.halted(tps(2), "too many rejects")
+    narrator.sink_unavailable(SinkUnavailableError(RetryReason.TIMEOUT, "x"), 1, 0.1)
     narrator.written(
-        batch_of(document(0), rejects=[reject(1)]), Written({0: 1}, {}, {(0, RejectReason.EMPTY): 1}), 0.01
+        batch_of(document(0), rejects=[reject(1)]), WriteResult({tp(0): 1}, {}, {(tp(0), RejectReason.EMPTY): 1}), 0.01
     )
     narrator.committed(batch_of(document(0), document(0, 3)), CommitResult.OK)
     narrator.committed(batch_of(document(0)), CommitResult.TIMEOUT)
-    narrator.rebalanced("revoked", [0])
-    narrator.rebalanced("lost", [1, 0])
+    narrator.rebalanced("revoked", tps(0))
+    narrator.rebalanced("lost", tps(1, 0))
 
     lines = told()
     assert {(line["worker"], line["topic"]) for line in lines} == {("worker_03", "numtest")}
@@ -186,7 +187,7 @@ def test_every_line_of_the_data_path_has_worker_topic_partition_and_an_action_of
 
 def test_a_line_for_people_begins_with_when_who_and_what(capsys):
     log.configure(load(slot=3))
-    LogObserver().rebalanced("assigned", [1, 0])
+    LogObserver().rebalanced("assigned", tps(1, 0))
 
     line = capsys.readouterr().out
     assert re.fullmatch(
@@ -218,7 +219,5 @@ def test_the_actions_are_those_that_the_readme_has_and_each_is_used():
     readme = (Path(log.__file__).parents[2] / "README.md").read_text(encoding="utf-8")
     table = readme.partition("| action |")[2].partition("\n\n")[0]
 
-    assert re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE) == list(log.Action)
-    assert {words["action"] for _, words in calls() if "action" in words} == {
-        f"Action.{each.name}" for each in log.Action
-    }
+    assert re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE) == list(Action)
+    assert {words["action"] for _, words in calls() if "action" in words} == {f"Action.{each.name}" for each in Action}

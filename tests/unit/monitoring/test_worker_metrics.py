@@ -8,10 +8,10 @@ import pytest
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.support.batches import batch_of, document, reject
-from workers.errors import SinkUnavailableError
+from tests.support.batches import batch_of, document, reject, tp
+from workers.errors import RetryReason, SinkUnavailableError
 from workers.monitoring.worker_metrics import EVENTS, OUTCOMES, WorkerMetrics
-from workers.types import CommitResult, RejectReason, Written
+from workers.types import CommitResult, RejectReason, WriteResult
 
 BATCH = batch_of(document(0), rejects=[reject(1)])
 
@@ -26,11 +26,14 @@ def value(metrics, name, **labels):
 
 
 def test_every_record_of_a_batch_is_counted_once_by_what_became_of_it(metrics):
-    written = Written(
-        {0: 5, 3: 2}, {0: 1}, {(0, RejectReason.NOT_JSON): 3, (0, RejectReason.EMPTY): 1, (3, RejectReason.CONFLICT): 1}
-    )
+    dead_letters = {
+        (tp(0), RejectReason.NOT_JSON): 3,
+        (tp(0), RejectReason.EMPTY): 1,
+        (tp(3), RejectReason.CONFLICT): 1,
+    }
+    written = WriteResult({tp(0): 5, tp(3): 2}, {tp(0): 1}, dead_letters)
 
-    metrics.owns([0, 3])
+    metrics.owns([tp(0), tp(3)])
     metrics.written(BATCH, written, 0.02)
     metrics.written(BATCH, written, 0.02)
 
@@ -58,23 +61,23 @@ def test_commits_are_counted_by_result_and_only_a_good_one_moves_the_clock(metri
 
 
 def test_a_rebalance_counts_if_it_moved_something(metrics):
-    metrics.rebalanced("assigned", [0, 1])
+    metrics.rebalanced("assigned", [tp(0), tp(1)])
     metrics.rebalanced("revoked", [])
-    metrics.rebalanced("lost", [1])
+    metrics.rebalanced("lost", [tp(1)])
 
     assert [value(metrics, "workers_rebalances_total", event=event) for event in EVENTS] == [1, 0, 1]
 
 
 def test_partitions_lost_records_retries_and_polls(metrics):
-    metrics.owns([0, 1, 2])
-    metrics.owns([4])
-    metrics.lost(4, 100, 25)
-    metrics.sink_unavailable(SinkUnavailableError("timeout", "x"), 1, 0.1)
+    metrics.owns([tp(0), tp(1), tp(2)])
+    metrics.owns([tp(4)])
+    metrics.lost(tp(4), 100, 25)
+    metrics.sink_unavailable(SinkUnavailableError(RetryReason.TIMEOUT, "x"), 1, 0.1)
     metrics.iterated()
 
     assert value(metrics, "workers_assigned_partitions") == 1
     assert [value(metrics, "workers_partition_owned", topic="numtest", partition=p) for p in (2, 4)] == [None, 1]
-    metrics.rebalanced("revoked", [4])
+    metrics.rebalanced("revoked", [tp(4)])
     assert value(metrics, "workers_partition_owned", topic="numtest", partition=4) is None
     assert value(metrics, "workers_lost_records_total", topic="numtest", partition=4) == 25
     assert value(metrics, "workers_lost_records_total", topic="numtest", partition=0) == 0
@@ -84,7 +87,7 @@ def test_partitions_lost_records_retries_and_polls(metrics):
 
 def test_every_known_series_begins_at_zero(metrics):
     """rate() and increase() do not see the first event of a series that begins with it."""
-    metrics.owns([0])
+    metrics.owns([tp(0)])
 
     zeros = [
         *[value(metrics, "workers_commits_total", result=result) for result in CommitResult],
@@ -103,8 +106,8 @@ def test_every_known_series_begins_at_zero(metrics):
 
 
 def test_names_and_helps_follow_the_rules(metrics):
-    metrics.owns([0])
-    metrics.sink_unavailable(SinkUnavailableError("timeout", "x"), 1, 0.1)
+    metrics.owns([tp(0)])
+    metrics.sink_unavailable(SinkUnavailableError(RetryReason.TIMEOUT, "x"), 1, 0.1)
     own = [family for family in exposed(metrics) if family.name.startswith("workers_")]
 
     assert len(own) >= 12

@@ -2,39 +2,39 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.batches import TOPIC
+from tests.support.batches import TOPIC, batch_of, document, reader, tp
 from tests.support.fake_broker import FakeRecord
-from workers.formats.json_strict import decode_batch
-from workers.formats.limits import Limits
-from workers.pipeline.poison import PoisonIsolator, divide
-from workers.state.crash_journal import IN_PROGRESS, Crash, CrashJournal, InProgress
+from workers.pipeline.poison import Crash, Isolated, isolate
+from workers.state.crash_journal import IN_PROGRESS, JOURNAL, CrashJournal, InProgress
 from workers.state.slot import Slot
-from workers.types import Fetched, RejectReason
+from workers.types import CommitResult, Fetched, RecordPosition, RejectReason
+from workers.worker.poison_guard import JournaledPoisonGuard
 
 MOST_DEATHS_FOR_ONE = 7
 """Two with the whole batch, one with each smaller part of 5,000 (312, 19, 1), and two alone."""
 HOLDER = """
 import os, signal, sys
 from pathlib import Path
-from tests.support.batches import TOPIC
+from tests.support.batches import TOPIC, tp
 from tests.support.fake_broker import FakeRecord
 from workers.state.crash_journal import InProgress
 from workers.types import Fetched
 from workers.state.slot import Slot
 slot = Slot(Path(sys.argv[1]), "counters", sys.argv[2])
-assert slot.take() is None
-in_hand = InProgress(slot)
-with in_hand.hold(Fetched(TOPIC, {3: [FakeRecord(3, 5, b""), FakeRecord(3, 9, b"")]})):
+assert slot.try_acquire()
+in_progress = InProgress(slot)
+with in_progress.hold(Fetched({"numtest": TOPIC}, {tp(3): [FakeRecord(3, 5, b""), FakeRecord(3, 9, b"")]})):
     if sys.argv[3] == "die":
         os.kill(os.getpid(), signal.SIGKILL)
     if sys.argv[3] == "raise":
@@ -46,11 +46,13 @@ with in_hand.hold(Fetched(TOPIC, {3: [FakeRecord(3, 5, b""), FakeRecord(3, 9, b"
 
 
 def fetched(offsets: Sequence[int], partition: int = 0) -> Fetched:
-    return Fetched(TOPIC, {partition: [FakeRecord(partition, offset, b'{"n":1}') for offset in offsets]})
+    return Fetched(
+        {"numtest": TOPIC}, {tp(partition): [FakeRecord(partition, offset, b'{"n":1}') for offset in offsets]}
+    )
 
 
 def together(*several: Fetched) -> Fetched:
-    return Fetched(TOPIC, {p: records for each in several for p, records in each.records.items()})
+    return Fetched({"numtest": TOPIC}, {p: records for each in several for p, records in each.records.items()})
 
 
 class Fleet:
@@ -59,7 +61,7 @@ class Fleet:
     def __init__(self, offsets: dict[int, list[int]], killers: set[tuple[int, int]], most: int) -> None:
         self.left = {p: list(each) for p, each in offsets.items()}
         self.killers, self.most = killers, most
-        self.deaths: list[Crash] = []
+        self.crashes: list[Crash] = []
         self.dead = 0
         self.decoded: list[tuple[int, int]] = []
         self.quarantined: list[tuple[int, int]] = []
@@ -68,25 +70,28 @@ class Fleet:
         """Until it dies, or until nothing is left."""
         while any(self.left.values()):
             polled = together(*(fetched(each[: self.most], p) for p, each in self.left.items() if each))
-            taken, left = divide(polled, self.deaths)
-            places = [(p, record.offset) for p, records in taken.records.items() for record in records]
+            taken, left = isolate(polled, self.crashes)
+            places = [(p.partition, record.offset) for p, records in taken.records.items() for record in records]
             assert places, "nothing goes on"
             for p, records in polled.records.items():
                 rest = [record.offset for record in records][len(taken.records.get(p, [])) :]
                 assert left.get(p) == (rest[0] if rest else None)
-            if taken.quarantined:
+            if taken.poison:
+                assert [taken.poison] == [RecordPosition(tp(p), offset) for p, offset in places]
                 self.quarantined += places
             elif self.killers & set(places):
                 self.dead += 1
-                self.deaths += [
-                    Crash(TOPIC.prefix, p, records[0].offset, records[-1].offset + 1, len(places) == 1)
+                self.crashes += [
+                    Crash(
+                        f"{self.dead}-1", TOPIC.prefix, p, records[0].offset, records[-1].offset + 1, len(places) == 1
+                    )
                     for p, records in taken.records.items()
                 ]
                 return
             else:
                 self.decoded += places
             for p, records in taken.records.items():
-                del self.left[p][: len(records)]
+                del self.left[p.partition][: len(records)]
 
     def run(self) -> None:
         while any(self.left.values()):
@@ -123,47 +128,90 @@ def test_one_killer_among_5000_costs_few_deaths_and_few_batches():
 
 def test_kills_by_hand_make_batches_smaller_and_condemn_nobody():
     """Somebody kills workers at work, again and again, without any record being to blame."""
-    deaths = [Crash(TOPIC.prefix, 0, 0, 5_000, alone=False)] * 20
+    crashes = [Crash(f"{pid}-1", TOPIC.prefix, tp(0), 0, 5_000, alone=False) for pid in range(20)]
 
-    taken, left = divide(fetched(range(5_000)), deaths)
+    taken, left = isolate(fetched(range(5_000)), crashes)
 
-    assert not taken.quarantined
-    assert [record.offset for record in taken.records[0]] == list(range(312))
-    assert left == {0: 312}
+    assert taken.poison is None
+    assert [record.offset for record in taken.records[tp(0)]] == list(range(312))
+    assert left == {tp(0): 312}
 
 
 def test_deaths_of_another_incarnation_of_the_topic_say_nothing():
-    deaths = [Crash("numtest-ffffffff/", 0, 0, 1, alone=True)] * 5
+    crashes = [Crash(f"{pid}-1", "numtest-ffffffff/", tp(0), 0, 1, alone=True) for pid in range(5)]
 
-    assert divide(fetched([0]), deaths) == (fetched([0]), {})
+    assert isolate(fetched([0]), crashes) == (fetched([0]), {})
 
 
 def test_a_condemned_record_becomes_a_dead_letter_without_being_decoded():
-    batch = decode_batch(fetched([7])._replace(quarantined=True), Limits())
+    batch = reader().read(fetched([7])._replace(poison=RecordPosition(tp(0), 7)))
 
-    (letter,) = batch.rejects
+    (letter,) = batch.partitions[tp(0)].rejects
     assert (letter.id, letter.reason) == (TOPIC.document_id(0, 7), RejectReason.KILLED_WORKER)
-    assert batch.next_offsets == {0: 8}
+    assert batch.next_offsets == {tp(0): 8}
 
 
 @pytest.mark.parametrize("end", ["die", "raise"])
-def test_what_was_in_hand_at_a_death_is_found_by_those_who_live(tmp_path, end):
+def test_what_was_in_progress_at_a_crash_is_found_by_those_who_live(tmp_path, end):
     ended = subprocess.run(
         [sys.executable, "-c", HOLDER, str(tmp_path), "worker_01", end], check=False, stderr=subprocess.DEVNULL
     )
 
     assert ended.returncode in (-signal.SIGKILL, 1)
-    slot = Slot(tmp_path, "counters", "worker_00")
-    slot.take()
-    death = Crash(TOPIC.prefix, 3, 5, 10, alone=False)
     told: list[Crash] = []
-    assert CrashJournal(slot, told.append).all() == [death]
-    assert CrashJournal(slot, told.append).all() == [death], "it is counted once"
+    (crash,) = journal(held(tmp_path, "worker_00"), told.append).all()
+    assert crash[1:] == (TOPIC.prefix, tp(3), 5, 10, False)
+    assert journal(held(tmp_path, "worker_02"), told.append).all() == [crash], "it is counted once"
     # The one in the same slot finds it too, and finds no more.
-    again = Slot(tmp_path, "counters", "worker_01")
-    again.take()
-    assert CrashJournal(again, told.append).all() == [death]
-    assert told == [death]
+    assert journal(held(tmp_path, "worker_01"), told.append).all() == [crash]
+    assert told == [crash]
+
+
+def test_a_crash_that_is_entered_twice_counts_once(tmp_path):
+    """Killed between the journal and the clearing of the file: else one crash of one record alone would be two."""
+    slot = held(tmp_path, "worker_00")
+    with pytest.raises(MemoryError), InProgress(slot).hold(fetched([7])):
+        raise MemoryError
+    left_behind = slot.file(IN_PROGRESS).read_bytes()
+    (crash,) = journal(slot).all()
+    slot.file(IN_PROGRESS).write_bytes(left_behind)
+
+    assert journal(slot).all() == [crash]
+    assert isolate(fetched([7]), journal(slot).all()).to_decode.poison is None
+
+
+def test_crash_records_of_an_earlier_version_are_removed_unread_and_said(tmp_path, capsys):
+    slot = held(tmp_path, "worker_00")
+    for path in (slot.file("in-hand"), slot.group_file("deaths")):
+        path.write_bytes(b'      99[["numtest-08b40071/", 0, 0, 1, true]]')
+
+    assert journal(slot).all() == []
+    assert not slot.file("in-hand").exists()
+    assert not slot.group_file("deaths").exists()
+    assert capsys.readouterr().out.count("earlier version") == 1
+
+
+@pytest.mark.parametrize("version", [1, 3])
+def test_crash_records_of_another_version_say_nothing(tmp_path, version):
+    slot = held(tmp_path, "worker_00")
+    row = ["1-1", TOPIC.prefix, "numtest", 0, 0, 1, True]
+    slot.group_file(JOURNAL).write_text(json.dumps({"version": version, "crashes": [row]}))
+    said = json.dumps({"version": version, "id": "1-1", "ranges": [row[1:]]}).encode()
+    slot.file(IN_PROGRESS).write_bytes(b"%8d%s" % (len(said), said))
+
+    assert journal(slot).all() == []
+
+
+def held(folder: Path, worker: str) -> Slot:
+    slot = Slot(folder, "counters", worker)
+    assert slot.try_acquire()
+    return slot
+
+
+def journal(slot: Slot, tell: Callable[[Crash], None] = lambda _crash: None) -> CrashJournal:
+    found = CrashJournal(slot, tell)
+    found.open()
+    return found
 
 
 def test_a_worker_that_lives_or_ended_well_has_not_died(tmp_path):
@@ -174,36 +222,37 @@ def test_a_worker_that_lives_or_ended_well_has_not_died(tmp_path):
     ) as holder:
         assert holder.stdout is not None
         holder.stdout.readline()
-        slot = Slot(tmp_path, "counters", "worker_00")
-        slot.take()
-        assert CrashJournal(slot, print).all() == []
+        slot = held(tmp_path, "worker_00")
+        assert journal(slot).all() == []
         holder.communicate(b"")
-    assert CrashJournal(slot, print).all() == []
+    assert journal(slot).all() == []
 
 
-def test_a_batch_that_was_committed_is_suspected_no_more(tmp_path):
-    slot = Slot(tmp_path, "counters", "worker_00")
-    slot.take()
-    for _ in range(2):
-        with pytest.raises(MemoryError), InProgress(slot).hold(fetched(range(100))):
+def test_a_batch_that_was_committed_is_suspect_no_more(tmp_path):
+    slot = held(tmp_path, "worker_00")
+    for pid in range(2):
+        in_progress = InProgress(slot)
+        in_progress._id = f"{pid}-1"
+        with pytest.raises(MemoryError), in_progress.hold(fetched(range(100))):
             raise MemoryError
-        suspects = PoisonIsolator(slot, print)
-    taken, left = suspects.isolate(fetched(range(100)))
-    assert (len(taken.records[0]), left) == (6, {0: 6})
+        guard = JournaledPoisonGuard(slot, print)
+    taken, left = guard.isolate(fetched(range(100)))
+    assert (len(taken.records[tp(0)]), left) == (6, {tp(0): 6})
 
-    suspects.past(TOPIC, {0: 6})
-    assert suspects.isolate(fetched(range(6, 100)))[1] == {0: 12}
-    suspects.past(TOPIC, {0: 100})
-    assert suspects.isolate(fetched(range(100, 200))) == (fetched(range(100, 200)), {})
-    assert PoisonIsolator(slot, print).isolate(fetched(range(100))) == (fetched(range(100)), {})
+    guard.committed(batch_of(document(5)), CommitResult.OK)
+    assert guard.isolate(fetched(range(6, 100))).deferred == {tp(0): 12}
+    guard.committed(batch_of(document(99)), CommitResult.REBALANCED)
+    assert guard.isolate(fetched(range(6, 100))).deferred == {tp(0): 12}
+    guard.committed(batch_of(document(99)), CommitResult.OK)
+    assert guard.isolate(fetched(range(100, 200))) == Isolated(fetched(range(100, 200)), {})
+    assert JournaledPoisonGuard(slot, print).isolate(fetched(range(100))) == Isolated(fetched(range(100)), {})
 
 
-@pytest.mark.parametrize("damage", [b"", b"hello", b"      12[[[[[[[[[[[[", b"       9[[1,2]]  "])
+@pytest.mark.parametrize("damage", [b"", b"hello", b"      12[[[[[[[[[[[[", b"       9[[1,2]]  ", b"       3{} "])
 def test_files_that_cannot_be_made_out_say_nothing(tmp_path, damage):
-    slot = Slot(tmp_path, "counters", "worker_00")
-    slot.take()
+    slot = held(tmp_path, "worker_00")
     Path(slot.file(IN_PROGRESS)).write_bytes(damage)
-    Path(slot.group_file("deaths")).write_bytes(damage)
+    Path(slot.group_file(JOURNAL)).write_bytes(damage)
 
-    assert CrashJournal(slot, print).all() == []
-    assert PoisonIsolator(slot, print).isolate(fetched([1])) == (fetched([1]), {})
+    assert journal(slot).all() == []
+    assert JournaledPoisonGuard(slot, print).isolate(fetched([1])) == Isolated(fetched([1]), {})

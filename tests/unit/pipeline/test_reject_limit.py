@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.batches import batch_of, document, reject
+from tests.support.batches import batch_of, document, reject, tp
 from workers.pipeline.reject_limit import RejectLimit
 from workers.types import Batch
 
@@ -30,13 +30,13 @@ def mixed(good: int, bad: int, partition: int = 0, first: int = 0) -> Batch:
     ],
 )
 def test_more_than_the_share_of_enough_records_is_over(good, bad, over):
-    assert RejectLimit(share=0.5, least=10).over(mixed(good, bad)) == ({0} if over else set())
+    assert RejectLimit(share=0.5, least=10).over(mixed(good, bad)) == ({tp(0)} if over else set())
 
 
 def test_batches_are_added_up():
     limit = RejectLimit(share=0.5, least=10)
 
-    assert [limit.over(mixed(0, 3)) for _ in range(4)] == [set(), set(), set(), {0}]
+    assert [limit.over(mixed(0, 3)) for _ in range(4)] == [set(), set(), set(), {tp(0)}]
 
 
 def test_partitions_are_counted_apart():
@@ -46,7 +46,7 @@ def test_partitions_are_counted_apart():
         rejects=[reject(offset, partition) for partition in (0, 2) for offset in range(10)],
     )
 
-    assert limit.over(batch) == {0, 2}
+    assert limit.over(batch) == {tp(0), tp(2)}
     assert limit.over(mixed(0, 1, partition=1)) == set()
 
 
@@ -87,6 +87,6 @@ def test_a_partition_of_nothing_but_rejects_is_over_as_soon_as_enough_were_seen(
     for bad in batches:
         seen += bad
         over = limit.over(mixed(0, bad))
-        assert over == ({0} if seen >= 25 else set())
+        assert over == ({tp(0)} if seen >= 25 else set())
         if over:
             return

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+import zlib
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tests.support.batches import batch_of
+from tests.support.batches import batch_of, tp
 from workers.errors import UnavailableError
 from workers.state.heartbeat import Beat, Heartbeat, State, process_started, read_beat
-from workers.types import CommitResult, Written
+from workers.types import CommitResult, RejectReason, WriteResult
 
 SPEAKER = """
 import os, signal, sys
 from pathlib import Path
-from workers.errors import UnavailableError
 from workers.state.heartbeat import Heartbeat
+from workers.types import TopicPartition
 heartbeat = Heartbeat(Path(sys.argv[1]))
-heartbeat.owns([3, 5])
+heartbeat.owns([TopicPartition("numtest", 3), TopicPartition("numtest", 5)])
 heartbeat.iterated()
 os.kill(os.getpid(), signal.SIGKILL)
 """
@@ -36,21 +38,22 @@ def test_it_tells_what_the_loop_does(tmp_path):
     times = iter(range(100))
     heartbeat = Heartbeat(tmp_path / "beat", lambda: float(next(times)))
     assert (said(tmp_path / "beat").state, said(tmp_path / "beat").partitions) == (State.STARTING, ())
-    heartbeat.owns([1, 4])
-    heartbeat.written(batch_of(), Written({}, {}, {(1, "x"): 2}), 0.1)
+    heartbeat.owns([tp(1), tp(4)])
+    heartbeat.written(batch_of(), WriteResult({}, {}, {(tp(1), RejectReason.EMPTY): 2}), 0.1)
     heartbeat.committed(batch_of(), CommitResult.REBALANCED)
     assert said(tmp_path / "beat").committed is None
     heartbeat.committed(batch_of(), CommitResult.OK)
-    heartbeat.stopped([4], "too many rejects")
+    heartbeat.halted([tp(4)], "too many rejects")
     heartbeat.iterated()
 
     beat = said(tmp_path / "beat")
-    assert (beat.state, beat.partitions, beat.stopped, beat.dead_letters) == (State.READING, (1, 4), (4,), 2)
+    assert (beat.state, beat.partitions, beat.halted) == (State.READING, (tp(1), tp(4)), (tp(4),))
+    assert beat.dead_letters == 2
     assert beat.committed is not None
     assert beat.iterated > beat.committed > beat.since
     assert beat.is_alive()
 
-    heartbeat.rebalanced("revoked", [1, 4])
+    heartbeat.rebalanced("revoked", [tp(1), tp(4)])
     heartbeat.enter(State.CRASH_LOOP_BACKOFF, until=99.0)
     assert (said(tmp_path / "beat").partitions, said(tmp_path / "beat").until) == ((), 99.0)
 
@@ -60,7 +63,7 @@ def test_it_outlives_a_sigkill_and_is_known_to_be_of_a_dead_process(tmp_path):
 
     assert ended.returncode == -9
     beat = said(tmp_path / "beat")
-    assert beat.partitions == (3, 5)
+    assert beat.partitions == (tp(3), tp(5))
     assert not beat.is_alive()
 
 
@@ -108,3 +111,16 @@ def test_a_disk_that_is_full_is_told_and_kills_nobody(tmp_path):
 
     assert ended.returncode == 1
     assert "UnavailableError: cannot write" in ended.stderr
+
+
+@pytest.mark.parametrize("version", [{}, {"version": 1}, {"version": 3}])
+def test_a_heartbeat_of_another_version_says_nothing(tmp_path, version):
+    """The one before there were versions had numbers for partitions: nothing of it may pass for a partition of today."""
+    said_then = {
+        "pid": 7, "started": 1, "state": "reading", "since": 1.0, "turned": 2.0, "committed": None, "partitions": [0, 3],
+        "stopped": [], "records": 1, "dead_letters": 0, "rebalances": 1, "until": None, **version,
+    }  # fmt: skip
+    text = json.dumps(said_then).encode()
+    (tmp_path / "beat").write_bytes(b"%08x %08d\n%s\n" % (zlib.crc32(text), len(text), text))
+
+    assert read_beat(tmp_path / "beat") is None

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
-import bson
-import bson.json_util
 import pytest
 
-from tests.support.batches import TOPIC
+from tests.support.batches import TOPIC, tp
 from tests.support.fake_broker import FakeRecord
 from workers.errors import NotFoundError, UnavailableError
 from workers.kafka.admin import PartitionOffsets, Topic
 from workers.settings import load
 from workers.verification import verify as verification
 from workers.verification.report import PartitionReport, VerifyReport
-from workers.verification.verify import FAR, place, verify
+from workers.verification.verify import MAX_DISTANCE, place, verify
 
 SPAN = PartitionOffsets(start=10, end=20, committed=15)
 
@@ -25,7 +24,7 @@ class Situation:
     """Partition 0, in which Kafka holds offsets 10 to 19, the group is done up to 15, and all of that is stored."""
 
     def __init__(self, *, many_dead_letters: bool) -> None:
-        self.topic: Topic | None = Topic(TOPIC, [0])
+        self.topic: Topic | None = Topic(TOPIC, [tp(0)])
         self.span = SPAN
         self.later: PartitionOffsets | None = None
         """What the partition looks like when everything was read; as before where it says nothing."""
@@ -41,11 +40,11 @@ class Situation:
         (found,) = verify(load()).partitions
         return found
 
-    def records(self, _settings: object, ranges: dict[int, tuple[int, int]]) -> Iterator[tuple[int, list[FakeRecord]]]:
-        first, end = ranges[0]
+    def records(self, _settings: object, ranges: dict[Any, tuple[int, int]]) -> Iterator[tuple[Any, list[FakeRecord]]]:
+        first, end = ranges[tp(0)]
         inside = [FakeRecord(0, offset, b'{"n": %d}' % offset) for offset in self.kafka if first <= offset < end]
-        yield 0, inside[:3]
-        yield 0, inside[3:]
+        yield tp(0), inside[:3]
+        yield tp(0), inside[3:]
 
 
 @pytest.fixture(params=[False, True], ids=["few dead letters", "many dead letters"])
@@ -56,17 +55,27 @@ def now(request, monkeypatch) -> Situation:
         def topic(self, _name: str) -> Topic | None:
             return situation.topic
 
-        def partition_offsets(self, _topic: Topic, _group: str) -> dict[int, PartitionOffsets]:
+        def partition_offsets(self, _topic: Topic, _group: str) -> dict[Any, PartitionOffsets]:
             situation.asked += 1
-            return {0: situation.later if situation.asked > 1 and situation.later else situation.span}
+            return {tp(0): situation.later if situation.asked > 1 and situation.later else situation.span}
 
         def compacts(self, _topic: str) -> bool:
             return situation.compacts
 
     class FakeStored(_Context):
-        def documents(self, ids: list[str]) -> dict[str, bytes]:
+        def connect(self) -> None: ...
+
+        def close(self) -> None: ...
+
+        def encode(self, document_id: str, value: dict[str, Any]) -> Any:
+            return {"_id": document_id, **value}
+
+        def equal(self, stored: Any, document: Any) -> bool:
+            return bool(stored == document)
+
+        def documents(self, ids: list[str]) -> dict[str, Any]:
             return {
-                key: bson.encode({"_id": key, **bson.json_util.loads(value.decode())})
+                key: {"_id": key, **json.loads(value)}
                 for offset, value in situation.documents.items()
                 if (key := TOPIC.document_id(0, offset)) in ids
             }
@@ -86,7 +95,7 @@ def now(request, monkeypatch) -> Situation:
             yield from situation.other_ids
 
     monkeypatch.setattr(verification, "Admin", FakeAdmin)
-    monkeypatch.setattr(verification, "MongoReader", FakeStored)
+    monkeypatch.setattr(verification, "open_reader", FakeStored)
     monkeypatch.setattr(verification, "read_log", situation.records)
     return situation
 
@@ -248,18 +257,18 @@ def test_an_id_of_no_partition_of_this_topic_is_foreign(now, foreign):
 
 
 def test_an_offset_too_far_for_a_bitmap_is_unexpected(now):
-    now.other_ids.append(TOPIC.document_id(0, 20 + FAR + 1))
+    now.other_ids.append(TOPIC.document_id(0, 20 + MAX_DISTANCE + 1))
 
     assert now.account().counts["unexpected"] == 1
 
 
 def test_a_place_is_read_back_from_its_id():
-    assert place(TOPIC.document_id(3, 42), TOPIC) == (3, 42)
+    assert place(TOPIC.document_id(3, 42), TOPIC) == (tp(3), 42)
 
 
 def test_nothing_is_claimed_where_it_could_not_look(now, monkeypatch):
     def broken(*_: object) -> Iterator[Any]:
-        yield 0, []
+        yield tp(0), []
         raise UnavailableError("Kafka stopped answering")
 
     monkeypatch.setattr(verification, "read_log", broken)
@@ -272,7 +281,7 @@ def test_nothing_is_claimed_where_it_could_not_look(now, monkeypatch):
 
 
 def test_the_verdict_is_good_only_if_every_partition_is():
-    good, bad = PartitionReport(0), PartitionReport(1)
+    good, bad = PartitionReport(tp(0)), PartitionReport(tp(1))
     good.add("stored", 1)
     bad.add("missing", 4)
 
@@ -282,3 +291,5 @@ def test_the_verdict_is_good_only_if_every_partition_is():
     assert verdict.total("stored") == 1
     assert verdict.as_dict()["accounted"] is False
     assert verdict.as_dict()["partitions"][1]["offsets"] == {"missing": [4]}
+    assert verdict.as_dict()["partitions"][1]["topic"] == "numtest"
+    assert verdict.as_dict()["partitions"][1]["partition"] == 1

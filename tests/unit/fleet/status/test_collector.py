@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.batches import tps
 from tests.support.embedded import wait_until
 from workers.errors import ExitCode, UnavailableError
 from workers.fleet.status.collector import StatusCollector
@@ -55,11 +56,11 @@ def test_a_tree_without_anything_is_no_fleet_and_nothing_is_made_there(tmp_path)
 
 
 def test_a_worker_that_lives_without_a_supervisord_is_seen(tree):
-    Heartbeat(beat_file(tree, 7)).owns([3, 5])
+    Heartbeat(beat_file(tree, 7)).owns(tps(3, 5))
     (tree / "var/run/counters-worker_07.member").write_text("m-7\n")
 
     (slot,) = seen(tree).slots
-    assert (slot.name, slot.state, slot.pid, slot.partitions) == ("worker_07", "reading", os.getpid(), (3, 5))
+    assert (slot.name, slot.state, slot.pid, slot.partitions) == ("worker_07", "reading", os.getpid(), tps(3, 5))
     assert slot.member_id == "m-7"
     assert 0 <= slot.uptime_seconds < 86_400
 
@@ -90,7 +91,7 @@ def test_what_lies_about_is_no_worker(tree, what):
 
 
 def test_a_heartbeat_of_the_future_is_said_to_be_one(tree):
-    Heartbeat(beat_file(tree, 0), lambda: time.monotonic() + 500).owns([1])
+    Heartbeat(beat_file(tree, 0), lambda: time.monotonic() + 500).owns(tps(1))
 
     (slot,) = seen(tree).slots
     assert (slot.text, slot.partitions, slot.healthy) == ("no heartbeat", (), False)

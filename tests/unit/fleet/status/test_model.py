@@ -7,19 +7,23 @@ from dataclasses import replace
 
 import pytest
 
+from tests.support.batches import tp, tps
 from tests.support.statuses import NOW, OWNS, TIME, WATCHDOG, WHERE, answers, judged, kafka, process, seen, with_slot
 from workers.errors import ExitCode
 from workers.fleet.status.group import ranges
 from workers.fleet.status.model import Answers, Supervisord, judge
 from workers.fleet.status.poller import Down
 from workers.kafka.admin import GroupDescription, Member, PartitionOffsets
+from workers.types import TopicPartition
 
 MEMBERS = kafka().group.members
 
 
 def moved(**owners: list[int]):
     return kafka(
-        group=GroupDescription("Stable", {f"{name}-m": Member(name, "h", owned) for name, owned in owners.items()})
+        group=GroupDescription(
+            "Stable", {f"{name}-m": Member(name, "h", [*tps(*owned)]) for name, owned in owners.items()}
+        )
     )
 
 
@@ -44,13 +48,16 @@ def test_a_fleet_that_is_well_is_healthy():
         (with_slot("worker_07", process=None), "worker_07: pid 107 is not supervisord's"),
         ({"supervisord": Supervisord(77, [replace(WATCHDOG, state="FATAL")])}, "watchdog:watchdog is FATAL"),
         ({"slots": {}, "supervisord": Supervisord(77, [WATCHDOG])}, "supervisord has no workers"),
-        ({"kafka": kafka(spans=None)}, "there is no topic numtest yet"),
+        ({"kafka": kafka(offsets=None)}, "there is no topic numtest yet"),
         ({"kafka": kafka(group=GroupDescription("PreparingRebalance", MEMBERS))}, "the group counters is rebalancing"),
-        ({"kafka": kafka(group=GroupDescription("Empty", {}))}, "partitions 0-5 of numtest read by nobody"),
-        ({"kafka": moved(worker_00=[0, 1, 3])}, "partitions 2,4-5 of numtest read by nobody"),
+        (
+            {"kafka": kafka(group=GroupDescription("Empty", {}))},
+            "partitions 0-5 of numtest not assigned to any live member",
+        ),
+        ({"kafka": moved(worker_00=[0, 1, 3])}, "partitions 2,4-5 of numtest not assigned to any live member"),
         (
             {"kafka": moved(worker_00=[0, 1], worker_01=[1, 2, 3, 4, 5])},
-            "partition 1 of numtest read by more than one member",
+            "partition 1 of numtest assigned to more than one member",
         ),
     ],
     ids=lambda value: value.replace(" ", "_") if isinstance(value, str) else "",
@@ -72,10 +79,10 @@ def test_partitions_of_a_member_that_is_dead_are_read_by_nobody_although_the_bro
     gone = process("worker_01", state="EXITED", pid=None, exit_status=-1)
     status = judged(**with_slot("worker_01", process=gone, kernel=None))
 
-    assert status.group.unowned == [2, 3]
+    assert status.group.unowned == [*tps(2, 3)]
     assert status.problems == [
         "worker_01: killed; see /log/worker_01.log",
-        "partitions 2-3 of numtest read by nobody",
+        "partitions 2-3 of numtest not assigned to any live member",
     ]
 
 
@@ -104,13 +111,13 @@ def test_workers_that_live_without_a_supervisord_are_shown():
 
 def test_lag_counts_from_what_is_committed_or_from_what_kafka_still_has():
     spans = {
-        0: PartitionOffsets(0, 100, 40),
-        1: PartitionOffsets(50, 100, None),
-        2: PartitionOffsets(50, 100, 10),
-        3: PartitionOffsets(0, 5, 9),
-        4: PartitionOffsets(0, 0, None),
+        tp(0): PartitionOffsets(0, 100, 40),
+        tp(1): PartitionOffsets(50, 100, None),
+        tp(2): PartitionOffsets(50, 100, 10),
+        tp(3): PartitionOffsets(0, 5, 9),
+        tp(4): PartitionOffsets(0, 0, None),
     }
-    status = judged(kafka=kafka(spans=spans))
+    status = judged(kafka=kafka(offsets=spans))
 
     assert status.group.lag == 60 + 50 + 50
     assert status.slot("worker_00").lag == 110
@@ -128,8 +135,9 @@ def test_everything_is_in_the_json():
         "member_id": "worker_03-m",
         "client_id": "worker_03",
         "host": "10.0.0.1",
-        "partitions": [5],
+        "partitions": {"numtest": [5]},
     }
+    assert found["slots"][0]["partitions"] == {"numtest": [0, 1]}
     assert found["events"] == [{"event": "exited", "process": "worker_02"}]
 
 
@@ -137,4 +145,8 @@ def test_everything_is_in_the_json():
     ("numbers", "shown"), [([], ""), ([3], "3"), ([0, 1, 2, 5], "0-2,5"), ([4, 2, 3], "2-4"), ([1, 3, 5], "1,3,5")]
 )
 def test_partitions_in_few_characters(numbers, shown):
-    assert ranges(numbers) == shown
+    assert ranges(tps(*numbers)) == shown
+
+
+def test_partitions_of_several_topics_are_told_apart():
+    assert ranges([TopicPartition("orders", 1), *tps(0, 1, 4)]) == "numtest:0-1,4 orders:1"

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from tests.support.batches import tp, tps
 from workers.fleet.status.slot import Seen, judge_slot
 from workers.fleet.supervisor import Process
 from workers.state.heartbeat import Beat, State
@@ -18,7 +19,7 @@ BEAT = Beat(
     since=900.0,
     iterated=999.9,
     committed=998.0,
-    partitions=(0, 1),
+    partitions=tps(0, 1),
     records=500,
     dead_letters=3,
     rebalances=2,
@@ -41,11 +42,11 @@ def beating(**facts) -> Seen:
 
 
 def test_one_that_is_well_has_every_number():
-    slot = judged(WELL, lags={0: 10, 1: 5, 2: 1_000})
+    slot = judged(WELL, lags={tp(0): 10, tp(1): 5, tp(2): 1_000})
 
     assert (slot.state, slot.text, slot.healthy, slot.in_group) == ("reading", "reading", True, True)
     assert (slot.pid, slot.uptime_seconds, slot.restarts, slot.lag) == (42, 100.0, 1, 15)
-    assert (slot.partitions, slot.records, slot.records_per_second, slot.dead_letters) == ((0, 1), 500, 12.5, 3)
+    assert (slot.partitions, slot.records, slot.records_per_second, slot.dead_letters) == (tps(0, 1), 500, 12.5, 3)
     assert (slot.rebalances, slot.seconds_since_commit, slot.member_id) == (2, 2.0, "m-0")
 
 
@@ -73,7 +74,7 @@ def test_one_without_partitions_is_idle_and_well():
         (beating(state=State.WAITING_FOR_KAFKA), "waiting for Kafka", "waiting for Kafka"),
         (beating(state=State.SINK_UNAVAILABLE), "database unavailable", "database unavailable"),
         (beating(state=State.STOPPING), "stopping", "stopping"),
-        (beating(stopped=(1,)), "reading", "partition 1 no further"),
+        (beating(halted=tps(1)), "reading", "has halted partition 1 of numtest"),
         (replace(WELL, member="m-9"), "reading", "does not have it in the group"),
         (replace(WELL, kernel=None), "ended", "has just ended"),
         (replace(WELL, beat=None, kernel=None), "no heartbeat", "WORKERS_GROUP"),
@@ -105,7 +106,7 @@ def test_a_slow_turn_is_told_and_is_no_fault_yet():
 
 def test_the_numbers_of_a_dead_predecessor_are_not_shown():
     for seen in (down("STOPPED"), replace(WELL, process=replace(PROCESS, pid=99)), beating(iterated=NOW + 500)):
-        slot = judged(seen, lags={0: 10})
+        slot = judged(seen, lags={tp(0): 10})
         assert (slot.partitions, slot.records, slot.lag, slot.seconds_since_commit) == ((), None, None, None)
 
 

@@ -6,14 +6,17 @@ from dataclasses import replace
 
 import pytest
 
-from workers.fleet.watchdog.hang_detector import Backlog, Hang, HangDetector, WorkerObservation, own_word
+from tests.support.batches import tp
+from workers.fleet.watchdog.hang_detector import HangDetector, WorkerObservation, own_word
+from workers.kafka.admin import PartitionOffsets
+from workers.state.event_log import Hang
 from workers.state.heartbeat import Beat, State
 
 TICK = 5.0
 HOURS = 2_000
 """Looks: almost three hours."""
-EMPTY = {0: Backlog(70, 70), 1: Backlog(90, 90)}
-LAG = {0: Backlog(70, 170), 1: Backlog(90, 90)}
+EMPTY = {tp(0): PartitionOffsets(0, 70, 70), tp(1): PartitionOffsets(0, 90, 90)}
+LAG = {tp(0): PartitionOffsets(0, 170, 70), tp(1): PartitionOffsets(0, 90, 90)}
 
 
 class Watch:
@@ -22,14 +25,16 @@ class Watch:
     def __init__(self) -> None:
         self.now = 10_000.0
         self.hangs = HangDetector(max_iteration_seconds=50, progress_timeout=60)
-        self.beat = Beat(7, 1234, State.READING, since=self.now, iterated=self.now, partitions=(0, 1), rebalances=1)
+        self.beat = Beat(
+            7, 1234, State.READING, since=self.now, iterated=self.now, partitions=(tp(0), tp(1)), rebalances=1
+        )
 
     def turns(self, **said):
         self.beat = replace(self.beat, iterated=self.now, **said)
 
-    def look(self, backlogs=EMPTY, kernel="S", beat=...):
+    def look(self, offsets=EMPTY, kernel="S", beat=...):
         beat = self.beat if beat is ... else beat
-        stalls = self.hangs.judge({"worker_00": WorkerObservation(7, 1234, kernel, beat)}, backlogs, self.now)
+        stalls = self.hangs.judge({"worker_00": WorkerObservation(7, 1234, kernel, beat)}, offsets, self.now)
         self.now += TICK
         return stalls.get("worker_00")
 
@@ -95,35 +100,35 @@ def test_not_one_that_works_its_disk_and_turns(watch):
     "state",
     [State.STARTING, State.CRASH_LOOP_BACKOFF, State.WAITING_FOR_KAFKA, State.WAITING_FOR_MONGODB, State.STOPPING],
 )
-@pytest.mark.parametrize("backlogs", [LAG, None], ids=["lag", "Kafka away"])
-def test_never_one_that_waits_for_something_or_stops(watch, state, backlogs):
+@pytest.mark.parametrize("offsets", [LAG, None], ids=["lag", "Kafka away"])
+def test_never_one_that_waits_for_something_or_stops(watch, state, offsets):
     watch.turns(state=state)
-    assert watch.first_stall(turns=False, backlogs=backlogs) is None
+    assert watch.first_stall(turns=False, offsets=offsets) is None
 
 
 @pytest.mark.parametrize("state", [State.JOINING, State.SINK_UNAVAILABLE])
 def test_never_for_lag_while_it_joins_or_the_database_is_away(watch, state):
     watch.turns(state=state)
-    assert watch.first_stall(backlogs=LAG) is None
+    assert watch.first_stall(offsets=LAG) is None
 
 
 def test_never_an_idle_one(watch):
-    assert watch.first_stall(backlogs=EMPTY) is None
+    assert watch.first_stall(offsets=EMPTY) is None
 
 
 def test_never_while_kafka_does_not_say(watch):
-    assert watch.first_stall(backlogs=None) is None
+    assert watch.first_stall(offsets=None) is None
 
 
-def test_never_for_partitions_that_it_reads_no_further_or_does_not_own(watch):
-    watch.turns(stopped=(0,))
-    assert watch.first_stall(backlogs=LAG | {7: Backlog(0, 10)}) is None
-    watch.turns(stopped=(), partitions=())
-    assert watch.first_stall(backlogs=LAG) is None
+def test_never_for_partitions_that_it_has_halted_or_does_not_own(watch):
+    watch.turns(halted=(tp(0),))
+    assert watch.first_stall(offsets=LAG | {tp(7): PartitionOffsets(0, 10, None)}) is None
+    watch.turns(halted=(), partitions=())
+    assert watch.first_stall(offsets=LAG) is None
 
 
 def test_never_one_that_has_just_started(watch):
-    assert watch.first_stall(turns=False, backlogs=LAG, beat=None) is None
+    assert watch.first_stall(turns=False, offsets=LAG, beat=None) is None
 
 
 def test_never_for_a_beat_that_somebody_else_said():
@@ -134,24 +139,24 @@ def test_never_for_a_beat_that_somebody_else_said():
 
 def test_never_for_a_beat_from_the_future(watch):
     watch.beat = replace(watch.beat, iterated=watch.now + 10**9)
-    assert watch.first_stall(turns=False, backlogs=LAG) is None
+    assert watch.first_stall(turns=False, offsets=LAG) is None
 
 
 def test_one_that_takes_no_record_for_longer_than_the_setting(watch):
-    number, stall = watch.first_stall(backlogs=LAG)
-    assert (number, stall.hang, stall.partitions) == (15, Hang.NO_PROGRESS, (0,)), "first seen at 0, missed at 65 s"
-    assert "partition 0 waits at 70, and Kafka has records up to 170" in stall.detail
+    number, stall = watch.first_stall(offsets=LAG)
+    assert (number, stall.hang, stall.partitions) == (15, Hang.NO_PROGRESS, (tp(0),)), "first seen at 0, missed at 65 s"
+    assert "partition numtest-0 waits at 70, and Kafka has records up to 170" in stall.detail
 
 
 def test_lag_counts_from_when_it_is_seen(watch):
-    assert watch.first_stall(backlogs=EMPTY, looks=500) is None
-    assert watch.first_stall(backlogs=LAG)[0] == 15
+    assert watch.first_stall(offsets=EMPTY, looks=500) is None
+    assert watch.first_stall(offsets=LAG)[0] == 15
 
 
 def test_not_one_that_is_slow(watch):
     for number in range(HOURS):
         watch.turns()
-        assert watch.look({0: Backlog(70 + number // 11, 10**9)}) is None, "a step every 55 s"
+        assert watch.look({tp(0): PartitionOffsets(0, 10**9, 70 + number // 11)}) is None, "a step every 55 s"
 
 
 def test_not_one_that_commits_by_its_own_word(watch):
@@ -167,18 +172,18 @@ def test_not_while_it_changes_hands_again_and_again(watch):
 
 
 def test_not_when_kafka_was_away_in_between(watch):
-    assert watch.first_stall(backlogs=LAG, looks=13) is None
+    assert watch.first_stall(offsets=LAG, looks=13) is None
     watch.turns()
     assert watch.look(None) is None
-    assert watch.first_stall(backlogs=LAG)[0] == 15
+    assert watch.first_stall(offsets=LAG)[0] == 15
 
 
 def test_not_when_the_database_was_away_in_between(watch):
-    assert watch.first_stall(backlogs=LAG, looks=13) is None
+    assert watch.first_stall(offsets=LAG, looks=13) is None
     watch.turns(state=State.SINK_UNAVAILABLE, since=watch.now)
     assert watch.look(LAG) is None
     watch.turns(state=State.READING, since=watch.now)
-    assert watch.first_stall(backlogs=LAG)[0] == 15
+    assert watch.first_stall(offsets=LAG)[0] == 15
 
 
 def test_each_worker_is_judged_by_itself(watch):

@@ -7,10 +7,11 @@ from datetime import UTC, datetime
 
 import bson
 import pytest
+from bson.codec_options import CodecOptions
 
 from tests.support.batches import TOPIC
 from tests.support.fake_broker import FakeRecord
-from workers.sinks.mongodb.dead_letters import KEPT_HEADER_BYTES, KEPT_VALUE_BYTES, dead_letter
+from workers.sinks.mongodb.dead_letters import KEPT_HEADER_BYTES, KEPT_VALUE_BYTES, from_document, to_document
 from workers.types import Reject, RejectReason
 
 NOW = datetime(2030, 1, 2, tzinfo=UTC)
@@ -20,7 +21,7 @@ def letter(record: FakeRecord):
     reject = Reject(
         TOPIC.document_id(record.partition, record.offset), RejectReason.NOT_UTF8, "byte 0 is not UTF-8", record
     )
-    return dead_letter(reject, "numtest", "worker_02", NOW)
+    return to_document(reject, "worker_02", NOW)
 
 
 def test_it_holds_all_that_is_needed_to_explain_and_replay():
@@ -45,7 +46,9 @@ def test_it_holds_all_that_is_needed_to_explain_and_replay():
         "rejected_at": NOW,
         "attempts": 1,
     }
-    assert bson.decode(bson.encode(kept))["value"] == b"\xff\xfe"
+    read = from_document(bson.decode(bson.encode(kept), CodecOptions(tz_aware=True)))
+    assert read.record == (record.topic, 3, 42, 1_700_000_000_123, record.key, record.value, [*record.headers])
+    assert (read.id, read.reason, read.rejected_at) == (kept["_id"], "not_utf8", NOW)
 
 
 def test_a_tombstone_has_no_value_and_no_hash():
