@@ -25,6 +25,7 @@ from tests.support.embedded import EmbeddedStack, wait_until
 from tests.support.fleet import Fleet
 from workers.kafka.producer import Producer, numbers
 from workers.settings import load
+from workers.types import TopicPartition
 
 WORKERS, PARTITIONS, RATE = 4, 6, 600
 HEALTHY_SECONDS = 11.0
@@ -116,8 +117,9 @@ class Load:
             time.sleep(max(0.0, sent / RATE - (time.monotonic() - started)))
             yield value
 
-    def _on_acknowledged(self, partition: int, offset: int, _value: bytes) -> None:
-        self.acknowledged[partition] = max(self.acknowledged[partition], offset)
+    def _on_acknowledged(self, partition: TopicPartition, offset: int, _value: bytes) -> None:
+        number = partition.partition
+        self.acknowledged[number] = max(self.acknowledged[number], offset)
 
 
 if __name__ == "__main__":

@@ -54,7 +54,7 @@ def test_produce_reports_what_was_acknowledged_as_json(user: User) -> None:
     report = user.produce("--start", "-5", "--count", "70", "--interval", "0", "--partitions", "3")
     assert values(user) == numbers(-5, 70)
     assert (report["topic"], report["acknowledged"], report["failed"]) == (user.topic, 70, 0)
-    held = Counter(str(partition) for partition, _ in user.kafka.values())
+    held = Counter(f"{user.topic}-{partition}" for partition, _ in user.kafka.values())
     assert report["by_partition"] == held
     assert set(held) <= {"0", "1", "2"}
     assert user.kafka.partitions() == [0, 1, 2]

@@ -79,7 +79,7 @@ def test_what_a_worker_says_of_itself_is_what_it_does(fleet: Fleet) -> None:
     for slot in fleet.slots():
         said = beat(fleet, slot)
         assert (said.pid, said.state, said.is_alive()) == (fleet.pid(slot), State.READING, True)
-    owned = sorted(partition for slot in fleet.slots() for partition in beat(fleet, slot).partitions)
+    owned = sorted(partition.partition for slot in fleet.slots() for partition in beat(fleet, slot).partitions)
     assert owned == list(range(6))
 
 

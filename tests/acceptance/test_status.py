@@ -103,9 +103,11 @@ def test_a_fleet_at_work_is_healthy_and_its_numbers_are_those_of_others(fleet: F
     assert (code, status["problems"]) == (0, [])
     assert [each["pid"] for each in status["slots"]] == [fleet.pid(number) for number in range(4)]
     assert [each["state"] for each in status["slots"]] == ["reading"] * 4
-    own = {f"{m['client_id']} {m['member_id']}": m["partitions"] for m in status["group"]["members"]}
+    own = {
+        f"{m['client_id']} {m['member_id']}": m["partitions"].get(fleet.topic, []) for m in status["group"]["members"]
+    }
     assert own == fleet.kafka.members()
-    assert sorted(p for each in status["slots"] for p in each["partitions"]) == list(range(6))
+    assert sorted(p for each in status["slots"] for p in each["partitions"].get(fleet.topic, ())) == list(range(6))
     assert (status["group"]["lag"], [each["lag"] for each in status["slots"]]) == (0, [0] * 4)
     assert sum(each["records"] for each in status["slots"]) == 3_000
     plain = fleet.command("status", "--tree", str(fleet.tree))
@@ -237,7 +239,7 @@ def test_a_fleet_whose_supervisord_is_gone_is_said_to_be_none_and_a_worker_by_ha
         status = wait_for(fleet, lambda found: found["slots"] and found["slots"][0]["state"] == "reading", "it reads")
         (shown,) = status["slots"]
         assert (shown["name"], shown["pid"], shown["supervised"]) == ("worker_05", by_hand.pid, False)
-        assert (shown["partitions"], status["healthy"]) == ([0, 1, 2, 3, 4, 5], False)
+        assert (shown["partitions"], status["healthy"]) == ({fleet.topic: [0, 1, 2, 3, 4, 5]}, False)
         assert status["problems"] == ["supervisord: does not run here"]
     finally:
         by_hand.terminate()

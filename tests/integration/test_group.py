@@ -11,7 +11,6 @@ from kafka.structs import OffsetAndMetadata
 
 from tests.support.embedded import EmbeddedStack, wait_until
 from tests.support.user import User
-from workers.fleet.watchdog.hang_detector import Backlog
 from workers.kafka.group_client import GroupClient
 from workers.settings import Settings
 
@@ -53,16 +52,29 @@ def commit(user: User, offset: int) -> None:
     user.kafka.admin.alter_group_offsets(user.group, {TopicPartition(user.topic, 0): OffsetAndMetadata(offset, "", -1)})
 
 
+def next_and_end(group: GroupClient) -> dict[int, tuple[int, int]] | None:
+    """By the number of the partition: what the group takes next, and the end of the log."""
+    found = group.partition_offsets()
+    return found and {partition.partition: (each.next_offset, each.end) for partition, each in found.items()}
+
+
+def can_be_read(group: GroupClient, user: User, end: int) -> bool:
+    partition = TopicPartition(user.topic, 0)
+    offsets = (group.partition_offsets() or {})[partition]
+    assert offsets.end == end
+    return group.can_be_read(partition, offsets)
+
+
 def test_a_topic_that_is_not_there_has_no_backlog(group: GroupClient) -> None:
-    assert group.backlogs() is None
+    assert next_and_end(group) is None
 
 
 def test_what_was_never_committed_waits_from_the_beginning(user: User, group: GroupClient) -> None:
     user.kafka.create(2)
     transaction(user, commit=True)
-    assert group.backlogs() == {0: Backlog(0, 2), 1: Backlog(0, 0)}
-    assert group.can_be_read(0, Backlog(0, 2))
-    assert group.backlogs() == {0: Backlog(0, 2), 1: Backlog(0, 0)}
+    assert next_and_end(group) == {0: (0, 2), 1: (0, 0)}
+    assert can_be_read(group, user, 2)
+    assert next_and_end(group) == {0: (0, 2), 1: (0, 0)}
 
 
 def test_offsets_without_a_record_are_no_backlog_once_somebody_has_looked(user: User, group: GroupClient) -> None:
@@ -72,13 +84,13 @@ def test_offsets_without_a_record_are_no_backlog_once_somebody_has_looked(user: 
     commit(user, 1)
     # The marker of the first, and the second with its own: what a worker that is done can never commit. The broker writes
     # a marker after it has answered.
-    wait_until(lambda: group.backlogs() == {0: Backlog(1, 4)}, 20, "both transactions are over")
-    assert not group.can_be_read(0, Backlog(1, 4))
-    assert group.backlogs() == {0: Backlog(4, 4)}
+    wait_until(lambda: next_and_end(group) == {0: (1, 4)}, 20, "both transactions are over")
+    assert not can_be_read(group, user, 4)
+    assert next_and_end(group) == {0: (4, 4)}
 
     transaction(user, commit=True)
-    wait_until(lambda: group.backlogs() == {0: Backlog(1, 6)}, 20, "the third is over, too")
-    assert group.can_be_read(0, Backlog(1, 6))
+    wait_until(lambda: next_and_end(group) == {0: (1, 6)}, 20, "the third is over, too")
+    assert can_be_read(group, user, 6)
 
 
 def test_a_member_that_is_none_is_no_error(user: User, group: GroupClient) -> None:

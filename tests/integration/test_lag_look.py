@@ -44,14 +44,16 @@ def test_the_age_is_of_the_record_at_the_committed_offset_whatever_follows(
 
     for committed, age in ((0, 300), (1, 200), (2, 100), (1, 200)):
         topic.commit({0: committed})
-        part = (watch.take_snapshot().partitions or {})[0]
+        part = (watch.take_snapshot().partitions or {})[topic.tp(0)]
         assert (part.records, part.committed, part.headroom) == (3 - committed, committed, committed)
         assert part.seconds == pytest.approx(age, abs=30)
     topic.commit({0: 3})
     parts = watch.take_snapshot().partitions or {}
-    assert (parts[0].records, parts[0].seconds) == (0, 0.0)
-    assert parts[1].seconds == pytest.approx(time.time() - OLD, abs=30), "nothing is committed there, and it is larger"
-    assert (parts[1].committed, parts[1].headroom, parts[1].owner) == (None, None, None)
+    assert (parts[topic.tp(0)].records, parts[topic.tp(0)].seconds) == (0, 0.0)
+    assert parts[topic.tp(1)].seconds == pytest.approx(time.time() - OLD, abs=30), (
+        "nothing is committed there, and it is larger"
+    )
+    assert (parts[topic.tp(1)].committed, parts[topic.tp(1)].headroom, parts[topic.tp(1)].owner) == (None, None, None)
 
 
 def test_a_marker_is_an_offset_and_no_record(topic: PlainWorkers, watch: LagPoller) -> None:
@@ -66,7 +68,7 @@ def test_a_marker_is_an_offset_and_no_record(topic: PlainWorkers, watch: LagPoll
         producer.close(timeout=5)
     topic.commit({0: 1})
 
-    part = (watch.take_snapshot().partitions or {})[0]
+    part = (watch.take_snapshot().partitions or {})[topic.tp(0)]
     assert (part.records, part.seconds) == (1, 0.0)
 
 
@@ -77,6 +79,6 @@ def test_what_retention_took_is_below_zero_and_a_topic_may_be_absent(topic: Plai
     topic.commit({0: 3})
     topic.delete_records(0, 7)
 
-    part = (watch.take_snapshot().partitions or {})[0]
+    part = (watch.take_snapshot().partitions or {})[topic.tp(0)]
     assert (part.start, part.committed, part.end, part.headroom, part.records) == (7, 3, 10, -4, 3)
     assert part.seconds == pytest.approx(0, abs=30)

@@ -145,6 +145,9 @@ class PlainWorkers(User):
     def log(self, slot: int = 0) -> str:
         return self._log(slot).read_text() if self._log(slot).exists() else ""
 
+    def tp(self, partition: int) -> TopicPartition:
+        return TopicPartition(self.topic, partition)
+
     def wait_owned(self, *owned: int) -> None:
         """Until the workers own so many partitions, in the order of their slots."""
         wait_until(
