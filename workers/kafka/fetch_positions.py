@@ -12,7 +12,7 @@ import structlog
 from kafka.errors import KafkaError
 
 from workers.kafka.admin import describe
-from workers.monitoring.logs import Action, listed
+from workers.log_fields import Action, listed
 from workers.types import TopicIdentity
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ from workers.errors import UnavailableError
 from workers.kafka.admin import describe
 from workers.kafka.fetch_positions import FetchPositions
 from workers.kafka.options import open_consumer
-from workers.monitoring.logs import Action
+from workers.log_fields import Action
 from workers.types import CommitResult, Fetched
 
 if TYPE_CHECKING:

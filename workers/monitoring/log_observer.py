@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from workers.monitoring.logs import Action, listed
+from workers.log_fields import Action, listed
 from workers.types import CommitResult
 
 if TYPE_CHECKING:

@@ -6,39 +6,16 @@ import logging
 import re
 import sys
 from contextlib import suppress
-from enum import StrEnum
 from typing import TYPE_CHECKING, TextIO, cast
 
 import structlog
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-
     from structlog.typing import EventDict, Processor, WrappedLogger
 
     from workers.settings import Settings
 
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
-
-
-class Action(StrEnum):
-    """What the data path was at, on every line about partitions or records: few words, for whoever searches.
-
-    How it went is in `level`, and what happened is in `event`, which is for people.
-    """
-
-    READ = "read"
-    """Where and how far partitions are read, records that were lost, and those that may have killed a worker."""
-    WRITE = "write"
-    """The database is away, or back."""
-    DEAD_LETTER = "dead_letter"
-    """Records became dead letters."""
-    COMMIT = "commit"
-    """A batch was written, and its offsets were committed or, as a warning or an error, were not."""
-    REBALANCE = "rebalance"
-    """Partitions were assigned, revoked or lost, or there is none for this worker."""
-    EVICT = "evict"
-    """A dead worker was removed from the group."""
 
 
 def configure(settings: Settings, name: str | None = None) -> None:
@@ -83,11 +60,6 @@ def configure(settings: Settings, name: str | None = None) -> None:
     root.handlers = [handler]
     # Never the clients' own DEBUG: it has every byte that they send and receive, passwords and payloads too.
     root.setLevel(logging.INFO if settings.log_level == "debug" else logging.WARNING)
-
-
-def listed(partitions: Collection[int]) -> str:
-    """Several partitions in one value, as `partitions` has them."""
-    return ",".join(str(partition) for partition in sorted(partitions)) or "none"
 
 
 class _Lasting:

@@ -14,9 +14,9 @@ from workers.formats.limits import Limits
 from workers.kafka.admin import Admin
 from workers.kafka.options import require_extras
 from workers.kafka.source import KafkaSource
+from workers.log_fields import Action
 from workers.monitoring.http import Health, HealthServer
 from workers.monitoring.log_observer import LogObserver
-from workers.monitoring.logs import Action
 from workers.monitoring.worker_metrics import WorkerMetrics
 from workers.pipeline.backoff import Backoff, BatchSize
 from workers.pipeline.loop import Loop

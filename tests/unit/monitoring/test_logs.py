@@ -15,6 +15,7 @@ from kafka.protocol.sasl import SaslAuthenticateRequest
 
 from tests.support.batches import batch_of, document, reject
 from workers.errors import SinkUnavailableError
+from workers.log_fields import Action
 from workers.monitoring import logs as log
 from workers.monitoring.log_observer import LogObserver
 from workers.settings import load
@@ -218,7 +219,7 @@ def test_the_actions_are_those_that_the_readme_has_and_each_is_used():
     readme = (Path(log.__file__).parents[2] / "README.md").read_text(encoding="utf-8")
     table = readme.partition("| action |")[2].partition("\n\n")[0]
 
-    assert re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE) == list(log.Action)
+    assert re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE) == list(Action)
     assert {words["action"] for _, words in calls() if "action" in words} == {
-        f"Action.{each.name}" for each in log.Action
+        f"Action.{each.name}" for each in Action
     }

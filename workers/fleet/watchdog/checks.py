@@ -25,7 +25,7 @@ from workers.fleet.watchdog.hang_detector import (
     own_word,
 )
 from workers.kafka.group_client import GroupClient
-from workers.monitoring.logs import Action
+from workers.log_fields import Action
 from workers.state.event_log import Event
 from workers.state.heartbeat import process_started, read_beat
 from workers.state.slot import Slot
