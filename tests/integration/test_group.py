@@ -11,7 +11,7 @@ from kafka.structs import OffsetAndMetadata
 
 from tests.support.embedded import EmbeddedStack, wait_until
 from tests.support.user import User
-from workers.fleet.watchdog.hang_detector import Backlog
+from workers.kafka.admin import PartitionOffsets
 from workers.kafka.group_client import GroupClient
 from workers.settings import Settings
 
@@ -60,9 +60,9 @@ def test_a_topic_that_is_not_there_has_no_backlog(group: GroupClient) -> None:
 def test_what_was_never_committed_waits_from_the_beginning(user: User, group: GroupClient) -> None:
     user.kafka.create(2)
     transaction(user, commit=True)
-    assert group.backlogs() == {0: Backlog(0, 2), 1: Backlog(0, 0)}
-    assert group.can_be_read(0, Backlog(0, 2))
-    assert group.backlogs() == {0: Backlog(0, 2), 1: Backlog(0, 0)}
+    assert group.backlogs() == {0: PartitionOffsets(0, 2, None), 1: PartitionOffsets(0, 0, None)}
+    assert group.can_be_read(0, PartitionOffsets(0, 2, None))
+    assert group.backlogs() == {0: PartitionOffsets(0, 2, None), 1: PartitionOffsets(0, 0, None)}
 
 
 def test_offsets_without_a_record_are_no_backlog_once_somebody_has_looked(user: User, group: GroupClient) -> None:
@@ -72,13 +72,13 @@ def test_offsets_without_a_record_are_no_backlog_once_somebody_has_looked(user: 
     commit(user, 1)
     # The marker of the first, and the second with its own: what a worker that is done can never commit. The broker writes
     # a marker after it has answered.
-    wait_until(lambda: group.backlogs() == {0: Backlog(1, 4)}, 20, "both transactions are over")
-    assert not group.can_be_read(0, Backlog(1, 4))
-    assert group.backlogs() == {0: Backlog(4, 4)}
+    wait_until(lambda: group.backlogs() == {0: PartitionOffsets(0, 4, 1)}, 20, "both transactions are over")
+    assert not group.can_be_read(0, PartitionOffsets(0, 4, 1))
+    assert group.backlogs() == {0: PartitionOffsets(0, 4, 4)}
 
     transaction(user, commit=True)
-    wait_until(lambda: group.backlogs() == {0: Backlog(1, 6)}, 20, "the third is over, too")
-    assert group.can_be_read(0, Backlog(1, 6))
+    wait_until(lambda: group.backlogs() == {0: PartitionOffsets(0, 6, 1)}, 20, "the third is over, too")
+    assert group.can_be_read(0, PartitionOffsets(0, 6, 1))
 
 
 def test_a_member_that_is_none_is_no_error(user: User, group: GroupClient) -> None:

@@ -35,6 +35,16 @@ class PartitionOffsets(NamedTuple):
     committed: int | None
     """None: nothing was ever committed, or only for an earlier topic of this name."""
 
+    @property
+    def next_offset(self) -> int:
+        """The first offset that the group takes next: the committed one, but never one before the log start."""
+        return self.start if self.committed is None else max(self.start, self.committed)
+
+    @property
+    def lag(self) -> int:
+        """Offsets from `next_offset` to the end; never negative. Markers of transactions count, and are no records."""
+        return max(0, self.end - self.next_offset)
+
 
 class Member(NamedTuple):
     """One member of a consumer group, by the broker's word."""

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 
-from workers.fleet.watchdog.hang_detector import Backlog
 from workers.kafka.admin import Admin, describe
 from workers.kafka.log_reader import read_log
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from workers.kafka.admin import PartitionOffsets
     from workers.settings import Settings
 
 T = TypeVar("T")
@@ -29,36 +29,39 @@ class GroupClient:
         self._settings = settings
         self._admin: Admin | None = None
         self._away = False
-        self._empty: dict[int, Backlog] = {}
-        """By partition: offsets that hold no record, only markers of transactions, which are never read."""
+        self._empty: dict[int, tuple[int, int]] = {}
+        """By partition: a range of offsets (first, end) without a record, only markers of transactions."""
 
-    def backlogs(self) -> dict[int, Backlog] | None:
-        """By partition of the topic: what waits for the group."""
+    def backlogs(self) -> dict[int, PartitionOffsets] | None:
+        """By partition of the topic: what waits for the group; offsets that are known to hold no record count as taken."""
         return self._ask(self._backlogs)
 
     def evict(self, member_id: str) -> bool | None:
         """Remove a member that is dead; whether it was still one."""
         return self._ask(lambda admin: admin.evict(self._settings.group, member_id))
 
-    def can_be_read(self, partition: int, backlog: Backlog) -> bool:
+    def can_be_read(self, partition: int, offsets: PartitionOffsets) -> bool:
         """Whether another client gets a record there: only then it is the worker's fault that it gets none."""
+        waiting = (offsets.next_offset, offsets.end)
 
         def read(_admin: Admin) -> bool:
-            ranges = {partition: (backlog.next, backlog.end)}
-            return any(records for _, records in read_log(self._settings, ranges))
+            return any(records for _, records in read_log(self._settings, {partition: waiting}))
 
         found = self._ask(read)
         if found is False:
-            self._empty[partition] = backlog
+            self._empty[partition] = waiting
         return bool(found)
 
-    def _backlogs(self, admin: Admin) -> dict[int, Backlog] | None:
+    def _backlogs(self, admin: Admin) -> dict[int, PartitionOffsets] | None:
         topic = admin.topic(self._settings.topic)
         if topic is None:
             return None
-        spans = admin.partition_offsets(topic, self._settings.group)
-        found = {p: Backlog(max(span.start, span.committed or 0), span.end) for p, span in spans.items()}
-        return {p: Backlog(each.end, each.end) if self._empty.get(p) == each else each for p, each in found.items()}
+        return {
+            partition: offsets._replace(committed=offsets.end)
+            if self._empty.get(partition) == (offsets.next_offset, offsets.end)
+            else offsets
+            for partition, offsets in admin.partition_offsets(topic, self._settings.group).items()
+        }
 
     def _ask(self, question: Callable[[Admin], T | None]) -> T | None:
         try:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from workers.fleet.status.group import lag
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -93,11 +91,10 @@ def lag_snapshot(
     if spans is None:
         return LagSnapshot(now, len(group.members), None)
     owners = {partition: member.client_id for member in group.members.values() for partition in member.partitions}
-    records = lag(spans)
     partitions = {}
     for partition, span in spans.items():
         seconds: float | None = 0.0
-        if records[partition]:
+        if span.lag:
             time = times.get(partition)
             # A producer's clock may run ahead of this one.
             seconds = max(0.0, now - time) if time is not None else 0.0 if partition in times else None
@@ -105,7 +102,7 @@ def lag_snapshot(
             span.start,
             span.end,
             span.committed,
-            records[partition],
+            span.lag,
             seconds,
             owners.get(partition),
             moved.get(partition, now),
@@ -115,8 +112,7 @@ def lag_snapshot(
 
 def pending(spans: Mapping[int, PartitionOffsets]) -> dict[int, tuple[int, int]]:
     """By partition with a lag: the first offset that is not committed, and the end."""
-    begins = {p: span.start if span.committed is None else max(span.start, span.committed) for p, span in spans.items()}
-    return {p: (begins[p], span.end) for p, span in spans.items() if begins[p] < span.end}
+    return {p: (span.next_offset, span.end) for p, span in spans.items() if span.lag}
 
 
 class Commits:

@@ -70,8 +70,7 @@ def pending(settings: Settings) -> int | None:
         topic = admin.topic(settings.topic)
         if topic is None:
             return None
-        spans = admin.partition_offsets(topic, settings.group).values()
-    return sum(max(0, span.end - max(span.start, span.committed or 0)) for span in spans)
+        return sum(offsets.lag for offsets in admin.partition_offsets(topic, settings.group).values())
 
 
 def _look_up_records(

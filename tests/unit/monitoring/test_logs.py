@@ -220,6 +220,4 @@ def test_the_actions_are_those_that_the_readme_has_and_each_is_used():
     table = readme.partition("| action |")[2].partition("\n\n")[0]
 
     assert re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE) == list(Action)
-    assert {words["action"] for _, words in calls() if "action" in words} == {
-        f"Action.{each.name}" for each in Action
-    }
+    assert {words["action"] for _, words in calls() if "action" in words} == {f"Action.{each.name}" for each in Action}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from workers.kafka.admin import GroupDescription, PartitionOffsets
+    from workers.kafka.admin import GroupDescription
 
 STABLE = "Stable"
 SETTLED = (STABLE, "Empty", "Dead")
@@ -79,15 +79,6 @@ def judge_group(
         unowned=sorted({*(lags or ())} - owned) if group.state in SETTLED else [],
         lag=None if lags is None else sum(lags.values()),
     )
-
-
-def lag(spans: Mapping[int, PartitionOffsets]) -> dict[int, int]:
-    """By partition: records that are there and not committed."""
-    found = {}
-    for partition, span in spans.items():
-        begin = span.start if span.committed is None else max(span.start, span.committed)
-        found[partition] = max(0, span.end - begin)
-    return found
 
 
 def partitions(which: Sequence[int]) -> str:

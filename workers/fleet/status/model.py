@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from workers.errors import ExitCode
-from workers.fleet.status.group import GroupStatus, judge_group, lag
+from workers.fleet.status.group import GroupStatus, judge_group
 from workers.fleet.status.poller import Down
 from workers.fleet.status.slot import Seen, SlotStatus, judge_slot
 from workers.fleet.supervisor import NOT_RUNNING
@@ -116,7 +116,7 @@ def judge(where: Where, answers: Answers, now: float, time: str) -> Status:
         time: the same moment for people, ISO 8601.
     """
     kafka = answers.kafka if isinstance(answers.kafka, Kafka) else None
-    lags = None if kafka is None or kafka.spans is None else lag(kafka.spans)
+    lags = None if kafka is None or kafka.spans is None else {p: span.lag for p, span in kafka.spans.items()}
     dead = {seen.dead_member for seen in answers.slots.values()}
     group = kafka and judge_group(where.group, where.topic, kafka.group, lags, dead)
     members = kafka.group.members if kafka and group and group.settled else None

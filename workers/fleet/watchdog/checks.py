@@ -16,7 +16,6 @@ from supervisor.childutils import getRPCInterface
 from supervisor.states import ProcessStates
 
 from workers.fleet.watchdog.hang_detector import (
-    Backlog,
     Hang,
     HangDetector,
     Stall,
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
+    from workers.kafka.admin import PartitionOffsets
     from workers.settings import Settings
 
 REVIVE_SECONDS = 60.0
@@ -99,7 +99,7 @@ class Checks:
             log.warning("a heartbeat is from the future; this worker is not judged by it", process=name, pid=pid)
         return WorkerObservation(pid, started, kernel_state(pid), beat)
 
-    def _is_real(self, stall: Stall, backlogs: Mapping[int, Backlog]) -> bool:
+    def _is_real(self, stall: Stall, backlogs: Mapping[int, PartitionOffsets]) -> bool:
         """Whether another client gets what this worker does not."""
         return any(self._group.can_be_read(partition, backlogs[partition]) for partition in stall.partitions)
 
@@ -164,7 +164,9 @@ class Checks:
                     log.info("started a worker again that supervisord had given up", process=name)
                     self._tell(Event.REVIVED, name)
 
-    def _notice_rebalance(self, looks: Mapping[str, WorkerObservation], backlogs: Mapping[int, Backlog] | None) -> None:
+    def _notice_rebalance(
+        self, looks: Mapping[str, WorkerObservation], backlogs: Mapping[int, PartitionOffsets] | None
+    ) -> None:
         """Tell who owns what, once all joins are over: every partition has an owner, or nothing has changed since."""
         beats = {name: look.beat for name, look in sorted(looks.items()) if look.beat}
         owned = {name: beat.partitions for name, beat in beats.items()}

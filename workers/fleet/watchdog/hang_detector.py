@@ -15,6 +15,8 @@ from workers.state.heartbeat import Beat, State
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from workers.kafka.admin import PartitionOffsets
+
 MISSES = 2
 UNINTERRUPTIBLE_SECONDS = 15.0
 """Without a turn, in the kernel's hands. A disk that is slow for a moment is no hang."""
@@ -46,13 +48,6 @@ class WorkerObservation(NamedTuple):
     """Its state by the kernel: the letter of proc(5)."""
     beat: Beat | None = None
     """Its own word, where it is this very process's: see `own_word`."""
-
-
-class Backlog(NamedTuple):
-    """One partition by Kafka's word: the group takes the record at `next` next, and there are some up to `end`."""
-
-    next: int
-    end: int
 
 
 class Stall(NamedTuple):
@@ -96,7 +91,7 @@ class HangDetector:
         self._watched: dict[str, _Watched] = {}
 
     def judge(
-        self, looks: Mapping[str, WorkerObservation], backlogs: Mapping[int, Backlog] | None, now: float
+        self, looks: Mapping[str, WorkerObservation], backlogs: Mapping[int, PartitionOffsets] | None, now: float
     ) -> dict[str, Stall]:
         """Those that missed twice in a row, by worker.
 
@@ -118,7 +113,7 @@ class HangDetector:
         return stalls
 
     def _stall(
-        self, watched: _Watched, look: WorkerObservation, backlogs: Mapping[int, Backlog] | None, now: float
+        self, watched: _Watched, look: WorkerObservation, backlogs: Mapping[int, PartitionOffsets] | None, now: float
     ) -> Stall | None:
         if look.kernel in ("T", "t"):
             return Stall(Hang.STOPPED, f"stopped by {'a debugger' if look.kernel == 't' else 'a signal'}")
@@ -136,7 +131,7 @@ class HangDetector:
         return stuck
 
     def _waits_too_long(
-        self, watched: _Watched, beat: Beat, backlogs: Mapping[int, Backlog] | None, now: float
+        self, watched: _Watched, beat: Beat, backlogs: Mapping[int, PartitionOffsets] | None, now: float
     ) -> Stall | None:
         if backlogs is None or beat.state is not State.READING:
             watched.waiting = None
@@ -147,9 +142,9 @@ class HangDetector:
         watched.waiting = {}
         for partition in set(beat.partitions) - set(beat.stopped):
             backlog = backlogs.get(partition)
-            if backlog and backlog.next < backlog.end:
+            if backlog and backlog.lag:
                 at, since = before.get(partition, (-1, now))
-                watched.waiting[partition] = (backlog.next, since if at == backlog.next else now)
+                watched.waiting[partition] = (backlog.next_offset, since if at == backlog.next_offset else now)
         begun = max(beat.since, beat.committed or 0.0)
         waits = {p: now - max(since, begun) for p, (_, since) in watched.waiting.items()}
         stuck = tuple(sorted(p for p, seconds in waits.items() if seconds > self._progress_timeout))
@@ -159,6 +154,6 @@ class HangDetector:
         return Stall(
             Hang.NO_PROGRESS,
             f"nothing committed for {max(waits.values()):.0f} s; partition {first} waits at "
-            f"{backlogs[first].next:,}, and Kafka has records up to {backlogs[first].end:,}",
+            f"{backlogs[first].next_offset:,}, and Kafka has records up to {backlogs[first].end:,}",
             stuck,
         )

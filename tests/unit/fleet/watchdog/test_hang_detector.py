@@ -6,14 +6,21 @@ from dataclasses import replace
 
 import pytest
 
-from workers.fleet.watchdog.hang_detector import Backlog, Hang, HangDetector, WorkerObservation, own_word
+from workers.fleet.watchdog.hang_detector import Hang, HangDetector, WorkerObservation, own_word
+from workers.kafka.admin import PartitionOffsets
 from workers.state.heartbeat import Beat, State
 
 TICK = 5.0
 HOURS = 2_000
 """Looks: almost three hours."""
-EMPTY = {0: Backlog(70, 70), 1: Backlog(90, 90)}
-LAG = {0: Backlog(70, 170), 1: Backlog(90, 90)}
+
+
+def waiting(next_offset: int, end: int) -> PartitionOffsets:
+    return PartitionOffsets(start=0, end=end, committed=next_offset)
+
+
+EMPTY = {0: waiting(70, 70), 1: waiting(90, 90)}
+LAG = {0: waiting(70, 170), 1: waiting(90, 90)}
 
 
 class Watch:
@@ -117,7 +124,7 @@ def test_never_while_kafka_does_not_say(watch):
 
 def test_never_for_partitions_that_it_reads_no_further_or_does_not_own(watch):
     watch.turns(stopped=(0,))
-    assert watch.first_stall(backlogs=LAG | {7: Backlog(0, 10)}) is None
+    assert watch.first_stall(backlogs=LAG | {7: waiting(0, 10)}) is None
     watch.turns(stopped=(), partitions=())
     assert watch.first_stall(backlogs=LAG) is None
 
@@ -151,7 +158,7 @@ def test_lag_counts_from_when_it_is_seen(watch):
 def test_not_one_that_is_slow(watch):
     for number in range(HOURS):
         watch.turns()
-        assert watch.look({0: Backlog(70 + number // 11, 10**9)}) is None, "a step every 55 s"
+        assert watch.look({0: waiting(70 + number // 11, 10**9)}) is None, "a step every 55 s"
 
 
 def test_not_one_that_commits_by_its_own_word(watch):
