@@ -8,9 +8,12 @@ from uuid import UUID
 
 from kafka import IsolationLevel, KafkaAdminClient, OffsetSpec, TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType, MemberToRemove, OffsetTimestamp
-from kafka.errors import KafkaError, KafkaTimeoutError, TopicAlreadyExistsError, UnknownTopicOrPartitionError
+from kafka.errors import KafkaError, TopicAlreadyExistsError
 
 from workers.errors import UnavailableError
+from workers.kafka.client_errors import describe, unreachable
+from workers.kafka.compat import close_unconnected
+from workers.kafka.options import connection_options
 from workers.types import TopicIdentity
 
 if TYPE_CHECKING:
@@ -64,12 +67,6 @@ class GroupDescription(NamedTuple):
     """By member id."""
 
 
-def describe(error: Exception) -> str:
-    """One line about an error of the client, without a traceback."""
-    first_line = (str(error).splitlines() or [""])[0]
-    return f"{type(error).__name__}: {first_line}" if first_line else type(error).__name__
-
-
 def _assigned(member: Mapping[str, Any], topic: str) -> list[int]:
     assignment = member["member_assignment"] or {}
     return sorted(
@@ -96,18 +93,22 @@ class Admin:
         self._patience = patience
         try:
             self._client = _Client(
-                **settings.kafka_connection,
+                **connection_options(settings),
                 client_id=f"{settings.worker}-admin",
                 bootstrap_timeout_ms=int(patience * 1000),
                 request_timeout_ms=10_000,
             )
         except KafkaError as error:
-            raise UnavailableError(_unreachable(settings, error)) from error
+            raise UnavailableError(unreachable(settings, error)) from error
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection. It may be called again."""
         self._client.close()
 
     def topic(self, name: str) -> Topic | None:
@@ -202,7 +203,7 @@ class Admin:
                 return question()
             except KafkaError as error:
                 if not error.retriable or time.monotonic() > until:
-                    raise UnavailableError(_unreachable(self._settings, error)) from error
+                    raise UnavailableError(unreachable(self._settings, error)) from error
             time.sleep(0.1)
 
 
@@ -213,14 +214,5 @@ class _Client(KafkaAdminClient):  # type: ignore[misc] # kafka-python is untyped
         try:
             super().__init__(**options)
         except KafkaError:
-            self._closed = False
-            self.close()
+            close_unconnected(self)
             raise
-
-
-def _unreachable(settings: Settings, error: Exception) -> str:
-    if isinstance(error, KafkaTimeoutError):
-        return f"no Kafka broker answered at {settings.bootstrap_servers}: is it running, is WORKERS_BOOTSTRAP_SERVERS right?"
-    if isinstance(error, UnknownTopicOrPartitionError):
-        return f"Kafka at {settings.bootstrap_servers} knows no such topic"
-    return f"Kafka at {settings.bootstrap_servers} refused: {describe(error)}"

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 
-from workers.kafka.admin import Admin, describe
+from workers.kafka.admin import Admin
+from workers.kafka.client_errors import describe
 from workers.kafka.log_reader import read_log
 
 if TYPE_CHECKING:

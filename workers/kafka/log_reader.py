@@ -7,12 +7,12 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import structlog
-from kafka import KafkaConsumer, TopicPartition
+from kafka import TopicPartition
 from kafka.errors import KafkaError
 
 from workers.errors import UnavailableError
-from workers.kafka.admin import describe
-from workers.kafka.fast_records import install
+from workers.kafka.client_errors import describe
+from workers.kafka.options import FIRST_RECORDS_SECONDS, first_records_options, log_reader_options, open_consumer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -20,10 +20,8 @@ if TYPE_CHECKING:
     from workers.settings import Settings
     from workers.types import Record, TopicIdentity
 
-PATIENCE_SECONDS = 30.0
-"""How long the log may give nothing before reading it is given up."""
-FIRST_SECONDS = 1.5
-"""What a question for first records may take."""
+NO_RECORD_SECONDS = 30.0
+"""How long the log may give nothing before reading it is given up: longer than a broker takes to be restarted."""
 
 log = structlog.get_logger()
 
@@ -39,20 +37,7 @@ def read_log(settings: Settings, ranges: Mapping[int, tuple[int, int]]) -> Itera
     ends = {TopicPartition(settings.topic, p): end for p, (first, end) in ranges.items() if first < end}
     if not ends:
         return
-    try:
-        install()
-        consumer = KafkaConsumer(
-            **settings.kafka_connection,
-            group_id=None,
-            enable_auto_commit=False,
-            # Retention may move the beginning while this reads.
-            auto_offset_reset="earliest",
-            isolation_level="read_committed",
-            max_partition_fetch_bytes=4 * 1024 * 1024,
-            bootstrap_timeout_ms=5_000,
-        )
-    except KafkaError as error:
-        raise UnavailableError(f"Kafka at {settings.bootstrap_servers}: {describe(error)}") from error
+    consumer = open_consumer(settings, log_reader_options(settings))
     try:
         consumer.assign(list(ends))
         for tp in ends:
@@ -70,9 +55,9 @@ def read_log(settings: Settings, ranges: Mapping[int, tuple[int, int]]) -> Itera
             for tp in done:
                 del ends[tp]
                 consumer.pause(tp)
-            if time.monotonic() - progressed > PATIENCE_SECONDS:
+            if time.monotonic() - progressed > NO_RECORD_SECONDS:
                 raise UnavailableError(
-                    f"Kafka gave no record for {PATIENCE_SECONDS:.0f} s, short of the end of the log"
+                    f"Kafka gave no record for {NO_RECORD_SECONDS:.0f} s, short of the end of the log"
                 )
     except KafkaError as error:
         raise UnavailableError(f"Kafka stopped answering: {describe(error)}") from error
@@ -97,7 +82,7 @@ class FirstRecords:
         """By partition: the Unix time of the first record in its range of offsets (first, end).
 
         None: the range holds no record, only markers of transactions. A partition of which nothing is known within
-        `FIRST_SECONDS` is left out.
+        `FIRST_RECORDS_SECONDS` is left out.
         """
         if topic != self._topic:
             self.close()
@@ -121,19 +106,8 @@ class FirstRecords:
             self._consumer = None
 
     def _read(self, asked: dict[TopicPartition, tuple[int, int]]) -> dict[int, float | None]:
-        install()
-        self._consumer = self._consumer or KafkaConsumer(
-            **self._settings.kafka_connection,
-            group_id=None,
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            isolation_level="read_committed",
-            allow_auto_create_topics=False,
-            # One record is wanted; the broker sends a larger one all the same, if it is the first.
-            max_partition_fetch_bytes=16 * 1024,
-            bootstrap_timeout_ms=int(FIRST_SECONDS * 1000),
-        )
-        consumer, until = self._consumer, time.monotonic() + FIRST_SECONDS
+        self._consumer = self._consumer or open_consumer(self._settings, first_records_options(self._settings))
+        consumer, until = self._consumer, time.monotonic() + FIRST_RECORDS_SECONDS
         consumer.assign(list(asked))
         consumer.resume(*asked)
         for tp, (first, _) in asked.items():

@@ -20,9 +20,10 @@ from kafka.errors import (
 from kafka.structs import MemberState
 
 from workers.errors import UnavailableError
-from workers.kafka.admin import describe
+from workers.kafka import compat
+from workers.kafka.client_errors import describe
 from workers.kafka.fetch_positions import FetchPositions
-from workers.kafka.options import open_consumer
+from workers.kafka.options import group_member_options, open_consumer
 from workers.log_fields import Action
 from workers.types import CommitResult, Fetched
 
@@ -72,7 +73,7 @@ class KafkaSource:
         """At the last poll: the member id, the group's generation, and how often partitions were assigned."""
         self._rebalances = 0
         self._stopped: set[int] = set()
-        self._consumer = open_consumer(settings)
+        self._consumer = open_consumer(settings, group_member_options(settings))
         self._positions = FetchPositions(self._consumer, settings.topic, settings.commit_timeout, self._lost)
         self._listener = _Listener(observer)
         self._consumer.subscribe([settings.topic], listener=self._listener)
@@ -83,12 +84,11 @@ class KafkaSource:
         Raises:
             UnavailableError: the client gave up; it must not be asked again.
         """
-        coordinator = self._consumer._coordinator
         # What is in flight is committed before a rebalance, so that nobody has to read it again.
-        if not wait and coordinator.need_rejoin():
+        if not wait and compat.rebalance_pending(self._consumer):
             return None
         with _fatal():
-            with nullcontext() if wait else _without_rebalance(coordinator):
+            with nullcontext() if wait else compat.suppress_rejoin(self._consumer):
                 fetched = self._consumer.poll(timeout_ms=int(POLL_SECONDS * 1000) if wait else 0, max_records=most)
             self._observer.iterated()
             self._notice_rebalance()
@@ -179,9 +179,7 @@ class KafkaSource:
     def _notice_rebalance(self) -> None:
         member = self._consumer.group_metadata()
         if member.state is MemberState.REBALANCING:
-            # Else a leader whose poll ends between its assignment and the broker's answer to it forgets that it is joining:
-            # no heartbeats, no partitions and no error, for ever (tests/integration/test_rejoin.py).
-            self._consumer._coordinator.request_rejoin()
+            compat.request_rejoin(self._consumer)
         # The client has the generation a moment before the assignment: only its listener knows that both are there.
         known = (member.member_id, member.generation_id, joins := self._listener.joins)
         if known == self._member:
@@ -214,16 +212,6 @@ def _fatal() -> Iterator[None]:
         yield
     except KafkaError as error:
         raise UnavailableError(f"Kafka: {describe(error)}; this worker ends, and the next one begins afresh") from error
-
-
-@contextmanager
-def _without_rebalance(coordinator: Any) -> Iterator[None]:
-    """Have the client not see, in the middle of a poll, that the group rebalances: its IO thread may hear of it there."""
-    coordinator.need_rejoin = lambda: False
-    try:
-        yield
-    finally:
-        del coordinator.need_rejoin
 
 
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc] # kafka-python is untyped
