@@ -60,9 +60,11 @@ def test_a_topic_that_is_not_there_has_no_backlog(group: GroupClient) -> None:
 def test_what_was_never_committed_waits_from_the_beginning(user: User, group: GroupClient) -> None:
     user.kafka.create(2)
     transaction(user, commit=True)
-    assert group.backlogs() == {0: PartitionOffsets(0, 2, None), 1: PartitionOffsets(0, 0, None)}
+    waiting = {0: PartitionOffsets(0, 2, None), 1: PartitionOffsets(0, 0, None)}
+    # The broker writes a marker after it has answered.
+    wait_until(lambda: group.backlogs() == waiting, 20, "the transaction is over")
     assert group.can_be_read(0, PartitionOffsets(0, 2, None))
-    assert group.backlogs() == {0: PartitionOffsets(0, 2, None), 1: PartitionOffsets(0, 0, None)}
+    assert group.backlogs() == waiting
 
 
 def test_offsets_without_a_record_are_no_backlog_once_somebody_has_looked(user: User, group: GroupClient) -> None:
@@ -70,8 +72,7 @@ def test_offsets_without_a_record_are_no_backlog_once_somebody_has_looked(user: 
     transaction(user, commit=True)
     transaction(user, commit=False)
     commit(user, 1)
-    # The marker of the first, and the second with its own: what a worker that is done can never commit. The broker writes
-    # a marker after it has answered.
+    # The marker of the first, and the second with its own: what a worker that is done can never commit.
     wait_until(lambda: group.backlogs() == {0: PartitionOffsets(0, 4, 1)}, 20, "both transactions are over")
     assert not group.can_be_read(0, PartitionOffsets(0, 4, 1))
     assert group.backlogs() == {0: PartitionOffsets(0, 4, 4)}

@@ -22,6 +22,12 @@ if TYPE_CHECKING:
     from workers.settings import Settings
 
 
+PATIENCE_SECONDS = 5.0
+"""For a command: long enough for a broker that is busy, and a person waits for the answer."""
+WATCH_PATIENCE_SECONDS = 3.0
+"""For those who ask again every five seconds anyway, the watchdog and `workers lag`: they have more to do than to wait."""
+
+
 class Topic(NamedTuple):
     """A topic as it is now."""
 
@@ -78,9 +84,9 @@ def _assigned(member: Mapping[str, Any], topic: str) -> list[int]:
 
 
 class Admin:
-    """A short-lived connection for questions and for housekeeping. Use it with `with`."""
+    """A connection for questions and for housekeeping. Use it with `with`, or close it."""
 
-    def __init__(self, settings: Settings, patience: float = 5.0) -> None:
+    def __init__(self, settings: Settings, patience: float = PATIENCE_SECONDS) -> None:
         """Connect.
 
         Args:

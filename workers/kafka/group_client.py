@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 
-from workers.kafka.admin import Admin
+from workers.connection import KeptConnection
+from workers.kafka.admin import WATCH_PATIENCE_SECONDS, Admin
 from workers.kafka.client_errors import describe
 from workers.kafka.log_reader import read_log
 
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from workers.settings import Settings
 
 T = TypeVar("T")
-PATIENCE = 3.0
-"""Seconds: whoever asks has other things to do, and asks again."""
 
 log = structlog.get_logger()
 
@@ -28,8 +27,9 @@ class GroupClient:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._admin: Admin | None = None
-        self._away = False
+        self._connection = KeptConnection(
+            lambda: Admin(settings, WATCH_PATIENCE_SECONDS), _tell_unavailable, _tell_available
+        )
         self._empty: dict[int, tuple[int, int]] = {}
         """By partition: a range of offsets (first, end) without a record, only markers of transactions."""
 
@@ -66,21 +66,18 @@ class GroupClient:
 
     def _ask(self, question: Callable[[Admin], T | None]) -> T | None:
         try:
-            if self._admin is None:
-                self._admin = Admin(self._settings, PATIENCE)
-            answer = question(self._admin)
-        except Exception as error:  # noqa: BLE001 whatever a client throws that lost its broker: the answer is not known
-            if not self._away:
-                log.warning("Kafka does not answer; until it does, nobody is judged by lag", error=describe(error))
-            self._away = True
-            self.close()
+            return self._connection.ask(question)
+        except Exception:  # noqa: BLE001 whatever a client raises that lost its broker, the answer is not known
             return None
-        if self._away:
-            log.info("Kafka answers again")
-        self._away = False
-        return answer
 
     def close(self) -> None:
-        if self._admin is not None:
-            self._admin.__exit__()
-            self._admin = None
+        """Let the connection go."""
+        self._connection.close()
+
+
+def _tell_unavailable(error: Exception) -> None:
+    log.warning("Kafka does not answer; until it does, nobody is judged by lag", error=describe(error))
+
+
+def _tell_available() -> None:
+    log.info("Kafka answers again")
