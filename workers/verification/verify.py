@@ -64,13 +64,14 @@ def verify(
     return found
 
 
-def pending(settings: Settings) -> int | None:
-    """How many offsets the group has yet to commit, up to the end of the log; None where there is no topic."""
-    with Admin(settings) as admin:
-        topic = admin.topic(settings.topic)
-        if topic is None:
-            return None
-        return sum(offsets.lag for offsets in admin.partition_offsets(topic, settings.group).values())
+def pending(admin: Admin, settings: Settings) -> int | None:
+    """How many offsets the group has yet to commit, up to the end of the log; None where there is no topic.
+
+    Raises:
+        UnavailableError: Kafka did not answer.
+    """
+    topic = admin.topic(settings.topic)
+    return topic and sum(offsets.lag for offsets in admin.partition_offsets(topic, settings.group).values())
 
 
 def _look_up_records(
