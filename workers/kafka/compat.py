@@ -2,7 +2,7 @@
 
 Nothing here is promised by the client, so every use says why it is needed, until when, and which test fails when the
 client changes. Importing this checks that the client is the version that all of it was written for, and does nothing
-else. No other file names any of it (tests/unit/kafka/test_compat.py). Why this client at all: docs/decisions, 2 and 12.
+else. No other file names any of it (tests/unit/kafka/test_compat.py). Why this client, and only this version: docs/decisions, 12.
 
 Threads: the client's IO thread runs its coroutines; the thread that calls `poll` waits for them. All functions here are
 for the thread that polls, between its polls.
