@@ -17,6 +17,7 @@ from kafka.errors import (
 from kafka.protocol.producer import ProduceRequest
 from kafka.record.memory_records import MemoryRecordsBuilder
 
+from workers.kafka.options import connection_options
 from workers.settings import Settings
 
 LZ4, FORMAT, BATCH_BYTES = 3, 2, 128 * 1024
@@ -102,7 +103,7 @@ class Sender:
 
     def __init__(self, settings: Settings) -> None:
         self._topic = settings.topic
-        self._client = KafkaAdminClient(**settings.kafka_connection)
+        self._client = KafkaAdminClient(**connection_options(settings))
         self._leaders: dict[int, list[int]] = {}
 
     def __enter__(self) -> Self:

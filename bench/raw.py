@@ -16,14 +16,14 @@ from backlog import place_of, shape
 from bson.raw_bson import RawBSONDocument
 from pymongo import MongoClient
 
-from workers.kafka.options import open_consumer
+from workers.kafka.options import group_member_options, open_consumer
 from workers.settings import Settings, load
 from workers.worker.process_setup import make_room
 
 
 def fetch(settings: Settings, warm_up: int, records: int) -> None:
     """Poll as a worker does, with its options, and drop what comes."""
-    consumer = open_consumer(settings)
+    consumer = open_consumer(settings, group_member_options(settings))
     consumer.subscribe([settings.topic])
     for goal, word in ((warm_up, "warm"), (records, "done")):
         seen = 0

@@ -28,6 +28,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from pymongo import MongoClient
 
 from workers.kafka.admin import Admin
+from workers.kafka.options import connection_options
 from workers.kafka.producer import Producer, numbers
 from workers.settings import Settings, load
 
@@ -186,7 +187,7 @@ ARMS = {ALONE: nobody, f"{SCRAPES_A_SECOND} scrapes a second": scraping, f"{DEAF
 def clean_up(settings: Settings) -> None:
     with MongoClient(settings.mongodb_uri.get_secret_value()) as client:
         client.drop_database(settings.database)
-    admin = KafkaAdminClient(**settings.kafka_connection)
+    admin = KafkaAdminClient(**connection_options(settings))
     admin.delete_topics([settings.topic])
     admin.close()
 

@@ -18,6 +18,7 @@ from pymongo import MongoClient
 from tests.support.embedded import EmbeddedStack, wait_until
 from tests.support.ports import free_row
 from workers.kafka.admin import Admin
+from workers.kafka.options import connection_options
 from workers.settings import Settings, load
 from workers.types import TopicIdentity
 
@@ -83,7 +84,7 @@ def open_place(servers: Servers, partitions: int) -> Iterator[Place]:
     finally:
         with MongoClient(settings.mongodb_uri.get_secret_value()) as client:
             client.drop_database(settings.database)
-        admin_client = KafkaAdminClient(**settings.kafka_connection)
+        admin_client = KafkaAdminClient(**connection_options(settings))
         with contextlib.suppress(KafkaError):
             admin_client.delete_topics([name])
         # Of the connector's group, too; where there is none, nothing happens.

@@ -113,7 +113,7 @@ def watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Watched
     (tmp_path / "pretender.py").write_text(PRETENDER)
     monkeypatch.setenv("SUPERVISOR_SERVER_URL", f"unix://{tmp_path}/sock")
     monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
-    monkeypatch.setattr(group, "PATIENCE", 0.2)
+    monkeypatch.setattr(group, "WATCH_PATIENCE_SECONDS", 0.2)
     supervisord = subprocess.Popen(
         [sys.executable, "-m", "supervisor.supervisord", "-c", tmp_path / "conf"], stdout=subprocess.DEVNULL
     )

@@ -11,6 +11,7 @@ import yaml
 from supervisor.options import ServerOptions
 
 from tests.support.embedded import REPOSITORY
+from workers.kafka.options import connection_options
 from workers.settings import PREFIX, Settings
 
 # Modules of the stack, whose folder tests.support.embedded puts on the path.
@@ -59,7 +60,7 @@ def test_kafka_is_set_as_the_embedded_one() -> None:
 def test_the_fleet_finds_its_services_and_its_settings_are_sound() -> None:
     given = SERVICES["fleet"]["environment"]
     settings = Settings.model_validate({name.removeprefix(PREFIX).lower(): value for name, value in given.items()})
-    (server,) = settings.kafka_connection["bootstrap_servers"]
+    (server,) = connection_options(settings)["bootstrap_servers"]
     assert f"PLAINTEXT://{server}" == SERVICES["kafka"]["environment"]["KAFKA_ADVERTISED_LISTENERS"]
     assert re.match(r"mongodb://mongodb:27017$", settings.mongodb_uri.get_secret_value())
     assert "mongodb" in SERVICES

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
 from uuid import UUID
 
 import pytest
@@ -10,13 +9,10 @@ from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition
 from kafka.record import util
 
 from tests.support.kafka_sides import RealKafka, wait
-from workers.kafka.options import consumer_options
+from workers.kafka import compat
+from workers.kafka.options import first_records_options, group_member_options, log_reader_options
 from workers.settings import load
 from workers.types import CommitResult, Fetched
-
-
-def test_it_is_the_version_that_the_loop_is_shaped_by():
-    assert version("kafka-python") == "3.0.12"
 
 
 def test_a_commit_has_an_offset_a_metadata_and_an_epoch():
@@ -37,8 +33,9 @@ def test_no_codec_is_missing(codec):
     assert getattr(codecs, f"has_{codec}")()
 
 
-def test_every_option_that_is_set_is_one_that_the_consumer_knows():
-    assert set(consumer_options(load())) - set(KafkaConsumer.DEFAULT_CONFIG) == set()
+@pytest.mark.parametrize("options", [group_member_options, log_reader_options, first_records_options])
+def test_every_option_that_is_set_is_one_that_the_consumer_knows(options):
+    assert set(options(load())) - set(KafkaConsumer.DEFAULT_CONFIG) == set()
 
 
 @pytest.mark.integration
@@ -57,8 +54,9 @@ class TestOnABroker:
         group = consumer.group_metadata()
         assert group.member_id.startswith("worker_00-")
         assert group.generation_id >= 1
-        assert isinstance(consumer._cluster.topic_id(kafka.settings.topic), UUID)
-        assert consumer._cluster.topic_id(kafka.settings.topic) == kafka.topic.uuid
+        assert isinstance(compat.topic_id(consumer, kafka.settings.topic), UUID)
+        assert compat.topic_id(consumer, kafka.settings.topic) == kafka.topic.uuid
+        assert compat.topic_id(consumer, "no-such-topic") is None
         assert member.source.connected()
 
     def test_it_hears_of_a_rebalance_between_its_polls_and_leaves_it_time_for_what_is_in_flight(self, kafka):
@@ -66,11 +64,30 @@ class TestOnABroker:
         member = kafka.member()
         member.take(1)
         newcomer = kafka.member()
-        wait(lambda: newcomer.poll() or member.source._consumer._coordinator.need_rejoin(), "a rebalance")
+        wait(lambda: newcomer.poll() or compat.rebalance_pending(member.source._consumer), "a rebalance")
 
         assert member.source.poll(10, wait=False) is None
         assert member.commit(member.next_offsets) is CommitResult.OK
         assert member.told.rebalances == ["assigned"]
+
+    def test_a_rebalance_that_is_suppressed_is_not_forgotten(self, kafka):
+        """The client hears of it between two polls, or in the middle of one; nothing in flight may be lost to it there."""
+        kafka.produce(0, b"value")
+        member = kafka.member()
+        member.take(1)
+        consumer, newcomer = member.source._consumer, kafka.member()
+        wait(lambda: newcomer.poll() or compat.rebalance_pending(consumer), "a rebalance")
+        before = consumer.group_metadata().generation_id
+
+        with compat.suppress_rejoin(consumer):
+            assert not compat.rebalance_pending(consumer)
+            for _ in range(3):
+                consumer.poll(timeout_ms=100)
+        assert consumer.group_metadata().generation_id == before
+        assert member.told.rebalances == ["assigned"]
+
+        assert compat.rebalance_pending(consumer)
+        wait(lambda: newcomer.poll() or member.poll() or consumer.group_metadata().generation_id > before, "it joins")
 
     def test_a_record_has_what_the_data_path_reads(self, kafka):
         kafka.produce(0, b"value")

@@ -12,11 +12,12 @@ from kafka.errors import KafkaError
 
 from tests.support.embedded import EmbeddedStack, wait_until
 from tests.support.plain_workers import PlainWorkers, offsets
+from workers.kafka.options import METADATA_MAX_AGE
 
 pytestmark = pytest.mark.integration
 
-METADATA_SECONDS = 60
-"""Twice the age at which the client asks again which partitions there are."""
+FRESH_METADATA = {METADATA_MAX_AGE: "1"}
+"""The client asks every second which partitions there are."""
 NODE = "1"
 """The one broker of the stack."""
 REMOVED = "Kafka removed records before they were read"
@@ -181,13 +182,13 @@ def test_offsets_that_compaction_emptied_are_neither_lost_nor_missing(
 
 
 def test_partitions_that_are_added_are_read_by_those_who_run(workers: PlainWorkers) -> None:
-    workers.start()
+    workers.start(**FRESH_METADATA)
     workers.wait_owned(2)
     workers.kafka.admin.create_partitions({workers.topic: 4})
     wait_until(lambda: len(workers.kafka.partitions()) == 4, 30, "there are four partitions")
     for partition in range(4):
         workers.numbers(partition, 10 * partition, 5)
-    workers.wait_committed(dict.fromkeys(range(4), 5), METADATA_SECONDS)
+    workers.wait_committed(dict.fromkeys(range(4), 5))
     assert workers.total("workers_assigned_partitions") == 4
     verdict = workers.verify()
     assert (verdict.code, verdict.total("stored")) == (0, 20)
@@ -213,7 +214,7 @@ def test_a_topic_made_again_under_a_running_worker_is_stored_beside_the_old_one(
     # Fewer than before: what lies past the old positions may be read before the client knows the new id (README, Limits).
     workers.numbers(0, 1000, 15)
     workers.numbers(1, 2000, 5)
-    workers.wait_committed({0: 15, 1: 5}, METADATA_SECONDS)
+    workers.wait_committed({0: 15, 1: 5})
 
     documents = workers.documents()
     assert {key: documents[key] for key in before} == before

@@ -23,7 +23,7 @@ from workers.errors import ExitCode, NotFoundError, WorkersError
 from workers.settings import load, redact
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
     from contextlib import AbstractContextManager
 
     from workers.kafka.producer import ProduceReport
@@ -38,6 +38,9 @@ app = typer.Typer(
 )
 out = show.console()
 err = show.console(stderr=True)
+
+WAIT_LOOK_SECONDS = 0.2
+"""Between two looks of `verify --wait`: late by so much, at the most."""
 
 Json = Annotated[bool, typer.Option("--json", help="Print the report as one JSON object.")]
 
@@ -139,7 +142,8 @@ def verify(
 
     settings = load()
     try:
-        _wait_until_committed(lambda: verification.pending(settings), wait)
+        if wait:
+            _wait_until_committed(settings, wait)
         with show.reading(err) as tell:
             verdict = verification.verify(settings, since, tell)
     except WorkersError as error:
@@ -219,7 +223,12 @@ def _values(lines: BinaryIO) -> Iterator[bytes]:
     return (line.removesuffix(b"\n").removesuffix(b"\r") for line in lines)
 
 
-def _wait_until_committed(pending: Callable[[], int | None], seconds: float) -> None:
+def _wait_until_committed(settings: Settings, seconds: float) -> None:
+    """At most so long. On one connection: a new one costs several requests each time."""
+    from workers.kafka.admin import Admin
+    from workers.verification.verify import pending
+
     until = time.monotonic() + seconds
-    while seconds and pending() and time.monotonic() < until:
-        time.sleep(0.2)
+    with Admin(settings) as admin:
+        while pending(admin, settings) and time.monotonic() < until:
+            time.sleep(WAIT_LOOK_SECONDS)

@@ -7,10 +7,11 @@ import signal
 import threading
 import time
 from collections import Counter
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from workers.connection import KeptConnection
 from workers.drill.faults import ChaosFault, plan
 from workers.drill.fleet_watch import FleetCounters
 from workers.errors import BadUsageError, UnavailableError
@@ -200,11 +201,12 @@ class Drill:
     def _wait_until_stored(self) -> None:
         self._tell("healed; waiting until everything is stored")
         until = time.monotonic() + HEAL_SECONDS
-        while time.monotonic() < until:
-            with suppress(UnavailableError):
-                if pending(self._settings) == 0:
-                    return
-            time.sleep(0.5)
+        with closing(KeptConnection(lambda: Admin(self._settings))) as kafka:
+            while time.monotonic() < until:
+                with suppress(UnavailableError):
+                    if kafka.ask(lambda admin: pending(admin, self._settings)) == 0:
+                        return
+                time.sleep(0.5)
         raise UnavailableError(
             f"not everything was stored {HEAL_SECONDS:.0f} s after the last fault: see the workers' logs"
         )

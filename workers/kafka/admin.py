@@ -8,9 +8,12 @@ from uuid import UUID
 
 from kafka import IsolationLevel, KafkaAdminClient, OffsetSpec
 from kafka.admin import ConfigResource, ConfigResourceType, MemberToRemove, OffsetTimestamp
-from kafka.errors import KafkaError, KafkaTimeoutError, TopicAlreadyExistsError, UnknownTopicOrPartitionError
+from kafka.errors import KafkaError, TopicAlreadyExistsError
 
 from workers.errors import UnavailableError
+from workers.kafka.client_errors import describe, unreachable
+from workers.kafka.compat import close_unconnected
+from workers.kafka.options import connection_options
 from workers.kafka.partitions import to_client
 from workers.types import TopicIdentity, TopicPartition
 
@@ -18,6 +21,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from workers.settings import Settings
+
+
+PATIENCE_SECONDS = 5.0
+"""For a command: long enough for a broker that is busy, and a person waits for the answer."""
+WATCH_PATIENCE_SECONDS = 3.0
+"""For those who ask again every five seconds anyway, the watchdog and `workers lag`: they have more to do than to wait."""
 
 
 class Topic(NamedTuple):
@@ -38,12 +47,12 @@ class PartitionOffsets(NamedTuple):
 
     @property
     def next_offset(self) -> int:
-        """The first offset that the group takes next: the committed one, unless the log begins behind it."""
+        """The first offset that the group takes next: the committed one, but never one before the log start."""
         return self.start if self.committed is None else max(self.start, self.committed)
 
     @property
     def lag(self) -> int:
-        """Offsets from `next_offset` to the end. Markers of transactions have an offset too, and no record."""
+        """Offsets from `next_offset` to the end; never negative. Markers of transactions count, and are no records."""
         return max(0, self.end - self.next_offset)
 
 
@@ -65,12 +74,6 @@ class GroupDescription(NamedTuple):
     """By member id."""
 
 
-def describe(error: Exception) -> str:
-    """One line about an error of the client, without a traceback."""
-    first_line = (str(error).splitlines() or [""])[0]
-    return f"{type(error).__name__}: {first_line}" if first_line else type(error).__name__
-
-
 def _assigned(member: Mapping[str, Any], topic: str) -> list[TopicPartition]:
     assignment = member["member_assignment"] or {}
     return sorted(
@@ -82,9 +85,9 @@ def _assigned(member: Mapping[str, Any], topic: str) -> list[TopicPartition]:
 
 
 class Admin:
-    """A short-lived connection for questions and for housekeeping. Use it with `with`."""
+    """A connection for questions and for housekeeping. Use it with `with`, or close it."""
 
-    def __init__(self, settings: Settings, patience: float = 5.0) -> None:
+    def __init__(self, settings: Settings, patience: float = PATIENCE_SECONDS) -> None:
         """Connect.
 
         Args:
@@ -97,18 +100,22 @@ class Admin:
         self._patience = patience
         try:
             self._client = _Client(
-                **settings.kafka_connection,
+                **connection_options(settings),
                 client_id=f"{settings.worker}-admin",
                 bootstrap_timeout_ms=int(patience * 1000),
                 request_timeout_ms=10_000,
             )
         except KafkaError as error:
-            raise UnavailableError(_unreachable(settings, error)) from error
+            raise UnavailableError(unreachable(settings, error)) from error
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection. It may be called again."""
         self._client.close()
 
     def topic(self, name: str) -> Topic | None:
@@ -203,7 +210,7 @@ class Admin:
                 return question()
             except KafkaError as error:
                 if not error.retriable or time.monotonic() > until:
-                    raise UnavailableError(_unreachable(self._settings, error)) from error
+                    raise UnavailableError(unreachable(self._settings, error)) from error
             time.sleep(0.1)
 
 
@@ -214,14 +221,5 @@ class _Client(KafkaAdminClient):  # type: ignore[misc] # kafka-python is untyped
         try:
             super().__init__(**options)
         except KafkaError:
-            self._closed = False
-            self.close()
+            close_unconnected(self)
             raise
-
-
-def _unreachable(settings: Settings, error: Exception) -> str:
-    if isinstance(error, KafkaTimeoutError):
-        return f"no Kafka broker answered at {settings.bootstrap_servers}: is it running, is WORKERS_BOOTSTRAP_SERVERS right?"
-    if isinstance(error, UnknownTopicOrPartitionError):
-        return f"Kafka at {settings.bootstrap_servers} knows no such topic"
-    return f"Kafka at {settings.bootstrap_servers} refused: {describe(error)}"

@@ -11,8 +11,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kafka.errors import CorruptRecordError
-from kafka.record.default_records import DefaultRecordBatch
 from kafka.record.util import decode_varint
+
+from workers.kafka.compat import batch_buffer, install_record_decoder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,22 +41,12 @@ class _Record(NamedTuple):
 
 
 def install() -> None:
-    """Have the client read batches so, in this process. tests/integration/test_record_batch.py compares the two."""
-    DefaultRecordBatch.__iter__ = _iterate
-
-
-_as_the_client = DefaultRecordBatch.__iter__
-
-
-def _iterate(batch: Any) -> Iterator[Any]:
-    """Of a control batch the client reads more than this."""
-    records: Iterator[Any] = _as_the_client(batch) if batch.is_control_batch else _records(batch)
-    return records
+    """Have every consumer of this process decode so. tests/integration/test_record_batch.py compares it to the client's."""
+    install_record_decoder(_records)
 
 
 def _records(batch: Any) -> Iterator[_Record]:
-    batch._maybe_uncompress()
-    buffer, at = bytes(batch._buffer), batch._pos
+    buffer, at = batch_buffer(batch)
     base, logged_at = batch.base_offset, batch.max_timestamp if batch.timestamp_type else None
     first_timestamp, timestamp_type = batch.first_timestamp, batch.timestamp_type
     short, long = SHORT, decode_varint

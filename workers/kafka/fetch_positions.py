@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import structlog
 from kafka.errors import KafkaError
 
-from workers.kafka.admin import describe
+from workers.kafka import compat
+from workers.kafka.client_errors import describe
 from workers.kafka.partitions import from_client, to_client
 from workers.log_fields import Action, listed
 from workers.types import TopicIdentity, TopicPartition
@@ -104,8 +105,7 @@ class FetchPositions:
         error if it has grown past them. The metadata, refreshed by the client after a fetch of a deleted topic
         failed, has the new id.
         """
-        # The client offers the id in no public place; tests/integration/test_client_canary.py watches this one.
-        topic_id = self._consumer._cluster.topic_id(self._topic)
+        topic_id = compat.topic_id(self._consumer, self._topic)
         if topic_id is None:
             return None
         if self.topic_id not in (None, topic_id):

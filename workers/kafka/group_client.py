@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 
-from workers.kafka.admin import Admin, describe
+from workers.connection import KeptConnection
+from workers.kafka.admin import WATCH_PATIENCE_SECONDS, Admin
+from workers.kafka.client_errors import describe
 from workers.kafka.log_reader import read_log
 
 if TYPE_CHECKING:
@@ -17,8 +19,6 @@ if TYPE_CHECKING:
     from workers.types import TopicPartition
 
 T = TypeVar("T")
-PATIENCE = 3.0
-"""Seconds: whoever asks has other things to do, and asks again."""
 
 log = structlog.get_logger()
 
@@ -28,13 +28,14 @@ class GroupClient:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._admin: Admin | None = None
-        self._away = False
-        self._empty: dict[TopicPartition, PartitionOffsets] = {}
-        """By partition: offsets that hold no record, only markers of transactions, which are never read."""
+        self._connection = KeptConnection(
+            lambda: Admin(settings, WATCH_PATIENCE_SECONDS), _tell_unavailable, _tell_available
+        )
+        self._empty: dict[TopicPartition, tuple[int, int]] = {}
+        """By partition: a range of offsets (first, end) without a record, only markers of transactions."""
 
     def partition_offsets(self) -> dict[TopicPartition, PartitionOffsets] | None:
-        """By partition of the topic: where the group is, and what waits for it."""
+        """By partition of the topic: where the group is; offsets that are known to hold no record count as committed."""
         return self._ask(self._partition_offsets)
 
     def evict(self, member_id: str) -> bool | None:
@@ -43,43 +44,41 @@ class GroupClient:
 
     def can_be_read(self, partition: TopicPartition, offsets: PartitionOffsets) -> bool:
         """Whether another client gets a record there: only then it is the worker's fault that it gets none."""
+        waiting = (offsets.next_offset, offsets.end)
 
         def read(_admin: Admin) -> bool:
-            ranges = {partition: (offsets.next_offset, offsets.end)}
-            return any(records for _, records in read_log(self._settings, ranges))
+            return any(records for _, records in read_log(self._settings, {partition: waiting}))
 
         found = self._ask(read)
         if found is False:
-            self._empty[partition] = offsets
+            self._empty[partition] = waiting
         return bool(found)
 
     def _partition_offsets(self, admin: Admin) -> dict[TopicPartition, PartitionOffsets] | None:
         topic = admin.topic(self._settings.topic)
         if topic is None:
             return None
-        found = admin.partition_offsets(topic, self._settings.group)
         return {
-            partition: each._replace(committed=each.end) if self._empty.get(partition) == each else each
-            for partition, each in found.items()
+            partition: offsets._replace(committed=offsets.end)
+            if self._empty.get(partition) == (offsets.next_offset, offsets.end)
+            else offsets
+            for partition, offsets in admin.partition_offsets(topic, self._settings.group).items()
         }
 
     def _ask(self, question: Callable[[Admin], T | None]) -> T | None:
         try:
-            if self._admin is None:
-                self._admin = Admin(self._settings, PATIENCE)
-            answer = question(self._admin)
-        except Exception as error:  # noqa: BLE001 whatever a client throws that lost its broker: the answer is not known
-            if not self._away:
-                log.warning("Kafka does not answer; until it does, nobody is judged by lag", error=describe(error))
-            self._away = True
-            self.close()
+            return self._connection.ask(question)
+        except Exception:  # noqa: BLE001 whatever a client raises that lost its broker, the answer is not known
             return None
-        if self._away:
-            log.info("Kafka answers again")
-        self._away = False
-        return answer
 
     def close(self) -> None:
-        if self._admin is not None:
-            self._admin.__exit__()
-            self._admin = None
+        """Let the connection go."""
+        self._connection.close()
+
+
+def _tell_unavailable(error: Exception) -> None:
+    log.warning("Kafka does not answer; until it does, nobody is judged by lag", error=describe(error))
+
+
+def _tell_available() -> None:
+    log.info("Kafka answers again")

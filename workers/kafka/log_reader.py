@@ -7,12 +7,11 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import structlog
-from kafka import KafkaConsumer
 from kafka.errors import KafkaError
 
 from workers.errors import UnavailableError
-from workers.kafka.admin import describe
-from workers.kafka.fast_records import install
+from workers.kafka.client_errors import describe
+from workers.kafka.options import FIRST_RECORDS_SECONDS, first_records_options, log_reader_options, open_consumer
 from workers.kafka.partitions import to_client
 from workers.types import TopicPartition
 
@@ -22,10 +21,8 @@ if TYPE_CHECKING:
     from workers.settings import Settings
     from workers.types import Record, TopicIdentity
 
-PATIENCE_SECONDS = 30.0
-"""How long the log may give nothing before reading it is given up."""
-FIRST_SECONDS = 1.5
-"""What a question for first records may take."""
+NO_RECORD_SECONDS = 30.0
+"""How long the log may give nothing before reading it is given up: longer than a broker takes to be restarted."""
 
 log = structlog.get_logger()
 
@@ -45,24 +42,11 @@ def read_log(
     }
     if not ends:
         return
-    try:
-        install()
-        consumer = KafkaConsumer(
-            **settings.kafka_connection,
-            group_id=None,
-            enable_auto_commit=False,
-            # Retention may move the beginning while this reads.
-            auto_offset_reset="earliest",
-            isolation_level="read_committed",
-            max_partition_fetch_bytes=4 * 1024 * 1024,
-            bootstrap_timeout_ms=5_000,
-        )
-    except KafkaError as error:
-        raise UnavailableError(f"Kafka at {settings.bootstrap_servers}: {describe(error)}") from error
+    consumer = open_consumer(settings, log_reader_options(settings))
     try:
         consumer.assign(list(ends))
         for tp in ends:
-            consumer.seek(tp, ranges[tp][0])
+            consumer.seek(tp, ranges[TopicPartition(*tp)][0])
         progressed = time.monotonic()
         while ends:
             for tp, records in consumer.poll(timeout_ms=200, max_records=10_000).items():
@@ -76,9 +60,9 @@ def read_log(
             for tp in done:
                 del ends[tp]
                 consumer.pause(tp)
-            if time.monotonic() - progressed > PATIENCE_SECONDS:
+            if time.monotonic() - progressed > NO_RECORD_SECONDS:
                 raise UnavailableError(
-                    f"Kafka gave no record for {PATIENCE_SECONDS:.0f} s, short of the end of the log"
+                    f"Kafka gave no record for {NO_RECORD_SECONDS:.0f} s, short of the end of the log"
                 )
     except KafkaError as error:
         raise UnavailableError(f"Kafka stopped answering: {describe(error)}") from error
@@ -105,7 +89,7 @@ class FirstRecords:
         """By partition: the Unix time of the first record in its range of offsets (first, end).
 
         None: the range holds no record, only markers of transactions. A partition of which nothing is known within
-        `FIRST_SECONDS` is left out.
+        `FIRST_RECORDS_SECONDS` is left out.
         """
         if topic != self._topic:
             self.close()
@@ -129,19 +113,8 @@ class FirstRecords:
             self._consumer = None
 
     def _read(self, asked: dict[Any, tuple[int, int]]) -> dict[TopicPartition, float | None]:
-        install()
-        self._consumer = self._consumer or KafkaConsumer(
-            **self._settings.kafka_connection,
-            group_id=None,
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            isolation_level="read_committed",
-            allow_auto_create_topics=False,
-            # One record is wanted; the broker sends a larger one all the same, if it is the first.
-            max_partition_fetch_bytes=16 * 1024,
-            bootstrap_timeout_ms=int(FIRST_SECONDS * 1000),
-        )
-        consumer, until = self._consumer, time.monotonic() + FIRST_SECONDS
+        self._consumer = self._consumer or open_consumer(self._settings, first_records_options(self._settings))
+        consumer, until = self._consumer, time.monotonic() + FIRST_RECORDS_SECONDS
         consumer.assign(list(asked))
         consumer.resume(*asked)
         for tp, (first, _) in asked.items():

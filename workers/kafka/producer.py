@@ -11,7 +11,8 @@ from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
 from workers.errors import UnavailableError
-from workers.kafka.admin import describe
+from workers.kafka.client_errors import describe, unreachable
+from workers.kafka.options import CONNECT_SECONDS, connection_options
 from workers.types import TopicPartition
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class Producer:
         self._count = threading.Lock()
         try:
             self._client = KafkaProducer(
-                **settings.kafka_connection,
+                **connection_options(settings),
                 client_id=f"{settings.topic}-producer",
                 acks="all",
                 enable_idempotence=True,
@@ -75,10 +76,10 @@ class Producer:
                 compression_type="lz4",
                 linger_ms=5,
                 batch_size=128 * 1024,
-                bootstrap_timeout_ms=5_000,
+                bootstrap_timeout_ms=int(CONNECT_SECONDS * 1000),
             )
         except KafkaError as error:
-            raise UnavailableError(f"Kafka at {settings.bootstrap_servers}: {describe(error)}") from error
+            raise UnavailableError(unreachable(settings, error)) from error
 
     def __enter__(self) -> Self:
         return self

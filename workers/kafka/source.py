@@ -20,9 +20,10 @@ from kafka.errors import (
 from kafka.structs import MemberState
 
 from workers.errors import UnavailableError
-from workers.kafka.admin import describe
+from workers.kafka import compat
+from workers.kafka.client_errors import describe
 from workers.kafka.fetch_positions import Admitted, FetchPositions
-from workers.kafka.options import open_consumer
+from workers.kafka.options import group_member_options, open_consumer
 from workers.kafka.partitions import from_client, to_client
 from workers.log_fields import Action
 from workers.types import CommitResult, Fetched, TopicPartition
@@ -83,7 +84,7 @@ class KafkaSource:
         self._member = _Membership()
         self._assignments = 0
         self._halted: set[TopicPartition] = set()
-        self._consumer = open_consumer(settings)
+        self._consumer = open_consumer(settings, group_member_options(settings))
         self._positions = FetchPositions(self._consumer, settings.topic, settings.commit_timeout, self._lost)
         self._listener = _Listener(observer)
         self._consumer.subscribe([settings.topic], listener=self._listener)
@@ -95,7 +96,7 @@ class KafkaSource:
             UnavailableError: the client gave up; it must not be asked again.
         """
         # What is in flight is committed before a rebalance, so that nobody has to read it again.
-        if not wait and self._consumer._coordinator.need_rejoin():
+        if not wait and compat.rebalance_pending(self._consumer):
             return None
         with _fatal():
             fetched = self._poll_client(most, wait=wait)
@@ -186,16 +187,14 @@ class KafkaSource:
     def _poll_client(self, most: int, *, wait: bool) -> dict[TopicPartition, list[Any]]:
         if wait:
             return _ours(self._consumer.poll(timeout_ms=int(POLL_SECONDS * 1000), max_records=most))
-        with _without_rebalance(self._consumer._coordinator):
+        with compat.suppress_rejoin(self._consumer):
             return _ours(self._consumer.poll(timeout_ms=0, max_records=most))
 
     def _sync_membership(self) -> None:
         """Begin a new assignment epoch, if this member was given partitions, or another place in the group."""
         member = self._consumer.group_metadata()
         if member.state is MemberState.REBALANCING:
-            # Else a leader whose poll ends between its assignment and the broker's answer to it forgets that it is joining:
-            # no heartbeats, no partitions and no error, for ever (tests/integration/test_rejoin.py).
-            self._consumer._coordinator.request_rejoin()
+            compat.request_rejoin(self._consumer)
         # The client has the generation a moment before the assignment: only its listener knows that both are there.
         now = _Membership(member.member_id, member.generation_id, self._listener.joins)
         if now == self._member:
@@ -230,16 +229,6 @@ def _fatal() -> Iterator[None]:
         yield
     except KafkaError as error:
         raise UnavailableError(f"Kafka: {describe(error)}; this worker ends, and the next one begins afresh") from error
-
-
-@contextmanager
-def _without_rebalance(coordinator: Any) -> Iterator[None]:
-    """Have the client not see, in the middle of a poll, that the group rebalances: its IO thread may hear of it there."""
-    coordinator.need_rejoin = lambda: False
-    try:
-        yield
-    finally:
-        del coordinator.need_rejoin
 
 
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc] # kafka-python is untyped

@@ -18,8 +18,8 @@ from workers.settings.rules import conflicts
 
 PREFIX = "WORKERS_"
 SECRETS = ("mongodb_uri", "sasl_password")
-NOT_SETTINGS = {"WORKERS_PYTHON"}
-"""Read by the launcher in deploy/, before there is a Python."""
+NOT_SETTINGS = {"WORKERS_PYTHON", "WORKERS_INTERNAL_METADATA_MAX_AGE"}
+"""Read by the launcher in deploy/, before there is a Python; for tests, see `workers.kafka.options`."""
 
 ITERATION_SLACK = 15.0
 """Seconds that a turn may take besides its write and its commit: a rebalance, and finding out where to begin."""
@@ -119,25 +119,6 @@ class Settings(BaseModel):
     def max_iteration_seconds(self) -> float:
         """Seconds that one turn of the loop may take."""
         return self.write_timeout + self.commit_timeout + ITERATION_SLACK
-
-    @property
-    def kafka_connection(self) -> dict[str, Any]:
-        """What every Kafka client needs to connect, in the client's own words."""
-        options: dict[str, Any] = {
-            "bootstrap_servers": [server.strip() for server in self.bootstrap_servers.split(",")],
-            "security_protocol": self.security_protocol,
-            # The client's own 30 s keep a worker idle long after a broker is back.
-            "reconnect_backoff_max_ms": 1_000,
-        }
-        if self.security_protocol.startswith("SASL") and self.sasl_password:
-            options |= {
-                "sasl_mechanism": self.sasl_mechanism,
-                "sasl_plain_username": self.sasl_username,
-                "sasl_plain_password": self.sasl_password.get_secret_value(),
-            }
-        if self.ssl_cafile:
-            options["ssl_cafile"] = str(self.ssl_cafile)
-        return options
 
     @field_validator("bootstrap_servers")
     @classmethod

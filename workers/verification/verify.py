@@ -69,11 +69,14 @@ def verify(
     return report
 
 
-def pending(settings: Settings) -> int | None:
-    """How many offsets the group has yet to commit, up to the end of the log; None where there is no topic."""
-    with Admin(settings) as admin:
-        topic = admin.topic(settings.topic)
-        return topic and sum(each.lag for each in admin.partition_offsets(topic, settings.group).values())
+def pending(admin: Admin, settings: Settings) -> int | None:
+    """How many offsets the group has yet to commit, up to the end of the log; None where there is no topic.
+
+    Raises:
+        UnavailableError: Kafka did not answer.
+    """
+    topic = admin.topic(settings.topic)
+    return topic and sum(each.lag for each in admin.partition_offsets(topic, settings.group).values())
 
 
 @dataclass

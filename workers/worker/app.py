@@ -45,7 +45,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 ATTEMPT_SECONDS = 60.0
 """What one attempt to connect may take, by the client's own timeouts and the waits between its questions."""
-EVICT_PATIENCE = 2.0
+EVICT_PATIENCE_SECONDS = 2.0
+"""For Kafka, to evict the predecessor while this worker backs off: it does so again before it joins, so it need not wait."""
 BEAT_SECONDS = 1.0
 """Between two beats of a worker that waits."""
 TELL_EVERY = 10.0
@@ -160,7 +161,7 @@ class Worker:
             starts=brake.starts - 1,
             seconds=round(wait, 1),
         )
-        with suppress(UnavailableError), Admin(self._settings, EVICT_PATIENCE) as admin:
+        with suppress(UnavailableError), Admin(self._settings, EVICT_PATIENCE_SECONDS) as admin:
             self._evict_predecessor(admin)
         while not self._stop() and (left := until - time.monotonic()) > 0:
             self._observer.iterated()

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from workers.connection import KeptConnection
 from workers.errors import SinkUnavailableError, UnavailableError
 from workers.fleet.status.model import Answers, Kafka, Status, Supervisord, Where, judge
 from workers.fleet.status.poller import Down, Poller
@@ -26,10 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from workers.settings import Settings
-    from workers.sinks.base import Sink
 
-SERVICE_PATIENCE = 1.5
-"""Seconds that Kafka may take to be found."""
+STATUS_PATIENCE_SECONDS = 1.5
+"""For Kafka: less than `HANGING_SECONDS`, so that a broker that is not there is said not to answer, and not to hang."""
 RATE_SECONDS = 5.0
 """Records a second are those of so many last seconds, at most."""
 SLOTS = 100
@@ -134,44 +134,33 @@ class _Broker:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._admin: Admin | None = None
+        self._connection = KeptConnection(lambda: Admin(settings, STATUS_PATIENCE_SECONDS))
+        self.close = self._connection.close
 
     def __call__(self) -> Kafka:
-        settings = self._settings
-        with ExitStack() as failed:
-            failed.callback(self.close)
-            self._admin = self._admin or Admin(settings, SERVICE_PATIENCE)
-            topic = self._admin.topic(settings.topic)
-            group = self._admin.group(settings.group, settings.topic)
-            answer = Kafka(group, topic and self._admin.partition_offsets(topic, settings.group))
-            failed.pop_all()
-        return answer
+        return self._connection.ask(self._ask)
 
-    def close(self) -> None:
-        if self._admin:
-            self._admin.__exit__()
-            self._admin = None
+    def _ask(self, admin: Admin) -> Kafka:
+        topic = admin.topic(self._settings.topic)
+        group = admin.group(self._settings.group, self._settings.topic)
+        return Kafka(group, topic and admin.partition_offsets(topic, self._settings.group))
 
 
 class _Database:
-    """The question to MongoDB, on a connection that is kept."""
+    """The question to MongoDB, on a connection that is kept while it works."""
 
     def __init__(self, settings: Settings, address: str) -> None:
-        self._settings, self._address = settings, address
-        self._sink: Sink | None = None
+        self._address = address
+        self._connection = KeptConnection(lambda: open_sink(settings))
+        self.close = self._connection.close
 
     def __call__(self) -> bool:
-        self._sink = self._sink or open_sink(self._settings)
         try:
-            self._sink.ping()
+            self._connection.ask(lambda sink: sink.ping())
         except SinkUnavailableError as error:
             why = AWAY.get(error.reason, f"cannot take writes: {error.reason.replace('_', ' ')}")
             raise UnavailableError(f"{why} ({self._address})") from error
         return True
-
-    def close(self) -> None:
-        if self._sink:
-            self._sink.close()
 
 
 class _Rates:

@@ -35,7 +35,7 @@ class Poller(Generic[T]):
         self._question, self._every, self._close = question, every, close
         self._last: T | Down = Down("has not answered yet")
         self._asked: float | None = None
-        self._over = threading.Event()
+        self._stop_event = threading.Event()
         self._thread = threading.Thread(target=self._ask, daemon=True)
         self.answered = threading.Event()
         """Set with the first answer."""
@@ -45,7 +45,7 @@ class Poller(Generic[T]):
 
     def stop(self) -> None:
         """Ask no more. A question that hangs is left behind: its thread is a daemon."""
-        self._over.set()
+        self._stop_event.set()
 
     def answer(self, now: float) -> T | Down:
         """The last one; that there is none, if the service has kept us waiting for long."""
@@ -55,7 +55,7 @@ class Poller(Generic[T]):
         return self._last
 
     def _ask(self) -> None:
-        while not self._over.is_set():
+        while not self._stop_event.is_set():
             self._asked = time.monotonic()
             try:
                 self._last = self._question()
@@ -65,5 +65,5 @@ class Poller(Generic[T]):
                 self._last = Down(f"could not be asked: {type(error).__name__}")
             self._asked = None
             self.answered.set()
-            self._over.wait(self._every)
+            self._stop_event.wait(self._every)
         self._close()

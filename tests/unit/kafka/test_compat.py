@@ -1,0 +1,181 @@
+"""What is private of kafka-python stands in one file, with its reasons and its tests, for one version of it."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import os
+import re
+import subprocess
+import sys
+import threading
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from tests.support.ports import free_ports
+from workers.errors import ExitCode, UnavailableError
+from workers.kafka import compat
+from workers.kafka.admin import Admin
+from workers.settings import Settings
+
+REPOSITORY = Path(__file__).parents[3]
+COMPAT = Path(compat.__file__)
+OTHERS = sorted(path for path in COMPAT.parents[1].rglob("*.py") if path != COMPAT)
+ENTRIES = [
+    function
+    for name, function in vars(compat).items()
+    if inspect.isfunction(function)
+    and function.__module__ == compat.__name__
+    and function is not compat.require_pinned_client
+]
+OURS = ("self", "cls")
+HIDDEN_BEHIND_PRIVATE = {"need_rejoin", "request_rejoin", "ensure_coordinator_ready_async"}
+"""Names without an underscore, of an object that only a private name reaches."""
+
+
+def privates(tree: ast.AST) -> set[str]:
+    """Attributes with an underscore, of anything but the object itself."""
+    return {
+        node.attr
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute)
+        and re.match(r"_[^_]", node.attr)
+        and not (isinstance(node.value, ast.Name) and node.value.id in OURS)
+    }
+
+
+def words(tree: ast.AST) -> set[str]:
+    """Every attribute that is named, also by a string, as `getattr` takes it."""
+    attributes = {
+        node.attr
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value) != compat.__name__.rpartition(".")[2]
+    }
+    return attributes | {
+        node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+
+
+def private_uses(source: str) -> set[str]:
+    """The private names of the client that this source uses."""
+    used_by_compat = privates(ast.parse(COMPAT.read_text()))
+    tree = ast.parse(source)
+    return words(tree) & (used_by_compat | HIDDEN_BEHIND_PRIVATE) | {
+        node.attr
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute)
+        and node.attr in privates(node)
+        and re.search(r"consumer|coordinator|admin|client|producer|batch", ast.unparse(node.value), re.IGNORECASE)
+    }
+
+
+def test_compat_uses_six_private_attributes():
+    assert privates(ast.parse(COMPAT.read_text())) == {
+        "_cluster", "_coordinator", "_maybe_uncompress", "_buffer", "_pos", "_closed",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("path", OTHERS, ids=lambda path: str(path.relative_to(COMPAT.parents[1])))
+def test_nobody_else_uses_anything_private_of_the_client(path):
+    assert private_uses(path.read_text()) == set()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "self._consumer._coordinator.poll()",
+        "consumer._fetcher",
+        "self._closed = False",
+        "coordinator.need_rejoin()",
+        "getattr(consumer, '_cluster')",
+        "batch._pos",
+        "self._client._manager",
+    ],
+)
+def test_a_use_elsewhere_would_be_seen(line):
+    assert private_uses(line) != set()
+
+
+@pytest.mark.parametrize("path", OTHERS, ids=lambda path: str(path.relative_to(COMPAT.parents[1])))
+def test_nobody_else_patches_a_class_of_the_client(path):
+    """An assignment to an attribute of a name that was imported from kafka."""
+    tree = ast.parse(path.read_text())
+    imported = {
+        alias.asname or alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "kafka"
+        for alias in node.names
+    }
+    targets = [target for node in ast.walk(tree) if isinstance(node, ast.Assign) for target in node.targets]
+    assert [
+        ast.unparse(target)
+        for target in targets
+        if isinstance(target, ast.Attribute) and isinstance(target.value, ast.Name) and target.value.id in imported
+    ] == []
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.__name__)
+def test_every_entry_says_why_and_until_when_and_names_a_test_that_exists(entry):
+    said = dict(re.findall(r"^(Why|Until|Test): (.+)", inspect.getdoc(entry) or "", re.MULTILINE))
+    assert said.keys() == {"Why", "Until", "Test"}
+
+    path, *names = said["Test"].split("::")
+    found = {
+        node.name for node in ast.walk(ast.parse((REPOSITORY / path).read_text())) if isinstance(node, ast.FunctionDef)
+    }
+    assert len(names) == 1
+    assert set(names) <= found
+
+
+def test_the_pinned_version_is_that_of_the_package():
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    (pinned,) = [each.rpartition("==")[2] for each in project["dependencies"] if each.startswith("kafka-python")]
+
+    assert pinned == compat.PINNED
+
+
+def command(before: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """`workers`, in a process in which something else came first."""
+    code = f"{before}; import sys; sys.argv = ['workers', *{arguments!r}]; from workers.cli.main import main; main()"
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "COLUMNS": "200", "PYTHONWARNINGS": "ignore"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+@pytest.mark.parametrize("arguments", [["run"], ["lag"], ["status"], ["produce"], ["restart"]], ids=" ".join)
+@pytest.mark.parametrize(
+    ("before", "said"),
+    [
+        ("import kafka; kafka.__version__ = '3.0.13'", "kafka-python 3.0.13 is installed"),
+        # Without the names that the pinned one has.
+        (
+            "import sys, types; sys.modules['kafka'] = kafka = types.ModuleType('kafka'); kafka.__version__ = '2.0.2'",
+            "2.0.2 is installed",
+        ),
+        ("import sys; sys.modules['kafka'] = None", "kafka-python cannot be imported"),
+    ],
+    ids=["newer", "older", "none"],
+)
+def test_another_client_is_refused_at_the_start_naming_both_versions(arguments, before, said):
+    ran = command(before, *arguments)
+
+    assert (ran.returncode, ran.stdout) == (ExitCode.CONFIGURATION, "")
+    assert said in ran.stderr
+    assert "pip install kafka-python==3.0.12" in ran.stderr
+    assert len(ran.stderr.splitlines()) == 1
+
+
+def test_an_admin_client_that_finds_no_broker_leaves_no_thread_behind():
+    (port,) = free_ports(1)
+    before = set(threading.enumerate())
+    with pytest.raises(UnavailableError, match="no Kafka broker answered"):
+        Admin(Settings(bootstrap_servers=f"127.0.0.1:{port}"), 0.2)
+
+    assert set(threading.enumerate()) - before == set()

@@ -1,0 +1,38 @@
+"""The one formula for what a group takes next, and how much of it there is."""
+
+from __future__ import annotations
+
+import pytest
+
+from workers.kafka.admin import PartitionOffsets
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "committed", "next_offset", "lag"),
+    [
+        (10, 25, None, 10, 15),
+        (10, 25, 0, 10, 15),
+        (10, 25, 7, 10, 15),
+        (10, 25, 17, 17, 8),
+        (10, 25, 25, 25, 0),
+        (10, 25, 31, 31, 0),
+        (0, 0, None, 0, 0),
+        (0, 5, 0, 0, 5),
+        (25, 25, 7, 25, 0),
+    ],
+    ids=[
+        "never",
+        "at 0",
+        "removed unread",
+        "inside",
+        "done",
+        "beyond the end",
+        "empty",
+        "nothing taken",
+        "all removed",
+    ],
+)
+def test_a_group_goes_on_where_it_committed_and_never_before_the_log_start(start, end, committed, next_offset, lag):
+    offsets = PartitionOffsets(start, end, committed)
+
+    assert (offsets.next_offset, offsets.lag) == (next_offset, lag)

@@ -1,0 +1,25 @@
+"""The client's errors in words: what happened, and what to do next."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kafka.errors import KafkaTimeoutError, UnknownTopicOrPartitionError
+
+if TYPE_CHECKING:
+    from workers.settings import Settings
+
+
+def describe(error: Exception) -> str:
+    """One line about an error of the client, without a traceback."""
+    first_line = (str(error).splitlines() or [""])[0]
+    return f"{type(error).__name__}: {first_line}" if first_line else type(error).__name__
+
+
+def unreachable(settings: Settings, error: Exception) -> str:
+    """Why Kafka could not be asked: nothing answered there, it knows no such topic, or it refused this client."""
+    if isinstance(error, KafkaTimeoutError):
+        return f"no Kafka broker answered at {settings.bootstrap_servers}: is it running, is WORKERS_BOOTSTRAP_SERVERS right?"
+    if isinstance(error, UnknownTopicOrPartitionError):
+        return f"Kafka at {settings.bootstrap_servers} knows no such topic"
+    return f"Kafka at {settings.bootstrap_servers} refused: {describe(error)}"
