@@ -67,11 +67,9 @@ class CrashJournal:
     def all(self) -> list[Crash]:
         """What is known now: looks first which other workers have died."""
         for other in self._slot.others():
-            if other.take() is None:
-                try:
+            with other.try_lock() as held:
+                if held:
                     self._enter(other)
-                finally:
-                    other.unlock()
         return self._read()
 
     def forget(self, over: Callable[[Crash], bool]) -> list[Crash]:

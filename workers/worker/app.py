@@ -93,7 +93,7 @@ class Worker:
         require_time_to_stop(settings.drain_timeout)
         limit_memory(settings.memory_limit)
         if self._slot:
-            self._take_slot(self._slot)
+            self._acquire_slot(self._slot)
             self._heartbeat = Heartbeat(self._slot.heartbeat_file)
             self._brake = CrashLoopBackoff(self._slot.starts_file, settings.healthy_after)
             self._suspects = PoisonIsolator(self._slot, _tell_death)
@@ -128,7 +128,8 @@ class Worker:
         if self._brake:
             self._brake.forgive()
         if self._slot and source:
-            self._slot.release()
+            self._slot.forget_member()
+            self._slot.unlock()
         store.close()
         if server:
             server.close()
@@ -147,7 +148,7 @@ class Worker:
 
     def _hold_back(self, brake: CrashLoopBackoff) -> None:
         """Wait, if the last starts of this slot ended in crashes, and let the others have its partitions meanwhile."""
-        if not (wait := brake.count()):
+        if not (wait := brake.record_start()):
             return
         until = time.monotonic() + wait
         self._enter(State.CRASH_LOOP_BACKOFF, until)
@@ -169,10 +170,12 @@ class Worker:
             if admin.topic(settings.topic) is None:
                 raise UnavailableError(f"there is no topic {settings.topic} yet; `workers produce` makes it")
             self._evict_predecessor(admin)
+        return KafkaSource(settings, self._observer, self._stop, self._on_join)
+
+    def _on_join(self, member_id: str) -> None:
         # A static member need not be evicted: its successor takes its place, and its partitions, by its name.
-        evictable = self._slot if not settings.static_membership else None
-        remember = evictable.remember if evictable else lambda _member_id: None
-        return KafkaSource(settings, self._observer, self._stop, remember)
+        if self._slot and not self._settings.static_membership:
+            self._slot.remember_member(member_id)
 
     def _evict_predecessor(self, admin: Admin) -> None:
         if self._slot and not self._predecessor_is_out and (member_id := self._slot.predecessor()):
@@ -200,11 +203,12 @@ class Worker:
                 self._stop.wait(backoff.next_wait())
         return None
 
-    def _take_slot(self, slot: Slot) -> None:
+    def _acquire_slot(self, slot: Slot) -> None:
         """Wait for the slot for as long as a predecessor may take to stop; then it is somebody else's."""
         patience = Backoff(cap=1.0)
         waited = 0.0
-        while (holder := slot.take()) is not None:
+        while not slot.try_acquire():
+            holder = slot.holder_pid() or "unknown"
             if waited > self._settings.drain_timeout or self._stop():
                 raise UnavailableError(
                     f"{self._settings.worker} is already running as pid {holder}: another fleet of this group uses "

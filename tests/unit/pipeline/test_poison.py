@@ -32,7 +32,7 @@ from workers.state.crash_journal import InProgress
 from workers.types import Fetched
 from workers.state.slot import Slot
 slot = Slot(Path(sys.argv[1]), "counters", sys.argv[2])
-assert slot.take() is None
+assert slot.try_acquire()
 in_hand = InProgress(slot)
 with in_hand.hold(Fetched(TOPIC, {3: [FakeRecord(3, 5, b""), FakeRecord(3, 9, b"")]})):
     if sys.argv[3] == "die":
@@ -154,14 +154,14 @@ def test_what_was_in_hand_at_a_death_is_found_by_those_who_live(tmp_path, end):
 
     assert ended.returncode in (-signal.SIGKILL, 1)
     slot = Slot(tmp_path, "counters", "worker_00")
-    slot.take()
+    slot.try_acquire()
     death = Crash(TOPIC.prefix, 3, 5, 10, alone=False)
     told: list[Crash] = []
     assert CrashJournal(slot, told.append).all() == [death]
     assert CrashJournal(slot, told.append).all() == [death], "it is counted once"
     # The one in the same slot finds it too, and finds no more.
     again = Slot(tmp_path, "counters", "worker_01")
-    again.take()
+    again.try_acquire()
     assert CrashJournal(again, told.append).all() == [death]
     assert told == [death]
 
@@ -175,7 +175,7 @@ def test_a_worker_that_lives_or_ended_well_has_not_died(tmp_path):
         assert holder.stdout is not None
         holder.stdout.readline()
         slot = Slot(tmp_path, "counters", "worker_00")
-        slot.take()
+        slot.try_acquire()
         assert CrashJournal(slot, print).all() == []
         holder.communicate(b"")
     assert CrashJournal(slot, print).all() == []
@@ -183,7 +183,7 @@ def test_a_worker_that_lives_or_ended_well_has_not_died(tmp_path):
 
 def test_a_batch_that_was_committed_is_suspected_no_more(tmp_path):
     slot = Slot(tmp_path, "counters", "worker_00")
-    slot.take()
+    slot.try_acquire()
     for _ in range(2):
         with pytest.raises(MemoryError), InProgress(slot).hold(fetched(range(100))):
             raise MemoryError
@@ -201,7 +201,7 @@ def test_a_batch_that_was_committed_is_suspected_no_more(tmp_path):
 @pytest.mark.parametrize("damage", [b"", b"hello", b"      12[[[[[[[[[[[[", b"       9[[1,2]]  "])
 def test_files_that_cannot_be_made_out_say_nothing(tmp_path, damage):
     slot = Slot(tmp_path, "counters", "worker_00")
-    slot.take()
+    slot.try_acquire()
     Path(slot.file(IN_PROGRESS)).write_bytes(damage)
     Path(slot.group_file("deaths")).write_bytes(damage)
 
