@@ -228,7 +228,7 @@ def test_a_fleet_that_keeps_its_events_elsewhere_shows_them(own_stack: EmbeddedS
         status = wait_for(fleet, lambda found: found["slots"] and found["slots"][0]["state"] == "reading", "it reads")
         assert (slot(status, 0)["partitions"], slot(status, 0)["restarts"]) == ([0], 0)
         kinds = {each["event"] for each in status["events"] if each.get("process") == "worker_00"}
-        assert {"starting", "running"} <= kinds
+        assert "starting" in kinds
         assert not (fleet.tree / "var/log/events.jsonl").exists()
 
 

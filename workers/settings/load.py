@@ -133,8 +133,7 @@ def _read_env_file(path: Path) -> dict[str, str]:
         BadConfigurationError: it is there and cannot be read. Nobody means a fleet without the settings written down for it.
     """
     try:
-        # A byte order mark, which some editors write, would become a part of the first name.
-        text = path.read_text(encoding="utf-8-sig")
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeDecodeError) as error:

@@ -74,12 +74,22 @@ class Worker:
         self._observer = Observers(self._stall, self._metrics, self._health, LogObserver(), recycle)
         self._slot = settings.state_dir and Slot(settings.state_dir, settings.group, settings.worker)
         self._heartbeat: Heartbeat | None = None
-        self._brake: CrashLoopBackoff | None = None
-        self._suspects: PoisonIsolator | NullPoisonGuard = NullPoisonGuard()
+        self._crash_loop: CrashLoopBackoff | None = None
+        self._poison_guard: PoisonIsolator | NullPoisonGuard = NullPoisonGuard()
         self._predecessor_is_out = False
 
     def run(self) -> None:
         """Run until SIGTERM or SIGINT, then finish the batch in hand.
+
+        The order is what makes a kill -9 safe, of this process or of the one before it:
+
+        1. The slot's lock proves that the predecessor is dead. Everything else that is in the slot is read after it.
+        2. The heartbeat says who has the slot now, also while this process waits.
+        3. The crash-loop backoff counts this start before anything can crash it.
+        4. The poison guard enters what the predecessor had in progress in the crash journal.
+        5. The sink is checked before the group is joined: a member that cannot write holds partitions for nothing.
+        6. `_join` evicts the predecessor's member, and then joins; the member id is kept for this process's successor.
+        7. The loop. At its end the member has left the group, so it is forgotten, and the slot given free.
 
         Raises:
             BadConfigurationError: the Kafka client lacks one of its parts, the collection cannot keep the promise, or
@@ -95,9 +105,9 @@ class Worker:
         if self._slot:
             self._acquire_slot(self._slot)
             self._heartbeat = Heartbeat(self._slot.heartbeat_file)
-            self._brake = CrashLoopBackoff(self._slot.starts_file, settings.healthy_after)
-            self._suspects = PoisonIsolator(self._slot, _tell_death)
-            self._observer = Observers(self._observer, self._heartbeat, self._brake, self._suspects)
+            self._crash_loop = CrashLoopBackoff(self._slot.starts_file, settings.healthy_after)
+            self._poison_guard = PoisonIsolator(self._slot, _tell_death)
+            self._observer = Observers(self._observer, self._heartbeat, self._crash_loop, self._poison_guard)
         self._stall.allow(ATTEMPT_SECONDS)
         server = self._serve()
         log.info(
@@ -105,9 +115,9 @@ class Worker:
             pid=os.getpid(),
             metrics=f"http://{settings.metrics_host}:{server.port}/metrics" if server else None,
         )
-        if self._brake:
-            self._hold_back(self._brake)
-            self._brake.release()
+        if self._crash_loop:
+            self._hold_back(self._crash_loop)
+            self._crash_loop.release()
         store = MongoSink(settings)
         self._health.ping = store.ping
         self._wait_for("MongoDB", State.WAITING_FOR_MONGODB, store.check, SinkUnavailableError)
@@ -123,10 +133,10 @@ class Worker:
                 Limits(settings.max_value_bytes, settings.max_depth, settings.max_fields),
                 BatchSize(settings.max_poll_records),
                 RejectLimit(settings.max_reject_share, settings.min_reject_records),
-                self._suspects,
+                self._poison_guard,
             ).run()
-        if self._brake:
-            self._brake.forgive()
+        if self._crash_loop:
+            self._crash_loop.forgive()
         if self._slot and source:
             self._slot.forget_member()
             self._slot.unlock()
@@ -146,15 +156,15 @@ class Worker:
             log.warning("works without metrics, as WORKERS_METRICS_OPTIONAL says", error=str(error))
             return None
 
-    def _hold_back(self, brake: CrashLoopBackoff) -> None:
+    def _hold_back(self, crash_loop: CrashLoopBackoff) -> None:
         """Wait, if the last starts of this slot ended in crashes, and let the others have its partitions meanwhile."""
-        if not (wait := brake.record_start()):
+        if not (wait := crash_loop.record_start()):
             return
         until = time.monotonic() + wait
         self._enter(State.CRASH_LOOP_BACKOFF, until)
         log.warning(
             "crash-loop backoff: the last starts of this slot ended before they were healthy; their causes are in this log",
-            starts=brake.starts - 1,
+            starts=crash_loop.starts - 1,
             seconds=round(wait, 1),
         )
         with suppress(UnavailableError), Admin(self._settings, EVICT_PATIENCE) as admin:

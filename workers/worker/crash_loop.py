@@ -87,7 +87,7 @@ class CrashLoopBackoff(NullObserver):
         return int(text) if text.isdigit() and len(text) <= DIGITS else 0
 
     def _write(self, starts: int) -> None:
-        """Whole or not at all. A brake that cannot be written is no reason to end."""
+        """Whole or not at all. A count that cannot be written is no reason to end."""
         new = self._file.with_suffix(".starts.new")
         try:
             new.write_text(f"{min(starts, 10**DIGITS - 1)}\n", encoding="ascii")

@@ -5,14 +5,13 @@ own in tests/acceptance.
 from __future__ import annotations
 
 import socket
-import socketserver
 import subprocess
 import sys
-import threading
 from xmlrpc.client import Fault, dumps
 
 import pytest
 
+from tests.support.fake_supervisord import FakeSupervisord
 from workers.errors import UnavailableError
 from workers.fleet.supervisor import NOT_RUNNING, RefusedError, SupervisorClient
 
@@ -53,32 +52,6 @@ def test_one_that_is_stopped_or_is_none_is_no_traceback(tmp_path):
         SupervisorClient(tmp_path / ("x" * 200)).processes()
 
 
-class Server(socketserver.ThreadingUnixStreamServer):
-    """Gives one answer to everybody, and keeps the head of the last request."""
-
-    def __init__(self, path, status: str, body: str) -> None:
-        server = self
-        self.head = b""
-
-        class Handler(socketserver.StreamRequestHandler):
-            def handle(self) -> None:
-                server.head = b"".join(iter(self.rfile.readline, b"\r\n"))
-                answer = f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\nContent-Type: text/xml\r\n\r\n{body}"
-                self.wfile.write(answer.encode())
-
-        super().__init__(str(path), Handler)
-
-    def __enter__(self):
-        self.thread = threading.Thread(target=self.serve_forever, args=[0.02])
-        self.thread.start()
-        return self
-
-    def __exit__(self, *error) -> None:
-        self.shutdown()
-        self.thread.join()
-        super().__exit__(*error)
-
-
 @pytest.mark.parametrize(
     ("status", "body", "said"),
     [
@@ -88,20 +61,20 @@ class Server(socketserver.ThreadingUnixStreamServer):
     ],
 )
 def test_one_that_does_not_serve_says_why(tmp_path, status, body, said):
-    with Server(tmp_path / "sock", status, body), pytest.raises(UnavailableError, match=said) as error:
+    with FakeSupervisord(tmp_path / "sock", status, body), pytest.raises(UnavailableError, match=said) as error:
         SupervisorClient(tmp_path / "sock").pid()
     assert not isinstance(error.value, RefusedError)
 
 
 def test_what_it_refuses_is_its_own_word_and_what_is_so_already_is_no_refusal(tmp_path):
-    with Server(tmp_path / "a", "200 OK", dumps(Fault(10, "BAD_NAME: x"))):
+    with FakeSupervisord(tmp_path / "a", "200 OK", dumps(Fault(10, "BAD_NAME: x"))):
         client = SupervisorClient(tmp_path / "a")
         for call in (client.start, client.stop, client.process):
             with pytest.raises(RefusedError, match=r"^refuses: BAD_NAME: x$"):
                 call("x")
-    with Server(tmp_path / "b", "200 OK", dumps(Fault(60, "ALREADY_STARTED: x"))):
+    with FakeSupervisord(tmp_path / "b", "200 OK", dumps(Fault(60, "ALREADY_STARTED: x"))):
         SupervisorClient(tmp_path / "b").start("x")
-    with Server(tmp_path / "c", "200 OK", dumps(Fault(70, "NOT_RUNNING: x"))):
+    with FakeSupervisord(tmp_path / "c", "200 OK", dumps(Fault(70, "NOT_RUNNING: x"))):
         SupervisorClient(tmp_path / "c").stop("x")
 
 
@@ -116,7 +89,7 @@ def test_the_parent_is_asked_with_the_password_of_its_socket(tmp_path):
         "SUPERVISOR_USERNAME": "user",
         "SUPERVISOR_PASSWORD": "p@ss/w:rd",
     }
-    with Server(tmp_path / "sock", "200 OK", dumps((77,), methodresponse=True)) as server:
+    with FakeSupervisord(tmp_path / "sock", "200 OK", dumps((77,), methodresponse=True)) as server:
         client = SupervisorClient.of_parent(environment)
         assert client is not None
         assert client.pid() == 77

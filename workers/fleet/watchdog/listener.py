@@ -1,7 +1,8 @@
 """The watchdog: supervisord's event listener, which keeps what happens and looks after what supervisord does not see.
 
 Its main thread takes events, each within a millisecond: supervisord holds back the next until one is acknowledged, and
-what it cannot hold back is lost. A second thread does what takes time, once every five seconds, see `Checks`.
+what it cannot hold back is lost. A second thread does what takes time: once every five seconds, see `Checks.run_once`, and
+at once for a worker that has exited, see `Checks.evict`.
 """
 
 from __future__ import annotations
