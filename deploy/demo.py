@@ -13,6 +13,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from workers.naming import is_worker, worker_name
+
 HERE = Path(__file__).absolute().parent
 sys.path.append(str(HERE / "stack"))
 
@@ -134,10 +136,8 @@ def step(what: str) -> None:
 
 
 def tell_what_next(settings: Settings) -> None:
-    workers = sorted(
-        (each["name"], each["pid"]) for each in Supervisord(Fleet()).programs() if each["name"].startswith("worker_")
-    )
-    victim = workers[0] if workers else ("worker_00", 0)
+    workers = sorted((each["name"], each["pid"]) for each in Supervisord(Fleet()).programs() if is_worker(each["name"]))
+    victim = workers[0] if workers else (worker_name(0), 0)
     watch = ""
     if artifacts.has_prometheus(settings):
         watch = f"  curl -s 'http://{settings.address('prometheus')}/api/v1/query?query=kafka_consumergroup_lag'\n"

@@ -8,7 +8,6 @@ a smaller `numprocs` takes a worker away. Its label is its slot, never a pid, so
 from __future__ import annotations
 
 import json
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -68,9 +67,8 @@ def _target(tree: Path, process: Any) -> dict[str, Any] | None:
     if command not in (WORKER, *OTHERS):
         return None
     own = {name.removeprefix(PREFIX).lower(): value for name, value in process.environment.items() if PREFIX in name}
-    os.chdir(tree)
     try:
-        settings = load(**own)
+        settings = load(tree, **own)
     except BadConfigurationError as error:
         raise ValueError("; ".join(error.problems)) from error
     if command == WORKER:

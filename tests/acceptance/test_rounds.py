@@ -19,11 +19,14 @@ import pytest
 
 from tests.support.embedded import REPOSITORY, wait_until
 from tests.support.ports import free_ports
+from workers.errors import UnavailableError
+from workers.fleet.supervisor import Process, RefusedError, SupervisorClient
 from workers.fleet.watchdog import checks as rounds
-from workers.fleet.watchdog.checks import Checks, ask_supervisord, kernel_state
+from workers.fleet.watchdog.checks import Checks
 from workers.kafka import group_client as group
 from workers.settings import Settings
 from workers.state.heartbeat import State, read_beat
+from workers.state.proc import kernel_state
 
 pytestmark = [
     pytest.mark.acceptance,
@@ -76,20 +79,23 @@ class Watched:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.client = SupervisorClient(folder / "sock")
         self.told: list[dict[str, Any]] = []
+        self.checks = self.checks_of(self.client)
+
+    def checks_of(self, supervisord: SupervisorClient) -> Checks:
         (port,) = free_ports(1)
         settings = Settings(bootstrap_servers=f"127.0.0.1:{port}", group="group")
-        self.rounds = Checks(settings, folder, self._tell, list)
+        return Checks(settings, self.folder, supervisord, self._tell, list)
 
     def _tell(self, event: str, process: str | None = None, **facts: Any) -> None:
         self.told.append({"event": str(event), "process": process, **facts})
 
-    def info(self, name: str) -> dict[str, Any]:
-        (found,) = (each for each in ask_supervisord("getAllProcessInfo") if each["name"] == name)
-        return dict(found)
+    def process(self, name: str) -> Process:
+        return self.client.process(name)
 
-    def pid(self, name: str) -> int:
-        return int(self.info(name)["pid"])
+    def pid(self, name: str) -> int | None:
+        return self.process(name).pid
 
     def speaks(self, name: str) -> bool:
         beat = read_beat(self.folder / f"group-{name}.heartbeat")
@@ -99,27 +105,26 @@ class Watched:
         """What is told of these rounds, but for who owns what."""
         before = len(self.told)
         for _ in range(times):
-            self.rounds.go()
+            self.checks.run_once()
         return [f"{each['event']} {each['process']}" for each in self.told[before:] if each["event"] != "rebalanced"]
 
     def wait_for(self, *states: str) -> None:
         names = ("worker_00", "worker_01", "worker_02", "worker_03", "other")
-        wait_until(lambda: tuple(self.info(name)["statename"] for name in names) == states, 30, f"{states}")
+        wait_until(lambda: tuple(self.process(name).state for name in names) == states, 30, f"{states}")
 
 
 @pytest.fixture
 def watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Watched]:
     (tmp_path / "conf").write_text(CONF.format(folder=tmp_path, python=sys.executable))
     (tmp_path / "pretender.py").write_text(PRETENDER)
-    monkeypatch.setenv("SUPERVISOR_SERVER_URL", f"unix://{tmp_path}/sock")
     monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
     monkeypatch.setattr(group, "WATCH_PATIENCE_SECONDS", 0.2)
     supervisord = subprocess.Popen(
         [sys.executable, "-m", "supervisor.supervisord", "-c", tmp_path / "conf"], stdout=subprocess.DEVNULL
     )
     try:
-        wait_until(lambda: ask_supervisord("getAllProcessInfo"), 20, "supervisord answers")
         watched = Watched(tmp_path)
+        wait_until(lambda: answers(watched.client), 20, "supervisord answers")
         watched.wait_for("RUNNING", "RUNNING", "RUNNING", "FATAL", "FATAL")
         wait_until(lambda: watched.speaks("worker_00") and watched.speaks("worker_01"), 20, "both speak")
         yield watched
@@ -139,6 +144,13 @@ def watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Watched
         gc.collect()
 
 
+def answers(client: SupervisorClient) -> bool:
+    try:
+        return client.pid() > 0
+    except UnavailableError:
+        return False
+
+
 def stop(pid: int) -> None:
     """A process takes a signal when it is given time, and the next one may overtake this one until then."""
     os.kill(pid, signal.SIGSTOP)
@@ -154,7 +166,7 @@ def test_who_hangs_is_killed_at_the_second_round_and_nobody_else(watched: Watche
     assert watched.go(1) == ["stalled worker_01", "stalled worker_02"]
     assert [each["kind"] for each in watched.told if "kind" in each] == ["loop_stalled", "stopped"]
     for name in ("worker_01", "worker_02"):
-        wait_until(lambda dead=name: watched.pid(dead) not in (0, pids[dead]), 20, f"{name} is started again")
+        wait_until(lambda dead=name: watched.pid(dead) not in (None, pids[dead]), 20, f"{name} is started again")
     assert watched.pid("worker_00") == pids["worker_00"]
 
 
@@ -163,9 +175,9 @@ def test_the_word_of_another_process_and_one_from_the_future_count_for_nothing(w
     late = watched.folder / "group-worker_01.heartbeat"
     (watched.folder / "group-worker_02.heartbeat").write_bytes(late.read_bytes())
     (watched.folder / "pretender.py").write_text(PRETENDER.replace("- late", "+ 1000"))
-    ask_supervisord("stopProcess", "worker_01")
+    watched.client.call("stopProcess", "worker_01")
     late.unlink()
-    ask_supervisord("startProcess", "worker_01")
+    watched.client.start("worker_01")
     wait_until(lambda: watched.speaks("worker_01"), 20, "it speaks from the future")
     pids["worker_01"] = watched.pid("worker_01")
 
@@ -175,11 +187,11 @@ def test_the_word_of_another_process_and_one_from_the_future_count_for_nothing(w
 
 def test_one_that_supervisord_is_stopping_is_supervisords_business(watched: Watched) -> None:
     pid = watched.pid("worker_02")
-    ask_supervisord("stopProcess", "worker_01")
+    watched.client.call("stopProcess", "worker_01")
     stop(pid)
-    ask_supervisord("stopProcess", "worker_02", False)
+    watched.client.stop("worker_02")
     assert watched.go(3) == []
-    assert (watched.info("worker_02")["statename"], watched.pid("worker_02")) == ("STOPPING", pid)
+    assert (watched.process("worker_02").state, watched.pid("worker_02")) == ("STOPPING", pid)
     os.kill(pid, signal.SIGCONT)
     watched.wait_for("RUNNING", "STOPPED", "STOPPED", "FATAL", "FATAL")
 
@@ -188,7 +200,7 @@ def test_a_worker_that_was_given_up_is_started_again_after_a_while(
     watched: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (watched.folder / "healthy").touch()
-    ask_supervisord("stopProcess", "worker_01")
+    watched.client.call("stopProcess", "worker_01")
     assert watched.go(2) == [], "it was given up just now"
     monkeypatch.setattr(rounds, "REVIVE_SECONDS", 0.0)
     assert watched.go(1) == ["revived worker_03"], "and not what is stopped on purpose, or no worker"
@@ -205,6 +217,27 @@ def test_a_dead_member_waits_for_kafka_and_a_live_one_is_never_touched(watched: 
     assert not [thread.name for thread in threading.enumerate() if "kafka" in thread.name], "one more for every try"
 
 
-def test_a_supervisord_that_is_gone_is_no_error(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SUPERVISOR_SERVER_URL", f"unix://{watched.folder}/nobody")
+def test_a_supervisord_that_is_gone_is_no_error(watched: Watched) -> None:
+    watched.checks = watched.checks_of(SupervisorClient(watched.folder / "nobody"))
     assert watched.go(3) == []
+
+
+def test_supervisord_does_what_its_client_asks_or_says_why_not(watched: Watched) -> None:
+    client = watched.client
+    assert client.stop_seconds() == {"other": 10, "worker_02": 300} | dict.fromkeys(
+        ("worker_00", "worker_01", "worker_03"), 10
+    )
+    before = watched.process("worker_00")
+    assert (before.full_name, before.state) == ("worker_00:worker_00", "RUNNING")
+    client.start("worker_00")
+    assert watched.pid("worker_00") == before.pid, "it runs already"
+    client.stop("worker_00")
+    watched.wait_for("STOPPED", "RUNNING", "RUNNING", "FATAL", "FATAL")
+    client.stop("worker_00")
+    (watched.folder / "healthy").touch()
+    assert client.start_down() == [f"{name}:{name}" for name in ("other", "worker_00", "worker_03")]
+    watched.wait_for("RUNNING", "RUNNING", "RUNNING", "RUNNING", "FATAL")
+    assert watched.pid("worker_00") != before.pid
+    for refused in (client.start, client.stop, client.process):
+        with pytest.raises(RefusedError, match=r"^refuses: BAD_NAME: nobody$"):
+            refused("nobody")

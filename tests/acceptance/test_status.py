@@ -216,6 +216,24 @@ def test_a_slot_that_cannot_come_back_ends_the_restart_and_the_others_are_left_a
     healthy(fleet)
 
 
+def test_a_fleet_that_keeps_its_events_elsewhere_shows_them(own_stack: EmbeddedStack) -> None:
+    """As paths.py says: in deploy/local.d/ for the fleet, in `.env` for the commands."""
+    fleet = Fleet(own_stack)
+    elsewhere = fleet.tree / "elsewhere"
+    values = {"WORKERS_STATE_DIR": f"{elsewhere}/state", "WORKERS_EVENTS_FILE": f"{elsewhere}/told.jsonl"}
+    (fleet.tree / ".env").write_text("".join(f"{name}={value}\n" for name, value in values.items()))
+    environment = ",".join(f'{name}="{value}"' for name, value in values.items())
+    fleet.local_d("elsewhere", f"[program:worker]\nnumprocs=1\nenvironment=WORKERS_SLOT=0,{environment}\n")
+    fleet.local_d("watchdog", f"[eventlistener:watchdog]\nenvironment={environment}\n")
+    with fleet:
+        fleet.kafka.create(1)
+        status = wait_for(fleet, lambda found: found["slots"] and found["slots"][0]["state"] == "reading", "it reads")
+        assert (slot(status, 0)["partitions"], slot(status, 0)["restarts"]) == ([0], 0)
+        kinds = {each["event"] for each in status["events"] if each.get("process") == "worker_00"}
+        assert "starting" in kinds
+        assert not (fleet.tree / "var/log/events.jsonl").exists()
+
+
 def test_a_fleet_whose_supervisord_is_gone_is_said_to_be_none_and_a_worker_by_hand_is_shown(fleet: Fleet) -> None:
     """The last one here: the fleet is gone afterwards."""
     orphans = fleet.kill_supervisord()

@@ -16,8 +16,8 @@ from tests.support.embedded import EmbeddedStack, wait_until
 from tests.support.fleet import Fleet
 from tests.support.fleet_checks import exactly_once, member
 from tests.support.proxy import Proxy
-from workers.fleet.watchdog.checks import kernel_state
 from workers.state.event_log import count_starts
+from workers.state.proc import kernel_state
 
 pytestmark = pytest.mark.acceptance
 

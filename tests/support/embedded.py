@@ -20,18 +20,20 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, Self, TypeVar
-from xmlrpc.client import ServerProxy
+from typing import Self, TypeVar
 
 import psutil
 import pytest
-from supervisor.xmlrpc import SupervisorTransport
 
 from tests.support.ports import free_ports
+from workers.fleet.supervisor import SupervisorClient
+from workers.settings.paths import StatePaths
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 STACK = REPOSITORY / "deploy" / "stack"
 PROGRAMS = ("kafka", "ferretdb")
+STOP_SECONDS = 150.0
+"""supervisord answers a stop when the program has ended, or was killed after its stopwaitsecs."""
 
 sys.path.append(str(STACK))
 from processes import Record  # noqa: E402
@@ -68,6 +70,7 @@ class EmbeddedStack:
         if path is not None:
             self.environment["PATH"] = path
         self._supervisord: subprocess.Popen[bytes] | None = None
+        self._client = SupervisorClient(StatePaths(self.tree).stack_socket, timeout=STOP_SECONDS)
 
     @property
     def bootstrap_servers(self) -> str:
@@ -165,8 +168,8 @@ class EmbeddedStack:
     def pid(self, program: str) -> int | None:
         """Of "kafka" or "ferretdb" (the server itself), or of "supervisord"."""
         if program == "supervisord":
-            return int(self._rpc("getPID"))
-        return self._rpc("getProcessInfo", program)["pid"] or None
+            return self._client.pid()
+        return self._client.process(program).pid
 
     def kill(self, program: str, number: signal.Signals = signal.SIGKILL) -> int:
         """Returns the pid that got the signal."""
@@ -177,10 +180,10 @@ class EmbeddedStack:
         return pid
 
     def stop_program(self, program: str) -> None:
-        self._rpc("stopProcess", program)
+        self._client.call("stopProcess", program)
 
     def start_program(self, program: str) -> None:
-        self._rpc("startProcess", program, False)
+        self._client.start(program)
         self.wait_ready([program])
 
     def brokers(self, port: int) -> list[tuple[str, int]]:
@@ -211,13 +214,6 @@ class EmbeddedStack:
                 found += top.children(recursive=True)
         records = [self.record(program) for program in (*PROGRAMS, "prometheus")]
         return found + [record.process for record in records if record and record.process]
-
-    def _rpc(self, method: str, *arguments: object) -> Any:
-        transport = SupervisorTransport(None, None, f"unix://{self.tree}/var/stack/run/supervisord.sock")
-        try:
-            return getattr(ServerProxy("http://127.0.0.1", transport=transport).supervisor, method)(*arguments)
-        finally:
-            transport.close()
 
 
 def unavailable(reason: object) -> None:

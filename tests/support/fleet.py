@@ -22,18 +22,22 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
-from xmlrpc.client import ServerProxy
 
 import psutil
-from supervisor.xmlrpc import SupervisorTransport
 
 from tests.support import scrape
 from tests.support.embedded import REPOSITORY, STACK, EmbeddedStack, wait_until
 from tests.support.ports import free_row
 from tests.support.user import BIN, User
+from workers.errors import UnavailableError
+from workers.fleet.supervisor import SupervisorClient
+from workers.naming import is_worker, worker_name
+from workers.settings.paths import StatePaths
 from workers.state.event_log import read_events
 
 LAUNCHER_NEEDS = ("sh", "dirname", "head", "readlink", "tr")
+STOP_SECONDS = 60.0
+"""supervisord answers a stop when the process has ended, or was killed after its stopwaitsecs."""
 SLOTS = 6
 """Ports kept free for each fleet, and two more for its watchdog and its lag; the default fleet takes four."""
 
@@ -67,6 +71,8 @@ class Fleet(User):
         self.watchdog_port = int(self.environment["WORKERS_WATCHDOG_PORT"])
         self.lag_port = int(self.environment["WORKERS_LAG_PORT"])
         self._supervisord: subprocess.Popen[bytes] | None = None
+        self.paths = StatePaths(self.tree)
+        self._client = SupervisorClient(self.paths.supervisord_socket, timeout=STOP_SECONDS)
 
     def __enter__(self) -> Self:
         try:
@@ -106,8 +112,8 @@ class Fleet(User):
         if self._supervisord is None or self._supervisord.poll() is not None:
             raise RuntimeError(f"supervisord ended: {self.said()[-1000:]}")
         try:
-            return bool(self._rpc("getPID") == self._supervisord.pid)
-        except OSError:
+            return self._client.pid() == self._supervisord.pid
+        except UnavailableError:
             return False
 
     def stop(self) -> None:
@@ -153,14 +159,13 @@ class Fleet(User):
         return self._supervisord.pid
 
     def info(self, slot: int) -> dict[str, Any]:
-        return dict(self._rpc("getProcessInfo", f"worker:worker_{slot:02d}"))
+        return dict(self._client.call("getProcessInfo", f"worker:{worker_name(slot)}"))
 
     def pid(self, slot: int) -> int | None:
         return self.info(slot)["pid"] or None
 
     def slots(self) -> list[int]:
-        names = [each["name"] for each in self._rpc("getAllProcessInfo")]
-        return sorted(int(name.removeprefix("worker_")) for name in names if name.startswith("worker_"))
+        return sorted(int(each.name[-2:]) for each in self._client.processes() if is_worker(each.name))
 
     def kill(self, slot: int, number: signal.Signals = signal.SIGKILL) -> int:
         """Returns the pid that got the signal."""
@@ -181,7 +186,7 @@ class Fleet(User):
 
     def supervisor(self, method: str, *arguments: object) -> Any:
         """Ask supervisord, in the words of its XML-RPC."""
-        return self._rpc(method, *arguments)
+        return self._client.call(method, *arguments)
 
     def wait_restarted(self, slot: int, old: int) -> None:
         wait_until(lambda: self.pid(slot) not in (None, old), 15, f"worker {slot} is restarted")
@@ -202,7 +207,7 @@ class Fleet(User):
         return sum(scrape.total(self.metrics(slot), name, **labels) for slot in slots)
 
     def log(self, slot: int) -> str:
-        path = self.tree / f"var/log/worker_{slot:02d}.log"
+        path = self.tree / f"var/log/{worker_name(slot)}.log"
         return path.read_text() if path.exists() else ""
 
     def logs(self) -> str:
@@ -210,7 +215,7 @@ class Fleet(User):
 
     def events(self) -> list[dict[str, Any]]:
         """What the watchdog has kept, oldest first."""
-        return read_events(self.tree / "var/log/events.jsonl", 100_000)
+        return read_events(self.paths.events_file, 100_000)
 
     def evicted(self) -> set[str]:
         """Dead members that were removed from the group, by the watchdog or by those who followed them."""
@@ -254,13 +259,6 @@ class Fleet(User):
     def _moves(self) -> str:
         """The last rebalances, for whoever has to explain a time-out."""
         return "\n".join(sorted(line for line in self.logs().splitlines() if "action=rebalance" in line)[-20:])
-
-    def _rpc(self, method: str, *arguments: object) -> Any:
-        transport = SupervisorTransport(None, None, f"unix://{self.tree}/var/run/supervisord.sock")
-        try:
-            return getattr(ServerProxy("http://127.0.0.1", transport=transport).supervisor, method)(*arguments)
-        finally:
-            transport.close()
 
 
 def seeded() -> random.Random:

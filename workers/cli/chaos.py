@@ -12,7 +12,8 @@ import typer
 
 from workers.cli import render as show
 from workers.errors import BadUsageError, ExitCode
-from workers.settings import Settings, load
+from workers.settings import Settings, load_all
+from workers.settings.paths import StatePaths
 
 out = show.console()
 err = show.console(stderr=True)
@@ -36,16 +37,16 @@ def chaos(
     """
     from workers.drill.chaos import Drill
 
-    settings = load()
-    embedded = _is_embedded(settings, tree)
+    settings, _, paths = load_all(tree)
+    embedded = _is_embedded(settings, paths)
     if not embedded and allow != settings.bootstrap_servers:
         raise BadUsageError(
-            f"{settings.bootstrap_servers} and MongoDB are not the embedded stack of {tree.absolute()}; to kill the "
+            f"{settings.bootstrap_servers} and MongoDB are not the embedded stack of {paths.tree}; to kill the "
             f"workers there all the same, say --allow {settings.bootstrap_servers}"
         )
     seed = random.SystemRandom().randrange(10**6) if seed is None else seed
     err.print(f"breaking things for {seconds:.0f} s, seed {seed}")
-    report = Drill(settings, tree, seed, err.print, embedded=embedded).run(seconds, rate)
+    report = Drill(settings, paths, seed, err.print, embedded=embedded).run(seconds, rate)
     if as_json:
         out.print_json(json.dumps(asdict(report) | {"passed": report.passed}))
     else:
@@ -56,11 +57,11 @@ def chaos(
         raise typer.Exit(ExitCode.UNCHECKED)
 
 
-def _is_embedded(settings: Settings, tree: Path) -> bool:
+def _is_embedded(settings: Settings, paths: StatePaths) -> bool:
     """Whether both services of the settings are those that this tree's stack has on record."""
     try:
         addresses = {
-            name: json.loads((tree / f"var/stack/run/{name}.json").read_text())["address"]
+            name: json.loads(paths.stack_record(name).read_text(encoding="utf-8"))["address"]
             for name in ("kafka", "ferretdb")
         }
     except (OSError, ValueError, KeyError, TypeError):

@@ -13,7 +13,7 @@ import typer
 
 from workers.cli import render as show
 from workers.errors import BadUsageError, ExitCode
-from workers.settings import load
+from workers.settings import load_all
 
 if TYPE_CHECKING:
     from workers.fleet.status.collector import StatusCollector
@@ -49,16 +49,16 @@ def status(
     from workers.cli import render_status as show_status
     from workers.fleet.status.collector import StatusCollector
 
-    settings = load()
+    settings, _, paths = load_all(tree)
     # The client tells of every attempt to connect; what is down stands on the screen.
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
     if watch and (as_json or not out.is_terminal):
         raise BadUsageError("--watch draws on a terminal; without one, run `workers status --json` again and again")
-    with StatusCollector(settings, tree, every=SERVICE_SECONDS if watch else QUICK_SECONDS) as survey:
+    with StatusCollector(settings, paths, every=SERVICE_SECONDS if watch else QUICK_SECONDS) as collector:
         if watch:
-            _watch(survey)
+            _watch(collector)
             return
-        found = survey.wait(ANSWER_SECONDS, LOOK_SECONDS).status()
+        found = collector.wait(ANSWER_SECONDS, LOOK_SECONDS).collect()
     if as_json:
         out.print_json(json.dumps(found.as_dict()))
     else:
@@ -67,17 +67,17 @@ def status(
         raise typer.Exit(found.exit_code)
 
 
-def _watch(survey: StatusCollector) -> None:
+def _watch(collector: StatusCollector) -> None:
     """Until Ctrl-C, which leaves the last screen where it is."""
     from rich.live import Live
 
     from workers.cli import render_status as show_status
 
     with suppress(KeyboardInterrupt):
-        survey.wait(ANSWER_SECONDS)
+        collector.wait(ANSWER_SECONDS)
         with Live(console=out, auto_refresh=False, vertical_overflow="crop") as live:
             while True:
-                live.update(show_status.screen(survey.status(), out.width, out.height), refresh=True)
+                live.update(show_status.screen(collector.collect(), out.width, out.height), refresh=True)
                 time.sleep(REDRAW_SECONDS)
 
 
@@ -95,13 +95,13 @@ def restart(
     from workers.fleet.status.collector import StatusCollector
     from workers.fleet.status.group import named
 
-    settings = load()
+    settings, _, paths = load_all(tree)
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
     begun, done = time.monotonic(), 0
-    with StatusCollector(settings, tree, every=QUICK_SECONDS) as survey, out.status("looking at the fleet") as spinner:
-        survey.wait(PATIENCE_SECONDS)
+    with StatusCollector(settings, paths, QUICK_SECONDS) as collector, out.status("looking at the fleet") as spinner:
+        collector.wait(PATIENCE_SECONDS)
         try:
-            for slot in Restart(survey, tree, timeout, spinner.update).run():
+            for slot in Restart(collector, paths, timeout, spinner.update).run():
                 done += 1
                 owns = named(slot.partitions) if slot.partitions else "idle"
                 killed = "; it did not stop in time, and was killed" if slot.killed else ""

@@ -16,9 +16,9 @@ def lag(tree: Annotated[Path, typer.Option(help="The checkout whose fleet it is.
     Example: WORKERS_LAG_PORT=9790 workers lag, then http://127.0.0.1:9790/
     """
     from workers.monitoring import logs as log
-    from workers.settings import load
+    from workers.settings import load_all
     from workers.web.server import serve
 
-    settings = load()
+    settings, _, paths = load_all(tree)
     log.configure(settings, "lag")
-    serve(settings, tree)
+    serve(settings, paths)

@@ -20,7 +20,7 @@ from workers.cli import lag as cli_lag
 from workers.cli import render as show
 from workers.cli import watchdog as cli_watchdog
 from workers.errors import ExitCode, NotFoundError, WorkersError
-from workers.settings import load, redact
+from workers.settings import load, load_all, redact
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -159,16 +159,22 @@ def verify(
 
 
 @app.command()
-def config(as_json: Json = False) -> None:
-    """Show every setting and its value now, without secrets.
+def config(
+    tree: Annotated[Path, typer.Option(help="The checkout whose .env is read.")] = Path(),
+    as_json: Json = False,
+) -> None:
+    """Show every setting, its value now, without secrets, and where that came from.
+
+    With --json: the values by name, and under "from" the origin of each.
 
     Example: WORKERS_TOPIC=orders workers config
     """
-    settings = load()
+    settings, sources, _ = load_all(tree)
+    shown = redact(settings)
     if as_json:
-        out.print_json(json.dumps(redact(settings)))
+        out.print_json(json.dumps(shown | {"from": sources}))
     else:
-        show.settings(out, settings, redact(settings))
+        show.settings(out, settings, shown, sources)
 
 
 app.command()(cli_chaos.chaos)

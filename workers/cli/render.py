@@ -17,7 +17,7 @@ from workers.verification.report import BAD, WORDS
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from workers.drill.chaos import DrillReport
+    from workers.drill.report import DrillReport
     from workers.kafka.producer import ProduceReport
     from workers.sinks.base import DeadLetter
     from workers.verification.report import VerifyReport
@@ -186,13 +186,14 @@ def drill(console: Console, report: DrillReport) -> None:
         console.print("[red]failed:[/] `workers verify` names the offsets")
 
 
-def settings(console: Console, current: Settings, shown: dict[str, str]) -> None:
-    """Every setting with its value and its meaning; what is not the default stands out."""
+def settings(console: Console, current: Settings, shown: dict[str, str], sources: dict[str, str]) -> None:
+    """Every setting with its value, where that came from, and its meaning; what is not the default stands out."""
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("setting", "value", "meaning"):
+    for column in ("setting", "value", "from", "meaning"):
         table.add_column(column, overflow="fold")
     for name, field in Settings.model_fields.items():
-        value = shown[PREFIX + name.upper()]
+        variable = PREFIX + name.upper()
+        value, source = escape(shown[variable]), escape(sources[variable])
         changed = getattr(current, name) != field.default
-        table.add_row(PREFIX + name.upper(), f"[bold]{value}[/]" if changed else value, field.description)
+        table.add_row(variable, f"[bold]{value}[/]" if changed else value, source, field.description)
     console.print(table)

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from workers.fleet.status.group import STABLE, ranges
 from workers.fleet.status.slot import IDLE, WELL
+from workers.naming import short_name
 from workers.state.heartbeat import State
 from workers.types import from_topics
 
@@ -110,7 +111,7 @@ def _slots(status: Status, width: int) -> Table:
     for name, size, _ in columns:
         table.add_column(name, justify="right", no_wrap=True, width=size, overflow="ellipsis")
     for slot in status.slots:
-        name = slot.name if wide else slot.name.removeprefix("worker_")
+        name = slot.name if wide else short_name(slot.name)
         table.add_row(name, _state(slot, wide=wide), *(Text(show(slot)) for _, _, show in columns))
     return table
 
@@ -126,9 +127,7 @@ def _group(status: Status) -> list[Text]:
     group = status.group
     if group is None:
         return [Text.assemble("group        ", ("unknown while Kafka is down", FAINT))]
-    members = ", ".join(
-        f"{each.client_id.removeprefix('worker_')} {ranges(each.partitions) or '-'}" for each in group.members
-    )
+    members = ", ".join(f"{short_name(each.client_id)} {ranges(each.partitions) or '-'}" for each in group.members)
     told = f"{'group':<13}{group.name}: {group.state}, {_plural(len(group.members), 'member')}"
     first = Text(f"{told}: {members}" if members else told, style="" if group.state == STABLE else PASSES)
     if group.partitions is None:
@@ -169,7 +168,7 @@ def _owners(owners: object) -> str:
     except (AttributeError, TypeError, ValueError):
         # Of a version that wrote it in another way.
         return "partitions moved"
-    return ", ".join(f"{name.removeprefix('worker_')} {ranges(each) or '-'}" for name, each in owned.items())
+    return ", ".join(f"{short_name(name)} {ranges(each) or '-'}" for name, each in owned.items())
 
 
 def _clock(time: object) -> str:

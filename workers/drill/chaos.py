@@ -8,25 +8,26 @@ import threading
 import time
 from collections import Counter
 from contextlib import closing, suppress
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from workers.connection import KeptConnection
 from workers.drill.faults import ChaosFault, plan
 from workers.drill.fleet_watch import FleetCounters
+from workers.drill.report import DrillReport
 from workers.errors import BadUsageError, UnavailableError
 from workers.fleet.supervisor import SupervisorClient
 from workers.kafka.admin import Admin
 from workers.kafka.log_reader import read_log
 from workers.kafka.producer import Producer, numbers
+from workers.naming import is_worker
 from workers.verification.offset_bitmap import OffsetBitmap
 from workers.verification.verify import pending, verify
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from workers.settings import Settings
+    from workers.settings.paths import StatePaths
     from workers.types import TopicPartition
 
 HEAL_SECONDS = 180.0
@@ -35,42 +36,15 @@ UNDER_WAY_SECONDS = 0.5
 """Under load, after so long with a database that stands still, every worker waits for a write."""
 
 
-@dataclass
-class DrillReport:
-    """What a drill came to."""
-
-    seed: int
-    faults: dict[str, int] = field(default_factory=dict)
-    acknowledged: int = 0
-    failed: int = 0
-    redelivered: int = 0
-    rebalances: int = 0
-    retries: int = 0
-    """Writes that failed for no fault of a record: the outages of the database as the workers saw them."""
-    stored: int = 0
-    lost: int = 0
-    twice: int = 0
-    unexplained: int = 0
-    longest_pause: float = 0.0
-    """Seconds in which no worker stored anything, at most."""
-    void: list[str] = field(default_factory=list)
-    """Faults that did not bite: then the drill proves nothing."""
-
-    @property
-    def passed(self) -> bool:
-        """Nothing lost, nothing twice, nothing unexplained, and every fault was felt."""
-        return not (self.lost or self.twice or self.unexplained or self.void)
-
-
 class Drill:
     """One run against the fleet of a tree, and the embedded stack of it unless `embedded` is False."""
 
     def __init__(
-        self, settings: Settings, tree: Path, seed: int, tell: Callable[[str], None], *, embedded: bool
+        self, settings: Settings, paths: StatePaths, seed: int, tell: Callable[[str], None], *, embedded: bool
     ) -> None:
         self._settings = settings
-        self._fleet = SupervisorClient(tree / "var/run/supervisord.sock")
-        self._stack = SupervisorClient(tree / "var/stack/run/supervisord.sock") if embedded else None
+        self._fleet = SupervisorClient(paths.supervisord_socket)
+        self._stack = SupervisorClient(paths.stack_socket) if embedded else None
         self._tell = tell
         self._report = DrillReport(seed)
         self._database_until: float | None = None
@@ -84,9 +58,13 @@ class Drill:
 
         Raises:
             BadUsageError: there is no fleet to break.
-            UnavailableError: it did not heal in time, or could not be verified.
+            UnavailableError: it did not heal in time, could not be verified, or a supervisord does not answer.
         """
-        self._slots = slots = sorted(name for name in self._fleet.pids() if name.startswith("worker_"))
+        try:
+            running = _pids(self._fleet)
+        except UnavailableError as error:
+            raise BadUsageError(f"no worker runs here, supervisord {error}: `make demo` starts a fleet") from error
+        self._slots = slots = sorted(name for name in running if is_worker(name))
         if not slots:
             raise BadUsageError("no worker runs here: `make demo` starts a fleet")
         ends = self._log_ends()
@@ -98,10 +76,15 @@ class Drill:
             sending = threading.Thread(target=producer.send_all, args=[self._paced(rate)], daemon=True)
             with FleetCounters(self._settings, len(slots)) as watch:
                 sending.start()
-                self._break(faults, slots, seconds)
-                self._over.set()
-                self._heal()
-                sending.join()
+                try:
+                    self._break(faults, slots, seconds)
+                    self._over.set()
+                    self._heal()
+                except UnavailableError as error:
+                    raise UnavailableError(f"the drill was broken off: supervisord {error}; is it running?") from error
+                finally:
+                    self._over.set()
+                    sending.join()
                 self._wait_until_stored()
             self._report.acknowledged = producer.report.acknowledged
             self._report.failed = producer.report.failed
@@ -129,10 +112,10 @@ class Drill:
     def _do(self, fault: ChaosFault, worker: str, now: float) -> bool:
         """Whether it could be done: a worker may be down already."""
         pids = {
-            name: pid for name, pid in self._fleet.pids().items() if name in self._slots and pid not in self._stopped
+            name: pid for name, pid in _pids(self._fleet).items() if name in self._slots and pid not in self._stopped
         }
         if fault.kind == "kill all workers":
-            killed = [self._fleet.kill(pid, signal.SIGKILL) for pid in pids.values()]
+            killed = [_signal(pid, signal.SIGKILL) for pid in pids.values()]
             return bool(killed) and all(killed)
         if fault.kind.startswith("kill the"):
             return self._kill_server(fault, now)
@@ -142,29 +125,29 @@ class Drill:
         if fault.kind == "kill a worker in a write":
             return self._kill_in_a_write(pid)
         if fault.kind == "restart a worker":
-            return self._fleet.kill(pid, signal.SIGTERM)
+            return _signal(pid, signal.SIGTERM)
         if fault.kind == "kill a worker":
-            return self._fleet.kill(pid, signal.SIGKILL)
-        if not self._fleet.kill(pid, signal.SIGSTOP):
+            return _signal(pid, signal.SIGKILL)
+        if not _signal(pid, signal.SIGSTOP):
             return False
         self._stopped[pid] = now + fault.lasts
         return True
 
     def _kill_in_a_write(self, pid: int) -> bool:
         """Between write and commit: the database goes on with what it was sent by a worker that is no more."""
-        database = self._stack and self._stack.pids().get("ferretdb")
-        if not self._stack or not database or not self._stack.kill(database, signal.SIGSTOP):
+        database = self._stack and _pids(self._stack).get("ferretdb")
+        if not database or not _signal(database, signal.SIGSTOP):
             return False
         try:
             time.sleep(UNDER_WAY_SECONDS)
-            return self._fleet.kill(pid, signal.SIGKILL)
+            return _signal(pid, signal.SIGKILL)
         finally:
-            self._stack.kill(database, signal.SIGCONT)
+            _signal(database, signal.SIGCONT)
 
     def _kill_server(self, fault: ChaosFault, now: float) -> bool:
         name = "ferretdb" if "database" in fault.kind else "kafka"
-        pid = self._stack and self._stack.pids().get(name)
-        if not self._stack or not pid or not self._stack.kill(pid, signal.SIGKILL):
+        pid = self._stack and _pids(self._stack).get(name)
+        if not self._stack or not pid or not _signal(pid, signal.SIGKILL):
             return False
         if name == "ferretdb":
             # It is back within a second, before anybody has noticed: so it is kept away for a while.
@@ -175,19 +158,18 @@ class Drill:
     def _start_database(self) -> None:
         self._database_until = None
         if self._stack:
-            self._stack.start_all()
+            self._stack.start_down()
 
     def _continue(self, pid: int) -> None:
         del self._stopped[pid]
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGCONT)
+        _signal(pid, signal.SIGCONT)
 
     def _heal(self) -> None:
         for pid in list(self._stopped):
             self._continue(pid)
-        self._fleet.start_all()
+        self._fleet.start_down()
         if self._stack:
-            self._stack.start_all()
+            self._stack.start_down()
 
     def _paced(self, rate: int) -> Iterator[bytes]:
         started = time.monotonic()
@@ -250,3 +232,17 @@ class Drill:
             return {
                 partition: each.end for partition, each in admin.partition_offsets(topic, self._settings.group).items()
             }
+
+
+def _pids(supervisord: SupervisorClient) -> dict[str, int]:
+    """By name: the pid of every process that runs."""
+    return {each.name: each.pid for each in supervisord.processes() if each.pid}
+
+
+def _signal(pid: int, number: int) -> bool:
+    """Send a signal; whether the process was still there to get it."""
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        return False
+    return True

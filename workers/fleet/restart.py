@@ -12,10 +12,10 @@ from workers.fleet.supervisor import SupervisorClient
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from workers.fleet.status.collector import StatusCollector
     from workers.fleet.status.model import Status
+    from workers.settings.paths import StatePaths
     from workers.types import TopicPartition
 
 STOP_SECONDS = 120.0
@@ -45,15 +45,17 @@ class Restarted(NamedTuple):
 
 
 class Restart:
-    """One rolling restart of the fleet of a tree, as a survey sees it."""
+    """One rolling restart of the fleet of a tree, as a collector sees it."""
 
-    def __init__(self, survey: StatusCollector, tree: Path, timeout: float, tell: Callable[[str], None]) -> None:
+    def __init__(
+        self, collector: StatusCollector, paths: StatePaths, timeout: float, tell: Callable[[str], None]
+    ) -> None:
         """Args:
         timeout: seconds that a slot may take from its start until it is at work.
         tell: told what is going on.
         """
-        self._survey = survey
-        self._supervisord = SupervisorClient(tree.absolute() / "var/run/supervisord.sock")
+        self._collector = collector
+        self._supervisord = SupervisorClient(paths.supervisord_socket)
         self._timeout = timeout
         self._tell = tell
         self._working: set[str] = set()
@@ -66,7 +68,7 @@ class Restart:
             UnavailableError: before anything was stopped: there is no fleet, or a service is down.
             NotBackError: a slot did not come back.
         """
-        status = self._survey.status()
+        status = self._collector.collect()
         if not status.fleet:
             raise UnavailableError(status.problems[0])
         for name, service in status.services.items():
@@ -76,7 +78,7 @@ class Restart:
         if not slots:
             raise UnavailableError("nothing was restarted: this supervisord has no worker that is started")
         # A rebalance that is just going on passes; what is wrong for longer is what a restart may be for.
-        status = self._wait(lambda now: now.healthy, SETTLE_SECONDS) or self._survey.status()
+        status = self._wait(lambda now: now.healthy, SETTLE_SECONDS) or self._collector.collect()
         slots = [status.slot(slot.name) or slot for slot in slots]
         self._working = {slot.name for slot in slots if _works(slot)}
         # What is away already comes first, so that never two are.
@@ -87,7 +89,13 @@ class Restart:
     def _restart(self, slot: SlotStatus) -> Restarted:
         begun = time.monotonic()
         self._tell(f"{slot.name} is stopping")
-        self._supervisord.stop(slot.full_name)
+        try:
+            self._supervisord.stop(slot.full_name)
+        except UnavailableError as error:
+            raise NotBackError(
+                f"{slot.name} was asked to stop, and supervisord {error}; `workers status` shows whether it runs; "
+                f"the slots behind it were left alone"
+            ) from error
         try:
             stopped = self._wait(lambda now: _is_down(now.slot(slot.name)), STOP_SECONDS)
         finally:
@@ -96,7 +104,7 @@ class Restart:
         self._tell(f"{slot.name} is starting")
         self._working.add(slot.name)
         back = self._wait(lambda now: self._is_back(now, slot), self._timeout)
-        now = (back or self._survey.status()).slot(slot.name) or slot
+        now = (back or self._collector.collect()).slot(slot.name) or slot
         if back is None:
             raise NotBackError(self._why(slot))
         ended = stopped.slot(slot.name) if stopped else None
@@ -107,13 +115,11 @@ class Restart:
         if self._wait(lambda now: _is_down(now.slot(slot.name)), STOP_SECONDS) is None:
             raise NotBackError(f"{slot.name} does not stop; the slots behind it were left alone")
         try:
-            refused = self._supervisord.start(slot.full_name)
+            self._supervisord.start(slot.full_name)
         except UnavailableError as error:
-            raise NotBackError(f"{slot.name} is stopped, and supervisord {error}") from error
-        if refused:
             raise NotBackError(
-                f"{slot.name} is stopped, and supervisord cannot start it: {refused}; the slots behind it were left alone"
-            )
+                f"{slot.name} is stopped, and supervisord {error}; the slots behind it were left alone"
+            ) from error
 
     def _is_back(self, now: Status, old: SlotStatus) -> bool:
         slot, group = now.slot(old.name), now.group
@@ -126,14 +132,14 @@ class Restart:
     def _wait(self, condition: Callable[[Status], bool], seconds: float) -> Status | None:
         """The first status of which the condition holds; None: there was none in time."""
         until = time.monotonic() + seconds
-        while not condition(status := self._survey.status()):
+        while not condition(status := self._collector.collect()):
             if time.monotonic() > until:
                 return None
             time.sleep(LOOK_SECONDS)
         return status
 
     def _why(self, slot: SlotStatus) -> str:
-        status = self._survey.status()
+        status = self._collector.collect()
         problems = sorted(status.problems, key=lambda problem: not problem.startswith(f"{slot.name}: "))
         why = problems[0] if problems else f"{slot.name}: its partitions are not settled yet"
         why = why.removeprefix(f"{slot.name}: ")

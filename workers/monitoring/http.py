@@ -12,8 +12,8 @@ from prometheus_client import CollectorRegistry, make_wsgi_app
 from prometheus_client.exposition import ThreadingWSGIServer
 
 from workers.errors import SinkUnavailableError, UnavailableError
-from workers.monitoring.port_holder import port_holder
 from workers.pipeline.observer import NullObserver
+from workers.state.proc import port_holder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

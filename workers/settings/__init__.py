@@ -1,5 +1,6 @@
 """Every setting, read once and checked as a whole."""
 
-from workers.settings.model import PREFIX, SECRETS, Settings, load, redact
+from workers.settings.load import PREFIX, SECRETS, Loaded, load, load_all, redact
+from workers.settings.model import Settings
 
-__all__ = ["PREFIX", "SECRETS", "Settings", "load", "redact"]
+__all__ = ["PREFIX", "SECRETS", "Loaded", "Settings", "load", "load_all", "redact"]

@@ -1,25 +1,18 @@
-"""Every setting, in one frozen object: read from `WORKERS_*` variables, from `.env`, and for secrets from files."""
+"""Every setting: its name, its type, its default, its meaning, and the rules for its value alone."""
 
 from __future__ import annotations
 
-import difflib
-import os
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from dotenv import dotenv_values
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 from pymongo.errors import PyMongoError
 from pymongo.uri_parser import parse_uri
 
 from workers.errors import BadConfigurationError
+from workers.naming import MAX_SLOTS, worker_name
 from workers.settings.rules import conflicts
-
-PREFIX = "WORKERS_"
-SECRETS = ("mongodb_uri", "sasl_password")
-NOT_SETTINGS = {"WORKERS_PYTHON", "WORKERS_INTERNAL_METADATA_MAX_AGE"}
-"""Read by the launcher in deploy/, before there is a Python; for tests, see `workers.kafka.options`."""
 
 ITERATION_SLACK = 15.0
 """Seconds that a turn may take besides its write and its commit: a rebalance, and finding out where to begin."""
@@ -28,7 +21,7 @@ Seconds = Annotated[float, Field(gt=0, le=86_400)]
 
 
 class Settings(BaseModel):
-    """What the commands run with. Build it with `load`, which reports every problem at once."""
+    """What the commands run with. Build it with `settings.load`, which reports every problem at once."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
@@ -51,7 +44,9 @@ class Settings(BaseModel):
     database: str = Field("numtest", pattern=r'^[^/\\. "$*<>:|?\x00]{1,63}$', description="the database")
     collection: str = Field("numtest", pattern=r"^[^$\x00]{1,200}$", description="the collection")
 
-    slot: int = Field(0, ge=0, le=99, description="this worker's place in the fleet: worker_NN, metrics port + NN")
+    slot: int = Field(
+        0, ge=0, le=MAX_SLOTS - 1, description="this worker's place in the fleet: worker_NN, metrics port + NN"
+    )
     state_dir: Path | None = Field(
         None, description="where a worker keeps its member id, so that the next can take over"
     )
@@ -113,7 +108,7 @@ class Settings(BaseModel):
     @property
     def worker(self) -> str:
         """The name of this worker: its slot, never its pid, so that it stays the same over restarts."""
-        return f"worker_{self.slot:02d}"
+        return worker_name(self.slot)
 
     @property
     def max_iteration_seconds(self) -> float:
@@ -155,66 +150,3 @@ class Settings(BaseModel):
         if problems := conflicts(self):
             raise BadConfigurationError(problems)
         return self
-
-
-def load(**overrides: Any) -> Settings:
-    """Read the settings; what a command's own options say goes over the environment, and that over `.env`.
-
-    Raises:
-        BadConfigurationError: with every problem that was found, not only the first.
-    """
-    given = {name.upper(): value for name, value in dotenv_values(".env").items() if value is not None}
-    given |= {name.upper(): value for name, value in os.environ.items()}
-    given = {name: value for name, value in given.items() if name.startswith(PREFIX) and name not in NOT_SETTINGS}
-    problems: list[str] = []
-    values: dict[str, Any] = {}
-    for name, value in given.items():
-        field = name.removeprefix(PREFIX).lower()
-        if field in Settings.model_fields:
-            # An empty one is none, where there may be none; `workers config` shows it like that.
-            values[field] = None if value == "" and Settings.model_fields[field].default is None else value
-        elif (secret := field.removesuffix("_file")) in SECRETS and field.endswith("_file"):
-            try:
-                values[secret] = Path(value).read_text(encoding="utf-8").strip()
-            except (OSError, UnicodeDecodeError) as error:
-                problems.append(f"{name}={value} cannot be read: {getattr(error, 'strerror', None) or 'not text'}")
-        else:
-            problems.append(f"{name} is not a setting{_nearest(field)}")
-    values |= {name: value for name, value in overrides.items() if value is not None}
-    try:
-        settings = Settings.model_validate(values)
-    except BadConfigurationError as error:
-        problems.extend(error.problems)
-    except ValidationError as error:
-        wrong = {str(item["loc"][0]): str(item["msg"]) for item in error.errors(include_url=False)}
-        problems.extend(_describe(field, values.get(field), message) for field, message in wrong.items())
-        try:
-            Settings.model_validate({name: value for name, value in values.items() if name not in wrong})
-        except BadConfigurationError as further:
-            problems.extend(further.problems)
-    if problems:
-        raise BadConfigurationError(sorted(problems))
-    return settings
-
-
-def _nearest(field: str) -> str:
-    near = difflib.get_close_matches(field, Settings.model_fields, n=1)
-    return f"; did you mean {PREFIX}{near[0].upper()}?" if near else "; `workers config` lists them all"
-
-
-def _describe(field: str, value: object, message: str) -> str:
-    shown = "" if field in SECRETS else f"={value}"
-    return f"{PREFIX}{field.upper()}{shown}: {re.sub('^Value error, ', '', message)}"
-
-
-def redact(settings: Settings) -> dict[str, str]:
-    """The effective settings as text, by variable name, with secrets reduced to what is safe to show."""
-    shown = {}
-    for field, value in settings:
-        if field == "mongodb_uri":
-            address, _, options = value.get_secret_value().partition("?")
-            text = re.sub("//.*@", "//***@", address) + ("?***" if options else "")
-        else:
-            text = "" if value is None else "***" if isinstance(value, SecretStr) else str(value)
-        shown[PREFIX + field.upper()] = text
-    return shown

@@ -2,13 +2,41 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from workers.settings import Settings
+from typing import Protocol
 
 
-def conflicts(settings: Settings) -> list[str]:
+class Values(Protocol):
+    """What the rules are about: these fields of the settings, each right by itself. Times are seconds."""
+
+    @property
+    def bootstrap_servers(self) -> str: ...
+    @property
+    def security_protocol(self) -> str: ...
+    @property
+    def sasl_username(self) -> str | None: ...
+    @property
+    def sasl_password(self) -> object | None: ...
+    @property
+    def session_timeout(self) -> float: ...
+    @property
+    def heartbeat_interval(self) -> float: ...
+    @property
+    def max_poll_interval(self) -> float: ...
+    @property
+    def write_timeout(self) -> float: ...
+    @property
+    def commit_timeout(self) -> float: ...
+    @property
+    def progress_timeout(self) -> float: ...
+    @property
+    def drain_timeout(self) -> float: ...
+    @property
+    def stall_timeout(self) -> float: ...
+    @property
+    def max_iteration_seconds(self) -> float: ...
+
+
+def conflicts(settings: Values) -> list[str]:
     """Every one of them, as a line for people."""
     turn = settings.write_timeout + settings.commit_timeout
     problems = []

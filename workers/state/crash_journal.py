@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from workers.pipeline.poison import Crash
-from workers.state.heartbeat import process_started
 from workers.state.mapped_file import mapped_file
+from workers.state.proc import process_started
 from workers.types import TopicPartition
 
 if TYPE_CHECKING:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from workers.pipeline.observer import NullObserver
 from workers.state.mapped_file import mapped_file
+from workers.state.proc import process_started
 from workers.types import CommitResult, TopicPartition, by_topic, from_topics
 
 if TYPE_CHECKING:
@@ -70,28 +71,6 @@ class Beat:
     def is_alive(self) -> bool:
         """Whether the process that said this still runs, and is not another one with its pid."""
         return process_started(self.pid) == self.started
-
-
-def process_started(pid: int) -> int | None:
-    """When a process was started, in clock ticks since the machine was (proc(5), field 22 of stat); None: no such one.
-
-    0 where there is no /proc to say.
-    """
-    try:
-        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stat:  # noqa: PTH123 asked often
-            return int(stat.read().rpartition(")")[2].split()[19])
-    except (FileNotFoundError, ProcessLookupError, IndexError):
-        return None if os.path.isdir("/proc/self") else _exists(pid)  # noqa: PTH112
-
-
-def _exists(pid: int) -> int | None:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return None
-    except PermissionError:
-        pass
-    return 0
 
 
 class Heartbeat(NullObserver):

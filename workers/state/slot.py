@@ -8,28 +8,31 @@ from __future__ import annotations
 
 import fcntl
 import os
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+import structlog
+
 from workers.errors import BadConfigurationError
+from workers.naming import all_worker_names
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
-MOST_SLOTS = 100
+log = structlog.get_logger()
 
 
 class Slot:
     """One slot's lock and its member file, in a folder on a local disk.
 
-    The lock is the kernel's, so it ends with the process that holds it, however it ends. Whoever has the lock may
-    therefore take the member in the file for dead.
+    The lock is the kernel's, so it ends with the process that holds it, however it ends. Holding the lock therefore
+    proves that the member in the file is dead. Who only looks holds it for a moment, see `try_lock`; a worker that is
+    started in that moment tries again.
     """
 
     def __init__(self, folder: Path, group: str, worker: str) -> None:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise BadConfigurationError([f"WORKERS_STATE_DIR={folder}: cannot be made: {error.strerror}"]) from error
+        """Touches nothing: the folder is made when the slot is acquired."""
         self._folder, self._group, self._worker = folder, group, worker
         self._member_file = self.file("member")
         self._lock_file = self.file("lock")
@@ -47,51 +50,86 @@ class Slot:
 
     def others(self) -> list[Slot]:
         """The slots of the group in this folder that anybody has had, but for this one."""
-        slots = [f"worker_{number:02d}" for number in range(MOST_SLOTS)]
-        found = [Slot(self._folder, self._group, worker) for worker in slots if worker != self._worker]
+        found = [Slot(self._folder, self._group, name) for name in all_worker_names() if name != self._worker]
         return [slot for slot in found if slot._lock_file.exists()]
 
-    def take(self) -> int | None:
-        """Take the slot for this process.
+    def try_acquire(self) -> bool:
+        """Take the slot for this process, until `unlock` or its end.
 
         Returns:
-            None, or the pid of the process that has it (0 where that is not known).
+            Whether it is this process's now; False: another one has it, see `holder_pid`.
+
+        Raises:
+            BadConfigurationError: the folder cannot be made, or takes no file or no lock.
         """
-        lock = os.open(self._lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._folder.mkdir(parents=True, exist_ok=True)
+            lock = os.open(self._lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                os.close(lock)
+                raise
         except BlockingIOError:
-            holder = os.read(lock, 20).strip()
-            os.close(lock)
-            return int(holder) if holder.isdigit() else 0
-        os.ftruncate(lock, 0)
-        os.write(lock, f"{os.getpid()}\n".encode())
+            return False
+        except OSError as error:
+            raise BadConfigurationError(
+                [
+                    f"WORKERS_STATE_DIR={self._folder}: cannot be used: {error.strerror}; it must be a folder on a local disk"
+                ]
+            ) from error
         self._lock = lock
-        return None
+        # The pid is for a message only, so a full disk does not matter.
+        with suppress(OSError):
+            os.ftruncate(lock, 0)
+            os.write(lock, f"{os.getpid()}\n".encode())
+        return True
 
-    def try_acquire(self) -> bool:
-        return self.take() is None
-
-    def predecessor(self) -> str | None:
-        """The member id of the process that had this slot before, if it did not leave the group itself."""
+    def holder_pid(self) -> int | None:
+        """The pid of the process that acquired the slot last; None: not known."""
         try:
-            return self._member_file.read_text(encoding="utf-8").strip() or None
-        except (FileNotFoundError, UnicodeDecodeError):
+            pid = self._lock_file.read_bytes()[:20].strip()
+        except OSError:
             return None
-
-    def remember(self, member_id: str) -> None:
-        """Keep this process's member id for its successor. Whole or not at all, also when killed meanwhile."""
-        new = self._member_file.with_suffix(".new")
-        new.write_text(member_id + "\n", encoding="utf-8")
-        new.replace(self._member_file)
-
-    def release(self) -> None:
-        """Leave the slot with no member behind: this process has left the group."""
-        self._member_file.unlink(missing_ok=True)
-        self.unlock()
+        return int(pid) if pid.isdigit() else None
 
     def unlock(self) -> None:
-        """Give the slot free and leave the member in it, for whoever takes it next."""
+        """Give the slot free. What is in its files stays, for whoever acquires it next."""
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
+
+    @contextmanager
+    def try_lock(self) -> Iterator[bool]:
+        """Hold the slot while it is looked at, if nobody has it; gives whether that is so.
+
+        Raises:
+            BadConfigurationError: as `try_acquire`.
+        """
+        held = self.try_acquire()
+        try:
+            yield held
+        finally:
+            if held:
+                self.unlock()
+
+    def predecessor(self) -> str | None:
+        """The member id of the process that had this slot before; None: it left the group itself, or is not known."""
+        try:
+            return self._member_file.read_text(encoding="utf-8").strip() or None
+        except (OSError, UnicodeDecodeError):
+            return None
+
+    def remember_member(self, member_id: str) -> None:
+        """Keep this process's member id for its successor. Whole or not at all, also when killed meanwhile."""
+        new = self._member_file.with_suffix(".new")
+        try:
+            new.write_text(member_id + "\n", encoding="utf-8")
+            new.replace(self._member_file)
+        except OSError as error:
+            # No reason to end a worker: its successor then waits for Kafka's session timeout.
+            log.warning("cannot keep the member id of this worker", file=str(new), error=error.strerror)
+
+    def forget_member(self) -> None:
+        """Leave no member behind: it has left the group, or was removed from it. Call it with the slot locked."""
+        self._member_file.unlink(missing_ok=True)

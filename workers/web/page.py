@@ -66,16 +66,18 @@ class Fleet:
         """Ask nobody any more, if nobody has read for so many seconds."""
         with self._lock:
             if self._survey and time.monotonic() - self._answered >= idle:
-                self._survey.__exit__()
+                self._survey.close()
                 self._survey = None
 
     def _as_dict(self) -> dict[str, Any]:
         if self._survey is None:
-            self._survey = self._make().__enter__().wait(FIRST_ANSWER_SECONDS)
+            self._survey = self._make()
+            self._survey.start()
+            self._survey.wait(FIRST_ANSWER_SECONDS)
         look = self._watch.current()
         partitions = look.partitions if look else None
         return {
-            "status": self._survey.status().as_dict(),
+            "status": self._survey.collect().as_dict(),
             "partitions": None
             if partitions is None
             else [tp._asdict() | asdict(part) for tp, part in sorted(partitions.items())],

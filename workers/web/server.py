@@ -19,9 +19,8 @@ from workers.monitoring.lag_poller import LagPoller
 from workers.web.page import Fleet, application
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from workers.settings import Settings
+    from workers.settings.paths import StatePaths
 
 LONGEST_LOOK = 60.0
 """Seconds that one look may take, with every timeout of the client's, before the process is called dead."""
@@ -30,10 +29,10 @@ CHECK_SECONDS = 1.0
 log = structlog.get_logger()
 
 
-def serve(settings: Settings, tree: Path) -> None:
+def serve(settings: Settings, paths: StatePaths) -> None:
     """Serve until SIGTERM or SIGINT, or the end of supervisord.
 
-    Args: tree: the checkout whose fleet it is.
+    Args: paths: of the tree whose fleet it is.
 
     Raises:
         UnavailableError: the port is taken.
@@ -49,7 +48,7 @@ def serve(settings: Settings, tree: Path) -> None:
     health = Health(LONGEST_LOOK + settings.lag_interval)
     watch = LagPoller(settings, health.iterated)
     metrics = LagMetrics(settings.group, settings.topic, watch.current, lambda: watch.last_success)
-    fleet = Fleet(watch, lambda: StatusCollector(settings, tree))
+    fleet = Fleet(watch, lambda: StatusCollector(settings, paths))
     app = application(settings.metrics_host, metrics.registry, health, fleet)
     server = Server(settings.metrics_host, settings.lag_port, app, "the page", "WORKERS_LAG_PORT")
     log.info("serving", pid=os.getpid(), page=f"http://{settings.metrics_host}:{server.port}/")

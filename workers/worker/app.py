@@ -78,12 +78,22 @@ class Worker:
         self._observer = Observers(self._stall, self._metrics, self._health, LogObserver(), recycle)
         self._slot = settings.state_dir and Slot(settings.state_dir, settings.group, settings.worker)
         self._heartbeat: Heartbeat | None = None
-        self._brake: CrashLoopBackoff | None = None
+        self._crash_loop: CrashLoopBackoff | None = None
         self._poison_guard: PoisonGuard = NullPoisonGuard()
         self._predecessor_is_out = False
 
     def run(self) -> None:
         """Run until SIGTERM or SIGINT, then finish the batch in hand.
+
+        The order is what makes a kill -9 safe, of this process or of the one before it:
+
+        1. The slot's lock proves that the predecessor is dead. Everything else that is in the slot is read after it.
+        2. The heartbeat says who has the slot now, also while this process waits.
+        3. The crash-loop backoff counts this start before anything can crash it.
+        4. The poison guard enters what the predecessor had in progress in the crash journal.
+        5. The sink is checked before the group is joined: a member that cannot write holds partitions for nothing.
+        6. `_join` evicts the predecessor's member, and then joins; the member id is kept for this process's successor.
+        7. The loop. At its end the member has left the group, so it is forgotten, and the slot given free.
 
         Raises:
             BadConfigurationError: the Kafka client lacks one of its parts, the collection cannot keep the promise, or
@@ -97,11 +107,11 @@ class Worker:
         require_time_to_stop(settings.drain_timeout)
         limit_memory(settings.memory_limit)
         if self._slot:
-            self._take_slot(self._slot)
+            self._acquire_slot(self._slot)
             self._heartbeat = Heartbeat(self._slot.heartbeat_file)
-            self._brake = CrashLoopBackoff(self._slot.starts_file, settings.healthy_after)
+            self._crash_loop = CrashLoopBackoff(self._slot.starts_file, settings.healthy_after)
             guard = self._poison_guard = JournaledPoisonGuard(self._slot, _tell_crash)
-            self._observer = Observers(self._observer, self._heartbeat, self._brake, guard)
+            self._observer = Observers(self._observer, self._heartbeat, self._crash_loop, guard)
         self._stall.allow(ATTEMPT_SECONDS)
         server = self._serve()
         log.info(
@@ -109,9 +119,9 @@ class Worker:
             pid=os.getpid(),
             metrics=f"http://{settings.metrics_host}:{server.port}/metrics" if server else None,
         )
-        if self._brake:
-            self._hold_back(self._brake)
-            self._brake.release()
+        if self._crash_loop:
+            self._hold_back(self._crash_loop)
+            self._crash_loop.release()
         sink = open_sink(settings)
         self._health.ping = sink.ping
         self._wait_for("MongoDB", State.WAITING_FOR_MONGODB, sink.check, SinkUnavailableError)
@@ -130,10 +140,11 @@ class Worker:
                 RejectLimit(settings.max_reject_share, settings.min_reject_records),
                 self._poison_guard,
             ).run()
-        if self._brake:
-            self._brake.forgive()
+        if self._crash_loop:
+            self._crash_loop.forgive()
         if self._slot and source:
-            self._slot.release()
+            self._slot.forget_member()
+            self._slot.unlock()
         sink.close()
         if server:
             server.close()
@@ -150,15 +161,15 @@ class Worker:
             log.warning("works without metrics, as WORKERS_METRICS_OPTIONAL says", error=str(error))
             return None
 
-    def _hold_back(self, brake: CrashLoopBackoff) -> None:
+    def _hold_back(self, crash_loop: CrashLoopBackoff) -> None:
         """Wait, if the last starts of this slot ended in crashes, and let the others have its partitions meanwhile."""
-        if not (wait := brake.count()):
+        if not (wait := crash_loop.record_start()):
             return
         until = time.monotonic() + wait
         self._enter(State.CRASH_LOOP_BACKOFF, until)
         log.warning(
             "crash-loop backoff: the last starts of this slot ended before they were healthy; their causes are in this log",
-            starts=brake.starts - 1,
+            starts=crash_loop.starts - 1,
             seconds=round(wait, 1),
         )
         with suppress(UnavailableError), Admin(self._settings, EVICT_PATIENCE_SECONDS) as admin:
@@ -174,10 +185,12 @@ class Worker:
             if admin.topic(settings.topic) is None:
                 raise UnavailableError(f"there is no topic {settings.topic} yet; `workers produce` makes it")
             self._evict_predecessor(admin)
+        return KafkaSource(settings, self._observer, self._stop, self._on_join)
+
+    def _on_join(self, member_id: str) -> None:
         # A static member need not be evicted: its successor takes its place, and its partitions, by its name.
-        evictable = self._slot if not settings.static_membership else None
-        remember = evictable.remember if evictable else lambda _member_id: None
-        return KafkaSource(settings, self._observer, self._stop, remember)
+        if self._slot and not self._settings.static_membership:
+            self._slot.remember_member(member_id)
 
     def _evict_predecessor(self, admin: Admin) -> None:
         if self._slot and not self._predecessor_is_out and (member_id := self._slot.predecessor()):
@@ -205,11 +218,12 @@ class Worker:
                 self._stop.wait(backoff.next_wait())
         return None
 
-    def _take_slot(self, slot: Slot) -> None:
+    def _acquire_slot(self, slot: Slot) -> None:
         """Wait for the slot for as long as a predecessor may take to stop; then it is somebody else's."""
         patience = Backoff(cap=1.0)
         waited = 0.0
-        while (holder := slot.take()) is not None:
+        while not slot.try_acquire():
+            holder = slot.holder_pid() or "unknown"
             if waited > self._settings.drain_timeout or self._stop():
                 raise UnavailableError(
                     f"{self._settings.worker} is already running as pid {holder}: another fleet of this group uses "

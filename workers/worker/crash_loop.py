@@ -48,16 +48,17 @@ class CrashLoopBackoff(NullObserver):
         self._jitter = jitter
         self._since: float | None = None
         self._forgiven = False
-        self.starts = self._read()
-        """Since the last healthy time; this one is among them once `count` was called."""
+        self.starts = 0
+        """Since the last healthy time, this one among them: known once `record_start` was called."""
 
-    def count(self) -> float:
+    def record_start(self) -> float:
         """Count this start.
 
         Returns:
             Seconds to wait before joining the group.
         """
-        crashes, self.starts = self.starts, self.starts + 1
+        crashes = self._read()
+        self.starts = crashes + 1
         self._write(self.starts)
         if crashes < FREE_STARTS:
             return 0.0
@@ -86,7 +87,7 @@ class CrashLoopBackoff(NullObserver):
         return int(text) if text.isdigit() and len(text) <= DIGITS else 0
 
     def _write(self, starts: int) -> None:
-        """Whole or not at all. A brake that cannot be written is no reason to end."""
+        """Whole or not at all. A count that cannot be written is no reason to end."""
         new = self._file.with_suffix(".starts.new")
         try:
             new.write_text(f"{min(starts, 10**DIGITS - 1)}\n", encoding="ascii")

@@ -6,9 +6,8 @@ import gc
 import os
 import resource
 import sys
-from pathlib import Path
 
-from workers.errors import BadConfigurationError
+from workers.errors import BadConfigurationError, UnavailableError
 from workers.fleet.supervisor import SupervisorClient
 
 
@@ -34,10 +33,14 @@ def require_time_to_stop(drain_timeout: float) -> None:
     Raises:
         BadConfigurationError: it would kill this worker in the middle of its last batch.
     """
-    socket = os.environ.get("SUPERVISOR_SERVER_URL", "").removeprefix("unix://")
-    if not socket.startswith("/"):
+    supervisord = SupervisorClient.of_parent()
+    if supervisord is None:
         return
-    seconds = SupervisorClient(Path(socket)).stop_seconds(os.environ.get("SUPERVISOR_PROCESS_NAME", ""))
+    try:
+        seconds = supervisord.stop_seconds().get(os.environ.get("SUPERVISOR_PROCESS_NAME", ""))
+    except UnavailableError:
+        # It is busy or gone, which is no reason not to work.
+        return
     if seconds is not None and seconds <= drain_timeout:
         problem = (
             f"WORKERS_DRAIN_TIMEOUT={drain_timeout:g}: must be shorter than supervisord's stopwaitsecs "

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import random
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import structlog
 
 from workers.pipeline.observer import NullObserver
+from workers.state.proc import resident_mebibytes
 from workers.types import CommitResult
 
 if TYPE_CHECKING:
@@ -56,17 +55,8 @@ class Recycling(NullObserver):
         if not (self._max_records or self._max_memory) or (now := self._clock()) < self._next:
             return
         self._next = now + LOOK_SECONDS
-        memory = resident() if self._max_memory else 0
+        memory = (resident_mebibytes() or 0) if self._max_memory else 0
         if 0 < self._max_records <= self._records or 0 < self._max_memory <= memory:
             self._max_records = self._max_memory = 0
             log.info("recycled: it ends here, and a fresh process goes on", records=self._records, memory_mib=memory)
             self._stop("recycled")
-
-
-def resident() -> int:
-    """MiB of memory that this process has in RAM; 0 where that is not known."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    except OSError:
-        return 0
-    return pages * os.sysconf("SC_PAGE_SIZE") >> 20

@@ -123,6 +123,37 @@ def test_config_shows_every_setting_without_its_secrets(workers, monkeypatch):
     assert "canary" not in out + table
 
 
+def test_config_says_where_each_value_came_from(workers, tmp_path, monkeypatch):
+    (tmp_path / "tree").mkdir()
+    (tmp_path / "tree/uri").write_text("mongodb://db.example\n")
+    (tmp_path / "tree/.env").write_text("WORKERS_GROUP=shop\nWORKERS_MONGODB_URI_FILE=uri\n")
+    monkeypatch.setenv("WORKERS_TOPIC", "orders")
+
+    _, out, _ = workers("config", "--json", "--tree", "tree")
+    _, table, _ = workers("config", "--tree", "tree")
+
+    sources = json.loads(out)["from"]
+    named = {"WORKERS_TOPIC": "environment", "WORKERS_GROUP": "tree/.env", "WORKERS_MONGODB_URI": "tree/uri"}
+    assert {name: source for name, source in sources.items() if source != "default"} == named
+    rows = {line.split()[0]: line for line in table.splitlines() if line.startswith("WORKERS_")}
+    assert [name for name, source in named.items() if f" {source} " not in rows[name]] == []
+    assert " default " in rows["WORKERS_DATABASE"]
+
+
+@pytest.mark.parametrize(
+    "command", [["status", "--tree", "tree"], ["restart", "--tree", "tree"], ["chaos", "--tree", "tree"]]
+)
+def test_an_env_file_that_cannot_be_read_is_one_line_and_78(workers, tmp_path, command):
+    (tmp_path / "tree/.env").mkdir(parents=True)
+
+    code, out, err = workers(*command)
+
+    assert (code, out) == (ExitCode.CONFIGURATION, "")
+    assert err == (
+        "workers: tree/.env cannot be read: Is a directory; make it a text file that this user may read, or remove it\n"
+    )
+
+
 def test_the_version_is_told(workers):
     code, out, _ = workers("--version")
 

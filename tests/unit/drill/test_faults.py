@@ -10,9 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.drill.chaos import Drill, DrillReport
+from workers.drill.chaos import Drill
 from workers.drill.faults import CALM_SECONDS, KINDS, NOTICE_SECONDS, plan
+from workers.drill.report import DrillReport
 from workers.settings import load
+from workers.settings.paths import StatePaths
 from workers.verification.report import PartitionReport, VerifyReport
 
 SEEDS = st.integers(0, 10**6)
@@ -85,7 +87,7 @@ def judged(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Judge a drill with these faults, this watch, and this account of its one partition."""
 
     def judge(faults: dict[str, int], watched: Watched | None = None, gone: int = 0, **counts: int) -> DrillReport:
-        drill = Drill(load(), Path(), 7, lambda _line: None, embedded=True)
+        drill = Drill(load(), StatePaths(Path()), 7, lambda _line: None, embedded=True)
         account = PartitionReport(0)
         account.counts.update(counts)
         monkeypatch.setattr(

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections import deque
 from contextlib import suppress
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from workers.connection import KeptConnection
@@ -17,22 +15,25 @@ from workers.fleet.status.poller import Down, Poller
 from workers.fleet.status.slot import Seen
 from workers.fleet.supervisor import Process, SupervisorClient
 from workers.kafka.admin import Admin
+from workers.naming import all_worker_names, is_worker
 from workers.settings import redact
 from workers.sinks.registry import open_sink
 from workers.state.event_log import count_starts, read_events
-from workers.state.heartbeat import Beat, process_started, read_beat
+from workers.state.heartbeat import Beat, read_beat
+from workers.state.proc import process_stat, uptime
 from workers.state.slot import Slot
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
     from workers.settings import Settings
+    from workers.settings.paths import StatePaths
 
 STATUS_PATIENCE_SECONDS = 1.5
 """For Kafka: less than `HANGING_SECONDS`, so that a broker that is not there is said not to answer, and not to hang."""
 RATE_SECONDS = 5.0
 """Records a second are those of so many last seconds, at most."""
-SLOTS = 100
 EVENTS = 20
 AWAY = {
     "unreachable": "does not answer",
@@ -43,63 +44,76 @@ AWAY = {
 
 
 class StatusCollector:
-    """Asks in the background for as long as it is used with `with`; `status` is the latest of every answer."""
+    """Asks in the background from `start` to `close`, or with `with`; `collect` puts the latest answers together."""
 
-    def __init__(self, settings: Settings, tree: Path, every: float = 2.0, events: int = EVENTS) -> None:
+    def __init__(self, settings: Settings, paths: StatePaths, every: float = 2.0, events: int = EVENTS) -> None:
         """Args:
-        tree: the checkout whose fleet it is: var/run and var/log are in it.
+        paths: of the tree whose fleet it is.
         every: seconds between two questions to Kafka, and to MongoDB.
         events: how many of the last ones are told.
         """
-        self._tree = tree.absolute()
+        self._state_dir = paths.state_dir
         self._settings = settings
         self._where = Where(
-            str(self._tree),
+            str(paths.tree),
             settings.topic,
             settings.group,
             settings.bootstrap_servers,
             redact(settings)["WORKERS_MONGODB_URI"].partition("?")[0],
             settings.max_iteration_seconds,
         )
-        processes = SupervisorClient(self._tree / "var/run/supervisord.sock")
-        self._supervisord = Poller(lambda: Supervisord(processes.supervisord_pid(), processes.all()), 0.3)
+        client = SupervisorClient(paths.supervisord_socket)
+        self._supervisord = Poller(lambda: Supervisord(client.pid(), client.processes()), 0.3)
         broker, database = _Broker(settings), _Database(settings, self._where.mongodb)
         self._kafka = Poller(broker, every, broker.close)
         self._mongodb = Poller(database, every, database.close)
-        self._askers: list[Poller[Any]] = [self._supervisord, self._kafka, self._mongodb]
+        self._pollers: list[Poller[Any]] = [self._supervisord, self._kafka, self._mongodb]
         self._rates = _Rates()
-        self._events = _EventFile(self._tree / "var/log/events.jsonl", events)
+        self._events = _EventFile(paths.events_file, events)
+
+    def start(self) -> None:
+        """Begin to ask, each service on a thread of its own."""
+        for poller in self._pollers:
+            poller.start()
+
+    def close(self) -> None:
+        """Ask no more. A question that hangs is left behind."""
+        for poller in self._pollers:
+            poller.stop()
 
     def __enter__(self) -> Self:
-        for asker in self._askers:
-            asker.start()
+        self.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        for asker in self._askers:
-            asker.stop()
+        self.close()
 
     def wait(self, seconds: float, least: float = 0.0) -> Self:
         """Until every service has answered once, at most so long; and at least so long, for there to be rates."""
         begun = time.monotonic()
-        self.status()
-        for asker in self._askers:
-            asker.answered.wait(max(0.0, begun + seconds - time.monotonic()))
+        # The first look at the heartbeats, from which the rates are counted.
+        self.collect()
+        for poller in self._pollers:
+            poller.answered.wait(max(0.0, begun + seconds - time.monotonic()))
         time.sleep(max(0.0, begun + least - time.monotonic()))
         return self
 
-    def status(self) -> Status:
+    def collect(self) -> Status:
         """The fleet as it is now, by what is known now."""
         now = time.monotonic()
         supervisord, mongodb = self._supervisord.answer(now), self._mongodb.answer(now)
         processes = supervisord.processes if isinstance(supervisord, Supervisord) else []
-        slots = dict(self._slots(now, {each.name: each for each in processes if _is_worker(each.name)}))
+        slots = dict(self._slots(now, {each.name: each for each in processes if is_worker(each.name)}))
         answers = Answers(
             supervisord,
             self._kafka.answer(now),
             mongodb if isinstance(mongodb, Down) else None,
             slots,
-            {name: seconds for name, seen in slots.items() if (seconds := _uptime(seen)) is not None},
+            {
+                name: seconds
+                for name, seen in slots.items()
+                if seen.living and (seconds := uptime(seen.living.started)) is not None
+            },
             self._events.last(),
         )
         return judge(self._where, answers, now, datetime.now(UTC).isoformat(timespec="milliseconds"))
@@ -107,30 +121,18 @@ class StatusCollector:
     def _slots(self, now: float, processes: Mapping[str, Process]) -> Iterator[tuple[str, Seen]]:
         """Those of supervisord, and those that a living worker holds. What a dead one left behind is no slot."""
         starts = self._events.starts()
-        for number in range(SLOTS):
-            name = f"worker_{number:02d}"
-            process, (beat, member) = processes.get(name), self._said(name)
-            kernel = _kernel_state(beat.pid) if beat and beat.is_alive() else None
+        for name in all_worker_names():
+            slot = Slot(self._state_dir, self._settings.group, name)
+            process, beat = processes.get(name), read_beat(slot.heartbeat_file)
+            kernel = _kernel_state(beat) if beat else None
             if process or kernel not in (None, "Z", "X"):
                 restarts = max(0, starts[name] - 1) if process and name in starts else None
                 rate = self._rates.of(beat, now) if beat else None
-                yield name, Seen(process, beat, kernel, member, restarts, rate)
-
-    def _said(self, name: str) -> tuple[Beat | None, str | None]:
-        """What the worker of this slot said last, and the member id that it left in its file."""
-        said: tuple[Beat | None, str | None] = (None, None)
-        for folder in (self._tree / "var/run", self._settings.state_dir):
-            if folder and folder.is_dir():
-                slot = Slot(folder, self._settings.group, name)
-                if beat := read_beat(slot.heartbeat_file):
-                    said = beat, slot.predecessor()
-                    if beat.is_alive():
-                        break
-        return said
+                yield name, Seen(process, beat, kernel, slot.predecessor() if beat else None, restarts, rate)
 
 
 class _Broker:
-    """The question to Kafka, on a connection that is kept while it works."""
+    """The question to Kafka, on a connection that is kept while it works. Asked and closed on one thread."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -204,21 +206,10 @@ class _EventFile:
                 self._last, self._starts = read_events(self._path, self._count), count_starts(self._path)
 
 
-def _is_worker(name: str) -> bool:
-    return name.startswith("worker_") and name[7:].isdigit()
-
-
-def _kernel_state(pid: int) -> str | None:
-    """The letter of proc(5); R where there is no /proc to say."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[0]
-    except (OSError, IndexError):
-        return None if Path("/proc/self").is_dir() else "R"
-
-
-def _uptime(seen: Seen) -> float | None:
-    """From the kernel's ticks since the machine was started."""
-    started = seen.living and process_started(seen.living.pid)
-    if not started or not hasattr(time, "CLOCK_BOOTTIME"):
+def _kernel_state(beat: Beat) -> str | None:
+    """See `Seen.kernel`: None only where the process that wrote this has ended."""
+    stat = process_stat(beat.pid)
+    if stat is None or stat.started != beat.started:
         return None
-    return time.clock_gettime(time.CLOCK_BOOTTIME) - started / os.sysconf("SC_CLK_TCK")
+    # It lives, and that is all that is known of it: a running one is judged by its heartbeat.
+    return stat.state or "R"

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import time
 from contextlib import suppress
-from http.client import HTTPException
-from typing import TYPE_CHECKING, Any
-from xmlrpc.client import Fault
+from typing import TYPE_CHECKING
 
 import structlog
-from supervisor.childutils import getRPCInterface
-from supervisor.states import ProcessStates
 
+from workers.errors import UnavailableError
 from workers.fleet.watchdog.hang_detector import (
     HangDetector,
     Stall,
@@ -24,8 +20,10 @@ from workers.fleet.watchdog.hang_detector import (
 )
 from workers.kafka.group_client import GroupClient
 from workers.log_fields import Action
+from workers.naming import is_worker
 from workers.state.event_log import Event, Hang
-from workers.state.heartbeat import process_started, read_beat
+from workers.state.heartbeat import read_beat
+from workers.state.proc import process_started, process_stat
 from workers.state.slot import Slot
 from workers.types import by_topic
 
@@ -33,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
+    from workers.fleet.supervisor import Process, SupervisorClient
     from workers.kafka.admin import PartitionOffsets
     from workers.settings import Settings
     from workers.types import TopicPartition
@@ -41,43 +40,54 @@ REVIVE_SECONDS = 60.0
 """Until a process that supervisord has given up is started again."""
 OWN_TIMER_SECONDS = 10.0
 """For the worker's own timer, which knows more: beyond them it is the watchdog's business."""
-WORKER = re.compile(r"worker_\d\d")
 
 log = structlog.get_logger()
 
 
 class Checks:
-    """`go` makes one round; nothing that it meets is an error of its own, and whoever does not answer is left alone."""
+    """`run_once` makes one round; nothing that it meets is an error of its own: whoever does not answer is left alone."""
 
     def __init__(
-        self, settings: Settings, folder: Path, tell: Callable[..., None], see: Callable[[Iterable[Any]], None]
+        self,
+        settings: Settings,
+        folder: Path,
+        supervisord: SupervisorClient,
+        tell: Callable[..., None],
+        on_processes: Callable[[Iterable[tuple[str, str]]], None],
     ) -> None:
         """Args:
 
-        folder: with the workers' state.
+        folder: the state directory of the workers.
+        supervisord: the one that runs them.
         tell: takes every event.
-        see: takes supervisord's processes, name and state of each.
+        on_processes: takes supervisord's processes, name and state of each.
         """
         self._settings = settings
         self._folder = folder
+        self._supervisord = supervisord
         self._tell = tell
-        self._see = see
+        self._on_processes = on_processes
         self._group = GroupClient(settings)
         self._hangs = HangDetector(
             max(settings.max_iteration_seconds, settings.stall_timeout) + OWN_TIMER_SECONDS, settings.progress_timeout
         )
         self._fatal_since: dict[str, float] = {}
-        self._odd: set[tuple[int, int]] = set()
+        self._future_beats: set[tuple[int, int]] = set()
+        """Processes whose heartbeat was said to be from the future: once each."""
         self._last: tuple[object, object] = (None, None)
         """The joins of all workers, as they were last seen and as they were last told."""
 
-    def go(self) -> None:
+    def run_once(self) -> None:
         """Look once, and do what has to be done."""
-        found = ask_supervisord("getAllProcessInfo")
-        workers = {each["name"]: each for each in found or [] if WORKER.fullmatch(each["name"])}
-        if found is not None:
-            self._see((each["name"], each["statename"]) for each in found)
-        looks = {name: look for name, info in workers.items() if (look := self._look(name, info))}
+        try:
+            processes = self._supervisord.processes()
+        except UnavailableError:
+            # It is stopping, or is stopped: nobody is judged. The dead are evicted all the same, their locks prove it.
+            processes = []
+        else:
+            self._on_processes((each.name, each.state) for each in processes)
+        workers = {each.name: each for each in processes if is_worker(each.name)}
+        looks = {name: look for name, process in workers.items() if (look := self._look(process))}
         now = time.monotonic()
         offsets = (
             self._group.partition_offsets()
@@ -88,19 +98,19 @@ class Checks:
             if stall.hang is not Hang.NO_PROGRESS or self._is_real(stall, offsets or {}):
                 self._kill(name, looks[name], stall)
         self._notice_rebalance(looks, offsets)
-        self._evict_dead({name for name, info in workers.items() if info["pid"]})
+        self._evict_dead({name for name, process in workers.items() if process.pid})
         self._revive(workers, now)
 
-    def _look(self, name: str, info: Mapping[str, Any]) -> WorkerObservation | None:
-        pid = info["pid"]
-        started = process_started(pid) if info["state"] == ProcessStates.RUNNING else None
-        if started is None:
+    def _look(self, process: Process) -> WorkerObservation | None:
+        name, pid = process.name, process.pid
+        if pid is None or process.state != "RUNNING" or (stat := process_stat(pid)) is None:
             return None
+        started = stat.started
         beat = own_word(read_beat(self._slot(name).heartbeat_file), pid, started)
-        if beat and is_from_the_future(beat, time.monotonic()) and (pid, started) not in self._odd:
-            self._odd.add((pid, started))
+        if beat and is_from_the_future(beat, time.monotonic()) and (pid, started) not in self._future_beats:
+            self._future_beats.add((pid, started))
             log.warning("a heartbeat is from the future; this worker is not judged by it", process=name, pid=pid)
-        return WorkerObservation(pid, started, kernel_state(pid), beat)
+        return WorkerObservation(pid, started, stat.state, beat)
 
     def _is_real(self, stall: Stall, offsets: Mapping[TopicPartition, PartitionOffsets]) -> bool:
         """Whether another client gets what this worker does not."""
@@ -137,7 +147,7 @@ class Checks:
         for path in sorted(self._folder.glob(f"*{end}")):
             name = path.name.removeprefix(start).removesuffix(end)
             # One that is just being started evicts its predecessor itself.
-            if not path.name.startswith(start) or not WORKER.fullmatch(name) or name in running:
+            if not path.name.startswith(start) or not is_worker(name) or name in running:
                 continue
             if not self.evict(name):
                 # Asking for each of them would only keep the next round waiting.
@@ -146,24 +156,28 @@ class Checks:
     def _dead_member(self, name: str) -> str | None:
         """The member of a slot that nobody holds. It stays dead, so the slot is free again while it is evicted."""
         slot = self._slot(name)
-        if slot.take() is not None:
-            return None
-        member = slot.predecessor()
-        slot.unlock() if member else slot.release()
+        with slot.try_lock() as held:
+            member = slot.predecessor() if held else None
+            if held and member is None:
+                # What a full disk may leave of a member file: nobody, and not to be looked at in every round.
+                slot.forget_member()
         return member
 
     def _forget(self, name: str, member: str) -> None:
+        """Unless somebody has had the slot meanwhile."""
         slot = self._slot(name)
-        if slot.take() is None:
-            slot.release() if slot.predecessor() == member else slot.unlock()
+        with slot.try_lock() as held:
+            if held and slot.predecessor() == member:
+                slot.forget_member()
 
-    def _revive(self, workers: Mapping[str, Mapping[str, Any]], now: float) -> None:
-        fatal = {name for name, info in workers.items() if info["state"] == ProcessStates.FATAL}
+    def _revive(self, workers: Mapping[str, Process], now: float) -> None:
+        fatal = {name for name, process in workers.items() if process.state == "FATAL"}
         self._fatal_since = {name: self._fatal_since.get(name, now) for name in fatal}
         for name, since in list(self._fatal_since.items()):
             if now - since >= REVIVE_SECONDS:
                 del self._fatal_since[name]
-                if ask_supervisord("startProcess", f"{workers[name]['group']}:{name}", False):
+                with suppress(UnavailableError):
+                    self._supervisord.start(workers[name].full_name)
                     log.info("started a worker again that supervisord had given up", process=name)
                     self._tell(Event.REVIVED, name)
 
@@ -184,21 +198,3 @@ class Checks:
 
     def _slot(self, name: str) -> Slot:
         return Slot(self._folder, self._settings.group, name)
-
-
-def ask_supervisord(method: str, *arguments: object) -> Any:
-    """Its answer, or None: it is busy stopping, or refuses."""
-    try:
-        with getRPCInterface(os.environ) as server:
-            return getattr(server.supervisor, method)(*arguments)
-    except (OSError, HTTPException, Fault):
-        return None
-
-
-def kernel_state(pid: int) -> str:
-    """The letter of proc(5); empty where nothing can be said."""
-    try:
-        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stat:  # noqa: PTH123 as in heartbeat
-            return stat.read().rpartition(")")[2].split()[0]
-    except (OSError, IndexError):
-        return ""

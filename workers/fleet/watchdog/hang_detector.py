@@ -32,8 +32,8 @@ class WorkerObservation(NamedTuple):
     pid: int
     started: int
     """See `process_started`."""
-    kernel: str
-    """Its state by the kernel: the letter of proc(5)."""
+    kernel: str | None
+    """Its state by the kernel: the letter of proc(5); None: not known."""
     beat: Beat | None = None
     """Its own word, where it is this very process's: see `own_word`."""
 

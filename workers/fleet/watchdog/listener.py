@@ -1,7 +1,8 @@
 """The watchdog: supervisord's event listener, which keeps what happens and looks after what supervisord does not see.
 
 Its main thread takes events, each within a millisecond: supervisord holds back the next until one is acknowledged, and
-what it cannot hold back is lost. A second thread does what takes time, once every five seconds, see `Checks`.
+what it cannot hold back is lost. A second thread does what takes time: once every five seconds, see `Checks.run_once`, and
+at once for a worker that has exited, see `Checks.evict`.
 """
 
 from __future__ import annotations
@@ -18,11 +19,13 @@ import structlog
 from supervisor import childutils
 
 from workers.errors import BadConfigurationError, BadUsageError, UnavailableError
-from workers.fleet.watchdog.checks import WORKER, Checks
+from workers.fleet.supervisor import SupervisorClient
+from workers.fleet.watchdog.checks import Checks
 from workers.monitoring.http import Health, HealthServer
 from workers.monitoring.watchdog_metrics import WatchdogMetrics
+from workers.naming import is_worker
 from workers.state.event_log import Event, EventLog, since_fleet_started
-from workers.state.heartbeat import process_started
+from workers.state.proc import process_started
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,36 +60,42 @@ class Watchdog:
         """Args: the streams of `take_streams`.
 
         Raises:
-            BadUsageError: this is no child of supervisord.
+            BadUsageError: this is no child of supervisord, or supervisord has no unix socket.
             BadConfigurationError: a setting that it needs is not there.
         """
-        if "SUPERVISOR_SERVER_URL" not in os.environ:
-            raise BadUsageError("the watchdog is started by supervisord, see [eventlistener:watchdog] in deploy/")
+        supervisord = SupervisorClient.of_parent()
+        if supervisord is None:
+            raise BadUsageError(
+                "the watchdog is started by supervisord, and asks it through its unix socket: "
+                "see [eventlistener:watchdog] and [unix_http_server] in deploy/supervisord.conf"
+            )
         folder, path = _folders(settings)
         self._settings = settings
         self._from, self._to = events, answers
         self._path = path
         self._events = EventLog(path)
-        self._lost = False
+        self._write_failed = False
         self._metrics = WatchdogMetrics()
         self._health = Health(SILENT_SECONDS)
         self._health.connected = lambda: True
-        parent = os.getppid()
-        self._fleet = f"{parent}-{process_started(parent)}"
+        self._fleet = ""
         """One life of supervisord; it counts its events from 0 in each."""
-        self._heard = -1
-        self._rounds = Checks(settings, folder, self._keep, self._metrics.processes)
-        self._ended: deque[str] = deque()
-        self._time_to_look = True
-        self._to_do = threading.Event()
-        self._to_do.set()
+        self._last_serial = -1
+        self._checks = Checks(settings, folder, supervisord, self._keep, self._metrics.processes)
+        # The main thread fills these three, and the second one empties them.
+        self._exited_workers: deque[str] = deque()
+        self._check_due = True
+        self._wakeup = threading.Event()
+        self._wakeup.set()
 
     def run(self) -> None:
         """Take events until there is nobody to send any."""
         signal.signal(signal.SIGTERM, _end)
+        parent = os.getppid()
+        self._fleet = f"{parent}-{process_started(parent)}"
         self._remember()
         self._serve()
-        threading.Thread(target=self._look_after, name="rounds", daemon=True).start()
+        threading.Thread(target=self._look_after, name="checks", daemon=True).start()
         log.info("watching", pid=os.getpid(), events=str(self._path))
         while event := self._next():
             self._health.iterated()
@@ -102,7 +111,7 @@ class Watchdog:
         """Go on where a watchdog was killed: with the same counters, and without what it has written already."""
         before = since_fleet_started(self._path)
         ours = [each for each in before if each.get("fleet") == self._fleet]
-        self._heard = max((each["serial"] for each in ours if isinstance(each.get("serial"), int)), default=-1)
+        self._last_serial = max((each["serial"] for each in ours if isinstance(each.get("serial"), int)), default=-1)
         # Without the beginning the counts would be lower than they were, which reads as a reset and a leap.
         if before and before[0]["event"] == Event.FLEET_STARTED and before[0] in ours:
             for event in before:
@@ -134,9 +143,9 @@ class Watchdog:
     def _hear(self, headers: dict[str, str], payload: str) -> None:
         name, serial = headers["eventname"], int(headers["serial"])
         if name.startswith("TICK"):
-            self._time_to_look = True
-            self._to_do.set()
-        elif serial <= self._heard:
+            self._check_due = True
+            self._wakeup.set()
+        elif serial <= self._last_serial:
             # Written by a watchdog that was killed before it could acknowledge it.
             pass
         elif name == "SUPERVISOR_STATE_CHANGE_RUNNING":
@@ -151,9 +160,9 @@ class Watchdog:
         if "expected" in said:
             facts["expected"] = said["expected"] == "1"
         self._keep(event, said["processname"], **facts, fleet=self._fleet, serial=serial)
-        if event is Event.EXITED and WORKER.fullmatch(said["processname"]):
-            self._ended.append(said["processname"])
-            self._to_do.set()
+        if event is Event.EXITED and is_worker(said["processname"]):
+            self._exited_workers.append(said["processname"])
+            self._wakeup.set()
 
     def _keep(self, event: Event, process: str | None = None, **facts: Any) -> None:
         """Count an event and write it. A disk that is full must not keep the watchdog from its work."""
@@ -161,22 +170,22 @@ class Watchdog:
         try:
             self._events.append(event, process, **facts)
         except OSError as error:
-            if not self._lost:
+            if not self._write_failed:
                 log.error(f"events are not kept: {self._path}: {error.strerror}")
-            self._lost = True
+            self._write_failed = True
         else:
-            self._lost = False
+            self._write_failed = False
 
     def _look_after(self) -> NoReturn:
         while True:
-            self._to_do.wait()
-            self._to_do.clear()
+            self._wakeup.wait()
+            self._wakeup.clear()
             try:
-                while self._ended:
-                    self._rounds.evict(self._ended.popleft())
-                if self._time_to_look:
-                    self._time_to_look = False
-                    self._rounds.go()
+                while self._exited_workers:
+                    self._checks.evict(self._exited_workers.popleft())
+                if self._check_due:
+                    self._check_due = False
+                    self._checks.run_once()
             except Exception:  # noqa: BLE001 a round that fails is no reason to make none
                 log.error("a round failed; the next one begins afresh", error=traceback.format_exc())
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
 import threading
@@ -17,11 +16,11 @@ import pytest
 
 from tests.support.batches import tps
 from tests.support.embedded import wait_until
-from workers.errors import ExitCode, UnavailableError
+from workers.errors import ExitCode
 from workers.fleet.status.collector import StatusCollector
 from workers.fleet.status.poller import Down, Poller
-from workers.fleet.supervisor import SupervisorClient
 from workers.settings import Settings
+from workers.settings.paths import StatePaths
 from workers.state.event_log import Event, EventLog
 from workers.state.heartbeat import Heartbeat, read_beat
 from workers.state.slot import Slot
@@ -44,12 +43,12 @@ def beat_file(tree: Path, number: int, group: str = "counters") -> Path:
 
 
 def seen(tree: Path):
-    """By a survey that has asked nobody: the state folder alone."""
-    return StatusCollector(NOWHERE, tree).status()
+    """By a collector that has asked nobody: the state folder alone."""
+    return StatusCollector(NOWHERE, StatePaths(tree)).collect()
 
 
 def test_a_tree_without_anything_is_no_fleet_and_nothing_is_made_there(tmp_path):
-    status = StatusCollector(NOWHERE, tmp_path).status()
+    status = seen(tmp_path)
 
     assert (status.slots, status.events, status.exit_code) == ([], [], ExitCode.UNCHECKED)
     assert list(tmp_path.iterdir()) == []
@@ -100,13 +99,13 @@ def test_a_heartbeat_of_the_future_is_said_to_be_one(tree):
 
 def test_events_are_told_and_a_line_that_was_cut_is_not(tree):
     events = EventLog(tree / "var/log/events.jsonl")
-    survey = StatusCollector(NOWHERE, tree)
-    assert survey.status().events == []
+    collector = StatusCollector(NOWHERE, StatePaths(tree))
+    assert collector.collect().events == []
     events.append(Event.STARTING, "worker_00")
     with (tree / "var/log/events.jsonl").open("a") as file:
         file.write('{"event": "exi')
 
-    assert [event["event"] for event in survey.status().events] == ["starting"]
+    assert [event["event"] for event in collector.collect().events] == ["starting"]
 
 
 def test_services_that_are_not_there_are_named_all_at_once_and_without_their_passwords(tree):
@@ -160,22 +159,35 @@ def test_whatever_a_client_raises_is_an_answer():
     assert asker.answer(time.monotonic()) == Down("could not be asked: KeyError")
 
 
-def test_a_supervisord_that_is_stopped_or_talks_nonsense_is_no_traceback(tree, monkeypatch):
-    monkeypatch.setattr("workers.fleet.supervisor.ANSWER_SECONDS", 0.2)
-    path = tree / "var/run/supervisord.sock"
-    with socket.socket(socket.AF_UNIX) as server:
-        server.bind(str(path))
-        with pytest.raises(UnavailableError, match="does not run here"):
-            SupervisorClient(path).all()
-        server.listen()
-        with pytest.raises(UnavailableError, match="has not answered"):
-            SupervisorClient(path).all()
-    with pytest.raises(UnavailableError, match="does not run here"):
-        SupervisorClient(path).all()
-    path.unlink()
-    path.write_text("no socket")
-    with pytest.raises(UnavailableError, match="does not run here"):
-        SupervisorClient(path).supervisord_pid()
-    with pytest.raises(UnavailableError, match="cannot be asked"):
-        SupervisorClient(tree / ("x" * 200)).all()
-    assert SupervisorClient(path).pids() == {}
+def test_the_command_finds_the_events_that_the_env_file_of_the_tree_says(tree, tmp_path):
+    (tree / ".env").write_text("WORKERS_EVENTS_FILE=told/events.jsonl\nWORKERS_GROUP=orders\n")
+    EventLog(tree / "told/events.jsonl").append(Event.EVICTED, "worker_03", member="m-3")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere/.env").write_text("WORKERS_EVENTS_FILE=/dev/null\n")
+    ran = subprocess.run(
+        [sys.executable, "-m", "workers", "status", "--json", "--tree", str(tree)],
+        env=os.environ | {"WORKERS_BOOTSTRAP_SERVERS": "127.0.0.1:1", "WORKERS_MONGODB_URI": "mongodb://127.0.0.1:1"},
+        cwd=tmp_path / "elsewhere",
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+    assert (ran.returncode, ran.stderr) == (ExitCode.UNCHECKED, "")
+    assert [(event["event"], event["process"]) for event in json.loads(ran.stdout)["events"]] == [
+        ("evicted", "worker_03")
+    ]
+
+
+def test_where_the_settings_put_the_state_and_the_events_is_where_they_are_looked_for(tree, tmp_path):
+    paths = StatePaths(tree, tmp_path / "elsewhere", tmp_path / "elsewhere/told.jsonl")
+    EventLog(paths.events_file).append(Event.STARTING, "worker_03")
+    Heartbeat(Slot(paths.state_dir, "counters", "worker_03").heartbeat_file)
+    # Those of an earlier time, in the default places.
+    EventLog(tree / "var/log/events.jsonl").append(Event.FATAL, "worker_04")
+    Heartbeat(beat_file(tree, 4))
+    status = StatusCollector(NOWHERE, paths).collect()
+
+    assert [event["event"] for event in status.events] == ["starting"]
+    assert [slot.name for slot in status.slots] == ["worker_03"]

@@ -1,0 +1,33 @@
+"""How a worker is named: by its slot, `worker_NN`, never by its pid, so that the name is the same after a restart.
+
+supervisord, Kafka (client id), the state directory, the metrics and the event log all know a worker by this name.
+"""
+
+from __future__ import annotations
+
+import re
+
+MAX_SLOTS = 100
+"""Slots are numbered from 0; two digits name them all."""
+_PREFIX = "worker_"
+_NAME = re.compile(_PREFIX + "[0-9]{2}")
+
+
+def worker_name(slot: int) -> str:
+    """The name of the worker in this slot. Args: slot: 0 to `MAX_SLOTS` - 1."""
+    return f"{_PREFIX}{slot:02d}"
+
+
+def all_worker_names() -> list[str]:
+    """The names of all slots that there can be, in order."""
+    return [worker_name(slot) for slot in range(MAX_SLOTS)]
+
+
+def is_worker(name: str) -> bool:
+    """Whether this process is a worker, and not for example the watchdog."""
+    return _NAME.fullmatch(name) is not None
+
+
+def short_name(name: str) -> str:
+    """A worker's name where there is little room: its two digits. Another name as it is."""
+    return name.removeprefix(_PREFIX) if is_worker(name) else name

@@ -1,0 +1,110 @@
+"""What the kernel knows of a process: the only reader of `/proc`.
+
+What is not known is None, everywhere: there is no `/proc` (macOS), or the process belongs to somebody else.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+LISTENING = "0A"
+"""The state of a listening socket in /proc/net/tcp."""
+
+
+class ProcessStat(NamedTuple):
+    """One process at one moment: both fields are of the same look, so they are of the same process."""
+
+    started: int
+    """Clock ticks from the start of the machine to that of the process; 0 without `/proc`. With the pid it names one
+    process: a pid alone is given to another one some day.
+    """
+    state: str | None
+    """The letter of proc(5): R runs, S sleeps, D is in the kernel, T is stopped, Z has ended; None: not known."""
+
+
+def process_stat(pid: int) -> ProcessStat | None:
+    """The process of this pid; None: there is no such process."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:  # noqa: PTH123 read often
+            # The name of the program is in parentheses, and may hold some itself.
+            fields = file.read().rpartition(")")[2].split()
+        return ProcessStat(int(fields[19]), fields[0])
+    except (FileNotFoundError, ProcessLookupError, IndexError):
+        return None if os.path.isdir("/proc/self") else _stat_without_proc(pid)  # noqa: PTH112
+
+
+def _stat_without_proc(pid: int) -> ProcessStat | None:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return None
+    except PermissionError:
+        # It is somebody else's, and exists.
+        pass
+    return ProcessStat(0, None)
+
+
+def process_started(pid: int) -> int | None:
+    """See `ProcessStat.started`; None: there is no such process."""
+    stat = process_stat(pid)
+    return None if stat is None else stat.started
+
+
+def kernel_state(pid: int) -> str | None:
+    """See `ProcessStat.state`; None also where there is no such process."""
+    stat = process_stat(pid)
+    return None if stat is None else stat.state
+
+
+def uptime(started: int) -> float | None:
+    """Seconds since a process was started. Args: started: see `ProcessStat.started`."""
+    if not started or not hasattr(time, "CLOCK_BOOTTIME"):
+        return None
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - started / os.sysconf("SC_CLK_TCK")
+
+
+def resident_mebibytes() -> int | None:
+    """MiB of memory that this process has in RAM."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    except OSError:
+        return None
+    return pages * os.sysconf("SC_PAGE_SIZE") >> 20
+
+
+def port_holder(port: int) -> str | None:
+    """The pid and the command line of the process that listens on this TCP port, for a message to whoever wants it.
+
+    Linux tells it of the user's own processes, and root of all.
+    """
+    sockets = {f"socket:[{inode}]" for inode in _listening_sockets(port)}
+    for process in Path("/proc").glob("[0-9]*") if sockets else ():
+        # A process may end while it is looked at, or belong to somebody else.
+        with suppress(OSError):
+            if any(_target(file) in sockets for file in (process / "fd").iterdir()):
+                words = (process / "cmdline").read_bytes().decode(errors="replace").split("\0")
+                return f"pid {process.name} ({' '.join(words).strip()[:120]})"
+    return None
+
+
+def _listening_sockets(port: int) -> Iterator[str]:
+    """Their inodes."""
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        with suppress(OSError):
+            for line in Path(table).read_text(encoding="ascii").splitlines()[1:]:
+                columns = line.split()
+                if columns[3] == LISTENING and int(columns[1].rpartition(":")[2], 16) == port:
+                    yield columns[9]
+
+
+def _target(file: Path) -> str | None:
+    with suppress(OSError):
+        return str(file.readlink())
+    return None
