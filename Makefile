@@ -11,10 +11,10 @@ help: ## Show this
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
 
 demo: .venv/stack ## Kafka, MongoDB's protocol, the fleet, 1,000 numbers, and the proof; leaves it running
-	@$(BIN)/python deploy/demo.py up
+	@$(BIN)/python deploy/stack/demo.py up
 
 stop: ## Stop what `make demo` started
-	@test ! -x $(BIN)/python || $(BIN)/python deploy/demo.py down
+	@test ! -x $(BIN)/python || $(BIN)/python deploy/stack/demo.py down
 
 status: .venv/run ## Show the fleet on one screen; `.venv/bin/workers status --watch` keeps it there
 	@$(BIN)/workers status
@@ -44,34 +44,34 @@ lint: .venv/dev ## Format, lint, types, import rules
 	@$(BIN)/ruff format --check --quiet
 	@$(BIN)/ruff check --quiet
 	@$(BIN)/mypy --no-error-summary workers
-	@$(BIN)/mypy --no-error-summary --strict deploy/stack deploy/demo.py
+	@$(BIN)/mypy --no-error-summary --strict deploy/stack
 	@$(BIN)/mypy --no-error-summary --strict deploy/prometheus/targets.py
 	@$(BIN)/mypy --no-error-summary --strict grafana/make.py
 	@$(BIN)/lint-imports --no-logo > .import-rules.log || { cat .import-rules.log; exit 1; }
 
 bench: .venv/dev ## Records a second: ours, the database's limit, the tutorial's consumer; six minutes
 	@$(STACK) build kafka ferretdb
-	@$(BIN)/python bench/compare.py
+	@$(BIN)/python -m bench.compare
 
 bench-quick: .venv/dev ## The same with few records, in less than a minute; writes nothing to docs/
 	@$(STACK) build kafka ferretdb
-	@$(BIN)/python bench/compare.py --quick
+	@$(BIN)/python -m bench.compare --quick
 
 bench-connect: .venv/dev ## Ours beside the official connector on Kafka Connect, which it fetches once
 	@$(STACK) build kafka ferretdb
-	@$(BIN)/python bench/compare.py --connect
+	@$(BIN)/python -m bench.compare --connect
 
 bench-latency: .venv/dev ## From the producer's acknowledgement to the document; and an idle worker
 	@$(STACK) build kafka ferretdb
-	@$(BIN)/python bench/latency.py
+	@$(BIN)/python -m bench.latency
 
 bench-growth: .venv/dev ## More records, partitions, bytes, workers; LARGE=1: 5,000,000 records as well
 	@$(STACK) build kafka ferretdb
-	@$(BIN)/python bench/growth.py $(if $(LARGE),--large)
+	@$(BIN)/python -m bench.growth $(if $(LARGE),--large)
 
 bench-takeover: .venv/dev ## How long the partitions of a killed worker wait; ten minutes
 	@$(STACK) build kafka ferretdb
-	@$(BIN)/python bench/takeover.py
+	@$(BIN)/python -m bench.takeover
 
 docs: .venv/dev ## Write docs/metrics.md from the code
 	@$(BIN)/python docs/metrics.py

@@ -27,15 +27,13 @@ import psutil
 import pytest
 from supervisor.xmlrpc import SupervisorTransport
 
+from embedded_stack.processes import Record, tied
+from embedded_stack.readiness import ANSWERS, kafka_brokers
 from tests.support.ports import free_ports
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 STACK = REPOSITORY / "deploy" / "stack"
 PROGRAMS = ("kafka", "ferretdb")
-
-sys.path.append(str(STACK))
-from processes import Record  # noqa: E402
-from readiness import ANSWERS, kafka_brokers  # noqa: E402
 
 T = TypeVar("T")
 
@@ -96,11 +94,10 @@ class EmbeddedStack:
         if self._supervisord is not None:
             self._supervisord.wait(0)
         self.require_built()
-        tie = [sys.executable, str(STACK / "processes.py"), str(os.getpid())]
         supervisord = [sys.executable, "-m", "supervisor.supervisord", "-c", str(self._in_stack("supervisord.conf"))]
         with self.log("out").open("ab") as out:
             self._supervisord = subprocess.Popen(
-                [*tie, *supervisord],
+                tied(*supervisord),
                 cwd="/",
                 env=self.environment,
                 stdin=subprocess.DEVNULL,

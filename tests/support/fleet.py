@@ -17,7 +17,6 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -27,8 +26,9 @@ from xmlrpc.client import ServerProxy
 import psutil
 from supervisor.xmlrpc import SupervisorTransport
 
+from embedded_stack.processes import tied
 from tests.support import scrape
-from tests.support.embedded import REPOSITORY, STACK, EmbeddedStack, wait_until
+from tests.support.embedded import REPOSITORY, EmbeddedStack, wait_until
 from tests.support.ports import free_row
 from tests.support.user import BIN, User
 from workers.state.event_log import read_events
@@ -88,11 +88,10 @@ class Fleet(User):
 
     def launch(self) -> subprocess.Popen[bytes]:
         """Start supervisord, and have the kernel end it when this process dies."""
-        tie = [sys.executable, str(STACK / "processes.py"), str(os.getpid())]
         conf = os.path.relpath(self.tree / "deploy/supervisord.conf", "/")
         with (self.tree / "var/log/out").open("ab") as out:
             self._supervisord = subprocess.Popen(
-                [*tie, str(BIN / "supervisord"), "-c", conf],
+                tied(str(BIN / "supervisord"), "-c", conf),
                 cwd="/",
                 env=self.environment,
                 stdin=subprocess.DEVNULL,

@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from embedded_stack import by_index
 from tests.support.embedded import (
     STACK,
     EmbeddedStack,
@@ -21,8 +22,6 @@ from tests.support.embedded import (
     wait_until,
 )
 from tests.support.maven import BUILT, MavenRepository
-
-import by_index  # isort: skip  a module of the stack, whose folder tests.support.embedded puts on the path
 
 pytestmark = pytest.mark.integration
 
