@@ -23,7 +23,7 @@ from tests.support.embedded import (
 )
 from tests.support.maven import BUILT, MavenRepository
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 PROMETHEUS = ["prometheus/prometheus", "prometheus/promtool"]
 NOWHERE = "http://127.0.0.1:9"
