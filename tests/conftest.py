@@ -66,6 +66,13 @@ def stack() -> Iterator[Any]:
         started.__exit__()
 
 
+@pytest.fixture(autouse=True)
+def _whole_stack(request: pytest.FixtureRequest) -> None:
+    """A test that fails while it has stopped a server does not fail the next one."""
+    if "stack" in request.fixturenames:
+        request.getfixturevalue("stack").make_whole()
+
+
 def _unavailable(reason: str) -> None:
     if os.environ.get("CI"):
         pytest.fail(reason)

@@ -180,6 +180,15 @@ class EmbeddedStack:
         self._rpc("startProcess", program, False)
         self.wait_ready([program])
 
+    def make_whole(self) -> None:
+        """Have both servers answer: what was stopped is started, what was killed is waited for."""
+        if self._supervisord is None or self._supervisord.poll() is not None:
+            self.start()
+        for program in PROGRAMS:
+            if self._rpc("getProcessInfo", program)["statename"] in {"STOPPED", "EXITED", "FATAL"}:
+                self.start_program(program)
+        self.wait_ready()
+
     def brokers(self, port: int) -> list[tuple[str, int]]:
         """Where Kafka sends a client that came in on this port."""
         return kafka_brokers(f"127.0.0.1:{port}")
