@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -33,11 +34,13 @@ def test_a_tied_process_ends_when_the_one_that_started_it_is_killed() -> None:
     assert parent.stdout is not None
     child = psutil.Process(int(parent.stdout.readline()))
     try:
-        assert child.is_running()
-    finally:
         parent.kill()
-        parent.communicate()
-    wait_until(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE, 20, "it has ended too")
+        parent.wait()
+        wait_until(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE, 20, "it has ended too")
+    finally:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            child.kill()
+        parent.stdout.close()
 
 
 def test_a_process_that_is_tied_to_one_that_is_gone_does_not_begin() -> None:
