@@ -100,7 +100,7 @@ lock: $(VENV)/dev ## Resolve the requirements again
 	$(PIP_COMPILE) -c requirements/dev.txt -o requirements/run.txt
 
 clean: stop ## Remove what was made here: environment, servers, their data
-	rm -rf .venv var/stack/build var/stack/data
+	rm -rf .venv var/ci var/stack/build var/stack/data
 
 # One environment, three sets of packages, each containing the one before: run, stack, dev.
 $(VENV)/%: requirements/%.txt pyproject.toml

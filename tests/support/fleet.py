@@ -251,8 +251,10 @@ class Fleet(User):
             raise TimeoutError(f"{error}; committed, ends and members are {seen}; {self._moves()}") from None
 
     def _moves(self) -> str:
-        """The last rebalances, for whoever has to explain a time-out."""
-        return "\n".join(sorted(line for line in self.logs().splitlines() if "action=rebalance" in line)[-20:])
+        """The last rebalances and each worker's last words, for whoever has to explain a time-out."""
+        moves = sorted(line for line in self.logs().splitlines() if "action=rebalance" in line)[-20:]
+        words = [line for slot in self.slots() for line in self.log(slot).splitlines()[-5:]]
+        return "\n".join([*moves, "last words:", *words])
 
     def _rpc(self, method: str, *arguments: object) -> Any:
         transport = SupervisorTransport(None, None, f"unix://{self.tree}/var/run/supervisord.sock")
