@@ -3,7 +3,7 @@
 All get the same records, in topics, groups and databases of their own. The rounds are interleaved, and a ratio is taken
 within its round, so that what else the machine does falls on both of its sides.
 
-    python bench/compare.py [--quick] [--connect] [--rounds n] [--records n] [--servers settings]
+    python -m bench.compare [--quick] [--connect] [--rounds n] [--records n] [--servers settings]
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ import argparse
 from dataclasses import asdict
 
 import psutil
-from chart import Bar, bars
-from figures import Spread, ratios
-from peers import Load, Peer, measure, raw_fetch, raw_insert, tutorial, workers
 from rich.console import Console
-from sample import Sample
-from servers import ending_quietly, open_servers
-from tables import Table, console, publish
+
+from bench.chart import Bar, bars
+from bench.figures import Spread, ratios
+from bench.peers import Load, Peer, measure, raw_fetch, raw_insert, tutorial, workers
+from bench.sample import Sample
+from bench.servers import ending_quietly, open_servers
+from bench.tables import Table, console, publish
 
 RAW, FETCH, TUTORIAL, ONE, CONNECTOR = (
     "raw insert_many",
@@ -40,7 +41,7 @@ def main() -> None:
     peers |= {f"{count} workers": workers(count) for count in ((2,) if options.quick or connect else (2, 4))}
     records, rounds, warm_up = options.records or 200_000, options.rounds or 5, 6_000
     if connect:
-        import connector
+        from bench import connector
 
         connector.build()
         peers = {RAW: peers[RAW], CONNECTOR: connector.connector, ONE: peers[ONE], "2 workers": peers["2 workers"]}

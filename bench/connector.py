@@ -11,22 +11,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from backlog import Backlog, Sender
-from folder import Folder
-from peers import Running, membership
-from servers import Place, Servers
-from sight import Sight
-
+from bench.backlog import Backlog, Sender
+from bench.folder import Folder
+from bench.peers import Running, membership
+from bench.servers import Place, Servers
+from bench.sight import Sight
+from embedded_stack import artifacts, progress
+from embedded_stack.downloads import Jars
+from embedded_stack.jars import locked_jars
+from embedded_stack.settings import Settings as StackSettings
+from embedded_stack.settings import make_folder
+from embedded_stack.toolchain import check_java, java
 from tests.support.embedded import STACK
 from tests.support.ports import free_ports
-
-# Below the import that makes them importable.
-import artifacts  # isort: skip
-import progress  # isort: skip
-from downloads import Jars  # isort: skip
-from jars import locked_jars  # isort: skip
-from stack_settings import Settings as StackSettings, make_folder  # isort: skip
-from toolchain import check_java, java  # isort: skip
 
 LOCK = Path(__file__).resolve().parent / "connect_jars" / "jgo.lock.toml"
 TASKS = 2

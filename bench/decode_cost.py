@@ -3,8 +3,8 @@
 Counted are, a record: the interpreter's instructions, its calls into C, and the blocks and bytes of memory that the
 batch holds. The figures that are in force are in bench/decode_cost.json, by version of Python; a test compares with them.
 
-    python bench/decode_cost.py            shows them beside what is stored
-    python bench/decode_cost.py --renew    stores them, for this version of Python
+    python -m bench.decode_cost            shows them beside what is stored
+    python -m bench.decode_cost --renew    stores them, for this version of Python
 """
 
 from __future__ import annotations
@@ -20,8 +20,7 @@ from types import FrameType
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from backlog import shape
-
+from bench.backlog import shape
 from workers.formats.json_strict import parse_json
 from workers.formats.limits import Limits
 from workers.pipeline.reader import RecordReader

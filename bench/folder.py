@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
 
-from tests.support.embedded import STACK, wait_until
+from embedded_stack.processes import tied
+from tests.support.embedded import wait_until
 
 START_SECONDS = 90
 
@@ -43,9 +42,8 @@ class Folder:
 
     def spawn(self, name: str, command: Sequence[str], environment: dict[str, str]) -> subprocess.Popen[bytes]:
         """It ends with this process, however that ends."""
-        tie = [sys.executable, str(STACK / "processes.py"), str(os.getpid())]
         with self._log(name).open("wb") as log:
-            process = subprocess.Popen([*tie, *command], env=environment, stdin=subprocess.PIPE, stdout=log, stderr=log)
+            process = subprocess.Popen(tied(*command), env=environment, stdin=subprocess.PIPE, stdout=log, stderr=log)
         self._running.append(process)
         return process
 

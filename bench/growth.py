@@ -3,7 +3,7 @@
 Every case is a run of the fleet, right behind one of raw `insert_many` with such documents, in interleaved rounds. One
 thing grows at a time; the rest is as in `make bench`.
 
-    python bench/growth.py [--quick] [--large] [--rounds n] [--servers settings]
+    python -m bench.growth [--quick] [--large] [--rounds n] [--servers settings]
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ from functools import cache
 from typing import NamedTuple
 
 import psutil
-from chart import Bar, bars
-from compare import add_servers
-from figures import Spread
-from peers import Load, measure, raw_insert, workers
-from sample import Sample
-from servers import Servers, ending_quietly, open_servers
-from tables import Table, console, publish
+
+from bench.chart import Bar, bars
+from bench.compare import add_servers
+from bench.figures import Spread
+from bench.peers import Load, measure, raw_insert, workers
+from bench.sample import Sample
+from bench.servers import Servers, ending_quietly, open_servers
+from bench.tables import Table, console, publish
 
 SIZES = {100: 200_000, 1_000: 100_000, 10_000: 20_000}
 """By bytes of JSON in a document: how many records."""

@@ -4,7 +4,7 @@ At ten records a second, and at half of what the worker stored at most a moment 
 acknowledgement to the reader's answer. A reader asks for one id at a time, every few milliseconds, so a figure is late by
 up to one such look; how much of the database's time its looks take is told, too.
 
-    python bench/latency.py [--quick] [--servers settings]
+    python -m bench.latency [--quick] [--servers settings]
 """
 
 from __future__ import annotations
@@ -19,14 +19,15 @@ from queue import SimpleQueue
 from typing import Self
 
 import psutil
-from backlog import Backlog, Sender
-from chart import Bar, bars
-from compare import add_servers
-from figures import quantile
-from peers import Load, measure, workers
-from servers import Place, Servers, ending_quietly, open_place, open_servers
-from sight import Sight
-from tables import Table, console, publish
+
+from bench.backlog import Backlog, Sender
+from bench.chart import Bar, bars
+from bench.compare import add_servers
+from bench.figures import quantile
+from bench.peers import Load, measure, workers
+from bench.servers import Place, Servers, ending_quietly, open_place, open_servers
+from bench.sight import Sight
+from bench.tables import Table, console, publish
 
 SLOW_RATE = 10
 SEND_SECONDS = 0.05

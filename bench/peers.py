@@ -7,20 +7,17 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import psutil
-from backlog import Backlog, Sender, shape
-from folder import Folder
-from sample import Sample, take
-from servers import Place, Servers, open_place
-from sight import Sight
 
+from bench.backlog import Backlog, Sender, shape
+from bench.folder import Folder
+from bench.sample import Sample, take
+from bench.servers import Place, Servers, open_place
+from bench.sight import Sight
 from tests.support.user import BIN
 from workers.kafka.admin import Admin
-
-HERE = Path(__file__).resolve().parent
 
 
 @dataclass(frozen=True)
@@ -116,7 +113,7 @@ def raw_fetch(_servers: Servers, place: Place, warm_up: Backlog, backlog: Backlo
     with Folder() as folder, Sender(place.settings) as sender:
         sender.send_all(warm_up)
         arguments = ["fetch", str(warm_up.records), str(backlog.records)]
-        running = folder.spawn("raw", [sys.executable, str(HERE / "raw.py"), *arguments], place.environment)
+        running = folder.spawn("raw", [sys.executable, "-m", "bench.raw", *arguments], place.environment)
         folder.wait(lambda: "warm" in folder.said("raw"), "the warm-up is read")
         yield Running([running], lambda: sender.send_all(backlog), lambda: "done" in folder.said("raw"))
 
@@ -128,7 +125,7 @@ def raw_insert(size: int) -> Peer:
     def peer(_servers: Servers, place: Place, warm_up: Backlog, backlog: Backlog) -> Iterator[Running]:
         with Folder() as folder:
             numbers = map(str, (warm_up.records, backlog.records, place.partitions, size))
-            command = [sys.executable, str(HERE / "raw.py"), "insert", *numbers, place.topic.prefix]
+            command = [sys.executable, "-m", "bench.raw", "insert", *numbers, place.topic.prefix]
             running = folder.spawn("raw", command, place.environment)
             folder.wait(lambda: "warm" in folder.said("raw"), "the warm-up is inserted")
             assert running.stdin is not None
@@ -146,7 +143,7 @@ def tutorial(_servers: Servers, place: Place, warm_up: Backlog, backlog: Backlog
     with Folder() as folder, Sender(settings) as sender, Sight(place) as sight:
         sender.send_all(warm_up)
         where = [settings.bootstrap_servers, settings.topic, settings.group, uri, settings.database]
-        command = [sys.executable, str(HERE / "tutorial.py"), *where]
+        command = [sys.executable, "-m", "bench.tutorial", *where]
         running = folder.spawn("tutorial", command, place.environment)
         folder.wait(sight.counted(warm_up.records), "the warm-up is stored")
         total = warm_up.records + backlog.records

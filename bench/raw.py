@@ -2,8 +2,8 @@
 
 Both say "warm" when the warm-up is through and "done" at the end, and then wait to be ended.
 
-python bench/raw.py fetch <warm-up> <records>
-python bench/raw.py insert <warm-up> <records> <partitions> <bytes> <prefix of the ids>
+python -m bench.raw fetch <warm-up> <records>
+python -m bench.raw insert <warm-up> <records> <partitions> <bytes> <prefix of the ids>
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ import json
 import sys
 
 import bson
-from backlog import place_of, shape
 from bson.raw_bson import RawBSONDocument
 from pymongo import MongoClient
 
+from bench.backlog import place_of, shape
 from workers.kafka.options import group_member_options, open_consumer
 from workers.settings import Settings, load
 from workers.worker.process_setup import make_room

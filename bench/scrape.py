@@ -4,7 +4,7 @@ Needs the servers of the settings (for example `make demo`), and a machine that 
 and a database of its own, and removes them. Each round has all three, in an order that goes round; what counts is the
 ratio within a round, since the machine's other work falls on all of them.
 
-    python bench/scrape.py [rounds] [records]
+    python -m bench.scrape [rounds] [records]
 """
 
 from __future__ import annotations

@@ -6,9 +6,10 @@ import time
 from collections.abc import Callable
 from typing import Any, Self
 
-from backlog import Backlog
 from pymongo import MongoClient
-from servers import Place
+
+from bench.backlog import Backlog
+from bench.servers import Place
 
 LONGEST_PAUSE = 0.5
 

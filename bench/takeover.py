@@ -5,7 +5,7 @@ and one database: one that evicts its dead (the default), one that cannot, since
 membership. A document is new if its record was produced after the kill, so that a write which was under way counts for
 nobody.
 
-    python bench/takeover.py [kills] [kills of the two slow ones]
+    python -m bench.takeover [kills] [kills of the two slow ones]
 """
 
 from __future__ import annotations
@@ -15,12 +15,10 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, Self
 
 from pymongo import MongoClient
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from tests.support.embedded import EmbeddedStack, wait_until
 from tests.support.fleet import Fleet
 from workers.kafka.producer import Producer, numbers

@@ -1,6 +1,6 @@
 """The consumer of the tutorials: one insert_one for each message, auto-commit. It is what a worker is compared with.
 
-python bench/tutorial.py <brokers> <topic> <group> <MongoDB URI> <database>
+python -m bench.tutorial <brokers> <topic> <group> <MongoDB URI> <database>
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 The rounds alternate; the ratios are what counts, since the machine's other work falls on both sides.
 
-    python bench/verify.py [rounds] [records]
+    python -m bench.verify [rounds] [records]
 """
 
 from __future__ import annotations
@@ -19,11 +19,12 @@ from typing import Any
 
 import bson
 import psutil
-from backlog import Backlog, Sender, place_of, shape
 from bson.raw_bson import RawBSONDocument
-from peers import Load, alone, measure, workers
 from pymongo import MongoClient
-from servers import Place, Servers, open_place, open_servers
+
+from bench.backlog import Backlog, Sender, place_of, shape
+from bench.peers import Load, alone, measure, workers
+from bench.servers import Place, Servers, open_place, open_servers
 
 FEW, MANY = 100_000, 1_000_000
 PARTITIONS, BATCH = 6, 5_000

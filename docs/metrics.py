@@ -31,7 +31,7 @@ format. Counters begin at 0 with their process; a series that is known beforehan
 
 What scrapes cost: a page is 9 KB, does not grow, and takes 3 ms of the worker's CPU. Scraped 50 times a second, which is
 a hundred times what `deploy/prometheus/` does, a worker that drains a backlog as fast as it can keeps 90 % of its speed;
-beside 20 clients that ask and never read it keeps all of it. (`python bench/scrape.py`, 16 rounds of each beside a worker
+beside 20 clients that ask and never read it keeps all of it. (`python -m bench.scrape`, 16 rounds of each beside a worker
 that nobody asks; two cores, with Kafka, the database and other work on them, so single rounds lie between 69 % and 112 %
 with the scrapes, and between 74 % and 132 % with those clients.)
 """

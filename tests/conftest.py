@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,6 +25,21 @@ settings.load_profile("ci" if os.environ.get("CI") else "dev")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # In the background of a script. What the tests start would inherit that, and no Ctrl-C would end it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """What passed only in repetition, in this CI run so far. Each is a defect: of the test, or of what it tests."""
+    if not (kept := os.environ.get("CI_REPEATED")):
+        return
+    with Path(kept).open("a+") as file:
+        if config.getoption("lf"):
+            passed = terminalreporter.stats.get("passed", [])
+            file.writelines(f"{each.nodeid}\n" for each in passed if each.when == "call")
+        file.seek(0)
+        repeated = file.read().splitlines()
+    terminalreporter.section("passed only in repetition")
+    for line in repeated or ["none"]:
+        terminalreporter.line(line)
 
 
 @pytest.fixture(autouse=True)
@@ -48,6 +64,13 @@ def stack() -> Iterator[Any]:
         yield started
     finally:
         started.__exit__()
+
+
+@pytest.fixture(autouse=True)
+def _whole_stack(request: pytest.FixtureRequest) -> None:
+    """A test that fails while it has stopped a server does not fail the next one."""
+    if "stack" in request.fixturenames:
+        request.getfixturevalue("stack").make_whole()
 
 
 def _unavailable(reason: str) -> None:

@@ -14,7 +14,7 @@ from tests.support.fleet import LAUNCHER_NEEDS, Fleet
 from tests.support.fleet_checks import exactly_once
 from workers.drill.faults import KINDS
 
-pytestmark = pytest.mark.acceptance
+pytestmark = [pytest.mark.acceptance, pytest.mark.slow]
 
 SECONDS, SEED, RATE = 25, 1, 2_000
 """A seed whose plan has every kind of fault within so short a time."""

@@ -82,6 +82,7 @@ def test_produce_writes_to_the_topic_that_its_option_names(user: User) -> None:
     assert values(user) == Counter()
 
 
+@pytest.mark.slow
 def test_produce_needs_no_more_memory_for_more_numbers(user: User) -> None:
     """300,000 numbers that are held whole need 200 MB and more; the client's own share is near 60."""
     peak = 0

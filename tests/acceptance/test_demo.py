@@ -21,7 +21,7 @@ from tests.support.checkout import fresh_copy
 from tests.support.embedded import REPOSITORY, wait_until
 from tests.support.ports import free_ports, free_row
 
-pytestmark = pytest.mark.acceptance
+pytestmark = [pytest.mark.acceptance, pytest.mark.slow]
 
 TOOLS = ("make", "git", "sh", "dirname", "head", "readlink", "tr", "sed", "expand", "test", "touch", "cat")
 VERIFIED = "every record is accounted for"

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
 
 import pytest
 
-from tests.support.embedded import EmbeddedStack, StackUnavailableError, unavailable, wait_until
+from tests.support.embedded import EmbeddedStack, wait_until
 from tests.support.fleet import Fleet
 from tests.support.fleet_checks import exactly_once, progress
 from tests.support.user import acknowledged
@@ -18,30 +17,17 @@ pytestmark = pytest.mark.acceptance
 SMALL_BATCHES = {"WORKERS_MAX_POLL_RECORDS": "50"}
 
 
-@pytest.fixture(scope="module")
-def own_stack() -> Iterator[EmbeddedStack]:
-    """One that may be broken, without a test of another file meeting the pieces."""
-    try:
-        running = EmbeddedStack().__enter__()
-    except StackUnavailableError as reason:
-        unavailable(reason)
-    try:
-        yield running
-    finally:
-        running.remove()
-
-
-def test_a_fleet_that_is_started_before_its_services_waits_for_each(own_stack: EmbeddedStack) -> None:
+def test_a_fleet_that_is_started_before_its_services_waits_for_each(stack: EmbeddedStack) -> None:
     for program in ("kafka", "ferretdb"):
-        own_stack.stop_program(program)
+        stack.stop_program(program)
     try:
-        with Fleet(own_stack) as fleet:
+        with Fleet(stack) as fleet:
             pids = wait_for_each(fleet, "waiting for MongoDB")
             assert [fleet.page(slot, "/healthz")[0] for slot in fleet.slots()] == [200] * 4
             assert [fleet.page(slot, "/readyz")[0] for slot in fleet.slots()] == [503] * 4
-            own_stack.start_program("ferretdb")
+            stack.start_program("ferretdb")
             assert wait_for_each(fleet, "waiting for Kafka") == pids
-            own_stack.start_program("kafka")
+            stack.start_program("kafka")
             wait_until(lambda: "there is no topic" in fleet.logs(), 30, "they wait for the topic")
             fleet.produce("--count", "600")
             fleet.wait_committed()
@@ -53,12 +39,12 @@ def test_a_fleet_that_is_started_before_its_services_waits_for_each(own_stack: E
             )
     finally:
         for program in ("kafka", "ferretdb"):
-            if own_stack.pid(program) is None:
-                own_stack.start_program(program)
+            if stack.pid(program) is None:
+                stack.start_program(program)
 
 
-def test_a_database_that_is_away_is_waited_for_in_the_group(own_stack: EmbeddedStack) -> None:
-    fleet = Fleet(own_stack, {**SMALL_BATCHES, "WORKERS_WRITE_TIMEOUT": "2"})
+def test_a_database_that_is_away_is_waited_for_in_the_group(stack: EmbeddedStack) -> None:
+    fleet = Fleet(stack, {**SMALL_BATCHES, "WORKERS_WRITE_TIMEOUT": "2"})
     # This test stops its workers for a while, and the watchdog would kill them for that.
     fleet.local_d("unwatched", "[eventlistener:watchdog]\nautostart=false\n")
     with fleet:
@@ -67,7 +53,7 @@ def test_a_database_that_is_away_is_waited_for_in_the_group(own_stack: EmbeddedS
         members, pids = fleet.kafka.members(), [fleet.pid(slot) for slot in fleet.slots()]
         producing = fleet.producing("--count", "6000", "--interval", "0.0002")
         wait_until(lambda: progress(fleet) >= 2_000, 60, "it is under load")
-        own_stack.stop_program("ferretdb")
+        stack.stop_program("ferretdb")
         try:
             fleet.produce("--start", "6000", "--count", "6000")
             wait_until(
@@ -81,7 +67,7 @@ def test_a_database_that_is_away_is_waited_for_in_the_group(own_stack: EmbeddedS
             for pid in pids:
                 os.kill(pid, signal.SIGSTOP)
         finally:
-            own_stack.start_program("ferretdb")
+            stack.start_program("ferretdb")
         try:
             stored = {tuple(map(int, document.split("/")[1:])) for document in fleet.documents()}
         finally:
@@ -101,8 +87,8 @@ def test_a_database_that_is_away_is_waited_for_in_the_group(own_stack: EmbeddedS
             assert fleet.log(slot).index("the database is available again") > begins
 
 
-def test_a_broker_that_is_killed_or_stopped_is_waited_for_and_nothing_is_lost(own_stack: EmbeddedStack) -> None:
-    with Fleet(own_stack, SMALL_BATCHES) as fleet:
+def test_a_broker_that_is_killed_or_stopped_is_waited_for_and_nothing_is_lost(stack: EmbeddedStack) -> None:
+    with Fleet(stack, SMALL_BATCHES) as fleet:
         fleet.kafka.create(6)
         fleet.wait_assigned(6)
         pids = [fleet.pid(slot) for slot in fleet.slots()]
@@ -110,10 +96,10 @@ def test_a_broker_that_is_killed_or_stopped_is_waited_for_and_nothing_is_lost(ow
         for number in (signal.SIGKILL, signal.SIGTERM):
             before = progress(fleet)
             wait_until(lambda done=before: progress(fleet) >= done + 1_000, 90, "it is under load")
-            ended = own_stack.kill("kafka", number)
+            ended = stack.kill("kafka", number)
             fleet.kafka.close()
-            wait_until(lambda old=ended: own_stack.pid("kafka") not in (None, old), 60, "Kafka is restarted")
-            own_stack.wait_ready(["kafka"])
+            wait_until(lambda old=ended: stack.pid("kafka") not in (None, old), 60, "Kafka is restarted")
+            stack.wait_ready(["kafka"])
         producing.send_signal(signal.SIGINT)
         count = acknowledged(producing)["acknowledged"]
         fleet.wait_committed(90)

@@ -12,35 +12,35 @@ from tests.support.fleet_checks import exactly_once, member
 pytestmark = pytest.mark.acceptance
 
 
-def test_a_second_supervisord_in_the_same_folder_refuses(stack: EmbeddedStack) -> None:
-    with Fleet(stack) as fleet:
-        fleet.kafka.create(6)
-        fleet.wait_assigned(6)
-        before = {slot: fleet.pid(slot) for slot in fleet.slots()}
-        second = Fleet(stack, tree=fleet.tree)
-        try:
-            assert second.launch().wait(20) == 2
-        finally:
-            second.remove()
-        assert "Another program is already listening" in fleet.said().splitlines()[-2] + fleet.said().splitlines()[-1]
-        assert {slot: fleet.pid(slot) for slot in fleet.slots()} == before
-        fleet.wait_assigned(6)
+def test_a_second_supervisord_in_the_same_folder_refuses(stack: EmbeddedStack, running_fleet: Fleet) -> None:
+    fleet = running_fleet
+    before = {slot: fleet.pid(slot) for slot in fleet.slots()}
+    second = Fleet(stack, tree=fleet.tree)
+    try:
+        assert second.launch().wait(20) == 2
+    finally:
+        second.remove()
+    assert "Another program is already listening" in fleet.said().splitlines()[-2] + fleet.said().splitlines()[-1]
+    assert {slot: fleet.pid(slot) for slot in fleet.slots()} == before
+    fleet.wait_assigned(6)
 
 
-def test_a_second_fleet_on_the_same_ports_says_which_and_what_to_set(stack: EmbeddedStack) -> None:
-    with Fleet(stack) as first:
-        first.kafka.create(6)
-        first.wait_assigned(6)
-        with Fleet(stack, {"WORKERS_METRICS_PORT": str(first.metrics_port)}) as second:
-            wait_until(lambda: all(second.log(slot) for slot in second.slots()), 20, "each worker has said why")
-            for slot in second.slots():
-                port = first.metrics_port + slot
-                (said,) = set(second.log(slot).splitlines())
-                taken = f"workers: cannot serve metrics on 127.0.0.1:{port}: Address already in use by pid {first.pid(slot)} "
-                assert said.startswith(taken)
-                assert "Set WORKERS_METRICS_PORT to another port, or stop what has this one" in said
-            assert second.kafka.members() == {}
-        first.wait_assigned(6)
+def test_a_second_fleet_on_the_same_ports_says_which_and_what_to_set(
+    stack: EmbeddedStack, running_fleet: Fleet
+) -> None:
+    first = running_fleet
+    with Fleet(stack, {"WORKERS_METRICS_PORT": str(first.metrics_port)}) as second:
+        wait_until(lambda: all(second.log(slot) for slot in second.slots()), 20, "each worker has said why")
+        for slot in second.slots():
+            port = first.metrics_port + slot
+            (said,) = set(second.log(slot).splitlines())
+            taken = (
+                f"workers: cannot serve metrics on 127.0.0.1:{port}: Address already in use by pid {first.pid(slot)} "
+            )
+            assert said.startswith(taken)
+            assert "Set WORKERS_METRICS_PORT to another port, or stop what has this one" in said
+        assert second.kafka.members() == {}
+    first.wait_assigned(6)
 
 
 def test_a_fleet_whose_supervisord_was_killed_can_be_started_again(stack: EmbeddedStack) -> None:

@@ -13,19 +13,16 @@ from tests.support import scrape
 from tests.support.browser import Browser, chromium
 from tests.support.embedded import EmbeddedStack, wait_until
 from tests.support.fleet import Fleet
+from tests.support.shared_fleet import PARTITIONS, SETTINGS
 
 pytestmark = pytest.mark.acceptance
 
-PARTITIONS = 6
-INTERVAL = 1.0
+INTERVAL = float(SETTINGS["WORKERS_LAG_INTERVAL"])
 
 
-@pytest.fixture(scope="module")
-def fleet(stack: EmbeddedStack) -> Iterator[Fleet]:
-    with Fleet(stack, {"WORKERS_LAG_INTERVAL": str(INTERVAL)}) as fleet:
-        fleet.kafka.create(PARTITIONS)
-        fleet.wait_assigned(PARTITIONS)
-        yield fleet
+@pytest.fixture
+def fleet(running_fleet: Fleet) -> Fleet:
+    return running_fleet
 
 
 @pytest.fixture

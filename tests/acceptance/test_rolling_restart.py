@@ -11,7 +11,7 @@ from tests.support.fleet import Fleet
 from tests.support.fleet_checks import exactly_once, member, progress
 from tests.support.user import acknowledged
 
-pytestmark = pytest.mark.acceptance
+pytestmark = [pytest.mark.acceptance, pytest.mark.slow]
 
 ROUNDS = 5
 MORE_THAN_ENOUGH = 1_000_000

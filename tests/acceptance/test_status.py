@@ -12,7 +12,7 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.support.embedded import EmbeddedStack, StackUnavailableError, unavailable, wait_until
+from tests.support.embedded import EmbeddedStack, wait_until
 from tests.support.fleet import Fleet
 from tests.support.fleet_checks import exactly_once, progress
 from tests.support.terminal import Terminal
@@ -27,21 +27,8 @@ SETTINGS = {"WORKERS_MAX_POLL_RECORDS": "50"}
 
 
 @pytest.fixture(scope="module")
-def own_stack() -> Iterator[EmbeddedStack]:
-    """One whose services may be stopped, without a test of another file meeting that."""
-    try:
-        running = EmbeddedStack().__enter__()
-    except StackUnavailableError as reason:
-        unavailable(reason)
-    try:
-        yield running
-    finally:
-        running.remove()
-
-
-@pytest.fixture(scope="module")
-def fleet(own_stack: EmbeddedStack) -> Iterator[Fleet]:
-    with Fleet(own_stack, SETTINGS) as running:
+def fleet(stack: EmbeddedStack) -> Iterator[Fleet]:
+    with Fleet(stack, SETTINGS) as running:
         running.kafka.create(6)
         running.wait_assigned(6)
         yield running
@@ -177,11 +164,11 @@ def test_a_rolling_restart_under_load_loses_nothing_and_delivers_nothing_again(f
 
 @pytest.mark.parametrize(("program", "name"), [("ferretdb", "MongoDB"), ("kafka", "Kafka")])
 def test_a_service_that_is_down_is_named_and_nothing_is_restarted(
-    own_stack: EmbeddedStack, fleet: Fleet, program: str, name: str
+    stack: EmbeddedStack, fleet: Fleet, program: str, name: str
 ) -> None:
     pids = [each["pid"] for each in healthy(fleet)["slots"]]
     fleet.kafka.close()
-    with without(own_stack, program):
+    with without(stack, program):
         code, status = looked(fleet)
         assert code == 1
         assert {each: found["up"] for each, found in status["services"].items() if not found["up"]} == {name: False}

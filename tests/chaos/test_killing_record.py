@@ -11,7 +11,7 @@ import pytest
 from tests.support.embedded import EmbeddedStack, wait_until
 from tests.support.plain_workers import PlainWorkers, offsets
 
-pytestmark = pytest.mark.acceptance
+pytestmark = [pytest.mark.acceptance, pytest.mark.slow]
 
 DEADLY = """
 import orjson, os, signal

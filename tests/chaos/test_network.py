@@ -22,7 +22,7 @@ from tests.support.plain_workers import PlainWorkers
 from tests.support.proxy import Proxy
 from tests.support.user import acknowledged
 
-pytestmark = pytest.mark.acceptance
+pytestmark = [pytest.mark.acceptance, pytest.mark.slow]
 
 COUNT = 10_000
 PARTITIONS = 4

@@ -10,19 +10,16 @@ import pytest
 import yaml
 from supervisor.options import ServerOptions
 
+from embedded_stack import broker, prometheus
+from embedded_stack.settings import Settings as StackSettings
 from tests.support.embedded import REPOSITORY
 from workers.kafka.options import connection_options
 from workers.settings import PREFIX, Settings
 
-# Modules of the stack, whose folder tests.support.embedded puts on the path.
-import broker  # isort: skip
-import prometheus  # isort: skip
-import stack_settings  # isort: skip
-
 COMPOSE = REPOSITORY / "deploy/compose.yaml"
 SERVICES: dict[str, dict[str, Any]] = yaml.safe_load(COMPOSE.read_text())["services"]
 VOLUMES = yaml.safe_load(COMPOSE.read_text())["volumes"]
-STACK = stack_settings.Settings.read({})
+STACK = StackSettings.read({})
 
 
 def mounts(service: str) -> dict[str, str]:

@@ -18,7 +18,7 @@ from tests.support.embedded import REPOSITORY, EmbeddedStack, wait_until
 from tests.support.fleet import Fleet
 from tests.support.prometheus import SCRAPE_SECONDS, Prometheus
 
-pytestmark = pytest.mark.acceptance
+pytestmark = [pytest.mark.acceptance, pytest.mark.slow]
 
 EVERY_PROCESS = {"worker_00", "worker_01", "worker_02", "worker_03", "lag", "watchdog"}
 VICTIM = 1

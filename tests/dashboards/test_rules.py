@@ -33,6 +33,7 @@ TESTS = sorted(FOLDER.glob("tests/*.yml"))
 
 
 @pytest.mark.integration
+@pytest.mark.slow
 @pytest.mark.parametrize("file", TESTS, ids=lambda file: file.stem)
 def test_each_alert_fires_when_it_must_and_not_when_it_must_not(file: Path) -> None:
     ran = promtool("test", "rules", str(file))
@@ -40,6 +41,7 @@ def test_each_alert_fires_when_it_must_and_not_when_it_must_not(file: Path) -> N
 
 
 @pytest.mark.integration
+@pytest.mark.slow
 def test_promtool_finds_nothing_wrong_with_the_configuration(tmp_path: Path) -> None:
     for folder in ("deploy/prometheus/rules", "var/run"):
         (tmp_path / folder).mkdir(parents=True)

@@ -92,6 +92,7 @@ def peak_of_verify(workers: PlainWorkers) -> tuple[int, int]:
     return sum(partition["stored"] for partition in json.loads(out)["partitions"]), peak
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_documents(workers: PlainWorkers) -> None:
     store(workers, 0, FEW)
     found, little = peak_of_verify(workers)
@@ -116,6 +117,7 @@ def test_since_looks_at_what_is_recent_and_at_nothing_else(few: PlainWorkers) ->
     assert (nothing.code, nothing.total("kafka"), nothing.total("missing")) == (0, 0, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("service", AWAY)
 def test_it_never_says_green_when_it_could_not_look(few: PlainWorkers, service: str) -> None:
     nobody = "127.0.0.1:1"
@@ -133,6 +135,7 @@ def test_it_never_says_green_when_it_could_not_look(few: PlainWorkers, service: 
         assert told[1] == "nothing was verified"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("program", ["kafka", "ferretdb"])
 def test_a_service_that_goes_away_while_it_looks_is_not_taken_for_an_answer(
     workers: PlainWorkers, stack: EmbeddedStack, program: str

@@ -8,7 +8,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -17,8 +16,9 @@ from pathlib import Path
 import pytest
 from kafka.admin import MemberToRemove
 
+from embedded_stack.processes import tied
 from tests.support import scrape
-from tests.support.embedded import STACK, EmbeddedStack, wait_until
+from tests.support.embedded import EmbeddedStack, wait_until
 from tests.support.plain_workers import PlainWorkers
 from tests.support.ports import free_row
 from tests.support.user import BIN, User
@@ -41,10 +41,9 @@ class Workers(User):
         self.running: list[subprocess.Popen[bytes]] = []
 
     def start(self, slot: int) -> subprocess.Popen[bytes]:
-        tie = [sys.executable, str(STACK / "processes.py"), str(os.getpid())]
         with (self.folder / f"worker_{slot:02d}.log").open("ab") as out:
             worker = subprocess.Popen(
-                [*tie, str(BIN / "workers"), "run"],
+                tied(str(BIN / "workers"), "run"),
                 env={**self.environment, "WORKERS_SLOT": str(slot)},
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,

@@ -20,7 +20,7 @@ import time
 from pathlib import Path
 from typing import Any, Self
 
-from tests.support.embedded import STACK
+from embedded_stack.processes import tied
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 ANSWER_SECONDS = 30
@@ -47,7 +47,6 @@ class Browser:
         assert path is not None
         (theirs_in, self._to), (self._from, theirs_out) = os.pipe(), os.pipe()
         wiring = [sys.executable, "-c", WIRE, str(theirs_in), str(theirs_out)]
-        tie = [sys.executable, str(STACK / "processes.py"), str(os.getpid())]
         options = ["--headless=new", "--remote-debugging-pipe", "--disable-gpu", "--disable-dev-shm-usage"]
         options += [
             "--no-first-run",
@@ -59,7 +58,7 @@ class Browser:
             options.append("--no-sandbox")
         with (folder.parent / "chromium.log").open("ab") as log:
             self._process = subprocess.Popen(
-                [*tie, *wiring, path, *options, "about:blank"],
+                tied(*wiring, path, *options, "about:blank"),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -25,6 +25,8 @@ from typing import Self, TypeVar
 import psutil
 import pytest
 
+from embedded_stack.processes import Record, tied
+from embedded_stack.readiness import ANSWERS, kafka_brokers
 from tests.support.ports import free_ports
 from workers.fleet.supervisor import SupervisorClient
 from workers.settings.paths import StatePaths
@@ -34,10 +36,6 @@ STACK = REPOSITORY / "deploy" / "stack"
 PROGRAMS = ("kafka", "ferretdb")
 STOP_SECONDS = 150.0
 """supervisord answers a stop when the program has ended, or was killed after its stopwaitsecs."""
-
-sys.path.append(str(STACK))
-from processes import Record  # noqa: E402
-from readiness import ANSWERS, kafka_brokers  # noqa: E402
 
 T = TypeVar("T")
 
@@ -99,11 +97,10 @@ class EmbeddedStack:
         if self._supervisord is not None:
             self._supervisord.wait(0)
         self.require_built()
-        tie = [sys.executable, str(STACK / "processes.py"), str(os.getpid())]
         supervisord = [sys.executable, "-m", "supervisor.supervisord", "-c", str(self._in_stack("supervisord.conf"))]
         with self.log("out").open("ab") as out:
             self._supervisord = subprocess.Popen(
-                [*tie, *supervisord],
+                tied(*supervisord),
                 cwd="/",
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
@@ -185,6 +182,15 @@ class EmbeddedStack:
     def start_program(self, program: str) -> None:
         self._client.start(program)
         self.wait_ready([program])
+
+    def make_whole(self) -> None:
+        """Have both servers answer: what was stopped is started, what was killed is waited for."""
+        if self._supervisord is None or self._supervisord.poll() is not None:
+            self.start()
+        for program in PROGRAMS:
+            if self._rpc("getProcessInfo", program)["statename"] in {"STOPPED", "EXITED", "FATAL"}:
+                self.start_program(program)
+        self.wait_ready()
 
     def brokers(self, port: int) -> list[tuple[str, int]]:
         """Where Kafka sends a client that came in on this port."""

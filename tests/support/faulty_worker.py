@@ -14,8 +14,8 @@ import signal
 import sys
 from pathlib import Path
 
-from workers import settings
 from workers.kafka.source import KafkaSource
+from workers.settings import model as settings_model
 from workers.worker import stall_timer as stall
 
 FAULT = Path(os.environ.get("WORKERS_STATE_DIR", ".")) / f"fault-{os.environ.get('WORKERS_SLOT')}"
@@ -28,7 +28,7 @@ def fault() -> str:
 
 def install() -> None:
     """The stall timer works in seconds, where in the product nothing is quicker than half a minute."""
-    settings.ITERATION_SLACK = 0.5
+    settings_model.ITERATION_SLACK = 0.5
     os.environ["WORKERS_STALL_TIMEOUT"] = "4"
     stall.RE_ARM_SECONDS = stall.DUMP_SECONDS = 0.2
     poll = KafkaSource.poll

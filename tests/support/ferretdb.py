@@ -8,9 +8,7 @@ with OwnFerretDB(folder) as database:
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,11 +16,10 @@ from typing import Self
 
 import psutil
 
-from tests.support.embedded import REPOSITORY, STACK, StackUnavailableError, wait_until
+from embedded_stack.processes import tied
+from embedded_stack.readiness import mongodb_answers
+from tests.support.embedded import REPOSITORY, StackUnavailableError, wait_until
 from tests.support.ports import free_ports
-
-sys.path.append(str(STACK))
-from readiness import mongodb_answers
 
 PROGRAM = REPOSITORY / "var/stack/build/bin/ferretdb"
 WRITE_VERSION = 18
@@ -49,9 +46,8 @@ class OwnFerretDB:
         self.stop()
 
     def start(self) -> None:
-        tie = [sys.executable, str(STACK / "processes.py"), str(os.getpid())]
         self._process = subprocess.Popen(
-            [*tie, str(PROGRAM), "-port", str(self.port), "-data", str(self.folder)],
+            tied(str(PROGRAM), "-port", str(self.port), "-data", str(self.folder)),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -17,7 +17,6 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -25,8 +24,9 @@ from typing import Any, Self
 
 import psutil
 
+from embedded_stack.processes import tied
 from tests.support import scrape
-from tests.support.embedded import REPOSITORY, STACK, EmbeddedStack, wait_until
+from tests.support.embedded import REPOSITORY, EmbeddedStack, wait_until
 from tests.support.ports import free_row
 from tests.support.user import BIN, User
 from workers.errors import UnavailableError
@@ -94,11 +94,10 @@ class Fleet(User):
 
     def launch(self) -> subprocess.Popen[bytes]:
         """Start supervisord, and have the kernel end it when this process dies."""
-        tie = [sys.executable, str(STACK / "processes.py"), str(os.getpid())]
         conf = os.path.relpath(self.tree / "deploy/supervisord.conf", "/")
         with (self.tree / "var/log/out").open("ab") as out:
             self._supervisord = subprocess.Popen(
-                [*tie, str(BIN / "supervisord"), "-c", conf],
+                tied(str(BIN / "supervisord"), "-c", conf),
                 cwd="/",
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
@@ -257,8 +256,10 @@ class Fleet(User):
             raise TimeoutError(f"{error}; committed, ends and members are {seen}; {self._moves()}") from None
 
     def _moves(self) -> str:
-        """The last rebalances, for whoever has to explain a time-out."""
-        return "\n".join(sorted(line for line in self.logs().splitlines() if "action=rebalance" in line)[-20:])
+        """The last rebalances and each worker's last words, for whoever has to explain a time-out."""
+        moves = sorted(line for line in self.logs().splitlines() if "action=rebalance" in line)[-20:]
+        words = [line for slot in self.slots() for line in self.log(slot).splitlines()[-5:]]
+        return "\n".join([*moves, "last words:", *words])
 
 
 def seeded() -> random.Random:

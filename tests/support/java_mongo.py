@@ -6,26 +6,23 @@ beside it and run `jgo --resolver python --class-path-only lock` there.
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
-import sys
 import tempfile
 import zipfile
 from pathlib import Path
 from typing import Self
 
-from tests.support.embedded import STACK, StackUnavailableError, wait_until
+from embedded_stack.artifacts import _alone
+from embedded_stack.downloads import Jars
+from embedded_stack.failure import Failure
+from embedded_stack.jars import locked_jars
+from embedded_stack.processes import tied
+from embedded_stack.readiness import mongodb_answers
+from embedded_stack.settings import Settings, make_folder
+from embedded_stack.toolchain import java
+from tests.support.embedded import StackUnavailableError, wait_until
 from tests.support.ports import free_ports
-
-# Below the import that makes them importable.
-from artifacts import _alone  # isort: skip
-from downloads import Jars  # isort: skip
-from failure import Failure  # isort: skip
-from jars import locked_jars  # isort: skip
-from readiness import mongodb_answers  # isort: skip
-from stack_settings import Settings, make_folder  # isort: skip
-from toolchain import java  # isort: skip
 
 LOCK = Path(__file__).with_name("java_mongo_jars") / "jgo.lock.toml"
 MAIN = "de.bwaldvogel.mongo.InMemoryMongoServer"
@@ -68,11 +65,10 @@ class JavaMongo:
 
     def start(self) -> None:
         """It ends with this process, however that ends."""
-        tie = [sys.executable, str(STACK / "processes.py"), str(os.getpid())]
         quiet = ["--enable-native-access=ALL-UNNAMED", "--sun-misc-unsafe-memory-access=allow", "-XX:-UsePerfData"]
         class_path = ":".join([str(self._patched), *(str(self._folder / jar.file) for jar in locked_jars(LOCK))])
         self._process = subprocess.Popen(
-            [*tie, str(java(self._settings)), "-Xmx128m", *quiet, "-cp", class_path, MAIN],
+            tied(str(java(self._settings)), "-Xmx128m", *quiet, "-cp", class_path, MAIN),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -10,10 +10,8 @@ with PlainWorkers(stack, folder) as workers:
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -24,8 +22,9 @@ from kafka.errors import KafkaError
 from pymongo import MongoClient
 from pymongo.collection import Collection
 
+from embedded_stack.processes import tied
 from tests.support import scrape
-from tests.support.embedded import STACK, EmbeddedStack, wait_until
+from tests.support.embedded import EmbeddedStack, wait_until
 from tests.support.ports import free_row
 from tests.support.user import BIN, Services, User
 
@@ -111,10 +110,9 @@ class PlainWorkers(User):
 
     def start(self, slot: int = 0, **settings: str) -> subprocess.Popen[bytes]:
         """It ends with this process, however that ends. Its log is one for all that had this slot."""
-        tie = [sys.executable, str(STACK / "processes.py"), str(os.getpid())]
         with self._log(slot).open("ab") as out:
             self.running[slot] = subprocess.Popen(
-                [*tie, str(BIN / "workers"), "run"],
+                tied(str(BIN / "workers"), "run"),
                 env={**self.environment, "WORKERS_SLOT": str(slot), **settings},
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,

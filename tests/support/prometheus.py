@@ -16,14 +16,13 @@ import urllib.request
 from pathlib import Path
 from typing import Any, Self
 
+from embedded_stack import artifacts
+from embedded_stack import prometheus as stack_prometheus
+from embedded_stack.processes import tied
+from embedded_stack.settings import Settings
 from tests.support.embedded import REPOSITORY, STACK, clean_environment, unavailable, wait_until
 from tests.support.fleet import Fleet
 from tests.support.ports import free_ports
-
-# Modules of the stack, whose folder tests.support.embedded puts on the path.
-import artifacts  # isort: skip
-import prometheus as stack_prometheus  # isort: skip
-from stack_settings import Settings  # isort: skip
 
 BUILD = str(REPOSITORY / "var/stack/build")
 SCRAPE_SECONDS = 2
@@ -84,11 +83,10 @@ class Prometheus:
         return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
 
     def start(self) -> None:
-        tie = [sys.executable, str(STACK / "processes.py"), str(os.getpid())]
         command = [sys.executable, str(self._tree / "deploy/stack/stack.py"), "run", "prometheus"]
         environment = clean_environment({"STACK_BUILD_DIR": BUILD, "STACK_PROMETHEUS_PORT": str(self.port)})
         with self.log.open("ab") as log:
-            self._server = subprocess.Popen([*tie, *command], cwd="/", env=environment, stdout=log, stderr=log)
+            self._server = subprocess.Popen(tied(*command), cwd="/", env=environment, stdout=log, stderr=log)
         try:
             wait_until(self._ready, 30, "Prometheus is ready")
         except BaseException as error:

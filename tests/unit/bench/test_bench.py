@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -11,19 +12,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kafka.record.memory_records import MemoryRecords
 
-from tests.support.bench import BENCH
+from bench.backlog import Backlog, last_places, place_of, shape
+from bench.chart import Bar, bars
+from bench.compare import ONE, RAW, TUTORIAL, peer_table, picture, ratio_table
+from bench.figures import Spread, quantile, ratios
+from bench.growth import Case, Run, cases, growth_table
+from bench.peers import Load
+from bench.sample import Sample
+from bench.tables import PAGE, Table, between
 from workers.settings import Settings
 
-from backlog import Backlog, last_places, place_of, shape  # isort: skip
-from chart import Bar, bars  # isort: skip
-from compare import ONE, RAW, TUTORIAL, peer_table, picture, ratio_table  # isort: skip
-from figures import Spread, quantile, ratios  # isort: skip
-from growth import Case, Run, cases, growth_table  # isort: skip
-from peers import Load  # isort: skip
-from sample import Sample  # isort: skip
-from tables import PAGE, Table, between  # isort: skip
-
-REPOSITORY = BENCH.parent
+REPOSITORY = Path(__file__).resolve().parents[3]
 floats = st.lists(st.floats(0.1, 1e6), min_size=1, max_size=50)
 
 

@@ -8,25 +8,23 @@ import sys
 
 import pytest
 
-from tests.support.bench import BENCH
-
-import decode_cost  # isort: skip
+from bench import decode_cost
 
 
 def test_decoding_costs_no_more_than_it_did() -> None:
     stored = decode_cost.stored().get(decode_cost.PYTHON)
     if stored is None:
-        pytest.skip(f"no stored figure for Python {decode_cost.PYTHON}; `python bench/decode_cost.py --renew` makes it")
+        pytest.skip(f"no stored figure for Python {decode_cost.PYTHON}; `python -m bench.decode_cost --renew` makes it")
 
     # In a process of its own: a debugger or a coverage tool here would be counted too.
-    program = f"import json, sys; sys.path.insert(0, {str(BENCH)!r}); import decode_cost; print(json.dumps(decode_cost.measured()))"
+    program = "import json; from bench import decode_cost; print(json.dumps(decode_cost.measured()))"
     counted = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
     rises = decode_cost.rises(json.loads(counted.stdout), stored)
 
     assert not rises, (
         "decoding has become dearer:\n  "
         + "\n  ".join(rises)
-        + "\nIf it is worth that, `.venv/bin/python bench/decode_cost.py --renew` stores the new figures; say why in the commit."
+        + "\nIf it is worth that, `.venv/bin/python -m bench.decode_cost --renew` stores the new figures; say why in the commit."
     )
 
 

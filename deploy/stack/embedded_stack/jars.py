@@ -1,7 +1,7 @@
 """Kafka's jars: those of jgo.lock.toml, and no others.
 
 To move to other versions, edit jgo.toml and run `jgo --resolver python --class-path-only lock`
-here. (The "!" in jgo.toml keeps the logging backend from choosing versions for Kafka.)
+beside it. (The "!" in jgo.toml keeps the logging backend from choosing versions for Kafka.)
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
-from stack_settings import HERE, Settings
+from embedded_stack.settings import FOLDER, Settings
 
-LOCK = HERE / "jgo.lock.toml"
+LOCK = FOLDER / "jgo.lock.toml"
 
 
 @dataclass(frozen=True)

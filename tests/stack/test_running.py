@@ -88,6 +88,7 @@ def test_comes_back_with_its_data_whatever_is_killed(stack: EmbeddedStack) -> No
     stack.start()
 
 
+@pytest.mark.slow
 def test_prometheus_is_one_of_the_stack_once_it_is_built(stack: EmbeddedStack) -> None:
     require_prometheus()
     up = stack.command("up")

@@ -13,18 +13,13 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from embedded_stack import artifacts, control, ports
+from embedded_stack.failure import ExitCode, Failure
+from embedded_stack.settings import Settings
+from embedded_stack.supervision import Supervisord
 from workers.naming import is_worker, worker_name
 
 HERE = Path(__file__).absolute().parent
-sys.path.append(str(HERE / "stack"))
-
-import artifacts  # noqa: E402
-import control  # noqa: E402
-import ports  # noqa: E402
-from failure import ExitCode, Failure  # noqa: E402
-from stack_settings import Settings  # noqa: E402
-from supervision import Supervisord  # noqa: E402
-
 NUMBERS = 1000
 STOP_SECONDS = 90
 WORKERS = [sys.executable, "-m", "workers"]
@@ -34,7 +29,7 @@ WORKERS = [sys.executable, "-m", "workers"]
 class Fleet:
     """Where the fleet's supervisord has its things, as deploy/supervisord.conf says."""
 
-    tree: Path = HERE.parent
+    tree: Path = HERE.parents[1]
 
     @property
     def conf(self) -> Path:
@@ -80,7 +75,7 @@ def up(settings: Settings) -> int:
     control.up(settings)
     step("the fleet")
     if artifacts.has_prometheus(settings):
-        subprocess.run([sys.executable, HERE / "prometheus/targets.py"], check=False)
+        subprocess.run([sys.executable, HERE.parent / "prometheus/targets.py"], check=False)
     start_fleet()
     step(f"{NUMBERS:,} numbers")
     command("produce", "--count", str(NUMBERS))

@@ -7,14 +7,14 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import artifacts
-import ports
 import psutil
-from failure import ExitCode, Failure
-from processes import Record
-from readiness import ANSWERS
-from stack_settings import Settings
-from supervision import Supervisord
+
+from embedded_stack import artifacts, ports
+from embedded_stack.failure import ExitCode, Failure
+from embedded_stack.processes import Record
+from embedded_stack.readiness import ANSWERS
+from embedded_stack.settings import Settings
+from embedded_stack.supervision import Supervisord
 
 # The slowest of these is a first start on a busy machine: format, then start.
 START_SECONDS = 60

@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from failure import ExitCode, Failure
+from embedded_stack.failure import ExitCode, Failure
 
-HERE = Path(__file__).absolute().parent
+FOLDER = Path(__file__).absolute().parents[1]
+"""Where the stack's other files are: locks, modules, supervisord.conf."""
 # supervisord binds "<socket>.<pid>" first, and the kernel takes 107 bytes.
 LONGEST_SOCKET_PATH = 99
 KNOWN = {
@@ -49,7 +50,7 @@ class Settings:
     @classmethod
     def read(cls, environ: Mapping[str, str] = os.environ) -> Settings:
         """Every mistake is reported at once."""
-        tree = HERE.parents[1]
+        tree = FOLDER.parents[1]
         mistakes = [
             f"{name} is not a setting of the stack (known: {', '.join(sorted(KNOWN))})"
             for name in sorted(environ)
@@ -100,7 +101,7 @@ class Settings:
 
     @property
     def conf(self) -> Path:
-        return HERE / "supervisord.conf"
+        return FOLDER / "supervisord.conf"
 
     @property
     def socket(self) -> Path:

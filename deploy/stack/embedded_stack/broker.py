@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
-import sys
 import uuid
 from base64 import urlsafe_b64encode
 from pathlib import Path
 
-import jars
-import processes
-import toolchain
-from failure import Failure
-from stack_settings import HERE, Settings, make_folder
+from embedded_stack import jars, toolchain
+from embedded_stack.failure import Failure
+from embedded_stack.processes import tied
+from embedded_stack.settings import FOLDER, Settings, make_folder
 
 # One node, one user, little memory: the replication of everything is 1, the internal topics are
 # small, and a group does not wait for members that might still come.
@@ -86,11 +83,10 @@ def _format(settings: Settings, storage: Path, temporary: Path) -> None:
     written = settings.run_dir / "format.properties"
     written.write_text(properties(settings, unfinished))
     cluster = urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
-    tie = [sys.executable, processes.__file__, str(os.getpid())]
     # "=" because a random id may begin with a dash.
     storage_tool = ["kafka.tools.StorageTool", "format", f"--cluster-id={cluster}"]
     java = _java(settings, "64m", temporary, *storage_tool, "--config", str(written))
-    formatted = subprocess.run([*tie, *java], stdin=subprocess.DEVNULL, check=False)
+    formatted = subprocess.run(tied(*java), stdin=subprocess.DEVNULL, check=False)
     if formatted.returncode != 0:
         raise Failure(f"cannot format {storage} for Kafka: see the lines above this one")
     unfinished.rename(storage)
@@ -106,7 +102,7 @@ def _java(settings: Settings, heap: str, temporary: Path, *arguments: str) -> li
         f"-Xmx{heap}",
         "-XX:-UsePerfData",
         f"-Djava.io.tmpdir={temporary}",
-        f"-Dlog4j2.configurationFile={HERE / 'log4j2.properties'}",
+        f"-Dlog4j2.configurationFile={FOLDER / 'log4j2.properties'}",
         "--enable-native-access=ALL-UNNAMED",
         "-cp",
         jars.class_path(settings),

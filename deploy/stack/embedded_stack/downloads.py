@@ -11,12 +11,13 @@ from pathlib import Path
 from threading import Event
 
 import requests
-from failure import Failure
-from jars import LOCK, Jar, folder, locked_jars, sha256
 from jgo.config import GlobalSettings
 from jgo.maven import MavenContext
-from progress import Observer
-from stack_settings import Settings, make_folder
+
+from embedded_stack.failure import Failure
+from embedded_stack.jars import LOCK, Jar, folder, locked_jars, sha256
+from embedded_stack.progress import Observer
+from embedded_stack.settings import Settings, make_folder
 
 TRIES = 3
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from embedded_stack import by_index
 from tests.support.embedded import (
     STACK,
     EmbeddedStack,
@@ -22,9 +23,7 @@ from tests.support.embedded import (
 )
 from tests.support.maven import BUILT, MavenRepository
 
-import by_index  # isort: skip  a module of the stack, whose folder tests.support.embedded puts on the path
-
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 PROMETHEUS = ["prometheus/prometheus", "prometheus/promtool"]
 NOWHERE = "http://127.0.0.1:9"

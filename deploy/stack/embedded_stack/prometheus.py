@@ -12,10 +12,10 @@ import shutil
 import subprocess
 from pathlib import Path
 
-import toolchain
-from go_program import GoProgram
-from progress import Observer
-from stack_settings import HERE, Settings
+from embedded_stack import toolchain
+from embedded_stack.go_program import GoProgram
+from embedded_stack.progress import Observer
+from embedded_stack.settings import FOLDER, Settings
 
 PROGRAMS = ("prometheus", "promtool")
 MODULE = "github.com/prometheus/prometheus"
@@ -23,7 +23,7 @@ TAGS = "-tags=remove_all_sd,enable_file_sd"
 SOURCES = ("prometheus/go.mod", "prometheus/go.sum")
 # Rules and their tests are written for it.
 OLDEST_MAJOR = 3
-CONFIGURATION = HERE.parent / "prometheus" / "prometheus.yml"
+CONFIGURATION = FOLDER.parent / "prometheus" / "prometheus.yml"
 
 
 def command(settings: Settings) -> list[str]:
@@ -49,7 +49,7 @@ class PrometheusProgram(GoProgram):
         folder = settings.build_dir / "prometheus"
         packages = [f"{MODULE}/cmd/{name}" for name in PROGRAMS]
         super().__init__(
-            [folder / name for name in PROGRAMS], [HERE / name for name in SOURCES], packages, folder / "go"
+            [folder / name for name in PROGRAMS], [FOLDER / name for name in SOURCES], packages, folder / "go"
         )
         self._settings = settings
 

@@ -13,10 +13,11 @@ from typing import Any, Protocol
 from xmlrpc.client import Fault, ServerProxy
 
 import psutil
-from failure import Failure
-from processes import is_alive
 from supervisor.states import STOPPED_STATES
 from supervisor.xmlrpc import SupervisorTransport
+
+from embedded_stack.failure import Failure
+from embedded_stack.processes import is_alive
 
 GONE = (OSError, HTTPException)
 

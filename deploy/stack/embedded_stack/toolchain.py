@@ -13,8 +13,8 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from failure import ExitCode, Failure
-from stack_settings import Settings
+from embedded_stack.failure import ExitCode, Failure
+from embedded_stack.settings import Settings
 
 OLDEST_JAVA = 17
 OLDEST_GO = (1, 24)

@@ -10,13 +10,12 @@ from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from typing import Protocol
 
-import progress
-import toolchain
-from downloads import KafkaJars
-from failure import Failure
-from ferretdb import FerretDBProgram
-from prometheus import PrometheusProgram
-from stack_settings import Settings, make_folder
+from embedded_stack import progress, toolchain
+from embedded_stack.downloads import KafkaJars
+from embedded_stack.failure import Failure
+from embedded_stack.ferretdb import FerretDBProgram
+from embedded_stack.prometheus import PrometheusProgram
+from embedded_stack.settings import Settings, make_folder
 
 MEGABYTE = 1 << 20
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-import by_index
-import toolchain
-from go_program import GoProgram
-from progress import Observer
-from stack_settings import HERE, Settings
+from embedded_stack import by_index, toolchain
+from embedded_stack.go_program import GoProgram
+from embedded_stack.progress import Observer
+from embedded_stack.settings import FOLDER, Settings
 
-SOURCES = ("main.go", "go.mod", "go.sum", "by_index.py")
+SOURCES = ("main.go", "go.mod", "go.sum", "embedded_stack/by_index.py")
 
 
 def command(settings: Settings) -> list[str]:
@@ -28,7 +27,7 @@ class FerretDBProgram(GoProgram):
     megabytes = 1300
 
     def __init__(self, settings: Settings) -> None:
-        super().__init__([program(settings)], [HERE / name for name in SOURCES], ["."], settings.build_dir / "go")
+        super().__init__([program(settings)], [FOLDER / name for name in SOURCES], ["."], settings.build_dir / "go")
         self._settings = settings
 
     def build(self, observer: Observer) -> None:
@@ -46,6 +45,6 @@ class FerretDBProgram(GoProgram):
             path.chmod(path.stat().st_mode | 0o200)
         by_index.change(folder / "FerretDB")
         replace = f"\nreplace {by_index.MODULE} => {folder / 'FerretDB'}\n"
-        (folder / "go.mod").write_text((HERE / "go.mod").read_text() + replace)
-        shutil.copy(HERE / "go.sum", folder / "go.sum")
+        (folder / "go.mod").write_text((FOLDER / "go.mod").read_text() + replace)
+        shutil.copy(FOLDER / "go.sum", folder / "go.sum")
         return folder / "go.mod"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import socket
 
 import psutil
-from failure import ExitCode, Failure
+
+from embedded_stack.failure import ExitCode, Failure
 
 
 def require_free(port: int, setting: str) -> None:

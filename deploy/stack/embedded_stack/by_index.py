@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from failure import Failure
+from embedded_stack.failure import Failure
 
 MODULE = "github.com/FerretDB/FerretDB"
 

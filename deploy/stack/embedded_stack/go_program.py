@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import platform
 import shutil
-import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from subprocess import DEVNULL, PIPE, STDOUT, Popen
 
-import processes
-import toolchain
-from failure import Failure
-from progress import Observer
-from stack_settings import make_folder
+from embedded_stack import toolchain
+from embedded_stack.failure import Failure
+from embedded_stack.processes import tied
+from embedded_stack.progress import Observer
+from embedded_stack.settings import make_folder
 
 NETWORK_SIGNS = ("dial tcp", "proxyconnect", "i/o timeout", "no such host", "TLS handshake")
 # Seen from outside the program: which packages were compiled before it, their number is unknown.
@@ -96,13 +94,12 @@ class GoProgram:
 
     @contextmanager
     def _started(self, go: toolchain.Go, arguments: tuple[str, ...]) -> Iterator[Popen[str]]:
-        # Tied to this process: a build that is killed leaves no compiler behind.
-        tie = [sys.executable, processes.__file__, str(os.getpid())]
         with self._lock:
             if self._cancelled:
                 raise Failure(f"the build of {self.name} was stopped")
+            # A build that is killed leaves no compiler behind.
             self._child = Popen(
-                [*tie, str(go.command), *arguments],
+                tied(go.command, *arguments),
                 cwd=self.module,
                 env=go.environment,
                 stdin=DEVNULL,

@@ -1,6 +1,5 @@
 """Processes that end with their parent, and that can be told apart from a stranger with the
-same pid. Run as a program it ties any command to the process that starts it:
-`python processes.py <pid of the caller> <command> ...`
+same pid. Run as a program it ties a command to the process that starts it, see `tied`.
 """
 
 from __future__ import annotations
@@ -26,6 +25,15 @@ def die_with(parent: int) -> None:
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
     if os.getppid() != parent:
         sys.exit(f"the process {parent} that started this one is gone")
+
+
+def tied(*command: str | Path) -> list[str]:
+    """The command line of a child that gets SIGTERM when this process dies, of whatever cause.
+
+    The thread that starts the child must live on: to the kernel, its end is the parent's death."""
+    # By its file, so that it works for an interpreter that has not installed this package. -P: the modules beside it
+    # are no top-level ones.
+    return [sys.executable, "-P", __file__, str(os.getpid()), *map(str, command)]
 
 
 @dataclass(frozen=True)
