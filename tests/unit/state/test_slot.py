@@ -188,7 +188,7 @@ def test_a_folder_that_cannot_be_used_is_named_with_its_setting(folder):
         Slot(Path(folder), "counters", "worker_00").try_acquire()
 
 
-def test_the_files_of_version_0_0_are_read_as_they_were_meant(tmp_path):
+def test_the_files_of_the_version_before_this_one_are_read_as_they_were_meant(tmp_path):
     """As that version left them behind; the heartbeat and the crash journal have tests of their own."""
     for name, text in {
         "counters-worker_00.member": "worker_00-6d9f1b8e-5a40-4a3d-8d0e-6f1f5f3c2a11\n",
