@@ -22,7 +22,7 @@ from tests.support.fleet import Fleet
 from tests.support.fleet_checks import member
 from workers.fleet.watchdog.hang_detector import Hang
 from workers.monitoring.worker_metrics import EVENTS, OUTCOMES
-from workers.sinks.mongodb.errors import RETRY_REASONS
+from workers.errors import RetryReason
 from workers.types import CommitResult, RejectReason
 
 pytestmark = pytest.mark.acceptance
@@ -40,7 +40,7 @@ WORKERS_COUNTERS = {
     "workers_batches_total": 1,
     "workers_commits_total": len(CommitResult),
     "workers_rebalances_total": len(EVENTS),
-    "workers_write_retries_total": len(RETRY_REASONS),
+    "workers_write_retries_total": len(RetryReason),
 }
 """How many series each has. Those that stand still in the story are there too, so that their silence says something."""
 PROCESSES = len({"worker_00", "worker_01", "lag", "watchdog"})
