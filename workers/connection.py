@@ -53,7 +53,7 @@ class KeptConnection(Generic[C]):
             if self._connection is None:
                 self._connection = self._connect()
             answer = question(self._connection)
-        except Exception as error:
+        except Exception as error:  # whatever it is, it is raised again
             self.close()
             if not self._unavailable:
                 self._unavailable = True

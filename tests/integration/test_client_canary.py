@@ -95,7 +95,7 @@ class TestOnABroker:
         fetched: list[Fetched] = []
         wait(lambda: (polled := member.source.poll(10, wait=True)) and not fetched.append(polled), "a record")
 
-        (record,) = fetched[0].records[0]
+        (record,) = fetched[0].records[TopicPartition(kafka.settings.topic, 0)]
         assert (record.partition, record.offset, record.value, record.key) == (0, 0, b"value", None)
         assert list(record.headers) == []
         assert record.timestamp > 1_700_000_000_000

@@ -72,7 +72,8 @@ def test_a_topic_that_is_not_there_has_no_backlog(group: GroupClient) -> None:
 def test_what_was_never_committed_waits_from_the_beginning(user: User, group: GroupClient) -> None:
     user.kafka.create(2)
     transaction(user, commit=True)
-    assert next_and_end(group) == {0: (0, 2), 1: (0, 0)}
+    # The broker writes a marker after it has answered.
+    wait_until(lambda: next_and_end(group) == {0: (0, 2), 1: (0, 0)}, 20, "the transaction is over")
     assert can_be_read(group, user, 2)
     assert next_and_end(group) == {0: (0, 2), 1: (0, 0)}
 
