@@ -124,15 +124,10 @@ def watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Watched
         wait_until(lambda: watched.speaks("worker_00") and watched.speaks("worker_01"), 20, "both speak")
         yield watched
     finally:
+        # How it stops is not the subject, and takes seconds.
         left = psutil.Process(supervisord.pid).children()
-        for process in left:
-            process.send_signal(signal.SIGCONT)
-        supervisord.terminate()
-        try:
-            supervisord.wait(20)
-        except subprocess.TimeoutExpired:
-            supervisord.kill()
-            supervisord.wait()
+        supervisord.kill()
+        supervisord.wait()
         for process in left:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
