@@ -93,7 +93,7 @@ def restart(
     """
     from workers.fleet.restart import Restart
     from workers.fleet.status.collector import StatusCollector
-    from workers.fleet.status.group import named
+    from workers.fleet.status.group import describe_partitions
 
     settings, _, paths = load_all(tree)
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
@@ -103,7 +103,7 @@ def restart(
         try:
             for slot in Restart(collector, paths, timeout, spinner.update).run():
                 done += 1
-                owns = named(slot.partitions) if slot.partitions else "idle"
+                owns = describe_partitions(slot.partitions) if slot.partitions else "idle"
                 killed = "; it did not stop in time, and was killed" if slot.killed else ""
                 pids = f"pid {slot.old_pid or '-'} -> {slot.pid}"
                 out.print(f"{slot.name}  back in {slot.seconds:4.1f} s, {pids}, {owns}{killed}", markup=False)

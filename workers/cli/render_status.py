@@ -9,8 +9,8 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from workers.fleet.status.group import STABLE, ranges
-from workers.fleet.status.slot import IDLE, WELL
+from workers.fleet.status.group import STABLE, compact_partitions
+from workers.fleet.status.slot import IDLE, WORKING
 from workers.naming import short_name
 from workers.state.heartbeat import State
 from workers.types import from_topics
@@ -65,7 +65,7 @@ def screen(status: Status, width: int, height: int | None = None) -> RenderableT
 def verdict(status: Status, width: int) -> Text:
     """What is the matter, in one line."""
     if status.healthy:
-        reading = sum(slot.state in WELL for slot in status.slots)
+        reading = sum(slot.state in WORKING for slot in status.slots)
         group = status.group
         read = f" {_plural(group.partitions, 'partition')}, lag {group.lag:,}" if group and group.partitions else ""
         return Text.assemble(("healthy", f"bold {GOOD}"), f": {_plural(reading, 'worker')} {_verb(reading)}{read}")
@@ -96,7 +96,7 @@ def _slots(status: Status, width: int) -> Table:
         ("pid", 7, lambda slot: _number(slot.pid, plain=True)),
         ("uptime", 6, lambda slot: _duration(slot.uptime_seconds, exact=False)),
         ("restarts", 8, lambda slot: _number(slot.restarts)),
-        ("owns", min(20, 6 + width - WIDE) if wide else 6, lambda slot: ranges(slot.partitions) or "-"),
+        ("owns", min(20, 6 + width - WIDE) if wide else 6, lambda slot: compact_partitions(slot.partitions) or "-"),
         ("rec/s", 6, lambda slot: _number(slot.records_per_second)),
         ("lag", 6, lambda slot: _number(slot.lag)),
         ("commit", 6, lambda slot: _duration(slot.seconds_since_commit)),
@@ -127,13 +127,15 @@ def _group(status: Status) -> list[Text]:
     group = status.group
     if group is None:
         return [Text.assemble("group        ", ("unknown while Kafka is down", FAINT))]
-    members = ", ".join(f"{short_name(each.client_id)} {ranges(each.partitions) or '-'}" for each in group.members)
+    members = ", ".join(
+        f"{short_name(each.client_id)} {compact_partitions(each.partitions) or '-'}" for each in group.members
+    )
     told = f"{'group':<13}{group.name}: {group.state}, {_plural(len(group.members), 'member')}"
     first = Text(f"{told}: {members}" if members else told, style="" if group.state == STABLE else PASSES)
     if group.partitions is None:
         return [first, Text.assemble(f"{'topic':<13}{group.topic}: ", ("there is no such topic yet", BAD))]
     if group.unowned:
-        owned = Text(f"unassigned: {ranges(group.unowned)}", style=BAD)
+        owned = Text(f"unassigned: {compact_partitions(group.unowned)}", style=BAD)
     else:
         owned = Text("all owned") if group.settled else Text("being given out", style=PASSES)
     topic = f"{'topic':<13}{group.topic}: {_plural(group.partitions, 'partition')}, lag {group.lag or 0:,}, "
@@ -168,7 +170,7 @@ def _owners(owners: object) -> str:
     except (AttributeError, TypeError, ValueError):
         # Of a version that wrote it in another way.
         return "partitions moved"
-    return ", ".join(f"{short_name(name)} {ranges(each) or '-'}" for name, each in owned.items())
+    return ", ".join(f"{short_name(name)} {compact_partitions(each) or '-'}" for name, each in owned.items())
 
 
 def _clock(time: object) -> str:
