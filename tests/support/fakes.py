@@ -132,7 +132,7 @@ class FakeSource:
             beginning = self._broker.partitions[partition.partition].beginning
             if beginning > offset:
                 self._positions[partition] = self._skipped[partition] = self._behind_a_loss[partition] = beginning
-                self._observer.lost(partition, offset, beginning - offset)
+                self._observer.records_lost(partition, offset, beginning - offset)
 
     def _fetch(self, most: int) -> Fetched | None:
         self._notice_gaps()

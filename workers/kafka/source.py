@@ -89,7 +89,7 @@ class KafkaSource:
         self._listener = _Listener(observer)
         self._consumer.subscribe([settings.topic], listener=self._listener)
 
-    def poll(self, most: int, *, wait: bool) -> Fetched | None:
+    def poll(self, max_records: int, *, wait: bool) -> Fetched | None:
         """See `Source.poll`.
 
         Raises:
@@ -99,7 +99,7 @@ class KafkaSource:
         if not wait and compat.rebalance_pending(self._consumer):
             return None
         with _fatal():
-            fetched = self._poll_client(most, wait=wait)
+            fetched = self._poll_client(max_records, wait=wait)
             self._observer.iterated()
             self._sync_membership()
             topic = self._positions.incarnation()
@@ -184,11 +184,11 @@ class KafkaSource:
         member, known = self._consumer.group_metadata(), self._member
         return member.state is MemberState.STABLE and (member.member_id, member.generation_id) == known[:2]
 
-    def _poll_client(self, most: int, *, wait: bool) -> dict[TopicPartition, list[Any]]:
+    def _poll_client(self, max_records: int, *, wait: bool) -> dict[TopicPartition, list[Any]]:
         if wait:
-            return _ours(self._consumer.poll(timeout_ms=int(POLL_SECONDS * 1000), max_records=most))
+            return _ours(self._consumer.poll(timeout_ms=int(POLL_SECONDS * 1000), max_records=max_records))
         with compat.suppress_rejoin(self._consumer):
-            return _ours(self._consumer.poll(timeout_ms=0, max_records=most))
+            return _ours(self._consumer.poll(timeout_ms=0, max_records=max_records))
 
     def _sync_membership(self) -> None:
         """Begin a new assignment epoch, if this member was given partitions, or another place in the group."""
@@ -213,7 +213,7 @@ class KafkaSource:
         self.rewind(first_offsets, self.assignment_epoch)
 
     def _lost(self, partition: TopicPartition, first: int, count: int) -> None:
-        self._observer.lost(partition, first, count)
+        self._observer.records_lost(partition, first, count)
         if self._settings.on_lost_records == "stop":
             self.halt({partition})
             self._observer.halted({partition}, LOST_RECORDS)

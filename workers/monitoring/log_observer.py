@@ -49,7 +49,7 @@ class LogObserver:
                 action=Action.REBALANCE,
             )
 
-    def lost(self, partition: TopicPartition, first: int, count: int) -> None:
+    def records_lost(self, partition: TopicPartition, first: int, count: int) -> None:
         self._log.error(
             "Kafka removed records before they were read",
             action=Action.READ,

@@ -118,7 +118,7 @@ class WorkerMetrics:
             for outcome in OUTCOMES:
                 self._records.labels(*partition, outcome)
 
-    def lost(self, partition: TopicPartition, first: int, count: int) -> None:
+    def records_lost(self, partition: TopicPartition, first: int, count: int) -> None:
         self._lost.labels(*partition).inc(count)
 
     def halted(self, partitions: Collection[TopicPartition], reason: str) -> None:
