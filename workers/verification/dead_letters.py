@@ -87,7 +87,7 @@ class DeadLetters:
         """
         decoded = self._decode(letter)
         again = decoded if isinstance(decoded, Reject) else self._write(decoded)
-        self._store.attempted(letter.id, again)
+        self._store.record_replay(letter.id, again)
         return Outcome(letter.id, again and again.error)
 
     def try_out(self, letter: DeadLetter) -> Outcome:

@@ -96,7 +96,7 @@ class _Comparison:
     def records(self) -> dict[TopicPartition, OffsetBitmap]:
         """Judge every record; return the offsets at which Kafka holds one."""
         in_kafka = {partition: OffsetBitmap(each.start) for partition, each in self.offsets.items()}
-        few = self.sink.few_dead_letters()
+        few = self.sink.all_dead_letters()
         total, done = sum(each.end - each.start for each in self.offsets.values()), 0
         ranges = {partition: (each.start, each.end) for partition, each in self.offsets.items()}
         for partition, records in read_log(self.settings, ranges):
