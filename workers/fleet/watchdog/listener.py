@@ -81,7 +81,7 @@ class Watchdog:
         self._fleet = ""
         """One life of supervisord; it counts its events from 0 in each."""
         self._last_serial = -1
-        self._checks = Checks(settings, folder, supervisord, self._keep, self._metrics.processes)
+        self._checks = Checks(settings, folder, supervisord, self._keep, self._metrics.set_processes)
         # The main thread fills these three, and the second one empties them.
         self._exited_workers: deque[str] = deque()
         self._check_due = True
@@ -99,7 +99,7 @@ class Watchdog:
         log.info("watching", pid=os.getpid(), events=str(self._path))
         while event := self._next():
             self._health.iterated()
-            self._metrics.heard()
+            self._metrics.event_received()
             try:
                 self._hear(*event)
             except Exception:  # noqa: BLE001 the next event must be heard, whatever was wrong with this one
