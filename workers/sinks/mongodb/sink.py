@@ -42,7 +42,7 @@ ATTEMPTS_ALONE = 3
 
 
 @dataclass(slots=True)
-class _Outcome:
+class _InsertOutcomes:
     """The outcomes of the inserts of one write. An insert that is in none of these is stored."""
 
     duplicates: set[str] = field(default_factory=set)
@@ -102,12 +102,12 @@ class MongoSink:
     def close(self) -> None:
         self._collections.client.close()
 
-    def _insert(self, inserts: Sequence[Insert]) -> _Outcome:
-        outcome = _Outcome()
+    def _insert(self, inserts: Sequence[Insert]) -> _InsertOutcomes:
+        outcome = _InsertOutcomes()
         self._insert_into(outcome, inserts)
         return outcome
 
-    def _insert_into(self, outcome: _Outcome, inserts: Sequence[Insert]) -> None:
+    def _insert_into(self, outcome: _InsertOutcomes, inserts: Sequence[Insert]) -> None:
         if not inserts:
             return
         try:
@@ -119,7 +119,7 @@ class MongoSink:
                 raise
             self._isolate(outcome, inserts, error)
 
-    def _classify_failures(self, outcome: _Outcome, inserts: Sequence[Insert], error: BulkWriteError) -> None:
+    def _classify_failures(self, outcome: _InsertOutcomes, inserts: Sequence[Insert], error: BulkWriteError) -> None:
         """Handle each failure of a bulk by its code. Never log the error's text: it contains the documents."""
         if concerns := error.details.get("writeConcernErrors"):
             detail = f"write concern error {concerns[0].get('code')}"
@@ -141,7 +141,7 @@ class MongoSink:
         for insert in unknown:
             self._isolate(outcome, [insert], error)
 
-    def _isolate(self, outcome: _Outcome, inserts: Sequence[Insert], error: PyMongoError) -> None:
+    def _isolate(self, outcome: _InsertOutcomes, inserts: Sequence[Insert], error: PyMongoError) -> None:
         """Halve the inserts until the document on which the server fails is alone.
 
         Its dead letter is written at once: only if that write succeeds is the document at fault, and not the database.
@@ -170,7 +170,7 @@ class MongoSink:
         )
         outcome.with_dead_letter |= self._write_dead_letters([outcome.refused[inserts[0].id]])
 
-    def _compare(self, outcome: _Outcome, inserts: Sequence[Insert]) -> None:
+    def _compare(self, outcome: _InsertOutcomes, inserts: Sequence[Insert]) -> None:
         """Compare inserts that failed with a duplicate key with what is stored under their ids."""
         stored = self._collections.find([insert.id for insert in inserts]) if inserts else {}
         for insert in inserts:
@@ -202,7 +202,7 @@ class MongoSink:
         return {reject.id for reject in rejects}
 
 
-def _result(batch: Batch, outcome: _Outcome, rejects: Sequence[Reject], new: set[str]) -> WriteResult:
+def _result(batch: Batch, outcome: _InsertOutcomes, rejects: Sequence[Reject], new: set[str]) -> WriteResult:
     """Count every record once. A reject whose dead letter was stored before is a duplicate, like a document."""
     stored = {partition: len(part.operations) for partition, part in batch.partitions.items()}
     duplicates: Counter[TopicPartition] = Counter()
