@@ -47,7 +47,7 @@ def workers() -> CollectorRegistry:
 
 def watchdog() -> CollectorRegistry:
     metrics = WatchdogMetrics()
-    metrics.processes([("worker_00", "RUNNING")])
+    metrics.set_processes([("worker_00", "RUNNING")])
     return metrics.registry
 
 

@@ -1,4 +1,4 @@
-"""One connection to a service that may be down for hours: the pattern of everybody who watches one."""
+"""One connection to a service that may be unavailable for hours, for a process that asks it at an interval."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ A = TypeVar("A")
 
 
 class KeptConnection(Generic[C]):
-    """Connects when it is asked something, keeps the connection while it works, and drops it on any error.
+    """Connects at the first question, keeps the connection while it works, and drops it on any error.
 
-    It has no thread, no wait and no retry: whoever asks does so at an interval of its own, which is the backoff, and
-    `connect` has a deadline of its own. Not thread-safe: `ask` and `close` belong to one thread.
+    It has no thread, no wait and no retry: the caller's own interval is the backoff, and `connect` must have a timeout.
+    Not thread-safe: call `ask` and `close` on one thread.
     """
 
     def __init__(
@@ -34,8 +34,8 @@ class KeptConnection(Generic[C]):
     ) -> None:
         """Args:
 
-        on_unavailable: called with the first error after the service worked, or at the start; not with those that follow.
-        on_available: called when a question is answered after that, not when the first ever is.
+        on_unavailable: called with the first error of an outage, not with those that follow.
+        on_available: called with the first answer after an outage.
         """
         self._connect = connect
         self._on_unavailable = on_unavailable
@@ -47,7 +47,7 @@ class KeptConnection(Generic[C]):
         """The answer to one question.
 
         Raises:
-            Exception: whatever `connect` or the question raised. The next question connects anew.
+            Exception: what `connect` or the question raised. The next question reconnects.
         """
         try:
             if self._connection is None:
@@ -65,9 +65,9 @@ class KeptConnection(Generic[C]):
         return answer
 
     def close(self) -> None:
-        """Let the connection go. A later question connects anew."""
+        """Close the connection. A later question reconnects."""
         connection, self._connection = self._connection, None
         if connection is not None:
-            # What is given up because its service is gone may fail to say goodbye to it.
+            # The service may be gone, and closing may need an answer from it.
             with suppress(Exception):
                 connection.close()

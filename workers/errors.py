@@ -1,4 +1,4 @@
-"""The errors that leave a module, and the exit codes they end in."""
+"""The errors that leave a module, and the exit codes of the commands."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from enum import IntEnum, StrEnum
 
 
 class ExitCode(IntEnum):
-    """What a process of this package ends with. Part of the interface: supervisord.conf and the README quote it."""
+    """The exit codes of every process of this package. Part of the interface: supervisord.conf and the README name them."""
 
     OK = 0
     FAILED = 1
-    """The command did its work and the answer is no: a record failed, something is missing."""
+    """The command did its work, and its result is negative: a record failed, something is missing."""
     UNCHECKED = 2
-    """The question could not be answered: a service was not there to be asked."""
+    """The command could not get its result: a service was unavailable."""
     USAGE = 64
     UNAVAILABLE = 69
-    """A dependency gave up: Kafka refused the client, the slot is taken."""
+    """Something that the process needs is not available: Kafka refused the client, another process holds the slot."""
     BUG = 70
     STALLED = 75
     CONFIGURATION = 78
@@ -28,7 +28,7 @@ class WorkersError(Exception):
 
 
 class BadConfigurationError(WorkersError):
-    """Settings that cannot be used, or that would break the promise. Lists every one of them."""
+    """Settings that cannot be used, or that would break the delivery guarantee. Lists all of them."""
 
     exit_code = ExitCode.CONFIGURATION
 
@@ -38,25 +38,25 @@ class BadConfigurationError(WorkersError):
 
 
 class UnavailableError(WorkersError):
-    """Something outside this process refuses or is not there, and waiting for it is not this command's business."""
+    """A dependency refuses or does not answer, and this command does not wait for it."""
 
     exit_code = ExitCode.UNAVAILABLE
 
 
 class BadUsageError(WorkersError):
-    """The command line says something that cannot be meant."""
+    """The arguments of a command contradict each other, or make no sense."""
 
     exit_code = ExitCode.USAGE
 
 
 class NotFoundError(WorkersError):
-    """What the user named is not there: a topic, an id, a file."""
+    """What the user named does not exist: a topic, an id, a file."""
 
     exit_code = ExitCode.USAGE
 
 
 class RetryReason(StrEnum):
-    """Why a write is tried again. A closed set, of all sinks: it is a metric label."""
+    """Why a write is retried. A closed set, the same for all sinks: it is a metric label."""
 
     BUSY = "busy"
     CONNECTION_LOST = "connection_lost"
@@ -65,7 +65,7 @@ class RetryReason(StrEnum):
     DISK_ERROR = "disk_error"
     DISK_FULL = "disk_full"
     ERROR = "error"
-    """The server answers with an error that says nothing about the cause."""
+    """An error of the server that does not name its cause."""
     NOT_ACKNOWLEDGED = "not_acknowledged"
     NOT_AUTHORIZED = "not_authorized"
     NOT_PRIMARY = "not_primary"
@@ -76,9 +76,9 @@ class RetryReason(StrEnum):
 
 
 class SinkUnavailableError(WorkersError):
-    """The sink cannot take a write now, and nothing says that a record is to blame.
+    """The sink cannot take a write now, and no record is known to be the cause.
 
-    Nothing of the batch counts as written. The caller keeps its membership and has the same records redelivered.
+    Nothing of the batch counts as written. The caller keeps its membership and rewinds, so the records are redelivered.
     """
 
     exit_code = ExitCode.UNAVAILABLE

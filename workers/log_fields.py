@@ -1,4 +1,4 @@
-"""The words of log lines that more than one package writes."""
+"""The fields of log lines that more than one package writes."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ if TYPE_CHECKING:
 
 
 class Action(StrEnum):
-    """What the data path was at, on every line about partitions or records: few words, for whoever searches.
+    """The step of the data path, on every line about partitions or records: a small closed set, to search by.
 
-    How it went is in `level`, and what happened is in `event`, which is for people.
+    `level` says whether it succeeded, and `event` says what happened, in a sentence for the operator.
     """
 
     READ = "read"
-    """Where and how far partitions are read, records that were lost, and those that may have crashed a worker."""
+    """The position of a partition, a halted partition, lost records, and records that were in progress at a crash."""
     WRITE = "write"
     """The sink is unavailable, or available again."""
     DEAD_LETTER = "dead_letter"
     """Records became dead letters."""
     COMMIT = "commit"
-    """A batch was written, and its offsets were committed or, as a warning or an error, were not."""
+    """A batch was written, and its offsets were committed, or (a warning or an error) were not."""
     REBALANCE = "rebalance"
-    """Partitions were assigned, revoked or lost, or there is none for this worker."""
+    """Partitions were assigned, revoked or lost, or the assignment is empty."""
     EVICT = "evict"
     """A dead worker was removed from the group."""
 
 
 def listed(partitions: Iterable[TopicPartition]) -> str:
-    """Several partitions in one value: `0,1`, of several topics `orders:0,1 refunds:0`."""
+    """Several partitions as one value: `0,1`; of several topics: `orders:0,1 refunds:0`."""
     topics = {topic: ",".join(map(str, numbers)) for topic, numbers in by_topic(partitions).items()}
     if len(topics) > 1:
         return " ".join(f"{topic}:{numbers}" for topic, numbers in topics.items())

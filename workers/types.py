@@ -1,6 +1,6 @@
-"""The words of the data path: a record comes in; an operation or a reject goes out; a batch is what one poll returned.
+"""The types of the data path: a record is decoded into an operation or a reject; a batch is what one poll returned.
 
-Nothing here knows Kafka's client, a database's driver or a format of theirs.
+Nothing here depends on a Kafka client, a database driver or their formats.
 """
 
 from __future__ import annotations
@@ -15,38 +15,38 @@ if TYPE_CHECKING:
 
 
 class TopicPartition(NamedTuple):
-    """A partition of a topic: the key of everything that is known by partition.
+    """A partition of a topic: the key of everything that is kept by partition.
 
-    A tuple, so that it equals kafka-python's own tuple of this name, and hashes as it does.
+    A tuple, so that it is equal to kafka-python's own tuple of this name, with the same hash.
     """
 
     topic: str
     partition: int
 
     def __str__(self) -> str:
-        """As Kafka's own tools write it: `numtest-3`."""
+        """The form of Kafka's own tools: `numtest-3`."""
         return f"{self.topic}-{self.partition}"
 
 
 def by_topic(partitions: Iterable[TopicPartition]) -> dict[str, list[int]]:
-    """Partitions as JSON and the files on disk have them: `{"numtest": [0, 1]}`, in order."""
-    found: dict[str, list[int]] = {}
+    """Partitions in the form of JSON and of the state files: `{"numtest": [0, 1]}`, sorted."""
+    topics: dict[str, list[int]] = {}
     for topic, partition in sorted(partitions):
-        found.setdefault(topic, []).append(partition)
-    return found
+        topics.setdefault(topic, []).append(partition)
+    return topics
 
 
 def from_topics(topics: Mapping[str, Iterable[int]]) -> tuple[TopicPartition, ...]:
-    """What `by_topic` was given.
+    """The inverse of `by_topic`.
 
     Raises:
-        TypeError, AttributeError: this was not written by `by_topic`.
+        TypeError, AttributeError: the argument does not have the form that `by_topic` returns.
     """
     return tuple(TopicPartition(topic, int(partition)) for topic, each in topics.items() for partition in each)
 
 
 class Record(Protocol):
-    """The part of Kafka's record that this package relies on; the client's own tuple has it, so none is copied."""
+    """The attributes of a Kafka record that this package uses. The client's own record has them, so none is copied."""
 
     @property
     def topic(self) -> str: ...
@@ -56,7 +56,7 @@ class Record(Protocol):
     def offset(self) -> int: ...
     @property
     def timestamp(self) -> int:
-        """Milliseconds since 1970; -1 where the producer set none."""
+        """Milliseconds since 1970; -1 if the producer set none."""
 
     @property
     def key(self) -> bytes | None: ...
@@ -95,30 +95,30 @@ class RejectReason(StrEnum):
 
 
 class RejectedError(Exception):
-    """A value that cannot be stored: raised by a format or a sink's encoder, caught where the record is decoded."""
+    """A value that cannot be stored: raised by a format or a sink's encoder, caught by the reader of the record."""
 
     def __init__(self, reason: RejectReason, error: str) -> None:
-        """Args: error: one line for people, without the payload."""
+        """Args: error: one line for the operator, without the payload."""
         self.reason = reason
         self.error = error
         super().__init__(error)
 
 
 class Insert(NamedTuple):
-    """Store this under its id, unless something is stored there: the first record of an id wins."""
+    """Store this under its id, unless a document has that id already: the first record of an id wins."""
 
     id: str
     document: Any
-    """The value as `Sink.encode` gave it; opaque to everybody but its sink."""
+    """The value as `Sink.encode` returned it; opaque to all but its sink."""
     record: Record
 
 
 Operation = Insert
-"""What a record can become. Later write modes add to it."""
+"""What a record can be decoded into. Later write modes add to it."""
 
 
 class Reject(NamedTuple):
-    """A record that cannot be stored, and why. `error` is for people; it never holds more than a line."""
+    """A record that cannot be stored, and why. `error` is one line for the operator."""
 
     id: str
     reason: RejectReason
@@ -130,32 +130,32 @@ class Reject(NamedTuple):
 class TopicIdentity:
     """One incarnation of a topic: its name and the id that the broker gave it.
 
-    A topic that is deleted and made again counts its offsets from 0 again, so a name, a partition and an offset do
-    not identify a record; with the topic's id they do (KIP-516).
+    The offsets of a topic that is deleted and recreated begin at 0 again, so a name, a partition and an offset do not
+    identify a record; with the topic id they do (KIP-516).
     """
 
     name: str
     uuid: UUID
     prefix: str = field(init=False)
-    """What every id of this incarnation begins with."""
+    """The beginning of every document id of this incarnation."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "prefix", f"{self.name}-{self.uuid.hex[:8]}/")
 
     def partition_prefix(self, partition: int) -> str:
-        """What the ids of this partition's records begin with; the offset follows."""
+        """The beginning of the document ids of this partition; the offset follows."""
         return f"{self.prefix}{partition}/"
 
     def document_id(self, partition: int, offset: int) -> str:
-        """The id of the record at this place, for example `numtest-08b40071/3/42`.
+        """The document id of the record at this offset, for example `numtest-08b40071/3/42`.
 
-        Injective: a topic's name holds no slash, and the rest are numbers.
+        Injective: a topic name contains no slash, and the rest are numbers.
         """
         return f"{self.partition_prefix(partition)}{offset}"
 
 
 class RecordPosition(NamedTuple):
-    """Where one record stands."""
+    """The partition and the offset of one record."""
 
     partition: TopicPartition
     offset: int
@@ -165,26 +165,27 @@ class Fetched(NamedTuple):
     """What one poll returned: records by partition, in offset order."""
 
     topics: Mapping[str, TopicIdentity]
-    """By name: the incarnation that its records here are of."""
+    """By name: the incarnation to which the records belong."""
     records: Mapping[TopicPartition, Sequence[Record]]
     skipped: Mapping[TopicPartition, int] = {}
-    """By partition: where its log begins now, if what was before is gone unread. To be committed like what was read."""
+    """By partition: its log start, where records before it were removed before they were read. It is committed like
+    the offset of a record."""
     poison: RecordPosition | None = None
-    """The one record in here, if workers crashed while they decoded it: it is not to be decoded again."""
+    """Set if `records` is one poison record: it becomes a dead letter and is not decoded."""
     assignment_epoch: int = 0
     """Counts the assignments of this member, and the incarnations of its topics, so far. What is fetched in one epoch is
-    committed in no other. (Not the group's generation: a member may get the same generation's partitions anew.)"""
+    committed in no other. (Not the group's generation: a member may be assigned its partitions twice in one.)"""
 
 
 @dataclass(slots=True)
 class PartitionBatch:
-    """What one poll returned of one partition, decoded: every record is an operation or a reject."""
+    """The records of one poll from one partition, decoded: each is an operation or a reject."""
 
     topic: TopicIdentity
     first_offset: int
-    """Of its first record here. Where nothing is left to read, equal to `next_offset`: see `Fetched.skipped`."""
+    """Of its first record here. Without any record, equal to `next_offset`: see `Fetched.skipped`."""
     next_offset: int
-    """One more than the offset of its last record here. What is committed."""
+    """One more than the offset of its last record here: the offset to commit."""
     operations: list[Operation] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
 
@@ -196,7 +197,7 @@ class PartitionBatch:
 
 @dataclass(slots=True)
 class Batch:
-    """What one poll returned, decoded. What a partition's part looks like is the reader's and the sink's business."""
+    """What one poll returned, decoded: the unit that is written and committed."""
 
     assignment_epoch: int = 0
     """See `Fetched.assignment_epoch`."""
@@ -209,39 +210,40 @@ class Batch:
 
     @property
     def first_offsets(self) -> dict[TopicPartition, int]:
-        """Where to read again if the batch is to be redelivered."""
+        """Where to rewind to if the batch is to be redelivered."""
         return {partition: part.first_offset for partition, part in self.partitions.items()}
 
     @property
     def next_offsets(self) -> dict[TopicPartition, int]:
-        """What is committed once the batch is written."""
+        """The offsets to commit once the batch is written."""
         return {partition: part.next_offset for partition, part in self.partitions.items()}
 
     def without(self, partitions: Collection[TopicPartition]) -> Batch:
-        """The same batch, less the records of these partitions."""
+        """The same batch without these partitions."""
         kept = {partition: part for partition, part in self.partitions.items() if partition not in partitions}
         return Batch(self.assignment_epoch, kept)
 
 
 class WriteResult(NamedTuple):
-    """What became of the records of a batch, by partition. Together they are the batch, each record counted once."""
+    """The outcomes of the records of a batch, by partition. Every record is counted once."""
 
     stored: Mapping[TopicPartition, int]
     duplicates: Mapping[TopicPartition, int]
-    """Found already stored, with the same content: an earlier delivery of the same record."""
+    """Already stored, with the same content, by an earlier delivery of the same record."""
     dead_letters: Mapping[tuple[TopicPartition, RejectReason], int]
 
 
 class CommitResult(StrEnum):
-    """What a commit came to."""
+    """The outcome of a commit."""
 
     OK = "ok"
     REBALANCED = "rebalanced"
-    """The assignment is another one by now. Its partitions begin at their committed offsets, wherever they are."""
+    """The batch was fetched in an earlier assignment. Its partitions begin at their committed offsets, whoever owns
+    them now."""
     TIMEOUT = "timeout"
     ERROR = "error"
 
     @property
     def needs_redelivery(self) -> bool:
-        """Whether this member must read the records again itself; it will find them stored."""
+        """Whether this member must rewind; the redelivered records will be duplicates."""
         return self in (CommitResult.TIMEOUT, CommitResult.ERROR)

@@ -38,7 +38,7 @@ def test_a_second_fleet_on_the_same_ports_says_which_and_what_to_set(
                 f"workers: cannot serve metrics on 127.0.0.1:{port}: Address already in use by pid {first.pid(slot)} "
             )
             assert said.startswith(taken)
-            assert "Set WORKERS_METRICS_PORT to another port, or stop what has this one" in said
+            assert "Set WORKERS_METRICS_PORT to another port, or stop the process that has this one" in said
         assert second.kafka.members() == {}
     first.wait_assigned(6)
 

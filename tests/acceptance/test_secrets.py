@@ -71,7 +71,7 @@ def has_said_what_is_wrong(fleet: Fleet, trouble: str) -> bool:
     logs = [fleet.log(slot) for slot in fleet.slots()]
     if trouble == "the database refuses":
         return all("waiting for MongoDB" in log for log in logs)
-    others = {"lag": "cannot look at the group", "watchdog": "Kafka does not answer"}
+    others = {"lag": "cannot read the lag from Kafka", "watchdog": "Kafka is unavailable"}
     return all("waiting for Kafka" in log for log in logs) and all(
         words in files(fleet).get(f"{name}.log", "") for name, words in others.items()
     )

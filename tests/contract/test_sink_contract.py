@@ -208,8 +208,8 @@ def test_a_reader_finds_what_was_written_and_nothing_else(side):
     assert all(side.reader.equal(found[each.id], each.document) for each in (document(0), document(1)))
     assert not side.reader.equal(found[document(0).id], document(0, text="another").document)
     assert side.reader.dead_letters([document(0).id, reject(2).id]) == {reject(2).id: "not_json"}
-    assert side.reader.few_dead_letters() == {reject(2).id: "not_json"}
-    assert side.reader.few_dead_letters(0) is None
+    assert side.reader.all_dead_letters() == {reject(2).id: "not_json"}
+    assert side.reader.all_dead_letters(0) is None
     assert sorted(map(str, side.reader.ids())) == sorted([document(0).id, document(1).id, reject(2).id])
 
 
@@ -230,7 +230,7 @@ def test_a_reader_never_takes_silence_for_an_answer(side):
             side.reader.connect,
             lambda: side.reader.documents([document(0).id]),
             lambda: side.reader.dead_letters([reject(1).id]),
-            side.reader.few_dead_letters,
+            side.reader.all_dead_letters,
             lambda: list(side.reader.ids()),
         ):
             with pytest.raises(UnavailableError):

@@ -262,5 +262,5 @@ def test_what_was_thrown_away_stays_as_a_note_and_is_accounted_for(done: PlainWo
     verdict = done.verify()
     assert (verdict.code, verdict.total("stored"), verdict.total("dead_lettered")) == (0, 3, 3)
     told = cli(done, "replay", note["_id"], code=1)
-    assert told == [f"{note['_id']}: its payload was thrown away", "0 are stored, 1 fail again"]
+    assert told == [f"{note['_id']}: its payload was purged", "0 are stored, 1 fail again"]
     assert json.loads("\n".join(cli(done, "show", note["_id"])))["purged_at"]

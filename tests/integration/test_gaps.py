@@ -238,7 +238,7 @@ def test_a_worker_without_a_partition_is_ready_and_healthy(workers: PlainWorkers
         wait_until(lambda slot=slot: workers.page("/readyz", slot)[0] == 200, 30, "it is ready")
         assert workers.page("/healthz", slot) == (200, "ok\n")
     (idle,) = [slot for slot in range(3) if not workers.total("workers_assigned_partitions", slot)]
-    assert "no partition assigned: there are more workers than partitions" in workers.log(idle)
+    assert "the assignment is empty: there are more workers than partitions" in workers.log(idle)
     workers.numbers(0, 0, 10)
     workers.wait_committed({0: 10})
     assert all(workers.alive(slot) for slot in range(3))

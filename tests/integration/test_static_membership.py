@@ -55,7 +55,7 @@ def test_of_two_processes_with_one_name_one_ends_and_says_why(workers: PlainWork
     workers.numbers(1, 100, 50)
 
     assert first.wait(PATIENCE_SECONDS) == 69
-    told = "workers: another process is worker_00 in this group now; use another WORKERS_SLOT"
+    told = "workers: another process joined this group as worker_00; use another WORKERS_SLOT"
     assert workers.log(0).splitlines().count(told) == 1
     assert "Traceback" not in workers.log(0)
     workers.wait_committed({0: 100, 1: 50})

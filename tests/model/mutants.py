@@ -153,7 +153,7 @@ class RejectLimitSwallowed(Loop):
     """Counts the rejects, and goes on all the same."""
 
     def run(self) -> None:
-        self.reject_limit = RejectLimit(share=1.0)
+        self.reject_limit = RejectLimit(max_share=1.0)
         super().run()
 
 

@@ -46,7 +46,7 @@ class Witness(NullObserver):
     def rebalanced(self, event: str, partitions: object) -> None:
         self._sightings[f"partitions {event}"] += bool(partitions)
 
-    def lost(self, partition: TopicPartition, first: int, count: int) -> None:
+    def records_lost(self, partition: TopicPartition, first: int, count: int) -> None:
         self._sightings["records lost to retention"] += count
 
     def written(self, batch: Batch, result: WriteResult, seconds: float) -> None:

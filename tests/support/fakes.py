@@ -132,7 +132,7 @@ class FakeSource:
             beginning = self._broker.partitions[partition.partition].beginning
             if beginning > offset:
                 self._positions[partition] = self._skipped[partition] = self._behind_a_loss[partition] = beginning
-                self._observer.lost(partition, offset, beginning - offset)
+                self._observer.records_lost(partition, offset, beginning - offset)
 
     def _fetch(self, most: int) -> Fetched | None:
         self._notice_gaps()
@@ -240,9 +240,9 @@ class FakeReader:
         letters = self._database.dead_letters
         return {each: str(letters[each].reason) for each in ids if each in letters}
 
-    def few_dead_letters(self, few: int = 100_000) -> Mapping[str, str] | None:
+    def all_dead_letters(self, limit: int = 100_000) -> Mapping[str, str] | None:
         found = self.dead_letters(list(self._database.dead_letters))
-        return found if len(found) <= few else None
+        return found if len(found) <= limit else None
 
     def ids(self) -> Iterator[object]:
         self._ask()

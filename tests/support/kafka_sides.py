@@ -37,7 +37,7 @@ class Recorder(NullObserver):
         self.joined = True
         self.owned = sorted(tp.partition for tp in partitions)
 
-    def lost(self, partition: TopicPartition, first: int, count: int) -> None:
+    def records_lost(self, partition: TopicPartition, first: int, count: int) -> None:
         self.gone.append((partition.partition, first, count))
 
     def rebalanced(self, event: str, partitions: Collection[TopicPartition]) -> None:

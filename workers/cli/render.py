@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from workers.settings import PREFIX, Settings
-from workers.verification.report import BAD, WORDS
+from workers.verification.report import FAILURES, OUTCOMES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -109,13 +109,13 @@ def verify_report(console: Console, found: VerifyReport) -> None:
     }
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 1))
     table.add_column("partition", justify="right", no_wrap=True)
-    words = [word for word in WORDS if word not in RARE or found.total(word)]
+    words = [word for word in OUTCOMES if word not in RARE or found.total(word)]
     for word in words:
         table.add_column(SHORT.get(word, word), justify="right", no_wrap=True)
     for account in found.partitions:
         counts = [(word, account.counts[word]) for word in words]
         table.add_row(
-            names[account.partition], *(f"[red]{n:,}[/]" if n and word in BAD else f"{n:,}" for word, n in counts)
+            names[account.partition], *(f"[red]{n:,}[/]" if n and word in FAILURES else f"{n:,}" for word, n in counts)
         )
     table.add_section()
     table.add_row("all", *(f"{found.total(word):,}" for word in words), style="bold")

@@ -1,1 +1,1 @@
-"""From bytes to plain values, exactly or not at all. No driver, no I/O."""
+"""Decodes bytes into plain values, exactly or not at all. No driver, no I/O."""

@@ -1,7 +1,7 @@
-"""The quick way through JSON that is plain. What it does not take, for whatever reason, the strict way judges.
+"""The fast JSON decoder, for common values. What it does not decode, the strict decoder decodes or rejects.
 
-It takes only what it can tell, from the result and the bytes alone, to be exactly what was sent: orjson rounds large
-integers to doubles and keeps the last of two equal names without a word.
+It returns a value only if the result and the bytes prove that it is exactly what was sent: orjson rounds large integers
+to doubles, and keeps the last of two fields of one name, without an error.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from workers.formats.limits import INT64_MAX, INT64_MIN
 if TYPE_CHECKING:
     from workers.formats.limits import Limits
 
-LEAST_DOUBLE, MOST_DOUBLE = 1e-300, 9e18
-"""Between them a double was written as one: neither an integer beyond 64 bits nor a number too small for a double."""
+MIN_DOUBLE, MAX_DOUBLE = 1e-300, 9e18
+"""A double between them is neither an integer of more than 64 bits nor a number too small for a double."""
 
 
 def parse_json_fast(value: bytes, limits: Limits) -> dict[str, Any] | None:
-    """The fields of a value that is one JSON object with nothing special about it, or None."""
+    """The fields of a value that is one JSON object without special cases; None: the strict decoder must decode it."""
     if len(value) > limits.value_bytes or b"\\" in value:
         return None
     try:
@@ -30,19 +30,19 @@ def parse_json_fast(value: bytes, limits: Limits) -> dict[str, Any] | None:
     if type(fields) is not dict or "_id" in fields:
         return None
     quotes = _quotes(fields, limits)
-    # Without a backslash each name and each string has two quotes: one fewer here was a name that stood there twice.
+    # Without a backslash each name and each string has two quotes: fewer in the result mean a duplicate field name.
     return fields if quotes == value.count(b'"') else None
 
 
 def _quotes(fields: dict[str, Any], limits: Limits) -> int:
-    """How many quotes it takes to write this; -1 if a name, a number or the size is not plain."""
-    quotes = seen = depth = 0
+    """The number of quotes in the JSON of these fields; -1 if a name, a number or the size needs the strict decoder."""
+    quotes = values = depth = 0
     level: list[Any] = [fields]
     while level:
         depth += 1
         below = []
         for container in level:
-            seen += len(container)
+            values += len(container)
             children = container
             if type(container) is dict:
                 quotes += 2 * len(container)
@@ -58,9 +58,9 @@ def _quotes(fields: dict[str, Any], limits: Limits) -> int:
                 elif kind is str:
                     quotes += 2
                 elif kind is float:
-                    if not LEAST_DOUBLE < abs(child) < MOST_DOUBLE:
+                    if not MIN_DOUBLE < abs(child) < MAX_DOUBLE:
                         return -1
                 elif kind is dict or kind is list:
                     below.append(child)
         level = below
-    return quotes if depth <= limits.depth and seen <= limits.fields else -1
+    return quotes if depth <= limits.depth and values <= limits.fields else -1

@@ -1,4 +1,4 @@
-"""JSON, strictly: what cannot be stored exactly as it was sent is rejected, with its reason."""
+"""The strict JSON decoder: a value that cannot be stored exactly as it was sent is rejected, with its reason."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def parse_json(value: bytes | None, limits: Limits) -> dict[str, Any]:
     """The fields of a value that is one JSON object in UTF-8.
 
     Raises:
-        RejectedError: for anything else; nothing here raises another error for bad input.
+        RejectedError: for any other value; bad input raises no other error.
     """
     if value is None:
         raise RejectedError(RejectReason.TOMBSTONE, "the value is null (a tombstone)")
@@ -24,7 +24,7 @@ def parse_json(value: bytes | None, limits: Limits) -> dict[str, Any]:
 
 
 def parse_json_strict(value: bytes, limits: Limits) -> dict[str, Any]:
-    """What `parse_json` says, by looking at every token.
+    """The same as `parse_json`, by checking every token.
 
     Raises:
         RejectedError: see `parse_json`.
@@ -49,21 +49,21 @@ def parse_json_strict(value: bytes, limits: Limits) -> dict[str, Any]:
         raise RejectedError(RejectReason.NOT_AN_OBJECT, f"the value is JSON, but no object: {type(fields).__name__}")
     if "_id" in fields:
         raise RejectedError(
-            RejectReason.RESERVED_FIELD, "the value has a field _id; ids are made of the record's place"
+            RejectReason.RESERVED_FIELD, "the value has a field _id; the id is made of topic, partition and offset"
         )
     _check_bounds(fields, limits)
     return fields
 
 
 def _check_bounds(fields: dict[str, Any], limits: Limits) -> None:
-    seen, depth, level = len(fields), 1, _containers(fields)
+    values, depth, level = len(fields), 1, _containers(fields)
     while level:
         depth += 1
         if depth > limits.depth:
             raise RejectedError(RejectReason.TOO_DEEP, f"nested deeper than {limits.depth} levels")
-        seen += sum(map(len, level))
+        values += sum(map(len, level))
         level = [below for container in level for below in _containers(container)]
-    if seen > limits.fields:
+    if values > limits.fields:
         raise RejectedError(RejectReason.TOO_MANY_FIELDS, f"more than {limits.fields} fields and elements")
 
 
@@ -75,11 +75,11 @@ def _containers(container: dict[str, Any] | list[Any]) -> list[Any]:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     fields = dict(pairs)
     if len(fields) != len(pairs):
-        raise RejectedError(RejectReason.DUPLICATE_FIELD, "a field name stands twice in one object")
+        raise RejectedError(RejectReason.DUPLICATE_FIELD, "an object has two fields of one name")
     for name in fields:
         if not name or name[0] == "$" or "." in name or "\0" in name:
             raise RejectedError(
-                RejectReason.BAD_FIELD_NAME, "a field name is empty, begins with $, or holds a dot or a NUL"
+                RejectReason.BAD_FIELD_NAME, "a field name is empty, begins with $, or contains a dot or a NUL"
             )
     return fields
 
@@ -94,7 +94,7 @@ def _integer(digits: str) -> int:
 
 def _double(digits: str) -> float:
     number = float(digits)
-    # Rounding to the nearest double is what JSON numbers mean; becoming 0 or infinity is a change of the value.
+    # A JSON number means its nearest double; rounding to 0 or infinity would change the value.
     if number in (float("inf"), float("-inf")) or (
         number == 0 and any(digit in "123456789" for digit in digits.lower().partition("e")[0])
     ):

@@ -1,6 +1,6 @@
-"""Everything that speaks to Kafka. The only package that imports kafka-python."""
+"""The clients of Kafka. The only package that imports kafka-python."""
 
-# First of all, so that another version of the client is refused before a module asks it for a name that it lacks.
+# Imported first: it refuses another version of the client before a module imports a name that that version lacks.
 from workers.kafka import compat
 
 __all__ = ["compat"]

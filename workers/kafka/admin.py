@@ -1,4 +1,4 @@
-"""Kafka's administration, as far as this package needs it: what a topic is, where a group stands, who is in it."""
+"""The admin client: topics, the committed offsets and the members of a group, evictions."""
 
 from __future__ import annotations
 
@@ -24,49 +24,49 @@ if TYPE_CHECKING:
 
 
 PATIENCE_SECONDS = 5.0
-"""For a command: long enough for a broker that is busy, and a person waits for the answer."""
+"""For a command, for which a person waits: long enough for a broker that is busy."""
 WATCH_PATIENCE_SECONDS = 3.0
-"""For those who ask again every five seconds anyway, the watchdog and `workers lag`: they have more to do than to wait."""
+"""For the watchdog and `workers lag`, which ask again every five seconds, and have other work to do in between."""
 
 
 class Topic(NamedTuple):
-    """A topic as it is now."""
+    """A topic that exists now."""
 
     identity: TopicIdentity
     partitions: list[TopicPartition]
 
 
 class PartitionOffsets(NamedTuple):
-    """The offsets of one partition: Kafka holds those from `start` up to `end`, the group is done up to `committed`."""
+    """The log start, the end and the committed offset of one partition."""
 
     start: int
     end: int
-    """The end of what may be read: the last stable offset, since aborted records are never read."""
+    """The last stable offset: records of open transactions cannot be read yet."""
     committed: int | None
-    """None: nothing was ever committed, or only for an earlier topic of this name."""
+    """None: nothing was ever committed, or only for a deleted topic of this name."""
 
     @property
     def next_offset(self) -> int:
-        """The first offset that the group takes next: the committed one, but never one before the log start."""
+        """The offset that the group reads next: the committed one, or the log start if that is later."""
         return self.start if self.committed is None else max(self.start, self.committed)
 
     @property
     def lag(self) -> int:
-        """Offsets from `next_offset` to the end; never negative. Markers of transactions count, and are no records."""
+        """Offsets from `next_offset` to the end; never negative. Counts transaction markers, which are no records."""
         return max(0, self.end - self.next_offset)
 
 
 class Member(NamedTuple):
-    """One member of a consumer group, by the broker's word."""
+    """One member of a consumer group, as the broker reports it."""
 
     client_id: str
     host: str
     partitions: list[TopicPartition]
-    """Of the topic that was asked for."""
+    """Its assignment, in one topic."""
 
 
 class GroupDescription(NamedTuple):
-    """A consumer group, by the broker's word."""
+    """A consumer group, as the broker reports it."""
 
     state: str
     """Stable, PreparingRebalance, CompletingRebalance, Empty, or Dead: there is no such group."""
@@ -85,7 +85,7 @@ def _assigned(member: Mapping[str, Any], topic: str) -> list[TopicPartition]:
 
 
 class Admin:
-    """A connection for questions and for housekeeping. Use it with `with`, or close it."""
+    """A connection for questions and administration. Use it with `with`, or close it."""
 
     def __init__(self, settings: Settings, patience: float = PATIENCE_SECONDS) -> None:
         """Connect.
@@ -115,11 +115,11 @@ class Admin:
         self.close()
 
     def close(self) -> None:
-        """Close the connection. It may be called again."""
+        """Close the connection. Idempotent."""
         self._client.close()
 
     def topic(self, name: str) -> Topic | None:
-        """The topic of this name, or None where there is none."""
+        """The topic of this name; None: it does not exist."""
         (found,) = self._ask(lambda: self._client.describe_topics([name]))
         if found["error_code"]:
             return None
@@ -127,34 +127,34 @@ class Admin:
         return Topic(TopicIdentity(name, UUID(str(found["topic_id"]))), partitions)
 
     def create_topic(self, name: str, partitions: int) -> bool:
-        """Make a topic with the broker's own replication factor; False where it is there already.
+        """Create a topic with the broker's default replication factor; return False if it exists already.
 
         Raises:
-            UnavailableError: the broker refused, with its reason.
+            UnavailableError: the broker refused; the message has its reason.
         """
         try:
             self._client.create_topics({name: {"num_partitions": partitions, "replication_factor": -1}})
         except TopicAlreadyExistsError:
             return False
         except KafkaError as error:
-            raise UnavailableError(f"Kafka did not make the topic {name}: {describe(error)}") from error
+            raise UnavailableError(f"Kafka did not create the topic {name}: {describe(error)}") from error
         return True
 
     def evict(self, group: str, member_id: str) -> bool:
-        """Remove a dead member, so that its partitions need not wait for the session timeout.
+        """Remove a dead member, so that its partitions are reassigned before the session timeout.
 
         Returns:
-            True if it was still a member.
+            Whether it was still a member.
         """
         members = [MemberToRemove(member_id=member_id)]
         removed = self._ask(lambda: self._client.remove_group_members(group, members))
         return all(error.errno == 0 for error in removed.values())
 
     def group(self, group: str, topic: str) -> GroupDescription:
-        """Who is in the group now, and who was given which partitions of the topic; none while it rebalances.
+        """The members of the group, and their assignments in the topic; these are empty while the group rebalances.
 
         Raises:
-            UnavailableError: nobody answered, or this client may not ask.
+            UnavailableError: no broker answered, or this client is not authorized.
         """
         found = self._ask(lambda: self._client.describe_groups([group]))[group]
         members = {
@@ -164,10 +164,10 @@ class Admin:
         return GroupDescription(found["group_state"], members)
 
     def partition_offsets(self, topic: Topic, group: str) -> dict[TopicPartition, PartitionOffsets]:
-        """By partition: what the group has committed (asked first), and what Kafka holds.
+        """By partition: the committed offset of the group (asked first), the log start and the end.
 
         Raises:
-            UnavailableError: one of the questions was not answered; then nothing is known.
+            UnavailableError: one of the questions was not answered.
         """
         partitions = to_client(topic.partitions)
         commits = self._ask(lambda: self._client.list_group_offsets({group: partitions}))[group]
@@ -188,7 +188,7 @@ class Admin:
     def since(
         self, offsets: Mapping[TopicPartition, PartitionOffsets], seconds: float
     ) -> dict[TopicPartition, PartitionOffsets]:
-        """The same, less the records that are older than so many seconds."""
+        """The same, with the first record that is not older than so many seconds as the start."""
         then = OffsetTimestamp(int((time.time() - seconds) * 1000))
         found = self._ask(lambda: self._client.list_partition_offsets(dict.fromkeys(to_client(offsets), then)))
         return {
@@ -197,25 +197,25 @@ class Admin:
         }
 
     def compacts(self, topic: str) -> bool:
-        """Whether Kafka removes records of this topic for which there is a later one; False where it does not say."""
+        """Whether the topic is compacted; False if the broker does not return the setting."""
         asked = [ConfigResource(ConfigResourceType.TOPIC, topic, {"cleanup.policy": ""})]
         found = self._ask(lambda: self._client.describe_configs(asked, config_filter="all"))["topic"][topic]
         return "compact" in found.get("cleanup.policy", {}).get("value", "")
 
     def _ask(self, question: Callable[[], Any]) -> Any:
-        """Ask until there is an answer: a coordinator that is just being found or loaded says "not now"."""
-        until = time.monotonic() + self._patience
+        """Retry retriable errors until the timeout: a coordinator may just be loading."""
+        deadline = time.monotonic() + self._patience
         while True:
             try:
                 return question()
             except KafkaError as error:
-                if not error.retriable or time.monotonic() > until:
+                if not error.retriable or time.monotonic() > deadline:
                     raise UnavailableError(unreachable(self._settings, error)) from error
             time.sleep(0.1)
 
 
 class _Client(KafkaAdminClient):  # type: ignore[misc] # kafka-python is untyped
-    """One that leaves no thread and no socket behind when it finds no broker: who waits for one asks for hours."""
+    """Leaves no thread and no socket behind when it finds no broker: a worker that waits for one connects for hours."""
 
     def __init__(self, **options: Any) -> None:
         try:

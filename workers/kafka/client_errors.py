@@ -1,4 +1,4 @@
-"""The client's errors in words: what happened, and what to do next."""
+"""Messages for the client's errors: what happened, and what to do next."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ def describe(error: Exception) -> str:
 
 
 def unreachable(settings: Settings, error: Exception) -> str:
-    """Why Kafka could not be asked: nothing answered there, it knows no such topic, or it refused this client."""
+    """The message for a question that failed: no broker answered, the topic does not exist, or Kafka refused."""
     if isinstance(error, KafkaTimeoutError):
         return f"no Kafka broker answered at {settings.bootstrap_servers}: is it running, is WORKERS_BOOTSTRAP_SERVERS right?"
     if isinstance(error, UnknownTopicOrPartitionError):
-        return f"Kafka at {settings.bootstrap_servers} knows no such topic"
+        return f"the topic does not exist at {settings.bootstrap_servers}; `workers produce` creates it"
     return f"Kafka at {settings.bootstrap_servers} refused: {describe(error)}"

@@ -1,11 +1,11 @@
-"""Everything private of kafka-python that this project uses: six attributes, and three patches.
+"""All private names of kafka-python that this project uses: six attributes, and three patches.
 
-Nothing here is promised by the client, so every use says why it is needed, until when, and which test fails when the
-client changes. Importing this checks that the client is the version that all of it was written for, and does nothing
-else. No other file names any of it (tests/unit/kafka/test_compat.py). Why this client, and only this version: docs/decisions, 12.
+They are no interface of the client, so every use says why it is needed, until when, and which test fails when the
+client changes. Importing this module checks the version of the client that it was written for, and does nothing else. No
+other file uses a private name (tests/unit/kafka/test_compat.py). Why this client, and only this version: docs/decisions, 12.
 
-Threads: the client's IO thread runs its coroutines; the thread that calls `poll` waits for them. All functions here are
-for the thread that polls, between its polls.
+Threads: the client's IO thread runs its coroutines; the thread that calls `poll` waits for them. Call the functions here
+on the polling thread, between two polls.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from uuid import UUID
 
 PINNED = "3.0.12"
-"""The one version that this was written for, and that pyproject.toml demands."""
+"""The version that this was written for, and that pyproject.toml requires."""
 
 
 def require_pinned_client() -> None:
-    """Refuse every kafka-python but the pinned one: another may commit, rejoin or read otherwise, without an error.
+    """Refuse any other version of kafka-python: it may commit, rejoin or read in another way, without an error.
 
     Raises:
-        BadConfigurationError: naming both versions, and how to get the right one.
+        BadConfigurationError: the message has both versions, and the command that installs the right one.
     """
     remedy = f"kafka-mongo-workers runs with kafka-python {PINNED} only: pip install kafka-python=={PINNED}"
     try:
@@ -39,17 +39,17 @@ def require_pinned_client() -> None:
         raise BadConfigurationError([f"kafka-python {kafka.__version__} is installed; {remedy}"])
 
 
-# Before any other module asks another version for a name that it does not have. So nothing else of the client is
-# imported at the top of this file.
+# Before any module imports a name that another version does not have. For the same reason this file imports nothing of
+# the client at its top.
 require_pinned_client()
 
 
 def topic_id(consumer: Any, topic: str) -> UUID | None:
-    """The id of the topic in the client's metadata; None while it knows none.
+    """The id of the topic in the client's metadata; None: not in the metadata.
 
     The IO thread replaces the whole table of ids at once, so this reads the old one or the new one.
 
-    Why: a topic that was deleted and made again has another id, and no public name has it. Fetches go by topic name.
+    Why: a topic that was deleted and recreated has another id, and no public name returns it. Fetches go by topic name.
     Until: the consumer offers the id, or fetches by it.
     Test: tests/integration/test_client_canary.py::test_a_consumer_tells_its_member_its_generation_and_the_topics_id
     """
@@ -58,10 +58,10 @@ def topic_id(consumer: Any, topic: str) -> UUID | None:
 
 
 def rebalance_pending(consumer: Any) -> bool:
-    """Whether the next poll of this member would begin a rebalance, or go on with one.
+    """Whether the next poll of this member would begin or continue a rebalance.
 
-    Why: what is in flight is committed first, so that no neighbour has to read it again: decision 8.
-    Until: the consumer has a public way to ask.
+    Why: the batch in flight is committed first, so that it is not redelivered to the next owner: decision 8.
+    Until: the consumer has a public method for it.
     Test: tests/integration/test_client_canary.py::test_it_hears_of_a_rebalance_between_its_polls_and_leaves_it_time_for_what_is_in_flight
     """
     return bool(consumer._coordinator.need_rejoin())
@@ -69,15 +69,15 @@ def rebalance_pending(consumer: Any) -> bool:
 
 @contextmanager
 def suppress_rejoin(consumer: Any) -> Iterator[None]:
-    """Polls inside see no rebalance, even if the IO thread hears of one in the middle of them.
+    """Polls within this context do not rebalance, even if the IO thread is notified of a rebalance meanwhile.
 
-    It is safe while the IO thread runs. That thread records a rebalance in `rejoin_needed`, which stays as it is, and the
-    next poll outside acts on it. `need_rejoin` is read in two places: by the thread that polls, and in `join_group_async`,
-    which runs on the IO thread, but only while the thread that polls waits for it because `need_rejoin` was true. A join
+    It is safe while the IO thread runs. That thread records a rebalance in `rejoin_needed`, which this does not change, and
+    the next poll outside acts on it. `need_rejoin` is read in two places: on the polling thread, and in `join_group_async`,
+    which runs on the IO thread, but only while the polling thread waits for it because `need_rejoin` was true. A join
     that an earlier poll left in flight does not read it.
 
-    Why: between `rebalance_pending` and the poll the IO thread may hear of a rebalance, and a batch is in flight.
-    Until: a poll can be told not to rebalance.
+    Why: a rebalance may begin between `rebalance_pending` and the poll, while a batch is in flight.
+    Until: poll has an option not to rebalance.
     Test: tests/integration/test_client_canary.py::test_a_rebalance_that_is_suppressed_is_not_forgotten
     """
     coordinator = consumer._coordinator
@@ -89,10 +89,10 @@ def suppress_rejoin(consumer: Any) -> Iterator[None]:
 
 
 def request_rejoin(consumer: Any) -> None:
-    """Have the next poll go on with a join that is under way.
+    """Make the next poll continue a join that is in flight.
 
-    Why: a leader whose poll ends between its assignment and the broker's answer to it forgets that it is joining: no
-        heartbeats, no partitions and no error, for ever.
+    Why: a group leader whose poll ends after it has sent the assignment, and before the broker's answer, forgets that it
+        is joining: it has no heartbeats, no partitions and no error from then on.
     Until: `need_rejoin` is true for as long as a join is in flight.
     Test: tests/integration/test_rejoin.py::test_a_leader_whose_topic_grows_comes_back_though_its_machine_is_slow
     """
@@ -100,11 +100,11 @@ def request_rejoin(consumer: Any) -> None:
 
 
 def retry_coordinator_search(consumer: Any) -> None:
-    """Treat a retriable error of the search for the group's coordinator as "not found yet". Call it before any poll.
+    """Treat a retriable error of the search for the group coordinator as "not found yet". Call it before the first poll.
 
-    Why: the search asks for metadata when a connection closes, and raises out of poll if the broker refuses just then: so
-        one worker or another would end whenever a broker is restarted.
-    Until: `ensure_coordinator_ready_async` retries that error as it retries the others.
+    Why: the search requests metadata when a connection closes, and raises out of poll if the broker refuses just then. Some
+        worker would end whenever a broker is restarted.
+    Until: `ensure_coordinator_ready_async` retries that error, as it does others.
     Test: tests/integration/test_broker_away.py::test_a_search_for_the_coordinator_that_is_refused_goes_on_with_the_next_poll
     """
     from kafka.errors import RetriableError
@@ -112,22 +112,22 @@ def retry_coordinator_search(consumer: Any) -> None:
     coordinator = consumer._coordinator
     search = coordinator.ensure_coordinator_ready_async
 
-    async def search_on(timeout_ms: float | None = None) -> bool:
+    async def search_or_retry(timeout_ms: float | None = None) -> bool:
         try:
             return bool(await search(timeout_ms))
         except RetriableError:
             return False
 
-    coordinator.ensure_coordinator_ready_async = search_on
+    coordinator.ensure_coordinator_ready_async = search_or_retry
 
 
 def install_record_decoder(decode: Callable[[Any], Iterator[Any]]) -> None:
-    """Have every consumer of this process decode batches of records so. A second call replaces the first.
+    """Replace the decoder of record batches, for every consumer of this process. A second call replaces the first.
 
-    Control batches, of which the client reads more than records, stay the client's.
+    Control batches are still decoded by the client.
 
-    Why: the client raises out of poll on a header key that is not UTF-8, which stops the partition for ever, and
-        decoding as `workers.kafka.fast_records` does takes a third off the cost of poll.
+    Why: the client raises out of every poll that meets a header key that is not UTF-8, which stops the partition, and the
+        decoder of `workers.kafka.fast_records` takes a third off the cost of poll.
     Until: the client decodes such keys, and its decoder is in C.
     Test: tests/integration/test_record_batch.py::test_a_batch_is_read_as_the_client_reads_it
     """
@@ -144,9 +144,9 @@ def install_record_decoder(decode: Callable[[Any], Iterator[Any]]) -> None:
 
 
 def batch_buffer(batch: Any) -> tuple[bytes, int]:
-    """The records of a batch, decompressed, and where in these bytes the first one begins.
+    """The bytes of a batch, decompressed, and the index of the first record in them.
 
-    Why: the decoder of `install_record_decoder` needs the bytes; the client offers records only.
+    Why: the decoder of `install_record_decoder` needs the bytes; the client's public names return records only.
     Until: as there.
     Test: tests/integration/test_record_batch.py::test_header_keys_that_are_not_utf8_are_shown_with_escapes
     """
@@ -155,10 +155,10 @@ def batch_buffer(batch: Any) -> tuple[bytes, int]:
 
 
 def close_unconnected(admin: Any) -> None:
-    """Close an admin client whose constructor found no broker; call it from inside that constructor.
+    """Close an admin client whose constructor found no broker. Call it from that constructor.
 
-    Why: the constructor leaves a thread and its sockets behind, and its `close` does nothing before it is through. Whoever
-        waits for a broker connects for hours.
+    Why: the constructor leaves a thread and sockets behind, and `close` does nothing before the constructor has returned.
+        A worker that waits for a broker connects for hours.
     Until: the constructor cleans up when it fails.
     Test: tests/unit/kafka/test_compat.py::test_an_admin_client_that_finds_no_broker_leaves_no_thread_behind
     """

@@ -1,9 +1,9 @@
-"""The records of one batch, read in place of the client.
+"""A decoder of Kafka's record batches that replaces the client's.
 
-For two reasons. Kafka's protocol calls a header's key a string, and its brokers take any bytes; the client raises on
-what is not UTF-8 out of `poll`, for the whole batch and for ever, so that one such record would stop its partition.
-Here it is shown with escapes, and the record is judged by its value like any other. And nearly all integers of the
-format are one byte long; to read those without a call takes a third off the cost of `poll`.
+For two reasons. The protocol defines a header key as a string, but brokers accept any bytes. The client decodes the keys
+as UTF-8 and raises out of every `poll` that meets another one, so that one such record would stop its partition; this
+decoder escapes the other bytes. And nearly all integers of the format are one byte long; decoding those without a
+function call takes a third off the cost of `poll`.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 ONE_BYTE = 128
 SHORT = tuple((byte >> 1) ^ -(byte & 1) for byte in range(ONE_BYTE))
-"""The integers that are one byte long, by that byte: they are stored zigzag, 0, -1, 1, -2."""
+"""The integers that are one byte long, by that byte, in zigzag encoding: 0, -1, 1, -2."""
 
 
 class _Record(NamedTuple):
-    """What the client's consumer asks of a record."""
+    """The attributes of a record that the client's consumer uses."""
 
     size_in_bytes: int
     offset: int
@@ -41,21 +41,21 @@ class _Record(NamedTuple):
 
 
 def install() -> None:
-    """Have every consumer of this process decode so. tests/integration/test_record_batch.py compares it to the client's."""
+    """Install it for every consumer of this process. tests/integration/test_record_batch.py compares it to the client's."""
     install_record_decoder(_records)
 
 
 def _records(batch: Any) -> Iterator[_Record]:
     buffer, at = batch_buffer(batch)
-    base, logged_at = batch.base_offset, batch.max_timestamp if batch.timestamp_type else None
+    base, append_time = batch.base_offset, batch.max_timestamp if batch.timestamp_type else None
     first_timestamp, timestamp_type = batch.first_timestamp, batch.timestamp_type
     short, long = SHORT, decode_varint
     try:
         for _ in range(batch.records_count):
             size, at = (short[byte], at + 1) if (byte := buffer[at]) < ONE_BYTE else long(buffer, at)
-            # Attributes follow, of which none is in use.
+            # The attributes follow; the protocol does not use them.
             begin, at = at, at + 1 if buffer[at] < ONE_BYTE else long(buffer, at)[1]
-            later, at = (short[byte], at + 1) if (byte := buffer[at]) < ONE_BYTE else long(buffer, at)
+            timestamp_delta, at = (short[byte], at + 1) if (byte := buffer[at]) < ONE_BYTE else long(buffer, at)
             offset, at = (short[byte], at + 1) if (byte := buffer[at]) < ONE_BYTE else long(buffer, at)
             key = value = None
             length, at = (short[byte], at + 1) if (byte := buffer[at]) < ONE_BYTE else long(buffer, at)
@@ -67,12 +67,12 @@ def _records(batch: Any) -> Iterator[_Record]:
             headers, at = _headers(buffer, at) if buffer[at] else ([], at + 1)
             if at - begin != size:
                 raise CorruptRecordError(f"a record of {size} bytes has {at - begin}")
-            timestamp = first_timestamp + later if logged_at is None else logged_at
+            timestamp = first_timestamp + timestamp_delta if append_time is None else append_time
             yield _Record(size, base + offset, timestamp, timestamp_type, key, value, headers)
     except (ValueError, IndexError) as error:
-        raise CorruptRecordError(f"a record makes no sense: {error!r}") from error
+        raise CorruptRecordError(f"a record cannot be decoded: {error!r}") from error
     if at != len(buffer):
-        raise CorruptRecordError(f"{len(buffer) - at} bytes are left behind the last record of a batch")
+        raise CorruptRecordError(f"{len(buffer) - at} bytes follow the last record of a batch")
 
 
 def _headers(buffer: bytes, at: int) -> tuple[list[tuple[str, bytes | None]], int]:

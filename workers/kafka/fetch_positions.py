@@ -1,7 +1,7 @@
-"""Where each partition must be read: the committed offset, if it counts in this incarnation of the topic, or the start.
+"""The position of each partition: the committed offset, if it belongs to this incarnation of the topic, or the log start.
 
-The client has positions of its own, and they are right nearly always. This file is about the rest: a topic that was
-deleted and made again, and records that Kafka removed before they were read.
+The client's own positions are wrong in two cases, which this file handles: a topic that was deleted and recreated, and
+records that Kafka removed before they were read.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 Fetch = dict[TopicPartition, list[Any]]
-"""What the client's poll returned. Its own partition tuple equals ours."""
+"""What the client's poll returned. Its own partition tuple is equal to ours."""
 
 
 class Admitted(NamedTuple):
-    """What a poll returned, sorted."""
+    """What a poll returned, divided in two."""
 
     records: Mapping[TopicPartition, Sequence[Record]]
-    """May be used."""
+    """They are at the right position, and can be decoded."""
     redeliver: Mapping[TopicPartition, Sequence[Record]]
-    """Must be fetched again, once it is known where their partitions begin."""
+    """To rewind to: the broker has not yet answered which position is right."""
 
 
 @dataclass(slots=True)
@@ -46,40 +46,47 @@ class _Position:
     """One partition since the last rebalance."""
 
     expected: int
-    """The offset that its next record should have."""
+    """The offset of its next record, if there is no gap."""
     loss_end: int | None = None
-    """The start of its log, where records before it were lost."""
+    """Its log start, if records before that were lost."""
     loss_uncommitted: bool = False
-    """Whether nobody has taken that yet, to commit it."""
+    """Whether `loss_end` is still to be returned by `take_skipped`, and committed."""
 
 
 class FetchPositions:
-    """What is expected of the partitions that one consumer has. Forgotten at every rebalance. For the loop's thread only."""
+    """The positions in one consumer's assignment. For the loop's thread only."""
 
     def __init__(
-        self, consumer: KafkaConsumer, topic: str, timeout: float, lost: Callable[[TopicPartition, int, int], None]
+        self,
+        consumer: KafkaConsumer,
+        topic: str,
+        timeout: float,
+        on_records_lost: Callable[[TopicPartition, int, int], None],
     ) -> None:
-        """Args: lost: told the partition, the first offset and the number of records that were lost to retention."""
+        """Args:
+        timeout: seconds, for each question to the broker.
+        on_records_lost: called with the partition, the first offset and the number of records lost to retention.
+        """
         self._consumer = consumer
         self._topic = topic
         self._timeout_ms = int(timeout * 1000)
-        self._lost = lost
+        self._on_records_lost = on_records_lost
         self._recreated = False
         self._positions: dict[TopicPartition, _Position] = {}
         """Of the partitions that were admitted since the last rebalance."""
         self.topic_id: UUID | None = None
         self.incarnations = 0
-        """How often the topic was made again under this consumer."""
+        """How often the topic was recreated during the life of this consumer."""
 
     def forget(self) -> None:
-        """The assignment is a new one."""
+        """Drop all positions: the assignment is a new one."""
         self._positions.clear()
 
     def take_skipped(self) -> dict[TopicPartition, int]:
-        """By partition: the start of its log, where records before it were lost and this was not taken yet.
+        """Return, once, the log start of each partition that lost records before it.
 
-        They are committed even if nothing follows them: every later owner would count them again. A rewind to there
-        makes one be taken again (`moved`): what was to be committed was not.
+        It is to be committed even if no record follows: every later owner would count the loss again. After a rewind to
+        it (`on_seek`) it is returned once more: it was not committed.
         """
         skipped = {
             partition: each.loss_end
@@ -90,27 +97,26 @@ class FetchPositions:
             self._positions[partition].loss_uncommitted = False
         return skipped
 
-    def moved(self, partition: TopicPartition, offset: int) -> None:
-        """The client was told to go on from here."""
+    def on_seek(self, partition: TopicPartition, offset: int) -> None:
+        """The client now reads the partition from this offset on."""
         if position := self._positions.get(partition):
-            # Behind a gap that nobody could look at yet, the client is further than what is expected.
+            # A rewind to records after a gap that is not explained yet: the next poll must find the gap again.
             position.expected = min(position.expected, offset)
             if position.loss_end == offset:
                 position.loss_uncommitted = True
 
     def incarnation(self) -> TopicIdentity | None:
-        """The topic as the client's metadata has it now; None while it is gone.
+        """The topic in the client's metadata; None while the topic does not exist.
 
-        Fetches go by name, so a topic that was deleted and made again goes on under the old positions without any
-        error if it has grown past them. The metadata, refreshed by the client after a fetch of a deleted topic
-        failed, has the new id.
+        Fetches go by name, so a recreated topic that has grown past the old positions would be read from there without
+        any error. The client refreshes its metadata after a fetch of the deleted topic failed, and has the new id then.
         """
         topic_id = compat.topic_id(self._consumer, self._topic)
         if topic_id is None:
             return None
         if self.topic_id not in (None, topic_id):
             log.warning(
-                "the topic was deleted and made again: reading it from its beginning",
+                "the topic was deleted and recreated; reading it from the log start",
                 action=Action.READ,
                 topic_id=str(topic_id),
             )
@@ -121,7 +127,7 @@ class FetchPositions:
         return TopicIdentity(self._topic, topic_id)
 
     def admit(self, fetched: Fetch) -> Admitted:
-        """Sort what was fetched. Asks the broker about partitions that are new, and about gaps in the offsets."""
+        """Divide what was fetched. Asks the broker about newly assigned partitions, and about gaps in the offsets."""
         new = set(from_client(self._consumer.assignment())) - self._positions.keys()
         known = {partition: records for partition, records in fetched.items() if partition in self._positions}
         gaps = {p for p, records in known.items() if records[0].offset > self._positions[p].expected}
@@ -132,7 +138,7 @@ class FetchPositions:
                 commits = {partition: self._committed(partition) for partition in new}
             except KafkaError as error:
                 log.warning(
-                    "cannot read the offsets yet",
+                    "cannot read the committed offsets and log starts; trying again at the next poll",
                     action=Action.READ,
                     partitions=listed(new | gaps),
                     error=describe(error),
@@ -141,12 +147,12 @@ class FetchPositions:
                 self._begin(starts, commits)
                 for partition in gaps:
                     # Most gaps are no loss: compaction and transaction markers leave offsets without a record.
-                    self._pass_over(partition, min(starts[partition], known[partition][0].offset))
-                # The client was moved to where new partitions begin: what it had of them is fetched again by itself.
-                return self._used(known, {})
-        return self._used(records, {partition: each for partition, each in fetched.items() if partition not in records})
+                    self._skip_to_log_start(partition, min(starts[partition], known[partition][0].offset))
+                # `_begin` has sought the new partitions, so the client fetches their records from there.
+                return self._admit(known, {})
+        return self._admit(records, {p: each for p, each in fetched.items() if p not in records})
 
-    def _used(
+    def _admit(
         self, records: Mapping[TopicPartition, Sequence[Record]], redeliver: Mapping[TopicPartition, Sequence[Record]]
     ) -> Admitted:
         for partition, each in records.items():
@@ -154,27 +160,27 @@ class FetchPositions:
         return Admitted(records, redeliver)
 
     def _begin(self, starts: Mapping[TopicPartition, int], commits: Mapping[TopicPartition, Any]) -> None:
-        """Seek each new partition to its committed offset, or to the start of its log.
+        """Seek each new partition to its committed offset, or to its log start.
 
-        The client keeps the position of a partition that it had before the rebalance, though what it read may not be
-        committed.
+        The client by itself keeps the position of a partition that it also had before the rebalance, though the records
+        up to there may not be committed.
         """
         for partition, committed in commits.items():
             if self._recreated or committed is None or committed.offset < 0:
-                # The broker forgets the commits of a topic that it deletes.
+                # The broker drops the committed offsets of a topic that is deleted.
                 first = starts[partition]
             elif committed.metadata in ("", str(self.topic_id)):
-                # Without metadata it was set by a person or another tool, for the topic as it is.
+                # Without metadata: set by an operator or another tool, for the current topic.
                 first = committed.offset
             else:
                 log.warning(
-                    "the commit is of a deleted topic: reading from the beginning",
+                    "the committed offset belongs to a deleted topic of this name; reading from the log start",
                     action=Action.READ,
                     partition=partition.partition,
                 )
                 first = starts[partition]
             self._positions[partition] = _Position(first)
-            self._pass_over(partition, starts[partition])
+            self._skip_to_log_start(partition, starts[partition])
             (client,) = to_client([partition])
             self._consumer.seek(client, self._positions[partition].expected)
         self._recreated = False
@@ -183,10 +189,10 @@ class FetchPositions:
         (client,) = to_client([partition])
         return self._consumer.committed(client, metadata=True, timeout_ms=self._timeout_ms)
 
-    def _pass_over(self, partition: TopicPartition, start: int) -> None:
-        """Expect nothing before the start of the log, and tell of records that nobody read there."""
+    def _skip_to_log_start(self, partition: TopicPartition, start: int) -> None:
+        """Expect no record before the log start, and report those that were not read as lost."""
         position = self._positions[partition]
         if start > position.expected:
             first, position.expected = position.expected, start
             position.loss_end, position.loss_uncommitted = start, True
-            self._lost(partition, first, start - first)
+            self._on_records_lost(partition, first, start - first)

@@ -1,4 +1,4 @@
-"""The consumer group by Kafka's word, for whoever watches over it for days while brokers come and go."""
+"""The consumer group as the broker reports it, for the watchdog, which runs through outages of Kafka."""
 
 from __future__ import annotations
 
@@ -24,34 +24,34 @@ log = structlog.get_logger()
 
 
 class GroupClient:
-    """Keeps one connection. Where Kafka does not answer, the answer is None, and the next question connects anew."""
+    """Keeps one connection. While Kafka is unavailable, every answer is None, and the next question reconnects."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._connection = KeptConnection(
-            lambda: Admin(settings, WATCH_PATIENCE_SECONDS), _tell_unavailable, _tell_available
+            lambda: Admin(settings, WATCH_PATIENCE_SECONDS), _log_unavailable, _log_available
         )
         self._empty: dict[TopicPartition, tuple[int, int]] = {}
-        """By partition: a range of offsets (first, end) without a record, only markers of transactions."""
+        """By partition: a range of offsets (first, end) without a record, only transaction markers."""
 
     def partition_offsets(self) -> dict[TopicPartition, PartitionOffsets] | None:
-        """By partition of the topic: where the group is; offsets that are known to hold no record count as committed."""
+        """By partition of the topic. Offsets that are known to hold no record count as committed."""
         return self._ask(self._partition_offsets)
 
     def evict(self, member_id: str) -> bool | None:
-        """Remove a member that is dead; whether it was still one."""
+        """Remove a dead member from the group; whether it was still a member."""
         return self._ask(lambda admin: admin.evict(self._settings.group, member_id))
 
     def can_be_read(self, partition: TopicPartition, offsets: PartitionOffsets) -> bool:
-        """Whether another client gets a record there: only then it is the worker's fault that it gets none."""
-        waiting = (offsets.next_offset, offsets.end)
+        """Whether this process can read a record there. Only then is a worker that reads none at fault."""
+        uncommitted = (offsets.next_offset, offsets.end)
 
         def read(_admin: Admin) -> bool:
-            return any(records for _, records in read_log(self._settings, {partition: waiting}))
+            return any(records for _, records in read_log(self._settings, {partition: uncommitted}))
 
         found = self._ask(read)
         if found is False:
-            self._empty[partition] = waiting
+            self._empty[partition] = uncommitted
         return bool(found)
 
     def _partition_offsets(self, admin: Admin) -> dict[TopicPartition, PartitionOffsets] | None:
@@ -68,17 +68,17 @@ class GroupClient:
     def _ask(self, question: Callable[[Admin], T | None]) -> T | None:
         try:
             return self._connection.ask(question)
-        except Exception:  # noqa: BLE001 whatever a client raises that lost its broker, the answer is not known
+        except Exception:  # noqa: BLE001 a client without a broker may raise anything; the answer is unknown
             return None
 
     def close(self) -> None:
-        """Let the connection go."""
+        """Close the connection."""
         self._connection.close()
 
 
-def _tell_unavailable(error: Exception) -> None:
-    log.warning("Kafka does not answer; until it does, nobody is judged by lag", error=describe(error))
+def _log_unavailable(error: Exception) -> None:
+    log.warning("Kafka is unavailable; until it is back, no worker is killed for its lag", error=describe(error))
 
 
-def _tell_available() -> None:
-    log.info("Kafka answers again")
+def _log_available() -> None:
+    log.info("Kafka is available again")

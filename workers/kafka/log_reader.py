@@ -1,4 +1,4 @@
-"""Kafka's log as it is, read outside of any group, for whoever has to compare it with something."""
+"""Reads ranges of Kafka's log outside any consumer group, for `verify`, the watchdog and the lag in seconds."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from workers.types import Record, TopicIdentity
 
 NO_RECORD_SECONDS = 30.0
-"""How long the log may give nothing before reading it is given up: longer than a broker takes to be restarted."""
+"""Reading fails after this long without a record: longer than the restart of a broker takes."""
 
 log = structlog.get_logger()
 
@@ -32,7 +32,7 @@ def read_log(
 ) -> Iterator[tuple[TopicPartition, Sequence[Record]]]:
     """Every record in these ranges of offsets (first, end), by partition, in offset order.
 
-    Records of aborted transactions are left out, as for the workers.
+    As for the workers, without the records of aborted transactions.
 
     Raises:
         UnavailableError: Kafka stopped answering before the ends were reached.
@@ -55,14 +55,14 @@ def read_log(
                 inside = records if records[-1].offset < end else [record for record in records if record.offset < end]
                 if inside:
                     yield TopicPartition(*tp), inside
-            # The position, not the last record: markers of transactions have an offset and are never returned.
+            # The position, not the last record: a transaction marker has an offset, and is never returned.
             done = [tp for tp, end in ends.items() if (consumer.position(tp, timeout_ms=1000) or 0) >= end]
             for tp in done:
                 del ends[tp]
                 consumer.pause(tp)
             if time.monotonic() - progressed > NO_RECORD_SECONDS:
                 raise UnavailableError(
-                    f"Kafka gave no record for {NO_RECORD_SECONDS:.0f} s, short of the end of the log"
+                    f"Kafka returned no record for {NO_RECORD_SECONDS:.0f} s, before the end of the log was reached"
                 )
     except KafkaError as error:
         raise UnavailableError(f"Kafka stopped answering: {describe(error)}") from error
@@ -71,9 +71,9 @@ def read_log(
 
 
 class FirstRecords:
-    """When the first records from some offsets on were sent: one small fetch each, on a connection that is kept.
+    """The timestamps of the first records at or after some offsets: one small fetch each, on a connection that is kept.
 
-    It is for one thread. Whatever goes wrong, the time is not known, and the next question begins afresh.
+    For one thread. After any error the timestamp is unknown, and the next call reconnects.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -81,14 +81,14 @@ class FirstRecords:
         self._consumer: Any = None
         self._topic: TopicIdentity | None = None
         self._known: dict[TopicPartition, tuple[int, float]] = {}
-        """By partition: an offset that was asked for, and the time that was found. A record's time never changes."""
+        """By partition: an offset, and the timestamp that was found for it. A record's timestamp never changes."""
 
     def times(
         self, topic: TopicIdentity, ranges: Mapping[TopicPartition, tuple[int, int]]
     ) -> dict[TopicPartition, float | None]:
         """By partition: the Unix time of the first record in its range of offsets (first, end).
 
-        None: the range holds no record, only markers of transactions. A partition of which nothing is known within
+        None: the range holds no record, only transaction markers. A partition without an answer within
         `FIRST_RECORDS_SECONDS` is left out.
         """
         if topic != self._topic:
@@ -100,13 +100,13 @@ class FirstRecords:
         if asked:
             try:
                 found |= self._read(asked)
-            except Exception as error:  # noqa: BLE001 a record may be anything: broken, or larger than the memory
-                log.warning("cannot read how old the oldest records are", error=describe(error))
+            except Exception as error:  # noqa: BLE001 a record may be corrupt, or larger than the memory
+                log.warning("cannot read the timestamps of the oldest records", error=describe(error))
                 self.close()
         return found
 
     def close(self) -> None:
-        """Let the connection go."""
+        """Close the connection."""
         if self._consumer:
             with suppress(Exception):
                 self._consumer.close(timeout_ms=1_000)
@@ -114,13 +114,13 @@ class FirstRecords:
 
     def _read(self, asked: dict[Any, tuple[int, int]]) -> dict[TopicPartition, float | None]:
         self._consumer = self._consumer or open_consumer(self._settings, first_records_options(self._settings))
-        consumer, until = self._consumer, time.monotonic() + FIRST_RECORDS_SECONDS
+        consumer, deadline = self._consumer, time.monotonic() + FIRST_RECORDS_SECONDS
         consumer.assign(list(asked))
         consumer.resume(*asked)
         for tp, (first, _) in asked.items():
             consumer.seek(tp, first)
         found: dict[TopicPartition, float | None] = {}
-        while asked and time.monotonic() < until:
+        while asked and time.monotonic() < deadline:
             for tp, records in consumer.poll(timeout_ms=100).items():
                 first, _ = asked.pop(tp)
                 consumer.pause(tp)
@@ -132,6 +132,6 @@ class FirstRecords:
                 consumer.pause(tp)
                 found[TopicPartition(*tp)] = None
         if asked:
-            # What the client has under way for these may never end: begin afresh.
+            # The fetches in flight may never end: reconnect at the next call.
             self.close()
         return found

@@ -1,4 +1,4 @@
-"""The client as this project needs it: with all its parts, and every option that is set, in one place."""
+"""The options of every client of Kafka, and the parts of kafka-python that must be installed."""
 
 from __future__ import annotations
 
@@ -21,33 +21,36 @@ if TYPE_CHECKING:
 
 PROMISE: dict[str, Any] = {
     "enable_auto_commit": False,
-    # Retention may move the beginning of the log while it is read; nothing is ever skipped to its end.
+    # Retention may move the log start past the position; the client must not skip to the end of the log then.
     "auto_offset_reset": "earliest",
     "isolation_level": "read_committed",
     "allow_auto_create_topics": False,
     "check_crcs": True,
 }
-"""What the promise needs of every consumer. No setting changes it."""
+"""The options of every consumer on which the delivery guarantee depends. No setting changes them."""
 CONNECT_SECONDS = 5.0
-"""Until a client gives up finding a broker: long enough for one that is busy, and a person waits for the answer."""
+"""A client's timeout for finding a broker: long enough for one that is busy, and short for a person who waits."""
 FIRST_RECORDS_SECONDS = 1.5
-"""The same for a look at first records, and for the whole look: lag is told every few seconds, with or without ages."""
+"""The same for the reader of first records, and its timeout for all of them: lag is polled every few seconds, and is
+served without seconds then."""
 METADATA_MAX_AGE_SECONDS = 30
-"""So late a group notices, at the most, that its topic has more partitions, or was deleted and made again."""
+"""The longest time until a group notices that its topic has new partitions, or was deleted and recreated."""
 METADATA_MAX_AGE = "WORKERS_INTERNAL_METADATA_MAX_AGE"
-"""The environment variable by which tests make that shorter. No setting: shorter costs a broker requests, longer delays
-whoever adds partitions, and neither is worth an operator's thought."""
+"""The environment variable by which tests shorten that. It is no setting: a shorter time costs the broker requests, a
+longer one delays new partitions, and no operator needs to choose."""
 
 
 def require_extras() -> None:
-    """Return when the client has all its parts: without one of them it starts all the same, and fails, or crawls, later.
+    """Check that the client's optional parts are installed: without them it starts, and fails or is slow later.
 
     Raises:
-        BadConfigurationError: naming what is missing.
+        BadConfigurationError: the message names what is missing, and the command that installs it.
     """
     codecs = {"lz4": codec.has_lz4(), "snappy": codec.has_snappy(), "zstd": codec.has_zstd()}
     problems = {
-        name: f"records that are compressed with {name} could not be read" for name, has in codecs.items() if not has
+        name: f"records that are compressed with {name} could not be read"
+        for name, found in codecs.items()
+        if not found
     }
     if record_util.crc32c_c is None:
         problems["crc32c"] = "checksums would be computed in Python, twenty times slower"
@@ -58,10 +61,10 @@ def require_extras() -> None:
 
 
 def open_consumer(settings: Settings, options: Mapping[str, Any]) -> KafkaConsumer:
-    """A consumer that is connected and subscribed to nothing, with the patches of `workers.kafka.compat`.
+    """A connected consumer without a subscription, with the patches of `workers.kafka.compat`.
 
     Args:
-        options: of one of the functions below.
+        options: from one of the functions below.
 
     Raises:
         UnavailableError: no broker answered, or it refused this client.
@@ -76,11 +79,11 @@ def open_consumer(settings: Settings, options: Mapping[str, Any]) -> KafkaConsum
 
 
 def connection_options(settings: Settings) -> dict[str, Any]:
-    """What every client of Kafka needs to connect."""
+    """The options with which every client of Kafka connects."""
     options: dict[str, Any] = {
         "bootstrap_servers": [server.strip() for server in settings.bootstrap_servers.split(",")],
         "security_protocol": settings.security_protocol,
-        # The client's own 30 s keep a worker idle long after a broker is back.
+        # The default of 30 s would keep a worker idle long after the broker is available again.
         "reconnect_backoff_max_ms": 1_000,
     }
     if settings.security_protocol.startswith("SASL") and settings.sasl_password:
@@ -95,10 +98,10 @@ def connection_options(settings: Settings) -> dict[str, Any]:
 
 
 def group_member_options(settings: Settings) -> dict[str, Any]:
-    """A worker's consumer: one member of the group.
+    """For a worker's consumer, a member of the group.
 
     Raises:
-        BadConfigurationError: the tests' variable is no number.
+        BadConfigurationError: `METADATA_MAX_AGE` is not a number.
     """
     return {
         **PROMISE,
@@ -112,7 +115,7 @@ def group_member_options(settings: Settings) -> dict[str, Any]:
         "max_poll_interval_ms": int(settings.max_poll_interval * 1000),
         "max_poll_records": settings.max_poll_records,
         "max_partition_fetch_bytes": settings.fetch_bytes,
-        # A response is in memory several times while it arrives, however many partitions are in it: decision 9.
+        # A fetch response is in memory several times while it arrives, with all its partitions: decision 9.
         "fetch_max_bytes": 2 * settings.fetch_bytes,
         "metadata_max_age_ms": int(_metadata_max_age_seconds() * 1000),
         "bootstrap_timeout_ms": int(CONNECT_SECONDS * 1000),
@@ -120,7 +123,7 @@ def group_member_options(settings: Settings) -> dict[str, Any]:
 
 
 def log_reader_options(settings: Settings) -> dict[str, Any]:
-    """A consumer of no group that reads whole ranges of the log, as fast as it can."""
+    """For a consumer without a group that reads ranges of the log as fast as it can."""
     return {
         **PROMISE,
         **connection_options(settings),
@@ -131,12 +134,12 @@ def log_reader_options(settings: Settings) -> dict[str, Any]:
 
 
 def first_records_options(settings: Settings) -> dict[str, Any]:
-    """A consumer of no group that reads one record here and there."""
+    """For a consumer without a group that reads single records."""
     return {
         **PROMISE,
         **connection_options(settings),
         "group_id": None,
-        # One record is wanted; the broker sends a larger one all the same, if it is the first.
+        # Enough for one record; the broker sends a larger one too, if it is the first.
         "max_partition_fetch_bytes": 16 * 1024,
         "bootstrap_timeout_ms": int(FIRST_RECORDS_SECONDS * 1000),
     }
@@ -147,4 +150,4 @@ def _metadata_max_age_seconds() -> float:
     try:
         return METADATA_MAX_AGE_SECONDS if given is None else float(given)
     except ValueError:
-        raise BadConfigurationError([f"{METADATA_MAX_AGE}={given} is no number of seconds; leave it out"]) from None
+        raise BadConfigurationError([f"{METADATA_MAX_AGE}={given} is not a number of seconds; unset it"]) from None

@@ -1,5 +1,5 @@
-"""Partitions in the client's own type, which it insists on. Both are tuples that equal each other, so what the client
-returns by partition can be looked up with ours.
+"""Converts partitions to the client's own type, which its methods require, and back. Both types are tuples that are
+equal to each other, so a dictionary that the client returns can be indexed by ours.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 def to_client(partitions: Iterable[TopicPartition]) -> list[ClientPartition]:
-    """For a call of the client's."""
+    """For an argument of the client's methods."""
     return [ClientPartition(*partition) for partition in partitions]
 
 
 def from_client(partitions: Iterable[ClientPartition]) -> list[TopicPartition]:
-    """In order."""
+    """For the rest of this project; sorted."""
     return sorted(TopicPartition(*partition) for partition in partitions)

@@ -1,4 +1,4 @@
-"""Numbers, or lines, into Kafka: every record's fate is known in the end, and memory is bounded at any count."""
+"""Sends numbers or lines to Kafka. The outcome of every record is known at the end, and memory is bounded."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ if TYPE_CHECKING:
     from workers.settings import Settings
 
 IN_FLIGHT = 20_000
-"""Records that were sent and not yet answered, at most: kafka-python 3 has no bound of its own."""
-LAST_WORDS_SECONDS = 130
-"""A little longer than the client's own delivery timeout, after which every record has its answer."""
+"""The most records that were sent and not yet acknowledged: kafka-python 3 has no limit of its own."""
+FLUSH_SECONDS = 130
+"""A little longer than the client's delivery timeout, after which every record has its outcome."""
 
 
 @dataclass
 class ProduceReport:
-    """What became of the records that were sent. Complete once `Producer.send_all` has returned."""
+    """The outcomes of the records that were sent. Complete once `Producer.send_all` has returned."""
 
     acknowledged: int = 0
     failed: int = 0
     seconds: float = 0.0
     by_partition: dict[TopicPartition, int] = field(default_factory=dict)
     errors: dict[str, int] = field(default_factory=dict)
-    """How often each error came, by its one line."""
+    """The number of records that failed, by message."""
 
     @property
     def rate(self) -> float:
@@ -44,12 +44,12 @@ class ProduceReport:
 
 
 def numbers(start: int, count: int) -> Iterator[bytes]:
-    """The values of the tutorial: `{"number": n}` for `count` numbers from `start` on."""
+    """The tutorial's values: `{"number": n}` for `count` numbers from `start` on."""
     return (b'{"number": %d}' % number for number in range(start, start + count))
 
 
 class Producer:
-    """Idempotent, acknowledged by all in-sync replicas, one answer for every record. Use it with `with`."""
+    """An idempotent producer: all in-sync replicas acknowledge each record. Use it with `with`."""
 
     def __init__(
         self,
@@ -59,13 +59,14 @@ class Producer:
         """Connect.
 
         Args:
-            on_acknowledged: called with partition, offset and value of every acknowledged record, on another thread.
+            on_acknowledged: called with partition, offset and value of every acknowledged record, on the client's thread.
         """
         self.report = ProduceReport()
         self._topic = settings.topic
         self._on_acknowledged = on_acknowledged
-        self._room = threading.BoundedSemaphore(IN_FLIGHT)
-        self._count = threading.Lock()
+        self._in_flight = threading.BoundedSemaphore(IN_FLIGHT)
+        # The client's thread writes the report too.
+        self._report_lock = threading.Lock()
         try:
             self._client = KafkaProducer(
                 **connection_options(settings),
@@ -88,16 +89,16 @@ class Producer:
         self._client.close(timeout=5)
 
     def send_all(self, values: Iterable[bytes], interval: float = 0.0) -> ProduceReport:
-        """Send every value, `interval` seconds apart, and wait until each is answered. Interrupting stops sending."""
+        """Send every value, `interval` seconds apart, and wait for all outcomes. An interrupt ends the sending only."""
         started = time.monotonic()
         try:
             for value in values:
-                self._room.acquire()
+                self._in_flight.acquire()
                 self._send(value)
                 if interval:
                     time.sleep(interval)
         finally:
-            self._client.flush(timeout=LAST_WORDS_SECONDS)
+            self._client.flush(timeout=FLUSH_SECONDS)
             self.report.seconds = time.monotonic() - started
         return self.report
 
@@ -105,24 +106,24 @@ class Producer:
         try:
             future = self._client.send(self._topic, value=value)
         except (KafkaError, ValueError) as error:
-            self._failed(error)
+            self._count_failure(error)
         else:
-            future.add_both(lambda outcome: self._answered(outcome, value))
+            future.add_both(lambda outcome: self._on_outcome(outcome, value))
 
-    def _answered(self, outcome: Any, value: bytes) -> None:
+    def _on_outcome(self, outcome: Any, value: bytes) -> None:
         if isinstance(outcome, Exception):
-            self._failed(outcome)
+            self._count_failure(outcome)
             return
         partition = TopicPartition(outcome.topic, outcome.partition)
-        with self._count:
+        with self._report_lock:
             self.report.acknowledged += 1
             self.report.by_partition[partition] = self.report.by_partition.get(partition, 0) + 1
         self._on_acknowledged(partition, outcome.offset, value)
-        self._room.release()
+        self._in_flight.release()
 
-    def _failed(self, error: Exception) -> None:
-        with self._count:
+    def _count_failure(self, error: Exception) -> None:
+        with self._report_lock:
             self.report.failed += 1
-            line = describe(error)
-            self.report.errors[line] = self.report.errors.get(line, 0) + 1
-        self._room.release()
+            message = describe(error)
+            self.report.errors[message] = self.report.errors.get(message, 0) + 1
+        self._in_flight.release()

@@ -1,1 +1,1 @@
-"""What the processes tell the world: logs, metrics, lag and health."""
+"""Logs, metrics, lag and health of all processes."""

@@ -1,4 +1,4 @@
-"""The HTTP side of a worker: `/metrics`, `/healthz` (the loop is alive), `/readyz` (it can do its work now)."""
+"""The HTTP server of a process: `/metrics`, `/healthz` (its loop iterates), `/readyz` (it can process records now)."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ if TYPE_CHECKING:
 
 
 class Health(NullObserver):
-    """What is known about this process. It is an observer, so that a loop that stands still is seen as such."""
+    """Liveness and readiness of this process. As an observer it detects a loop that does not iterate."""
 
     def __init__(self, max_iteration_seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
-        """Args: max_iteration_seconds: seconds that one turn of the loop may take and still be called alive."""
+        """Args: max_iteration_seconds: the longest iteration of a loop that is alive."""
         self._max_iteration_seconds = max_iteration_seconds
         self._clock = clock
-        self._last_turn = clock()
+        self._last_iteration = clock()
         self.connected: Callable[[], bool] = lambda: False
         self.ping: Callable[[], None] | None = None
 
     def iterated(self) -> None:
-        self._last_turn = self._clock()
+        self._last_iteration = self._clock()
 
-    def alive(self) -> str | None:
-        """None, or why this process is not alive."""
-        age = self._clock() - self._last_turn
-        return f"the loop has not turned for {age:.0f} s" if age > self._max_iteration_seconds else None
+    def liveness_problem(self) -> str | None:
+        """Why this process is not alive; None: it is."""
+        age = self._clock() - self._last_iteration
+        return f"no iteration of the loop for {age:.0f} s" if age > self._max_iteration_seconds else None
 
-    def ready(self) -> str | None:
-        """None, or why this process cannot do its work now."""
+    def readiness_problem(self) -> str | None:
+        """Why this process cannot process records now; None: it can."""
         if not self.connected():
             return "not in the consumer group yet"
         try:
@@ -48,20 +48,21 @@ class Health(NullObserver):
                 self.ping()
         except SinkUnavailableError as error:
             return f"MongoDB: {error}"
-        return self.alive()
+        return self.liveness_problem()
 
 
 class Server:
-    """Serves an application on a thread of its own."""
+    """Serves a WSGI application on a thread of its own."""
 
     def __init__(self, host: str, port: int, app: WSGIApplication, what: str, setting: str) -> None:
-        """Bind.
+        """Bind the port and start to serve.
 
         Args:
-            what: is served, and setting: the variable that has its port, for the message.
+            what: what is served, for the error message.
+            setting: the setting of the port, for the error message.
 
         Raises:
-            UnavailableError: the port is taken.
+            UnavailableError: the port is in use.
         """
         try:
             self._server = make_server(host, port, app, ThreadingWSGIServer, handler_class=_Quiet)
@@ -69,7 +70,7 @@ class Server:
             holder = port_holder(port) if error.errno == errno.EADDRINUSE else None
             raise UnavailableError(
                 f"cannot serve {what} on {host}:{port}: {error.strerror}{f' by {holder}' if holder else ''}. "
-                f"Another fleet? Set {setting} to another port, or stop what has this one"
+                f"Set {setting} to another port, or stop the process that has this one: another fleet?"
             ) from error
         self._server.daemon_threads = True
         self.port: int = self._server.server_port
@@ -77,7 +78,7 @@ class Server:
         self._thread.start()
 
     def close(self) -> None:
-        """Stop serving, and give the port free."""
+        """Stop serving, and release the port."""
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
@@ -89,10 +90,10 @@ class HealthServer(Server):
     def __init__(
         self, host: str, port: int, registry: CollectorRegistry, health: Health, setting: str = "WORKERS_METRICS_PORT"
     ) -> None:
-        """Bind. Args: setting: the variable that has the port.
+        """Bind the port and start to serve. Args: setting: the setting of the port, for the error message.
 
         Raises:
-            UnavailableError: the port is taken.
+            UnavailableError: the port is in use.
         """
         metrics = make_wsgi_app(registry)
 
@@ -101,8 +102,8 @@ class HealthServer(Server):
             if path in ("/metrics", "/"):
                 pages: Iterable[bytes] = metrics(environ, start_response)
                 return pages
-            check = {"/healthz": health.alive, "/readyz": health.ready}.get(path)
-            problem = check() if check else "no such page: /metrics, /healthz, /readyz"
+            check = {"/healthz": health.liveness_problem, "/readyz": health.readiness_problem}.get(path)
+            problem = check() if check else "no such page; there are /metrics, /healthz, /readyz"
             status = "200 OK" if problem is None else "503 Service Unavailable" if check else "404 Not Found"
             start_response(status, [("Content-Type", "text/plain; charset=utf-8")])
             return [f"{problem or 'ok'}\n".encode()]
@@ -112,4 +113,4 @@ class HealthServer(Server):
 
 class _Quiet(WSGIRequestHandler):
     def log_message(self, format: str, *args: object) -> None:
-        """Say nothing: a scrape is no event."""
+        """Log nothing: scrapes are too frequent."""

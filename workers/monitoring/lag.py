@@ -1,4 +1,4 @@
-"""How far the fleet is behind: what one look at Kafka says, as numbers."""
+"""The lag of the group: one snapshot of its offsets, members and lag."""
 
 from __future__ import annotations
 
@@ -14,38 +14,38 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class PartitionLag:
-    """One partition at the moment of the look."""
+    """One partition in a snapshot."""
 
     start: int
-    """The first offset that Kafka still holds."""
+    """The log start: the first offset that Kafka still holds."""
     end: int
-    """The end of what may be read."""
+    """The last stable offset."""
     committed: int | None
-    """None: nothing was ever committed, or only for an earlier topic of this name."""
+    """None: nothing was ever committed, or only for a deleted topic of this name."""
     records: int
-    """Offsets from the committed one to the end. Markers of transactions have an offset too, and no record."""
+    """Offsets from the committed one to the end. Counts transaction markers, which are no records."""
     seconds: float | None
-    """The age of the oldest record that is not yet stored; 0.0 when there is none; None: not known."""
+    """The age of the oldest record that is not committed; 0.0: there is none; None: not known."""
     owner: str | None
-    """The client id of the member that reads it; None: nobody, also while the group rebalances."""
+    """The client id of the member that owns it; None: no member, also during a rebalance."""
     moved: float
-    """Unix time: when the committed offset was first seen where it is now."""
+    """Unix time of the first snapshot with this committed offset."""
 
     @property
     def headroom(self) -> int | None:
-        """Records between the beginning of the log and the committed offset; below 0, some were removed unread."""
+        """Offsets from the log start to the committed offset; below 0: records were removed before they were read."""
         return None if self.committed is None else self.committed - self.start
 
 
 @dataclass(frozen=True, slots=True)
 class LagSnapshot:
-    """What Kafka said at one moment."""
+    """The lag of the group at one moment."""
 
     time: float
     """Unix time."""
     members: int
     partitions: Mapping[TopicPartition, PartitionLag] | None
-    """None: there is no such topic."""
+    """None: the topic does not exist."""
 
     @property
     def point(self) -> Point:
@@ -63,12 +63,12 @@ class LagSnapshot:
 
 
 class Point(NamedTuple):
-    """One look, summed over the partitions."""
+    """One snapshot, summed over the partitions."""
 
     time: float
     lag: int
     seconds: float | None
-    """The greatest age; None: one of them is not known."""
+    """The greatest age; None: the age of one partition is not known."""
     committed: int
     end: int
 
@@ -80,14 +80,14 @@ def lag_snapshot(
     times: Mapping[TopicPartition, float | None],
     moved: Mapping[TopicPartition, float],
 ) -> LagSnapshot:
-    """Make one look of what Kafka answered.
+    """Make a snapshot of Kafka's answers.
 
     Args:
         now: Unix time.
-        offsets: by partition; None: there is no such topic.
-        times: by partition: the Unix time of the first record from `pending` on; None: there is no record, only
-            markers; absent: not known.
-        moved: by partition, as `Commits` has it.
+        offsets: by partition; None: the topic does not exist.
+        times: by partition: the Unix time of the first record in `uncommitted_ranges`; None: there is no record, only
+            transaction markers; absent: not known.
+        moved: by partition, from `CommitTimes`.
     """
     if offsets is None:
         return LagSnapshot(now, len(group.members), None)
@@ -111,20 +111,20 @@ def lag_snapshot(
     return LagSnapshot(now, len(group.members), partitions)
 
 
-def pending(offsets: Mapping[TopicPartition, PartitionOffsets]) -> dict[TopicPartition, tuple[int, int]]:
+def uncommitted_ranges(offsets: Mapping[TopicPartition, PartitionOffsets]) -> dict[TopicPartition, tuple[int, int]]:
     """By partition with a lag: the first offset that is not committed, and the end."""
     return {partition: (each.next_offset, each.end) for partition, each in offsets.items() if each.lag}
 
 
-class Commits:
-    """Remembers when each partition's committed offset was first seen where it is."""
+class CommitTimes:
+    """Remembers since when each partition has its committed offset."""
 
     def __init__(self) -> None:
-        self._seen: dict[TopicPartition, tuple[int | None, float]] = {}
+        self._known: dict[TopicPartition, tuple[int | None, float]] = {}
 
-    def moved(self, offsets: Mapping[TopicPartition, PartitionOffsets], now: float) -> dict[TopicPartition, float]:
-        """By partition: the time of the look that first saw today's committed offset."""
+    def update(self, offsets: Mapping[TopicPartition, PartitionOffsets], now: float) -> dict[TopicPartition, float]:
+        """Add a snapshot; return, by partition, the time of the first one with its committed offset."""
         for partition, each in offsets.items():
-            if partition not in self._seen or self._seen[partition][0] != each.committed:
-                self._seen[partition] = each.committed, now
-        return {partition: self._seen[partition][1] for partition in offsets}
+            if partition not in self._known or self._known[partition][0] != each.committed:
+                self._known[partition] = each.committed, now
+        return {partition: self._known[partition][1] for partition in offsets}

@@ -1,4 +1,4 @@
-"""Every metric of `workers lag`: its name, its help, and what fills it at a scrape."""
+"""The metrics of `workers lag`: their names, their help, and their values at a scrape."""
 
 from __future__ import annotations
 
@@ -20,54 +20,54 @@ PARTITION = ("topic", "partition")
 BY_PARTITION: dict[str, tuple[str, tuple[str, ...], Callable[[PartitionLag], float | None]]] = {
     # Names and labels of danielqsj/kafka_exporter: public dashboards and alerts use them.
     "kafka_consumergroup_current_offset": (
-        "The committed offset of the group. Absent: nothing was committed since the topic was made.",
+        "The committed offset of the group. Absent: nothing was committed since the topic was created.",
         GROUP,
         lambda part: part.committed,
     ),
     "kafka_consumergroup_lag": (
-        "Offsets from the committed one to the end of what may be read; a transaction's marker has one, and no record.",
+        "Offsets from the committed one to the last stable offset. Counts transaction markers, which are no records.",
         GROUP,
         lambda part: part.records,
     ),
     "kafka_topic_partition_current_offset": (
-        "The end of what may be read: the last stable offset.",
+        "The last stable offset: the end of the records that can be read.",
         PARTITION,
         lambda part: part.end,
     ),
     "kafka_topic_partition_oldest_offset": (
-        "The first offset that Kafka still holds.",
+        "The log start: the first offset that Kafka still holds.",
         PARTITION,
         lambda part: part.start,
     ),
     "workers_lag_seconds": (
-        "The age of the oldest record that is not yet stored; 0 when there is none. Absent: not known.",
+        "The age of the oldest record that is not committed; 0: there is none. Absent: not known.",
         PARTITION,
         lambda part: part.seconds,
     ),
     "workers_partition_unowned": (
-        "1 where no member of the group reads the partition, also while the group rebalances; else 0.",
+        "1 if no member of the group owns the partition, also during a rebalance; else 0.",
         PARTITION,
         lambda part: float(part.owner is None),
     ),
     "workers_partition_last_commit_timestamp_seconds": (
-        "When the committed offset was last seen to move, or was first looked at.",
+        "When the committed offset last changed, or was first read.",
         PARTITION,
         lambda part: part.moved,
     ),
     "workers_partition_retention_headroom_records": (
-        "Offsets from the first one that Kafka holds to the committed one; below 0, some were removed unread.",
+        "Offsets from the log start to the committed offset; below 0: records were removed before they were read.",
         PARTITION,
         lambda part: part.headroom,
     ),
 }
-HELP_SUM = "Offsets that are not yet committed, over all partitions of the topic."
-HELP_MEMBERS = "Members of the group; a killed one counts until it is evicted, or its session has timed out."
-HELP_UP = "1 when Kafka answered the last look, else 0; then all that is known of the group and the topic is absent."
-HELP_SUCCESS = "When Kafka last answered a look."
+HELP_SUM = "Offsets that are not committed, over all partitions of the topic."
+HELP_MEMBERS = "Members of the group; a killed one counts until it is evicted, or its session times out."
+HELP_UP = "1 if Kafka answered at the last poll, else 0; then all series of the group and the topic are absent."
+HELP_SUCCESS = "When Kafka last answered."
 
 
 class LagMetrics(Collector):
-    """Nothing that is not known now is exported: a number that stands still looks like one that is well."""
+    """Exports only what is known now: a stale lag would look like a constant one."""
 
     def __init__(
         self,
@@ -83,8 +83,8 @@ class LagMetrics(Collector):
         ProcessCollector(registry=self.registry)
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        look = self._current()
-        partitions = look.partitions if look else None
+        snapshot = self._current()
+        partitions = snapshot.partitions if snapshot else None
         for name, (text, labels, value) in BY_PARTITION.items():
             family = GaugeMetricFamily(name, text, labels=labels)
             for partition, part in sorted((partitions or {}).items()):
@@ -98,16 +98,16 @@ class LagMetrics(Collector):
             yield family
         lag_sum = GaugeMetricFamily("kafka_consumergroup_lag_sum", HELP_SUM, labels=["consumergroup", "topic"])
         members = GaugeMetricFamily("kafka_consumergroup_members", HELP_MEMBERS, labels=["consumergroup"])
-        if look:
-            members.add_metric([self._group], look.members)
+        if snapshot:
+            members.add_metric([self._group], snapshot.members)
             if partitions is not None:
-                lag_sum.add_metric([self._group, self._topic], look.point.lag)
-        up = GaugeMetricFamily("workers_lag_up", HELP_UP, value=float(look is not None))
+                lag_sum.add_metric([self._group, self._topic], snapshot.point.lag)
+        up = GaugeMetricFamily("workers_lag_up", HELP_UP, value=float(snapshot is not None))
         success = GaugeMetricFamily("workers_lag_last_success_timestamp_seconds", HELP_SUCCESS)
         if (time := self._last_success()) is not None:
             success.add_metric([], time)
         yield from (lag_sum, members, up, success)
 
     def describe(self) -> list[GaugeMetricFamily]:
-        """The names, for the registry, which would look at Kafka's answers for them otherwise."""
+        """The metrics for the registry, which needs their names."""
         return list(self.collect())

@@ -1,4 +1,4 @@
-"""Asks Kafka how far the fleet is behind, once an interval, whoever wants to know and however often."""
+"""Polls Kafka for the lag of the group once an interval, however often the snapshot is read."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from workers.connection import KeptConnection
 from workers.errors import WorkersError
 from workers.kafka.admin import WATCH_PATIENCE_SECONDS, Admin
 from workers.kafka.log_reader import FirstRecords
-from workers.monitoring.lag import Commits, LagSnapshot, Point, lag_snapshot, pending
+from workers.monitoring.lag import CommitTimes, LagSnapshot, Point, lag_snapshot, uncommitted_ranges
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,35 +21,35 @@ if TYPE_CHECKING:
     from workers.settings import Settings
 
 HISTORY_SECONDS = 600
-STALE_LOOKS = 2
-"""A look that is older than so many intervals is not told any more, nor is one that was followed by a failure."""
+STALE_INTERVALS = 2
+"""A snapshot is not served when it is older than so many intervals, or once a later poll has failed."""
 STOP_SECONDS = 1.0
-"""Until a question that hangs is left behind at the end: its thread is a daemon, and supervisord waits for the process."""
+"""How long `stop` waits for a poll that hangs: supervisord waits for the process, and the thread is a daemon."""
 
 log = structlog.get_logger()
 
 
 class LagPoller:
-    """`run` looks until it is stopped, on a thread of its own; everything else only reads what it saw."""
+    """Polls on a thread of its own from `start` to `stop`. `current` and `points` are safe on any thread."""
 
-    def __init__(self, settings: Settings, iterated: Callable[[], None] = lambda: None) -> None:
-        """Args: iterated: called after every look, also after one that failed."""
+    def __init__(self, settings: Settings, on_iteration: Callable[[], None] = lambda: None) -> None:
+        """Args: on_iteration: called after every poll, also after one that failed."""
         self._settings = settings
-        self.interval = self._every = settings.lag_interval
-        """Seconds between two looks."""
-        self._iterated = iterated
+        self.interval = settings.lag_interval
+        """Seconds between two polls."""
+        self._on_iteration = on_iteration
         self._connection = KeptConnection(
-            lambda: Admin(settings, WATCH_PATIENCE_SECONDS), _tell_unavailable, _tell_available
+            lambda: Admin(settings, WATCH_PATIENCE_SECONDS), _log_unavailable, _log_available
         )
-        self._records = FirstRecords(settings)
-        self._commits = Commits()
-        self._look: LagSnapshot | None = None
-        self._seen = 0.0
-        self._points: deque[Point | None] = deque(maxlen=max(2, int(HISTORY_SECONDS / self._every)))
+        self._first_records = FirstRecords(settings)
+        self._commit_times = CommitTimes()
+        self._snapshot: LagSnapshot | None = None
+        self._taken_at = 0.0
+        self._points: deque[Point | None] = deque(maxlen=max(2, int(HISTORY_SECONDS / self.interval)))
         self._stop_event = threading.Event()
         self._thread = threading.Thread(target=self._run, name="lag", daemon=True)
         self.last_success: float | None = None
-        """Unix time."""
+        """Unix time of the last snapshot."""
 
     def start(self) -> None:
         self._thread.start()
@@ -59,19 +59,19 @@ class LagPoller:
         self._thread.join(STOP_SECONDS)
 
     def current(self) -> LagSnapshot | None:
-        """The last look; None where there is none that may still be believed."""
-        seen, found = self._seen, self._look
-        return found if found and time.monotonic() - seen <= STALE_LOOKS * self._every else None
+        """The last snapshot; None: there is none, or it is stale."""
+        taken_at, snapshot = self._taken_at, self._snapshot
+        return snapshot if snapshot and time.monotonic() - taken_at <= STALE_INTERVALS * self.interval else None
 
     def points(self) -> list[Point | None]:
-        """The sums of the last minutes, one an interval, oldest first; None: Kafka did not answer."""
+        """The sums of the last ten minutes, one an interval, oldest first; None: Kafka did not answer."""
         return list(self._points)
 
     def take_snapshot(self) -> LagSnapshot:
-        """Ask now.
+        """Poll Kafka now.
 
         Raises:
-            UnavailableError: one of the questions was not answered; then nothing is known.
+            UnavailableError: one of the questions was not answered.
         """
         return self._connection.ask(self._ask)
 
@@ -86,38 +86,38 @@ class LagPoller:
             now,
             group,
             offsets,
-            self._records.times(topic.identity, pending(offsets)),
-            self._commits.moved(offsets, now),
+            self._first_records.times(topic.identity, uncommitted_ranges(offsets)),
+            self._commit_times.update(offsets, now),
         )
 
     def close(self) -> None:
-        """Let the connections go. Not for one that runs: its thread does so itself, at its end."""
-        self._records.close()
+        """Close the connections. Not after `start`: then the thread does so at its end."""
+        self._first_records.close()
         self._connection.close()
 
     def _run(self) -> None:
         while not self._stop_event.is_set():
-            begun = time.monotonic()
-            self._attempt()
-            self._iterated()
-            self._stop_event.wait(max(0.1, begun + self._every - time.monotonic()))
+            started = time.monotonic()
+            self._poll()
+            self._on_iteration()
+            self._stop_event.wait(max(0.1, started + self.interval - time.monotonic()))
         self.close()
 
-    def _attempt(self) -> None:
+    def _poll(self) -> None:
         try:
-            found = self.take_snapshot()
-        except Exception:  # noqa: BLE001 whatever a client raises, nothing is known, and the next look begins afresh
-            self._look = None
+            snapshot = self.take_snapshot()
+        except Exception:  # noqa: BLE001 whatever a client raises, the lag is not known, and the next poll reconnects
+            self._snapshot = None
             self._points.append(None)
             return
-        self._seen, self._look, self.last_success = time.monotonic(), found, found.time
-        self._points.append(found.point)
+        self._taken_at, self._snapshot, self.last_success = time.monotonic(), snapshot, snapshot.time
+        self._points.append(snapshot.point)
 
 
-def _tell_unavailable(error: Exception) -> None:
-    told = str(error) if isinstance(error, WorkersError) else type(error).__name__
-    log.warning("cannot look at the group; no lag is served", error=told)
+def _log_unavailable(error: Exception) -> None:
+    message = str(error) if isinstance(error, WorkersError) else type(error).__name__
+    log.warning("cannot read the lag from Kafka; none is served", error=message)
 
 
-def _tell_available() -> None:
-    log.info("the group can be looked at again")
+def _log_available() -> None:
+    log.info("the lag is read from Kafka again")

@@ -1,4 +1,4 @@
-"""The observer that writes the log: one line a batch, a rebalance, an outage. Never a payload."""
+"""The observer that logs the data path: one line a batch, a rebalance, an outage. Never a payload."""
 
 from __future__ import annotations
 
@@ -17,25 +17,26 @@ if TYPE_CHECKING:
     from workers.errors import SinkUnavailableError
     from workers.types import Batch, PartitionBatch, TopicPartition, WriteResult
 
-REMIND_SECONDS = 30.0
+REMINDER_SECONDS = 30.0
+"""Between two lines about the same outage."""
 
 
 class LogObserver:
-    """Tells what happened to whoever reads the log of this worker."""
+    """Logs the events of the data path."""
 
     def __init__(self) -> None:
         self._log = structlog.get_logger()
         self._written: WriteResult | None = None
-        self._seconds = 0.0
+        self._write_seconds = 0.0
         self._unavailable_since: float | None = None
-        self._reminded = 0.0
+        self._last_reminder = 0.0
 
     def iterated(self) -> None: ...
 
     def rebalanced(self, event: str, partitions: Collection[TopicPartition]) -> None:
         if event == "lost":
             self._log.warning(
-                "removed from the group; joining again. What was in flight is redelivered, perhaps to another worker",
+                "removed from the group; joining again. The batch in flight is redelivered, perhaps to another worker",
                 action=Action.REBALANCE,
                 partitions=listed(partitions),
             )
@@ -45,11 +46,11 @@ class LogObserver:
     def owns(self, partitions: Collection[TopicPartition]) -> None:
         if not partitions:
             self._log.info(
-                "in the group with no partition assigned: there are more workers than partitions",
+                "the assignment is empty: there are more workers than partitions",
                 action=Action.REBALANCE,
             )
 
-    def lost(self, partition: TopicPartition, first: int, count: int) -> None:
+    def records_lost(self, partition: TopicPartition, first: int, count: int) -> None:
         self._log.error(
             "Kafka removed records before they were read",
             action=Action.READ,
@@ -70,7 +71,7 @@ class LogObserver:
                 unavailable_seconds=round(time.monotonic() - self._unavailable_since, 1),
             )
             self._unavailable_since = None
-        self._written, self._seconds = result, seconds
+        self._written, self._write_seconds = result, seconds
         for (partition, reason), count in result.dead_letters.items():
             self._log.warning(
                 "dead letters",
@@ -91,15 +92,15 @@ class LogObserver:
             "duplicates": sum(self._written.duplicates.values()),
             "dead_letters": sum(self._written.dead_letters.values()),
         }
-        told = Counter({"records": batch.size}) + Counter(counts or {})
+        not_zero = Counter({"records": batch.size}) + Counter(counts or {})
         if result is CommitResult.OK:
             self._log.info(
                 "batch",
                 action=Action.COMMIT,
                 partitions=listed(batch.partitions),
                 offsets=ranges,
-                **told,
-                write_ms=round(self._seconds * 1000, 1),
+                **not_zero,
+                write_ms=round(self._write_seconds * 1000, 1),
             )
         else:
             self._log.warning(
@@ -107,21 +108,21 @@ class LogObserver:
                 action=Action.COMMIT,
                 partitions=listed(batch.partitions),
                 offsets=ranges,
-                **told,
+                **not_zero,
                 commit=str(result),
             )
 
     def sink_unavailable(self, error: SinkUnavailableError, attempt: int, wait: float) -> None:
         now = time.monotonic()
         if self._unavailable_since is None:
-            self._unavailable_since = self._reminded = now
+            self._unavailable_since = self._last_reminder = now
             self._log.warning(
                 "the database is unavailable; retrying with backoff, nothing is committed",
                 action=Action.WRITE,
                 error=str(error),
             )
-        elif now - self._reminded >= REMIND_SECONDS:
-            self._reminded = now
+        elif now - self._last_reminder >= REMINDER_SECONDS:
+            self._last_reminder = now
             seconds = round(now - self._unavailable_since, 1)
             self._log.warning(
                 "the database is still unavailable",
@@ -133,7 +134,7 @@ class LogObserver:
 
 
 def _offsets(part: PartitionBatch) -> str:
-    """The range, or `<100` where there is no record and the log begins at 100 now."""
+    """The range; `<100`: no record, but the log start is now 100, and records before it were lost."""
     if part.first_offset == part.next_offset:
         return f"<{part.first_offset}"
     return f"{part.first_offset}-{part.next_offset - 1}"

@@ -1,4 +1,4 @@
-"""Logs: one line an event, to standard output, where supervisord keeps one file a worker."""
+"""The configuration of logs: one line an event, to standard output, of which supervisord keeps one file a process."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069
 
 
 def configure(settings: Settings, name: str | None = None) -> None:
-    """Send this package's log, and the warnings of the Kafka client's, to standard output as lines of one form.
+    """Write this package's log, and the clients' warnings, to standard output in one format.
 
-    Args: name: of who logs, where that is no worker.
+    Args: name: of the process, if it is not a worker.
     """
 
     def name_worker(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
@@ -42,7 +42,7 @@ def configure(settings: Settings, name: str | None = None) -> None:
             key_order=["timestamp", "level", "worker", "event", "action"], drop_missing=True, bool_as_flag=False
         )
     )
-    out = cast("TextIO", _Lasting(sys.stdout))
+    out = cast("TextIO", _WithoutReader(sys.stdout))
     structlog.configure(
         processors=[*shared, render],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[settings.log_level.upper()]),
@@ -58,12 +58,12 @@ def configure(settings: Settings, name: str | None = None) -> None:
     )
     root = logging.getLogger()
     root.handlers = [handler]
-    # Never the clients' own DEBUG: it has every byte that they send and receive, passwords and payloads too.
+    # Never the clients' DEBUG level: they log every byte that they send and receive, also passwords and payloads.
     root.setLevel(logging.INFO if settings.log_level == "debug" else logging.WARNING)
 
 
-class _Lasting:
-    """Standard output that nobody has to read: a worker whose supervisord was killed must still finish its batch."""
+class _WithoutReader:
+    """Standard output that ignores a broken pipe: a worker whose supervisord was killed must still finish its batch."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -79,8 +79,8 @@ class _Lasting:
 
 
 def _escape(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
-    """Escape control characters: what came from outside must not forge a line or drive a terminal."""
+    """Escape control characters: a text from outside must not forge a line or control a terminal."""
     for key, value in event.items():
         if isinstance(value, str) and CONTROL.search(value):
-            event[key] = CONTROL.sub(lambda found: f"\\u{ord(found.group()):04x}", value)
+            event[key] = CONTROL.sub(lambda match: f"\\u{ord(match.group()):04x}", value)
     return event

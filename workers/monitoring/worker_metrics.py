@@ -1,4 +1,4 @@
-"""Every metric of a worker: its name, its help, and the observer that counts it."""
+"""The metrics of a worker: their names, their help, and the observer that counts them."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 1
 
 
 class WorkerMetrics:
-    """The metrics of one worker, in a registry of its own. As an observer it is called once a batch, not a record."""
+    """The metrics of one worker, in a registry of its own."""
 
     def __init__(self, topic: str) -> None:
-        # The time of each series' creation is a series more each, and nothing here asks for it.
+        # Otherwise each counter has a second series, for the time of its creation.
         disable_created_metrics()  # type: ignore[no-untyped-call] # the library's own
         self.registry = registry = CollectorRegistry()
         self._halted: set[TopicPartition] = set()
         self._records = Counter(
-            "workers_records", "What became of each record.", ["topic", "partition", "outcome"], registry=registry
+            "workers_records", "Records by outcome.", ["topic", "partition", "outcome"], registry=registry
         )
         self._dead_letters = Counter(
-            "workers_dead_letters", "Records that became dead letters.", ["topic", "reason"], registry=registry
+            "workers_dead_letters", "Dead letters by reason.", ["topic", "reason"], registry=registry
         )
-        self._lost = Counter(
+        self._lost_records = Counter(
             "workers_lost_records",
             "Records that Kafka removed before they were read.",
             ["topic", "partition"],
@@ -49,18 +49,21 @@ class WorkerMetrics:
         self._batches = Counter("workers_batches", "Batches that were written.", registry=registry)
         self._commits = Counter("workers_commits", "Commits of a batch's offsets.", ["result"], registry=registry)
         self._rebalances = Counter(
-            "workers_rebalances", "Times that partitions were given or taken.", ["event"], registry=registry
+            "workers_rebalances",
+            "Partitions assigned, revoked or lost, once a rebalance.",
+            ["event"],
+            registry=registry,
         )
         self._assigned = Gauge("workers_assigned_partitions", "Partitions that this worker owns.", registry=registry)
         self._owned = Gauge(
             "workers_partition_owned",
-            "Which partitions this worker owns: 1 for each.",
+            "Partitions in the assignment of this worker: 1 for each.",
             ["topic", "partition"],
             registry=registry,
         )
-        self._stopped = Gauge(
+        self._halted_partitions = Gauge(
             "workers_stopped_partitions",
-            "Partitions that are paused until the worker is restarted: too many rejects, or lost records.",
+            "Halted partitions: paused until the worker is restarted, after too many rejects or lost records.",
             registry=registry,
         )
         self._write_seconds = Histogram(
@@ -71,7 +74,7 @@ class WorkerMetrics:
         )
         self._retries = Counter(
             "workers_write_retries",
-            "Writes that failed while the sink was unavailable, and were retried.",
+            "Writes that failed because the sink was unavailable, and were retried.",
             ["reason"],
             registry=registry,
         )
@@ -84,10 +87,10 @@ class WorkerMetrics:
             self._commits.labels(result)
         for event in EVENTS:
             self._rebalances.labels(event)
-        for again in RetryReason:
-            self._retries.labels(again)
-        for reason in RejectReason:
-            self._dead_letters.labels(topic, reason)
+        for retry_reason in RetryReason:
+            self._retries.labels(retry_reason)
+        for reject_reason in RejectReason:
+            self._dead_letters.labels(topic, reject_reason)
         Info("workers_build", "Versions.", registry=registry).info(
             {
                 "version": __version__,
@@ -114,16 +117,16 @@ class WorkerMetrics:
         self._owned.clear()
         for partition in partitions:
             self._owned.labels(*partition).set(1)
-            self._lost.labels(*partition)
+            self._lost_records.labels(*partition)
             for outcome in OUTCOMES:
                 self._records.labels(*partition, outcome)
 
-    def lost(self, partition: TopicPartition, first: int, count: int) -> None:
-        self._lost.labels(*partition).inc(count)
+    def records_lost(self, partition: TopicPartition, first: int, count: int) -> None:
+        self._lost_records.labels(*partition).inc(count)
 
     def halted(self, partitions: Collection[TopicPartition], reason: str) -> None:
         self._halted.update(partitions)
-        self._stopped.set(len(self._halted))
+        self._halted_partitions.set(len(self._halted))
 
     def written(self, batch: Batch, result: WriteResult, seconds: float) -> None:
         self._batches.inc()

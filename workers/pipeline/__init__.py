@@ -1,1 +1,1 @@
-"""The order of the data path: poll, decode, write, commit. No driver, no I/O."""
+"""The data path: poll, decode, write, commit, in this order. No driver, no I/O."""

@@ -1,4 +1,4 @@
-"""What changes between one attempt and the next: how long to wait before it, and how much to try at once."""
+"""What changes from one attempt to the next: the wait before it, and the size of the batch."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Backoff:
-    """Waits that double up to a cap, each drawn from its upper half, so that a fleet does not come back in step."""
+    """Exponential backoff up to a cap, with jitter: each wait is between half and all of it, so that workers retry at
+    different times.
+    """
 
     first: float = 0.1
     cap: float = 5.0
@@ -21,29 +23,29 @@ class Backoff:
 
     def next_wait(self) -> float:
         """Seconds until the next attempt."""
-        longest = min(self.cap, self.first * 2.0 ** min(self.attempts, 30))
+        without_jitter = min(self.cap, self.first * 2.0 ** min(self.attempts, 30))
         self.attempts += 1
-        return longest * (0.5 + self.jitter() / 2)
+        return without_jitter * (0.5 + self.jitter() / 2)
 
     def reset(self) -> None:
-        """Begin again from the first wait: an attempt succeeded."""
+        """Start from the first wait again, after an attempt that succeeded."""
         self.attempts = 0
 
 
 @dataclass(slots=True)
 class BatchSize:
-    """Records in one batch: halved when a write does not end in time, so that a slow link only makes things slower."""
+    """How many records to poll: halved after a write timed out, so that on a slow link a smaller batch gets through."""
 
-    most: int = 5_000
-    now: int = field(default=0, init=False)
+    limit: int = 5_000
+    current: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
-        self.now = self.most
+        self.current = self.limit
 
     def shrink(self) -> None:
-        """A write timed out."""
-        self.now = max(1, self.now // 2)
+        """Halve it, after a write timed out."""
+        self.current = max(1, self.current // 2)
 
     def grow(self) -> None:
-        """A write succeeded: a tenth more next time, up to the most."""
-        self.now = min(self.most, self.now + self.now // 10 + 1)
+        """Add a tenth, up to the limit, after a write succeeded."""
+        self.current = min(self.limit, self.current + self.current // 10 + 1)

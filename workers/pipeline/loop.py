@@ -1,12 +1,12 @@
-"""The one file that knows the order: poll, decode, write, commit. Nothing else may call `commit`.
+"""The order of the data path: poll, decode, write, commit. Nothing else may call `commit`.
 
-The order is the promise. A record is committed only after the sink has acknowledged what became of it, so a worker
-that dies anywhere leaves records that are redelivered, and those are found stored under their own id: at-least-once
-delivery, idempotent writes.
+The delivery guarantee is this order. An offset is committed only after the sink has acknowledged the record, so the
+records that a worker had in flight when it crashed are redelivered, and are duplicates under their own id:
+at-least-once delivery, idempotent writes.
 
-One batch is in flight (being written) while the next one is polled and decoded, so a rebalance, which happens inside
-poll, may find it in flight. It is then written and not committed: every assignment begins at the committed offsets,
-and whoever reads its records again finds them stored.
+One batch is in flight (being written) while the next one is polled and decoded. A rebalance happens inside poll, so it
+may find a batch in flight. That batch is written but not committed: every assignment begins at the committed offsets,
+and its redelivered records are duplicates.
 """
 
 from __future__ import annotations
@@ -27,45 +27,45 @@ if TYPE_CHECKING:
 
 
 TOO_MANY_REJECTS = (
-    "too many rejects; the records stay in Kafka. Put the producer right, or raise WORKERS_MAX_REJECT_SHARE, and "
+    "too many rejects; the records stay in Kafka. Correct the producer, or raise WORKERS_MAX_REJECT_SHARE, and "
     "restart this worker"
 )
 
 
 class Source(Protocol):
-    """Where records come from: one member of a consumer group."""
+    """The records' origin: one member of a consumer group."""
 
-    def poll(self, most: int, *, wait: bool) -> Fetched | None:
-        """At most so many records; None: nothing to do. Rebalances happen in here only.
+    def poll(self, max_records: int, *, wait: bool) -> Fetched | None:
+        """Return what was fetched; None: nothing. Rebalances happen only in here.
 
-        Args: wait: a moment for them, and for the group; else only what has arrived is taken.
+        Args: wait: wait a moment for records and take part in rebalances; otherwise return only what has arrived.
         """
 
     def commit(self, next_offsets: Mapping[TopicPartition, int], assignment_epoch: int) -> CommitResult:
-        """Commit exactly these offsets, if this is still the assignment in which their records were fetched."""
+        """Commit exactly these offsets, if their records were fetched in the current assignment."""
 
     def rewind(self, first_offsets: Mapping[TopicPartition, int], assignment_epoch: int) -> None:
-        """Redeliver from these offsets on. A later assignment has begun at the committed offsets, and stays there."""
+        """Redeliver from these offsets. Does nothing in a later assignment, which began at the committed offsets."""
 
     def hold(self, seconds: float) -> None:
-        """Stay a member of the group and take no records, until the time is over or the worker is to stop."""
+        """Stay a member of the group without taking records, until the time is over or the worker is stopping."""
 
     def halt(self, partitions: Collection[TopicPartition]) -> None:
-        """Pause these partitions until this process is restarted, and keep them assigned."""
+        """Pause these partitions until this process is restarted. They stay assigned."""
 
     def close(self) -> None:
-        """Leave the group, so that the others take over at once."""
+        """Leave the group, so that its partitions are reassigned at once."""
 
 
 class Reader(Protocol):
-    """From bytes to operations: see `workers.pipeline.reader`."""
+    """Decodes records into operations: see `workers.pipeline.reader`."""
 
     def read(self, fetched: Fetched) -> Batch:
-        """Never raises for bad input: what cannot be stored is in the batch, as a reject."""
+        """Never raises for bad input: a record that cannot be stored is a reject of the batch."""
 
 
 class Writer(Protocol):
-    """What writes one batch while the next one is read: see `workers.sinks.writer`."""
+    """Writes one batch while the next one is polled and decoded: see `workers.sinks.writer`."""
 
     def begin(self, batch: Batch) -> None: ...
     def finish(self) -> tuple[WriteResult, float]: ...
@@ -73,7 +73,7 @@ class Writer(Protocol):
 
 @dataclass
 class Loop:
-    """One worker's life. `run` returns when `stopping` says so and the batch in flight is committed."""
+    """The main loop of a worker. `run` returns once `stopping` is true and the batch in flight is committed."""
 
     source: Source
     reader: Reader
@@ -91,7 +91,7 @@ class Loop:
             # 1. Poll and decode, while the batch in flight is written.
             next_batch = self._read(wait=in_flight is None)
 
-            # 2. Write: the batch in flight is acknowledged, to its last document and dead letter, and the next is begun.
+            # 2. Write: wait until every document and dead letter of the batch in flight is acknowledged; begin the next.
             if in_flight and (failure := self._await_write(in_flight)):
                 self._back_off_and_redeliver(in_flight, next_batch, failure)
                 in_flight = None
@@ -99,13 +99,13 @@ class Loop:
             if next_batch and not self.stopping():
                 self.writer.begin(next_batch)
             else:
-                # Read while a stop was asked for: not begun, and so redelivered to the next owner.
+                # The worker is stopping: its write is not begun, and the next owner gets its records.
                 next_batch = None
 
-            # 3. Commit, only now. Without an answer the records are redelivered, and found stored.
+            # 3. Commit, only now. If the commit failed, the records are redelivered, as duplicates.
             if in_flight and self._commit(in_flight).needs_redelivery:
                 if next_batch:
-                    # A second wait for a write in this iteration: the stall timer is to know.
+                    # A second wait for a write in this iteration: it restarts the stall timer.
                     self.observer.iterated()
                     self._await_write(next_batch)
                 self._back_off_and_redeliver(in_flight, next_batch)
@@ -120,7 +120,7 @@ class Loop:
 
     def _read(self, *, wait: bool) -> Batch | None:
         """Poll and decode."""
-        fetched = self.source.poll(self.batch_size.now, wait=wait)
+        fetched = self.source.poll(self.batch_size.current, wait=wait)
         if fetched is None:
             return None
         fetched, deferred = self.poison_guard.isolate(fetched)
@@ -128,20 +128,20 @@ class Loop:
             self.source.rewind(deferred, fetched.assignment_epoch)
         with self.poison_guard.in_progress(fetched):
             batch = self.reader.read(fetched)
-        if over := self.reject_limit.over(batch):
-            self._halt(over, batch)
-            batch = batch.without(over)
+        if over_limit := self.reject_limit.count(batch):
+            self._halt(over_limit, batch)
+            batch = batch.without(over_limit)
         return batch if batch.partitions else None
 
     def _halt(self, partitions: set[TopicPartition], batch: Batch) -> None:
-        """Leave the rest of these partitions in Kafka: too many of their records are rejects."""
+        """Stop reading these partitions, from this batch on: too many of their records are rejects."""
         first_offsets = batch.first_offsets
         self.source.rewind({partition: first_offsets[partition] for partition in partitions}, batch.assignment_epoch)
         self.source.halt(partitions)
         self.observer.halted(partitions, TOO_MANY_REJECTS)
 
     def _await_write(self, batch: Batch) -> SinkUnavailableError | None:
-        """Wait for the sink's acknowledgement of the batch; return why there is none."""
+        """Wait until the sink has acknowledged the batch; return the error if it has not."""
         try:
             result, seconds = self.writer.finish()
         except SinkUnavailableError as error:
@@ -160,7 +160,7 @@ class Loop:
     def _back_off_and_redeliver(
         self, in_flight: Batch, next_batch: Batch | None, error: SinkUnavailableError | None = None
     ) -> None:
-        """Rewind both batches and wait. Nothing is kept here: a rebalance may move the partitions elsewhere."""
+        """Rewind both batches and wait. They are not kept in memory: a rebalance may revoke their partitions."""
         wait = self.backoff.next_wait()
         if error:
             if error.reason is RetryReason.TIMEOUT:

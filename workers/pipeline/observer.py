@@ -1,4 +1,4 @@
-"""What the data path tells the world. It calls an observer and knows nothing of metrics or logs."""
+"""The events of the data path. The loop calls an observer, and does not depend on metrics or logs."""
 
 from __future__ import annotations
 
@@ -12,43 +12,43 @@ if TYPE_CHECKING:
 
 
 class Observer(Protocol):
-    """Everything that is worth counting or telling. Called once an iteration, a batch, a rebalance; never once a record.
+    """The events to count or log. Called once an iteration, a batch or a rebalance; never once a record.
 
-    On the loop's thread, but for `rebalanced`. An observer must not raise: nothing that it does is needed for the promise.
+    Called on the loop's thread, except `rebalanced`. An observer must not raise: delivery does not depend on it.
     """
 
     def iterated(self) -> None:
-        """The loop goes on: it has polled, or waits for another write."""
+        """The loop has made progress: it has polled, or begins another wait for a write."""
 
     def rebalanced(self, event: str, partitions: Collection[TopicPartition]) -> None:
         """Partitions were `assigned`, `revoked` or `lost`. Called on the client's IO thread."""
 
     def owns(self, partitions: Collection[TopicPartition]) -> None:
-        """The assignment from now on."""
+        """These partitions are the new assignment."""
 
-    def lost(self, partition: TopicPartition, first: int, count: int) -> None:
-        """Kafka removed `count` records from offset `first` on before anybody read them."""
+    def records_lost(self, partition: TopicPartition, first: int, count: int) -> None:
+        """Kafka removed `count` records, from offset `first` on, before they were read."""
 
     def written(self, batch: Batch, result: WriteResult, seconds: float) -> None:
-        """Every record of the batch is acknowledged by the sink, after so many seconds."""
+        """The sink has acknowledged every record of the batch, after this many seconds."""
 
     def committed(self, batch: Batch, result: CommitResult) -> None:
-        """The batch's offsets were offered to Kafka."""
+        """The offsets of the batch were committed, or were not: see the result."""
 
     def halted(self, partitions: Collection[TopicPartition], reason: str) -> None:
-        """These partitions are paused until this process is restarted; the reason is a line for people."""
+        """These partitions are paused until this process is restarted; the reason is one line for the operator."""
 
     def sink_unavailable(self, error: SinkUnavailableError, attempt: int, wait: float) -> None:
-        """A write failed for no fault of a record; the same records are redelivered after `wait` seconds."""
+        """A write failed, and no record is the cause; the batch is redelivered after `wait` seconds."""
 
 
 class NullObserver:
-    """An observer that ignores everything; the base of those that ignore most."""
+    """An observer that ignores every event; the base class of those that need only some."""
 
     def iterated(self) -> None: ...
     def rebalanced(self, event: str, partitions: Collection[TopicPartition]) -> None: ...
     def owns(self, partitions: Collection[TopicPartition]) -> None: ...
-    def lost(self, partition: TopicPartition, first: int, count: int) -> None: ...
+    def records_lost(self, partition: TopicPartition, first: int, count: int) -> None: ...
     def written(self, batch: Batch, result: WriteResult, seconds: float) -> None: ...
     def committed(self, batch: Batch, result: CommitResult) -> None: ...
     def halted(self, partitions: Collection[TopicPartition], reason: str) -> None: ...
@@ -56,16 +56,16 @@ class NullObserver:
 
 
 class Observers(NullObserver):
-    """Several observers as one, called in the order in which they were given."""
+    """Several observers as one, called in the order of the arguments."""
 
     def __init__(self, *observers: Observer) -> None:
         self._all = observers
 
 
 def _to_all(event: str) -> Callable[..., None]:
-    def call(self: Observers, *facts: Any) -> None:
+    def call(self: Observers, *arguments: Any) -> None:
         for observer in self._all:
-            getattr(observer, event)(*facts)
+            getattr(observer, event)(*arguments)
 
     return call
 

@@ -1,7 +1,7 @@
-"""The reader: from the bytes of a poll to the operations of a batch.
+"""The reader: decodes the records of a poll into the operations of a batch.
 
-Whatever can fail about one record fails here, before its batch is written: what cannot be decoded, or encoded for the
-sink, is part of the batch as a reject.
+A record that cannot be decoded, or encoded for the sink, is found here, before its batch is written, and is part of the
+batch as a reject.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
 
 
 class RecordReader:
-    """A format and a sink's encoding, applied to every record."""
+    """Applies a format and a sink's encoding to every record."""
 
     def __init__(self, parse: Parse, encode: Encode, limits: Limits) -> None:
         """Args:
-        parse: the format: from a record's value to fields. Raises `RejectedError`.
-        encode: the sink's: from an id and fields to what it stores. Raises `RejectedError`.
-        limits: how large a value may be.
+        parse: the format's: makes fields of a record's value. Raises `RejectedError`.
+        encode: the sink's: makes a document of an id and fields. Raises `RejectedError`.
+        limits: the largest value that is not a reject.
         """
         self._parse, self._encode, self._limits = parse, encode, limits
 
     def read(self, fetched: Fetched) -> Batch:
-        """The batch of what one poll returned, by partition in offset order."""
+        """The batch of one poll, by partition in offset order."""
         batch = Batch(fetched.assignment_epoch)
         for partition, offset in fetched.skipped.items():
             batch.partitions[partition] = PartitionBatch(fetched.topics[partition.topic], offset, offset)
@@ -54,7 +54,7 @@ class RecordReader:
         return batch
 
     def decode(self, document_id: str, record: Record) -> Operation | Reject:
-        """What one record becomes, under an id that is given."""
+        """Decode one record, under this id."""
         try:
             return Insert(document_id, self._encode(document_id, self._parse(record.value, self._limits)), record)
         except RejectedError as rejected:
@@ -62,4 +62,4 @@ class RecordReader:
 
 
 def _poison(document_id: str, record: Record) -> Reject:
-    return Reject(document_id, RejectReason.KILLED_WORKER, "workers died each time they decoded it", record)
+    return Reject(document_id, RejectReason.KILLED_WORKER, "workers crashed each time they decoded it", record)

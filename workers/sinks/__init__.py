@@ -1,1 +1,1 @@
-"""Where records end up: what a sink promises, and the sinks that keep it."""
+"""Sinks store operations and dead letters: the contract of every sink, and its implementations."""

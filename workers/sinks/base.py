@@ -1,6 +1,6 @@
-"""What a sink is: where operations and dead letters go, and what is asked of them afterwards.
+"""The contract of a sink: it stores operations and dead letters, and returns them afterwards.
 
-What an implementation promises, `tests/contract/sink` checks: one suite that every sink passes.
+`tests/contract/test_sink_contract.py` checks it: one suite for every implementation.
 """
 
 from __future__ import annotations
@@ -20,75 +20,75 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Sink(Protocol):
-    """Where operations and dead letters go. Building one asks nothing of the server.
+    """Stores operations and dead letters. Its constructor does not connect.
 
-    All methods but `ping` are called on one thread at a time; `encode` may run while `write` does.
+    All methods except `ping` are called on one thread at a time; `encode` may run during `write`.
     """
 
     def check(self) -> None:
-        """Return when the server answers and can keep the promise.
+        """Check that the server answers, and that documents written to it are durable and unique.
 
         Raises:
             SinkUnavailableError: the server does not answer, or it refuses this client.
-            BadConfigurationError: what is written there would not be kept, or could be there twice.
+            BadConfigurationError: documents could be dropped, or stored twice.
         """
 
     def encode(self, document_id: str, value: dict[str, Any]) -> Any:
-        """The value as this sink stores it. Pure, and without I/O: it runs while the batch before is written.
+        """The document to store. Pure, and without I/O: it runs while the batch in flight is written.
 
         Raises:
-            RejectedError: this sink cannot hold it.
+            RejectedError: this sink cannot store the value.
         """
 
     def write(self, batch: Batch) -> WriteResult:
-        """Return when every record of the batch is acknowledged, as a document or as a dead letter.
+        """Return once every record of the batch is acknowledged, as a document or as a dead letter.
 
-        Idempotent: a batch that is written again, whole or in part, by this sink or by another, changes nothing.
+        Idempotent: a redelivered batch, whole or in part, from this process or another, changes nothing.
 
         Raises:
-            SinkUnavailableError: nothing of the batch counts as written, though some of it may be; within the write
-                timeout. The same records must be redelivered.
+            SinkUnavailableError: within the write timeout. Nothing of the batch counts as written, though some of it may
+                be. The batch must be redelivered.
         """
 
     def write_one(self, operation: Operation) -> Reject | None:
-        """Write one operation as `write` would; return the reject that came of it, for which nothing was written.
+        """Write one operation as `write` does, but return a reject instead of writing its dead letter.
 
         Raises:
             SinkUnavailableError: as for `write`.
         """
 
     def ping(self) -> None:
-        """Return when the server answers. Safe on any thread.
+        """Return if the server answers. Safe on any thread.
 
         Raises:
-            SinkUnavailableError: it does not, or it refuses this client.
+            SinkUnavailableError: it does not answer, or it refuses this client.
         """
 
     def close(self) -> None: ...
 
 
 class SinkReader(Protocol):
-    """What a sink holds, for whoever has to compare it with something. Every method raises `UnavailableError` where the
-    server does not answer, so that silence is never taken for an answer.
+    """Reads what a sink has stored, for `verify`. Every method raises `UnavailableError` if the server does not answer: it
+    never returns a partial result.
     """
 
     def connect(self) -> None:
-        """Return when the server has answered."""
+        """Return if the server answers."""
 
     def encode(self, document_id: str, value: dict[str, Any]) -> Any:
         """See `Sink.encode`."""
 
     def documents(self, ids: Sequence[str]) -> Mapping[str, Any]:
-        """Those of these documents that are there, by id, as they are stored."""
+        """The stored documents among these ids, by id."""
 
     def equal(self, stored: Any, document: Any) -> bool:
-        """Whether what is stored is what `encode` gave: fields, order, types and values."""
+        """Whether a stored document is equal to one from `encode`: fields, order, types and values."""
 
     def dead_letters(self, ids: Sequence[str]) -> Mapping[str, str]:
-        """The reason of those of these dead letters that are there and that were not replayed, by id."""
+        """The reasons of the dead letters among these ids, without those that were replayed, by id."""
 
-    def few_dead_letters(self, few: int = 100_000) -> Mapping[str, str] | None:
-        """The same for all there are now; None if they are too many to hold."""
+    def all_dead_letters(self, limit: int = 100_000) -> Mapping[str, str] | None:
+        """The same for all dead letters; None if there are more than the limit."""
 
     def ids(self) -> Iterator[object]:
         """The id of every document, then of every dead letter."""
@@ -97,7 +97,7 @@ class SinkReader(Protocol):
 
 
 class KeptRecord(NamedTuple):
-    """The record of a dead letter, as far as it was kept."""
+    """The record of a dead letter. Its value and headers may have been cut."""
 
     topic: str
     partition: int
@@ -110,7 +110,7 @@ class KeptRecord(NamedTuple):
 
 @dataclass(frozen=True)
 class DeadLetter:
-    """A record that could not be stored: why, and everything that is needed to try it again."""
+    """A record that could not be stored: the reason, and what a replay needs."""
 
     id: str
     reason: str
@@ -120,31 +120,31 @@ class DeadLetter:
     partition: int
     offset: int
     timestamp: datetime | None
-    """None where the producer set none."""
+    """None if the producer set none."""
     key: bytes | None
     value: bytes | None
     value_bytes: int | None
-    """The size of the value that the record had; more than `len(value)` where it was cut."""
+    """The size of the record's value; more than `len(value)` if that was cut."""
     value_sha256: str | None
     headers: list[tuple[str, bytes | None]]
     worker: str
-    """Who rejected it, and when:"""
+    """The worker that rejected it."""
     rejected_at: datetime
     attempts: int = 1
     replayed_at: datetime | None = None
     purged_at: datetime | None = None
-    """Its payload was thrown away then."""
+    """When its payload was deleted."""
 
     @property
     def record(self) -> KeptRecord:
-        """The record, for another attempt."""
+        """The record, for a replay."""
         milliseconds = -1 if self.timestamp is None else int((self.timestamp - EPOCH).total_seconds() * 1000)
         return KeptRecord(self.topic, self.partition, self.offset, milliseconds, self.key, self.value, self.headers)
 
 
 @dataclass(frozen=True)
 class DeadLetterFilter:
-    """Which dead letters are meant; what is None does not restrict."""
+    """Selects dead letters; an attribute that is None does not restrict."""
 
     ids: tuple[str, ...] = ()
     reason: RejectReason | None = None
@@ -161,27 +161,27 @@ class DeadLetterFilter:
 
 
 class DeadLetterStore(Protocol):
-    """The dead letters that a sink has written. Every method raises `UnavailableError` where the server does not answer."""
+    """The dead letters that a sink has written. Every method raises `UnavailableError` if the server does not answer."""
 
     def connect(self) -> None:
-        """Return when the server has answered."""
+        """Return if the server answers."""
 
     def count(self, chosen: DeadLetterFilter) -> int:
-        """How many there are, purged ones too."""
+        """The number of dead letters, including purged ones."""
 
-    def find(self, chosen: DeadLetterFilter, most: int = 0) -> Iterator[DeadLetter]:
-        """The dead letters, oldest first; all of them for `most` 0."""
+    def find(self, chosen: DeadLetterFilter, limit: int = 0) -> Iterator[DeadLetter]:
+        """The dead letters, oldest first. Args: limit: return no more; 0: all."""
 
     def get(self, letter_id: str) -> DeadLetter | None:
-        """The one under this id."""
+        """The dead letter of this id."""
 
-    def attempted(self, letter_id: str, again: Reject | None) -> None:
-        """It was tried again: count the attempt, and keep the new reason; None: the record is stored now."""
+    def record_replay(self, letter_id: str, reject: Reject | None) -> None:
+        """Count a replay. Args: reject: its new reason and error; None: the record is stored now."""
 
     def drop_payload(self, letter_id: str) -> None:
-        """Delete what the record held, and keep the note that there was one."""
+        """Delete key, value and headers, and keep the rest, which accounts for the record."""
 
     def delete(self, letter_id: str) -> None:
-        """Delete it whole: for one whose record is stored."""
+        """Delete the dead letter. Only for one whose record is stored."""
 
     def close(self) -> None: ...

@@ -1,4 +1,4 @@
-"""Which sink the settings mean. The one place that names an implementation; its driver is imported when it is opened."""
+"""Opens the sink of the settings. The only place that names an implementation; a sink's driver is imported on opening."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ if TYPE_CHECKING:
 
 
 def open_sink(settings: Settings) -> Sink:
-    """For writing. Nothing is asked of the server yet; open it in the process that uses it."""
+    """For writing. Does not connect yet; open it in the process that uses it."""
     from workers.sinks.mongodb.sink import MongoSink
 
     return MongoSink(settings)
 
 
 def open_reader(settings: Settings) -> SinkReader:
-    """For reading what was written. Nothing is asked of the server before `connect`."""
+    """For reading what was written. Does not connect before `connect`."""
     from workers.sinks.mongodb.reader import MongoReader
 
     return MongoReader(settings)
 
 
 def open_dead_letters(settings: Settings) -> DeadLetterStore:
-    """For the dead letters. Nothing is asked of the server before `connect`."""
+    """For the dead letters. Does not connect before `connect`."""
     from workers.sinks.mongodb.dead_letters import MongoDeadLetters
 
     return MongoDeadLetters(settings)

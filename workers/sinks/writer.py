@@ -1,4 +1,4 @@
-"""The thread that writes: one batch, while the loop polls and decodes the next."""
+"""The writer thread: it writes one batch while the loop polls and decodes the next."""
 
 from __future__ import annotations
 
@@ -23,31 +23,31 @@ class BackgroundWriter:
     def __init__(self, sink: Sink, clock: Callable[[], float] = time.monotonic) -> None:
         self._sink = sink
         self._clock = clock
-        self._begun: SimpleQueue[Batch] = SimpleQueue()
-        self._ended: SimpleQueue[tuple[WriteResult, float] | BaseException] = SimpleQueue()
-        # A daemon: a process that ends for another reason does not wait for the database first.
+        self._batches: SimpleQueue[Batch] = SimpleQueue()
+        self._outcomes: SimpleQueue[tuple[WriteResult, float] | BaseException] = SimpleQueue()
+        # A daemon thread: a process that ends on an error does not wait for a write.
         threading.Thread(target=self._run, name="writer", daemon=True).start()
 
     def begin(self, batch: Batch) -> None:
-        """Start to write the batch; returns at once."""
-        self._begun.put(batch)
+        """Start to write the batch, and return at once."""
+        self._batches.put(batch)
 
     def finish(self) -> tuple[WriteResult, float]:
-        """Wait for the batch that was begun; return what became of its records, and the seconds that it took.
+        """Wait for the write; return its result, and the seconds that it took.
 
         Raises:
-            SinkUnavailableError: see `Sink.write`; and whatever else the sink raised.
+            SinkUnavailableError: see `Sink.write`. Any other error of the sink is raised here too.
         """
-        ended = self._ended.get()
-        if isinstance(ended, BaseException):
-            raise ended
-        return ended
+        outcome = self._outcomes.get()
+        if isinstance(outcome, BaseException):
+            raise outcome
+        return outcome
 
     def _run(self) -> None:
         while True:
-            batch = self._begun.get()
+            batch = self._batches.get()
             started = self._clock()
             try:
-                self._ended.put((self._sink.write(batch), self._clock() - started))
-            except BaseException as error:  # noqa: BLE001  whatever it is, it is the loop's to handle
-                self._ended.put(error)
+                self._outcomes.put((self._sink.write(batch), self._clock() - started))
+            except BaseException as error:  # noqa: BLE001 raised on the loop's thread, by `finish`
+                self._outcomes.put(error)

@@ -1,1 +1,1 @@
-"""Small files that a worker leaves for others on its host: its slot, its heartbeat, its crashes, the events."""
+"""The state files, which processes of one host share: slots, heartbeats, the crash journal, the event log."""

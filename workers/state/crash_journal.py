@@ -1,7 +1,7 @@
-"""What workers were decoding when they crashed.
+"""The records that were in progress (being decoded) when workers crashed.
 
-A worker keeps what it decodes in a file beside its slot's lock. Whoever comes next finds it, and enters it in a journal
-that all workers of the group on this host share. Both files name their version; one of another version is not read.
+A worker keeps the ranges that it decodes in a file of its slot. After its crash another worker moves them to a journal
+that all workers of the group on this host share. Both files have a version; one of another version is not read.
 """
 
 from __future__ import annotations
@@ -30,74 +30,76 @@ MAX_CRASHES = 1_000
 SIZE = 64 * 1024
 IN_PROGRESS, JOURNAL = "in-progress", "crashes"
 VERSION_1 = {"in-hand": IN_PROGRESS, "deaths": JOURNAL}
-"""The files before there were versions, by kind: they knew partitions by number only."""
+"""The files before versions, by kind: they have partitions without their topic."""
 
 log = structlog.get_logger()
 
 
 class InProgress:
-    """The records that this process decodes now."""
+    """The file of the records that this process decodes now."""
 
     def __init__(self, slot: Slot) -> None:
         self._memory = mapped_file(slot.file(IN_PROGRESS), SIZE)
-        # A process crashes once, so it names the crash.
+        # A process crashes once, so this identifies the crash.
         self._id = f"{os.getpid()}-{process_started(os.getpid())}"
 
     @contextmanager
     def hold(self, fetched: Fetched) -> Iterator[None]:
-        """Remember these records meanwhile. An exception leaves them there: it is the end of this process too."""
+        """Keep these records in the file meanwhile. After an exception they stay there: it ends this process too."""
         alone = sum(map(len, fetched.records.values())) == 1
         ranges = [
             (fetched.topics[partition.topic].prefix, *partition, records[0].offset, records[-1].offset + 1, alone)
             for partition, records in fetched.records.items()
         ]
-        said = json.dumps({"version": VERSION, "id": self._id, "ranges": ranges}).encode()
-        self._memory[8 : 8 + len(said)] = said
-        self._memory[:8] = b"%8d" % len(said)
+        content = json.dumps({"version": VERSION, "id": self._id, "ranges": ranges}).encode()
+        self._memory[8 : 8 + len(content)] = content
+        self._memory[:8] = b"%8d" % len(content)
         yield
         self._memory[:8] = b"%8d" % 0
 
 
 class CrashJournal:
-    """The journal, which all workers of the group on this host share. Its slot must be this process's own."""
+    """The journal that all workers of the group on this host share. This process must hold the slot."""
 
-    def __init__(self, slot: Slot, tell: Callable[[Crash], None]) -> None:
-        """Args: tell: told each crash that nobody had found before."""
+    def __init__(self, slot: Slot, on_crash: Callable[[Crash], None]) -> None:
+        """Args: on_crash: called with each crash that was not in the journal."""
         self._slot = slot
-        self._tell = tell
+        self._on_crash = on_crash
         self._file = slot.group_file(JOURNAL)
 
     def open(self) -> None:
-        """Enter what this slot's predecessor left, and remove what an earlier version left."""
+        """Add the crash of this slot's predecessor, and remove the files of version 1."""
         old = [
             path for kind in VERSION_1 for path in (self._slot.file(kind), self._slot.group_file(kind)) if path.exists()
         ]
         if old:
-            log.warning("removed crash records of an earlier version, unread", files=" ".join(map(str, old)))
+            log.warning("ignored and removed crash records of an earlier version", files=" ".join(map(str, old)))
         for path in old:
             path.unlink(missing_ok=True)
-        self._enter(self._slot)
+        self._add_crash_of(self._slot)
 
     def all(self) -> list[Crash]:
-        """What is known now: looks first which other workers have died."""
+        """Every crash in the journal, after adding those of the workers that are dead now."""
         for other in self._slot.others():
             if other.try_acquire():
                 try:
-                    self._enter(other)
+                    self._add_crash_of(other)
                 finally:
                     other.unlock()
         return self._read()
 
-    def forget(self, over: Callable[[Crash], bool]) -> list[Crash]:
-        """Take those from the journal of which this is true; return the rest."""
-        return self._change(lambda crashes: [crash for crash in crashes if not over(crash)])
+    def forget(self, resolved: Callable[[Crash], bool]) -> list[Crash]:
+        """Remove the crashes for which this is true; return the rest."""
+        return self._change(lambda crashes: [crash for crash in crashes if not resolved(crash)])
 
-    def _enter(self, slot: Slot) -> None:
-        """Move what a dead worker was decoding to the journal. Killed in between, it is entered again, and counts once."""
+    def _add_crash_of(self, slot: Slot) -> None:
+        """Move the records in progress of a dead worker to the journal. Idempotent, by `Crash.id`: a kill -9 after the
+        journal was written, and before the file is cleared, adds the crash only once.
+        """
         try:
             with slot.file(IN_PROGRESS).open("r+b") as file:
                 for crash in (found := _in_progress(file.read(8 + SIZE))):
-                    self._tell(crash)
+                    self._on_crash(crash)
                 if found:
                     self._change(
                         lambda crashes: ([crash for crash in crashes if crash not in found] + found)[-MAX_CRASHES:]
@@ -105,7 +107,7 @@ class CrashJournal:
                 file.seek(0)
                 file.write(b"%8d" % 0)
         except (OSError, ValueError, TypeError, KeyError):
-            # Nothing was in progress, or nobody can say what.
+            # Nothing was in progress, or the file cannot be read.
             return
 
     def _change(self, change: Callable[[list[Crash]], list[Crash]]) -> list[Crash]:
@@ -120,18 +122,18 @@ class CrashJournal:
 
     def _read(self) -> list[Crash]:
         with suppress(OSError, ValueError, TypeError, KeyError):
-            kept = json.loads(self._file.read_text(encoding="utf-8"))
-            if kept["version"] == VERSION:
-                return [_crash(*row) for row in kept["crashes"]]
+            journal = json.loads(self._file.read_text(encoding="utf-8"))
+            if journal["version"] == VERSION:
+                return [_crash(*row) for row in journal["crashes"]]
         return []
 
 
-def _in_progress(said: bytes) -> list[Crash]:
-    length = int(said[:8] or 0)
+def _in_progress(content: bytes) -> list[Crash]:
+    length = int(content[:8] or 0)
     if not length:
         return []
-    kept = json.loads(said[8 : 8 + length])
-    return [_crash(kept["id"], *row) for row in kept["ranges"]] if kept["version"] == VERSION else []
+    found = json.loads(content[8 : 8 + length])
+    return [_crash(found["id"], *row) for row in found["ranges"]] if found["version"] == VERSION else []
 
 
 def _crash(crash_id: str, incarnation: str, topic: str, partition: int, *rest: Any) -> Crash:

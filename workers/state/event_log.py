@@ -1,4 +1,4 @@
-"""What happened to the fleet, kept in a file: one JSON object a line, written by the watchdog, read by anybody."""
+"""The event log of the fleet: a file with one JSON object a line, which the watchdog writes and other commands read."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
 SIZE = 1024 * 1024
-"""Bytes after which a file is put aside and the next one begun."""
+"""Bytes after which the file is rotated."""
 BACKUPS = 2
-TRIES = 20
+OPEN_ATTEMPTS = 20
 
 
 class Event(StrEnum):
-    """What can happen. The first eight are supervisord's own words about a process."""
+    """The kinds of events. The first eight are supervisord's states of a process."""
 
     STARTING = "starting"
     RUNNING = "running"
@@ -36,32 +36,32 @@ class Event(StrEnum):
     UNKNOWN = "unknown"
     FLEET_STARTED = "fleet_started"
     FLEET_STOPPING = "fleet_stopping"
-    """Supervisord stops everything. It tells the ends of most processes to nobody any more."""
+    """Supervisord stops all processes. It sends no event for the ends of most of them."""
     REVIVED = "revived"
     """A FATAL process was started again."""
     EVICTED = "evicted"
     """A dead worker was removed from the consumer group."""
     STALLED = "stalled"
-    """A worker that hung was killed."""
+    """A worker that stalled was killed."""
     REBALANCED = "rebalanced"
     """The assignment of partitions to workers changed."""
 
 
 class Hang(StrEnum):
-    """Ways in which a worker hangs: the `kind` of a `stalled` event."""
+    """How a worker hangs: the `kind` of a `stalled` event."""
 
     STOPPED = "stopped"
     """By a signal, or by a debugger."""
     UNINTERRUPTIBLE = "uninterruptible"
-    """Inside the kernel, where no signal reaches it."""
+    """Inside the kernel, where it receives no signal."""
     LOOP_STALLED = "loop_stalled"
-    """No iteration of its loop."""
+    """Its loop does not iterate."""
     NO_PROGRESS = "no_progress"
-    """The loop iterates, records wait, and none is taken."""
+    """Its loop iterates, and does not read the records of its partitions."""
 
 
 class EventLog:
-    """The writer. There is one a file; its methods may be called on any thread."""
+    """The writer: one a file. Safe on any thread."""
 
     def __init__(self, path: Path, size: int = SIZE) -> None:
         self._path = path
@@ -69,10 +69,10 @@ class EventLog:
         self._lock = threading.Lock()
 
     def append(self, event: Event, process: str | None = None, **facts: object) -> None:
-        """Write one event, with the time of now.
+        """Write one event, with the current time.
 
         Raises:
-            OSError: it could not be written: the disk is full, the folder belongs to somebody else.
+            OSError: it could not be written: the disk is full, the folder belongs to another user.
         """
         time = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         named = {} if process is None else {"process": process}
@@ -82,10 +82,10 @@ class EventLog:
             with suppress(FileNotFoundError):
                 if self._path.stat().st_size + len(line) > self._size:
                     self._rotate()
-            # Opened each time: whoever moves or removes the file meanwhile loses no later event.
+            # Opened each time, so that no event is lost when the file is moved or removed meanwhile.
             with self._path.open("a+b", buffering=0) as file:
                 if file.tell() and os.pread(file.fileno(), 1, file.tell() - 1) != b"\n":
-                    # A writer was killed in the middle of a line: that one is lost, and must not take this one along.
+                    # The writer was killed in the middle of a line: end that line, so that this one can be parsed.
                     line = b"\n" + line
                 if file.write(line) < len(line):
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -97,13 +97,13 @@ class EventLog:
 
 
 def read_events(path: Path, count: int) -> list[dict[str, Any]]:
-    """The last so many events, newest last. A line that cannot be made out is left out; no file, no events."""
+    """The last `count` events, newest last. A line that cannot be parsed is left out; without a file there are none."""
     events = [event for event, _ in zip(_newest_first(path), range(count), strict=False)]
     return events[::-1]
 
 
 def since_fleet_started(path: Path) -> list[dict[str, Any]]:
-    """The events of the fleet that was started last, its `fleet_started` first where that is still kept."""
+    """The events since the fleet was started last. The first is `fleet_started`, unless rotation has deleted it."""
     events = []
     for event in _newest_first(path):
         events.append(event)
@@ -113,7 +113,7 @@ def since_fleet_started(path: Path) -> list[dict[str, Any]]:
 
 
 def count_starts(path: Path) -> Counter[str]:
-    """By process: how often it was started since the fleet was. All but the first are restarts."""
+    """By process: the number of its starts since the fleet was started. All but the first are restarts."""
     return Counter(event.get("process", "") for event in since_fleet_started(path) if event["event"] == Event.STARTING)
 
 
@@ -121,7 +121,7 @@ def _newest_first(path: Path) -> Iterator[dict[str, Any]]:
     with ExitStack() as stack:
         for file in _opened(path, stack):
             for line in reversed(file.read().splitlines()):
-                # A ValueError is also what bytes that are no text give.
+                # Bytes that are not UTF-8 raise a ValueError too.
                 with suppress(ValueError):
                     event = json.loads(line)
                     if isinstance(event, dict) and isinstance(event.get("event"), str):
@@ -129,8 +129,8 @@ def _newest_first(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def _opened(path: Path, stack: ExitStack) -> list[BinaryIO]:
-    """Every file there is, newest first, and from before or after a rotation, never from both."""
-    for _ in range(TRIES):
+    """The file and its backups, newest first. All are opened before a rotation, or all after it."""
+    for _ in range(OPEN_ATTEMPTS):
         files: list[BinaryIO] = []
         before = _inode(path)
         for number in range(BACKUPS + 1):

@@ -1,4 +1,4 @@
-"""What a worker says of itself, in a file: others can read it also when it is stopped, hung, or dead."""
+"""The heartbeat of a worker: its state in a file, which can be read also when the worker is stopped, hung or dead."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from workers.types import Batch, WriteResult
 
 VERSION = 2
-"""Of what is in the file. 1, before there were versions, knew partitions by number only."""
+"""Of the content. Version 1, which did not name itself, has partitions without their topic."""
 SIZE = 64 * 1024
-"""Of the file: room for the numbers of ten thousand partitions."""
+"""Of the file: enough for ten thousand partitions."""
 TORN_READS = 5
 
 
 class State(StrEnum):
-    """What a worker is doing."""
+    """The states of a worker."""
 
     STARTING = "starting"
     CRASH_LOOP_BACKOFF = "crash-loop backoff"
@@ -44,100 +44,100 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Beat:
-    """One worker's word about itself. Times are seconds of `time.monotonic`, which all processes of a host share."""
+    """The content of a heartbeat. Times are seconds of `time.monotonic`, which is the same in all processes of a host."""
 
     pid: int
     started: int
-    """When the kernel started it (`process_started`): with the pid this names one process, a pid alone does not."""
+    """The start of the process (`process_started`). It identifies the process with the pid, which may be reused."""
     state: State = State.STARTING
     since: float = 0.0
-    """When it came into this state."""
+    """When this state began."""
     iterated: float = 0.0
-    """When the loop last iterated. It does while it waits, and while there is nothing to read."""
+    """When the loop last iterated. It also does while it waits, and without records to read."""
     committed: float | None = None
     """When a commit last succeeded."""
     partitions: tuple[TopicPartition, ...] = ()
-    """What it owns."""
+    """Its assignment."""
     halted: tuple[TopicPartition, ...] = ()
-    """What it has paused until it is restarted."""
+    """Partitions that are paused until it is restarted."""
     records: int = 0
-    """Stored, found stored or dead-lettered since it was started."""
+    """Stored, duplicate or dead-lettered since it was started."""
     dead_letters: int = 0
     rebalances: int = 0
-    """Times that it was given partitions."""
+    """Assignments since it was started."""
     until: float | None = None
-    """When a crash-loop backoff ends."""
+    """When the crash-loop backoff ends."""
 
     def is_alive(self) -> bool:
-        """Whether the process that said this still runs, and is not another one with its pid."""
+        """Whether the process that wrote this still runs, and its pid was not reused."""
         return process_started(self.pid) == self.started
 
 
 class Heartbeat(NullObserver):
-    """The observer that keeps the file."""
+    """The observer that writes the file."""
 
     def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._memory = mapped_file(path, SIZE)
         pid, now = os.getpid(), clock()
-        # One dictionary whose entries are replaced whole: the client's IO thread is heard here too.
+        # One dictionary, whose values are replaced and never changed: the client's IO thread calls `rebalanced`.
         beat = asdict(Beat(pid, process_started(pid) or 0, since=now, iterated=now))
-        self._said = {"version": VERSION, **beat, "partitions": {}, "halted": {}}
+        self._beat = {"version": VERSION, **beat, "partitions": {}, "halted": {}}
         self._halted: set[TopicPartition] = set()
         self._write()
 
     def enter(self, state: State, until: float | None = None) -> None:
-        """It does something else from now on. One that is stopping does so to its end, whatever else it finishes."""
-        if self._said["state"] not in (state, State.STOPPING):
-            self._said |= {"state": state, "since": self._clock(), "until": until}
+        """Change the state. `STOPPING` is the last one: later changes are ignored."""
+        if self._beat["state"] not in (state, State.STOPPING):
+            self._beat |= {"state": state, "since": self._clock(), "until": until}
             self._write()
 
     def iterated(self) -> None:
-        self._said["iterated"] = self._clock()
+        self._beat["iterated"] = self._clock()
         self._write()
 
     def rebalanced(self, event: str, partitions: Collection[TopicPartition]) -> None:
         if event != "assigned":
-            self._said["partitions"] = {}
+            self._beat["partitions"] = {}
 
     def owns(self, partitions: Collection[TopicPartition]) -> None:
-        self._said["partitions"] = by_topic(partitions)
-        self._said["rebalances"] += 1
+        self._beat["partitions"] = by_topic(partitions)
+        self._beat["rebalances"] += 1
         self.enter(State.READING)
         self._write()
 
     def written(self, batch: Batch, result: WriteResult, seconds: float) -> None:
         self.enter(State.READING)
-        self._said["records"] += batch.size
-        self._said["dead_letters"] += sum(result.dead_letters.values())
+        self._beat["records"] += batch.size
+        self._beat["dead_letters"] += sum(result.dead_letters.values())
 
     def committed(self, batch: Batch, result: CommitResult) -> None:
         if result is CommitResult.OK:
-            self._said["committed"] = self._clock()
+            self._beat["committed"] = self._clock()
             self._write()
 
     def halted(self, partitions: Collection[TopicPartition], reason: str) -> None:
         self._halted.update(partitions)
-        self._said["halted"] = by_topic(self._halted)
+        self._beat["halted"] = by_topic(self._halted)
         self._write()
 
     def sink_unavailable(self, error: SinkUnavailableError, attempt: int, wait: float) -> None:
         self.enter(State.SINK_UNAVAILABLE)
 
     def _write(self) -> None:
-        said = json.dumps(self._said).encode()
-        self._memory[: len(said) + 19] = b"%08x %08d\n%s\n" % (zlib.crc32(said), len(said), said)
+        content = json.dumps(self._beat).encode()
+        self._memory[: len(content) + 19] = b"%08x %08d\n%s\n" % (zlib.crc32(content), len(content), content)
 
 
 def read_beat(path: Path) -> Beat | None:
-    """What a worker last said; None where nobody did, where it cannot be made out, or is of another version."""
+    """The last beat in a heartbeat file; None: there is no file, it cannot be parsed, or it is of another version."""
     for _ in range(TORN_READS):
         try:
             head, _, rest = path.read_bytes().partition(b"\n")
             checksum, _, length = head.partition(b" ")
-            said = rest[: int(length)]
-            if zlib.crc32(said) == int(checksum, 16):
-                return _beat(json.loads(said))
+            content = rest[: int(length)]
+            if zlib.crc32(content) == int(checksum, 16):
+                return _parse_beat(json.loads(content))
         except OSError:
             return None
         except (ValueError, TypeError, KeyError, AttributeError):
@@ -145,8 +145,8 @@ def read_beat(path: Path) -> Beat | None:
     return None
 
 
-def _beat(said: dict[str, Any]) -> Beat:
-    if said.pop("version", 1) != VERSION:
+def _parse_beat(content: dict[str, Any]) -> Beat:
+    if content.pop("version", 1) != VERSION:
         raise ValueError("written by another version")
-    lists = {name: from_topics(said[name]) for name in ("partitions", "halted")}
-    return Beat(**{**said, **lists, "state": State(said["state"])})
+    lists = {name: from_topics(content[name]) for name in ("partitions", "halted")}
+    return Beat(**{**content, **lists, "state": State(content["state"])})

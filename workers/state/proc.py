@@ -1,6 +1,6 @@
-"""What the kernel knows of a process: the only reader of `/proc`.
+"""The only reader of `/proc`: the kernel's data about processes.
 
-What is not known is None, everywhere: there is no `/proc` (macOS), or the process belongs to somebody else.
+None means not known, in every function: there is no `/proc` (macOS), or the process belongs to another user.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ LISTENING = "0A"
 
 
 class ProcessStat(NamedTuple):
-    """One process at one moment: both fields are of the same look, so they are of the same process."""
+    """One process at one moment. Both fields are from one read, so they are of the same process."""
 
     started: int
-    """Clock ticks from the start of the machine to that of the process; 0 without `/proc`. With the pid it names one
-    process: a pid alone is given to another one some day.
+    """Clock ticks from the boot of the machine to the start of the process; 0 without `/proc`. It identifies the process
+    together with the pid, which may be reused.
     """
     state: str | None
-    """The letter of proc(5): R runs, S sleeps, D is in the kernel, T is stopped, Z has ended; None: not known."""
+    """The letter of proc(5): R running, S sleeping, D in uninterruptible sleep, T stopped, Z zombie; None: not known."""
 
 
 def process_stat(pid: int) -> ProcessStat | None:
-    """The process of this pid; None: there is no such process."""
+    """The process with this pid; None: there is no such process."""
     try:
         with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:  # noqa: PTH123 read often
-            # The name of the program is in parentheses, and may hold some itself.
+            # The name of the program is in parentheses, and may contain parentheses.
             fields = file.read().rpartition(")")[2].split()
         return ProcessStat(int(fields[19]), fields[0])
     except (FileNotFoundError, ProcessLookupError, IndexError):
@@ -46,7 +46,7 @@ def _stat_without_proc(pid: int) -> ProcessStat | None:
     except ProcessLookupError:
         return None
     except PermissionError:
-        # It is somebody else's, and exists.
+        # It exists, and belongs to another user.
         pass
     return ProcessStat(0, None)
 
@@ -71,7 +71,7 @@ def uptime(started: int) -> float | None:
 
 
 def resident_mebibytes() -> int | None:
-    """MiB of memory that this process has in RAM."""
+    """The resident memory of this process, in MiB."""
     try:
         pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
     except OSError:
@@ -80,22 +80,22 @@ def resident_mebibytes() -> int | None:
 
 
 def port_holder(port: int) -> str | None:
-    """The pid and the command line of the process that listens on this TCP port, for a message to whoever wants it.
+    """The pid and the command line of the process that listens on this TCP port, for an error message.
 
-    Linux tells it of the user's own processes, and root of all.
+    Linux shows only the user's own processes, and all of them to root.
     """
     sockets = {f"socket:[{inode}]" for inode in _listening_sockets(port)}
     for process in Path("/proc").glob("[0-9]*") if sockets else ():
-        # A process may end while it is looked at, or belong to somebody else.
+        # The process may end meanwhile, or belong to another user.
         with suppress(OSError):
             if any(_target(file) in sockets for file in (process / "fd").iterdir()):
-                words = (process / "cmdline").read_bytes().decode(errors="replace").split("\0")
-                return f"pid {process.name} ({' '.join(words).strip()[:120]})"
+                arguments = (process / "cmdline").read_bytes().decode(errors="replace").split("\0")
+                return f"pid {process.name} ({' '.join(arguments).strip()[:120]})"
     return None
 
 
 def _listening_sockets(port: int) -> Iterator[str]:
-    """Their inodes."""
+    """The inodes of the sockets that listen on this port."""
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
         with suppress(OSError):
             for line in Path(table).read_text(encoding="ascii").splitlines()[1:]:

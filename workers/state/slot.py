@@ -1,7 +1,7 @@
-"""A worker's place in the fleet: held by one process at a time, and remembering who held it last.
+"""A slot: a worker's place in the fleet, locked by one process at a time, with the member id of its last process.
 
-A member that was killed stays in its group until the session timeout, and its partitions stay idle. Its slot outlives
-it: the next process in the slot reads the dead member's id there and removes it from the group before it joins.
+A killed worker stays a member of its group until the session timeout, and its partitions are idle. The slot's files
+outlive it: the next process in the slot reads the dead member's id there, and evicts it before it joins.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ log = structlog.get_logger()
 
 
 class Slot:
-    """One slot's lock and its member file, in a folder on a local disk.
+    """One slot's lock and its other files, in a folder on a local disk.
 
-    The lock is the kernel's, so it ends with the process that holds it, however it ends. Holding the lock therefore
-    proves that the member in the file is dead. Who only looks holds it for a moment, see `try_lock`; a worker that is
-    started in that moment tries again.
+    The kernel releases the lock when the process that holds it ends, in any way. So a process that gets the lock knows
+    that the member in the file is dead. The watchdog holds it only for a moment, see `try_lock`; a worker that is started
+    in that moment retries.
     """
 
     def __init__(self, folder: Path, group: str, worker: str) -> None:
-        """Touches nothing: the folder is made when the slot is acquired."""
+        """Does no I/O: the folder is created when the slot is acquired."""
         self._folder, self._group, self._worker = folder, group, worker
         self._member_file = self.file("member")
         self._lock_file = self.file("lock")
@@ -41,26 +41,26 @@ class Slot:
         self._lock: int | None = None
 
     def file(self, kind: str) -> Path:
-        """A file of this slot's."""
+        """The path of a file of this slot."""
         return self._folder / f"{self._group}-{self._worker}.{kind}".replace("/", "_")
 
     def group_file(self, kind: str) -> Path:
-        """A file that all slots of the group in this folder share."""
+        """The path of a file that all slots of the group in this folder share."""
         return self._folder / f"{self._group}.{kind}".replace("/", "_")
 
     def others(self) -> list[Slot]:
-        """The slots of the group in this folder that anybody has had, but for this one."""
+        """The other slots of the group in this folder that were ever acquired."""
         found = [Slot(self._folder, self._group, name) for name in all_worker_names() if name != self._worker]
         return [slot for slot in found if slot._lock_file.exists()]
 
     def try_acquire(self) -> bool:
-        """Take the slot for this process, until `unlock` or its end.
+        """Lock the slot for this process, until `unlock` or the end of the process.
 
         Returns:
-            Whether it is this process's now; False: another one has it, see `holder_pid`.
+            True: this process holds it; False: another process does, see `holder_pid`.
 
         Raises:
-            BadConfigurationError: the folder cannot be made, or takes no file or no lock.
+            BadConfigurationError: the folder cannot be created, or does not support files or locks.
         """
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
@@ -79,14 +79,14 @@ class Slot:
                 ]
             ) from error
         self._lock = lock
-        # The pid is for a message only, so a full disk does not matter.
+        # The pid is only for an error message, so a full disk is no error here.
         with suppress(OSError):
             os.ftruncate(lock, 0)
             os.write(lock, f"{os.getpid()}\n".encode())
         return True
 
     def holder_pid(self) -> int | None:
-        """The pid of the process that acquired the slot last; None: not known."""
+        """The pid of the last process that acquired the slot; None: not known."""
         try:
             pid = self._lock_file.read_bytes()[:20].strip()
         except OSError:
@@ -94,14 +94,14 @@ class Slot:
         return int(pid) if pid.isdigit() else None
 
     def unlock(self) -> None:
-        """Give the slot free. What is in its files stays, for whoever acquires it next."""
+        """Release the slot. Its files are kept for the next process."""
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
 
     @contextmanager
     def try_lock(self) -> Iterator[bool]:
-        """Hold the slot while it is looked at, if nobody has it; gives whether that is so.
+        """Hold the lock within this context, if no process has it; yields whether it is held.
 
         Raises:
             BadConfigurationError: as `try_acquire`.
@@ -114,22 +114,22 @@ class Slot:
                 self.unlock()
 
     def predecessor(self) -> str | None:
-        """The member id of the process that had this slot before; None: it left the group itself, or is not known."""
+        """The member id of the last process in this slot; None: it left the group itself, or the id is not known."""
         try:
             return self._member_file.read_text(encoding="utf-8").strip() or None
         except (OSError, UnicodeDecodeError):
             return None
 
     def remember_member(self, member_id: str) -> None:
-        """Keep this process's member id for its successor. Whole or not at all, also when killed meanwhile."""
+        """Keep this process's member id for its successor. Atomic: a kill -9 leaves the old file or the new one."""
         new = self._member_file.with_suffix(".new")
         try:
             new.write_text(member_id + "\n", encoding="utf-8")
             new.replace(self._member_file)
         except OSError as error:
-            # No reason to end a worker: its successor then waits for Kafka's session timeout.
+            # The worker goes on: if it is killed, its partitions are idle until the session timeout.
             log.warning("cannot keep the member id of this worker", file=str(new), error=error.strerror)
 
     def forget_member(self) -> None:
-        """Leave no member behind: it has left the group, or was removed from it. Call it with the slot locked."""
+        """Delete the member id: the member has left the group, or was evicted. Call it with the slot locked."""
         self._member_file.unlink(missing_ok=True)

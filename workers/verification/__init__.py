@@ -1,1 +1,1 @@
-"""The proof: every record of Kafka against what the sink holds."""
+"""Compares every record in Kafka with what the sink has stored, and manages the dead letters."""

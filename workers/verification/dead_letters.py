@@ -1,7 +1,7 @@
-"""The dead letters, for people: find them, try them again, throw them away.
+"""Dead letters for the operator: find, replay and purge them.
 
-A dead letter accounts for its record, so it never just disappears: one that was replayed goes when its document is
-there; one that is thrown away loses its payload and stays as the note that there was one.
+A dead letter accounts for its record. So purging deletes it only if its record is stored by now; any other loses its
+payload, and its reason, offset and hash are kept.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ if TYPE_CHECKING:
     from workers.sinks.base import DeadLetter, DeadLetterFilter
 
 
-class Outcome(NamedTuple):
-    """What a replay came to: the new error, or None where the record is a document now."""
+class ReplayResult(NamedTuple):
+    """The result of a replay: the new error; None: the record is stored now."""
 
     id: str
     error: str | None
 
 
 class DeadLetters:
-    """The dead letters of the settings' collection. Use it with `with`: that connects.
+    """The dead letters of the settings' collection. Use it with `with`, which connects.
 
-    Entering raises `UnavailableError` where the database does not answer, or refuses this client.
+    Entering raises `UnavailableError` if the database does not answer, or refuses this client.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -60,43 +60,43 @@ class DeadLetters:
         self._sink.close()
 
     def count(self, chosen: DeadLetterFilter) -> int:
-        """How many there are, thrown away ones too."""
+        """The number of dead letters, including purged ones."""
         return self._store.count(chosen)
 
-    def find(self, chosen: DeadLetterFilter, most: int = 0) -> Iterator[DeadLetter]:
-        """The dead letters, oldest first; all of them for `most` 0."""
-        return self._store.find(chosen, most)
+    def find(self, chosen: DeadLetterFilter, limit: int = 0) -> Iterator[DeadLetter]:
+        """The dead letters, oldest first. Args: limit: return no more; 0: all."""
+        return self._store.find(chosen, limit)
 
     def get(self, letter_id: str) -> DeadLetter:
-        """One dead letter, whole.
+        """One dead letter, with its payload.
 
         Raises:
-            NotFoundError: there is none under this id.
+            NotFoundError: there is none with this id.
         """
         found = self._store.get(letter_id)
         if found is None:
             raise NotFoundError(
-                f"there is no dead letter {letter_id}; `workers dead-letters list` shows those there are"
+                f"there is no dead letter {letter_id}; `workers dead-letters list` shows the existing ones"
             )
         return found
 
-    def replay(self, letter: DeadLetter) -> Outcome:
-        """Run the record through today's decode and sink, under its own id: so a replay too stores it once.
+    def replay(self, letter: DeadLetter) -> ReplayResult:
+        """Decode and write the record again, with the current settings. It keeps its id, so a replay is idempotent.
 
-        One that fails again stays, with its new reason and error. Interrupted anywhere, a replay can be repeated.
+        A dead letter that fails again stays, with its new reason and error.
         """
         decoded = self._decode(letter)
-        again = decoded if isinstance(decoded, Reject) else self._write(decoded)
-        self._store.attempted(letter.id, again)
-        return Outcome(letter.id, again and again.error)
+        reject = decoded if isinstance(decoded, Reject) else self._write(decoded)
+        self._store.record_replay(letter.id, reject)
+        return ReplayResult(letter.id, reject and reject.error)
 
-    def try_out(self, letter: DeadLetter) -> Outcome:
-        """What decode says today. Nothing is written, so what only the database would refuse is not found."""
+    def try_out(self, letter: DeadLetter) -> ReplayResult:
+        """Decode the record, without writing it: a document that only the database would refuse is not found."""
         decoded = self._decode(letter)
-        return Outcome(letter.id, decoded.error if isinstance(decoded, Reject) else None)
+        return ReplayResult(letter.id, decoded.error if isinstance(decoded, Reject) else None)
 
     def purge(self, letter: DeadLetter) -> None:
-        """Delete a dead letter that was replayed; of any other, delete the payload and keep the note."""
+        """Delete a dead letter whose record is stored by now; of any other, delete only the payload."""
         if letter.replayed_at:
             self._store.delete(letter.id)
         else:
@@ -106,11 +106,11 @@ class DeadLetters:
         try:
             return self._sink.write_one(operation)
         except SinkUnavailableError as error:
-            raise UnavailableError(f"MongoDB takes no writes now ({error}); try again later") from error
+            raise UnavailableError(f"MongoDB cannot take writes now ({error}); try again later") from error
 
     def _decode(self, letter: DeadLetter) -> Any:
         if letter.purged_at:
-            return Reject(letter.id, RejectReason(letter.reason), "its payload was thrown away", letter.record)
+            return Reject(letter.id, RejectReason(letter.reason), "its payload was purged", letter.record)
         if letter.value_bytes is not None and len(letter.value or b"") < letter.value_bytes:
             return Reject(letter.id, RejectReason.TOO_LARGE, "only the beginning of its value was kept", letter.record)
         return self._reader.decode(letter.id, letter.record)
@@ -135,4 +135,4 @@ def _extended(value: Any) -> dict[str, Any]:
     if isinstance(value, datetime):
         text = value.astimezone(UTC).isoformat(timespec="milliseconds" if value.microsecond else "seconds")
         return {"$date": text.replace("+00:00", "Z")}
-    raise TypeError(f"no form in JSON for {type(value).__name__}")
+    raise TypeError(f"{type(value).__name__} has no form in JSON")

@@ -1,4 +1,4 @@
-"""A set of offsets as a bitmap: ten million of them are a little more than a megabyte."""
+"""A set of offsets as a bitmap: ten million offsets take a little more than a megabyte."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class OffsetBitmap:
         self._marks = bytearray(bits.to_bytes((bits.bit_length() + 7) // 8, "little"))
 
     def add(self, offset: int) -> None:
-        """Put in one offset, which is `base` or more."""
+        """Add one offset, which must be at least `base`."""
         byte, bit = divmod(offset - self.base, 8)
         if byte >= len(self._marks):
             self._marks.extend(bytes(max(byte + 1 - len(self._marks), len(self._marks))))
@@ -39,16 +39,16 @@ class OffsetBitmap:
 
     @property
     def end(self) -> int:
-        """No offset of the set is as large as this."""
+        """All offsets of the set are less than this."""
         return self.base + 8 * len(self._marks)
 
     def between(self, first: int, end: int) -> OffsetBitmap:
-        """Those of [first, end)."""
+        """The offsets in [first, end)."""
         low, high = max(0, first - self.base), max(0, end - self.base)
         return OffsetBitmap(self.base, self._bits() & ((1 << high) - 1) >> low << low)
 
     def all(self) -> Iterator[int]:
-        """All of them, in order."""
+        """All offsets, in order."""
         for index, byte in enumerate(self._marks):
             if byte:
                 yield from (self.base + index * 8 + bit for bit in range(8) if byte >> bit & 1)

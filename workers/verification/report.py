@@ -1,4 +1,4 @@
-"""What `verify` finds: every record under exactly one word."""
+"""The report of `verify`: every record has exactly one outcome."""
 
 from __future__ import annotations
 
@@ -9,72 +9,72 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from workers.types import TopicPartition
 
-NAMED = 10
-"""How many offsets of each kind are named."""
-WORDS = {
-    "kafka": "records that Kafka holds, and that may be read",
+MAX_OFFSETS = 10
+"""The most offsets that a report has of each failure."""
+OUTCOMES = {
+    "kafka": "all records that Kafka holds and that can be read",
     "stored": "a document, with the record's content",
     "dead_lettered": "a dead letter, with its reason",
     "pending": "neither, and not committed: still to be read",
-    "expired": "offsets before the beginning of the log, without a document: removed unread, or never a record",
+    "expired": "offsets before the log start without a document: removed before they were read, or never a record",
     "compacted": "documents and dead letters of records that compaction has removed since",
     "missing": "neither, and committed: lost",
-    "twice": "both",
+    "twice": "both a document and a dead letter",
     "conflicting": "another document than the record's own under its id",
     "unexpected": "documents and dead letters where Kafka holds no record",
 }
-BAD = ("missing", "twice", "conflicting", "unexpected")
+FAILURES = ("missing", "twice", "conflicting", "unexpected")
 
 
 @dataclass
 class PartitionReport:
-    """One partition, every record of it counted once, by the words above."""
+    """One partition: every record of it is counted once, by `OUTCOMES`."""
 
     partition: TopicPartition
     counts: Counter[str] = field(default_factory=Counter)
     offsets: dict[str, list[int]] = field(default_factory=dict)
-    """The first offsets of each bad kind."""
+    """The first offsets of each failure."""
 
-    def add(self, word: str, offset: int) -> None:
+    def add(self, outcome: str, offset: int) -> None:
         """Count one record."""
-        self.counts[word] += 1
-        if word in BAD and len(named := self.offsets.setdefault(word, [])) < NAMED:
-            named.append(offset)
+        self.counts[outcome] += 1
+        if outcome in FAILURES and len(offsets := self.offsets.setdefault(outcome, [])) < MAX_OFFSETS:
+            offsets.append(offset)
 
     @property
     def accounted(self) -> bool:
-        """Whether nothing is lost, nothing is there twice, and nothing is unexplained."""
-        return not any(self.counts[word] for word in BAD)
+        """Whether there is no failure: no record is lost, stored twice or unexplained."""
+        return not any(self.counts[outcome] for outcome in FAILURES)
 
 
 @dataclass
 class VerifyReport:
-    """What `verify` found."""
+    """The report of one run of `verify`."""
 
     topic: str
     group: str
     partitions: list[PartitionReport]
     committed: bool = True
-    """Whether the group has committed anything; if not, nothing can be told to be missing, and all of that is pending."""
+    """Whether the group has committed anything; if not, no record can be missing: it is pending."""
     foreign: int | None = None
-    """Documents whose id is of no partition of this topic: another topic's, an earlier incarnation's, or by hand; None
-    where only recent records were looked at."""
+    """Documents whose id is of no partition of this topic: of another topic, of an earlier incarnation, or inserted by
+    hand; None: only recent records were compared."""
 
     @property
     def accounted(self) -> bool:
-        """Whether every partition is."""
+        """Whether every partition is without a failure."""
         return all(part.accounted for part in self.partitions)
 
-    def total(self, word: str) -> int:
-        """The sum over all partitions of one of the counts."""
-        return sum(part.counts[word] for part in self.partitions)
+    def total(self, outcome: str) -> int:
+        """The count of one outcome over all partitions."""
+        return sum(part.counts[outcome] for part in self.partitions)
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
         partitions = [
             {
                 **part.partition._asdict(),
-                **{word: part.counts[word] for word in WORDS},
+                **{outcome: part.counts[outcome] for outcome in OUTCOMES},
                 "offsets": part.offsets,
             }
             for part in self.partitions

@@ -1,4 +1,4 @@
-"""The proof: record by record, what Kafka holds against what the sink holds."""
+"""The proof of delivery: compares every record in Kafka with what the sink has stored."""
 
 from __future__ import annotations
 
@@ -27,28 +27,27 @@ if TYPE_CHECKING:
     Progress = Callable[[str, int, int], None]
 
 NO_LIMITS = Limits(value_bytes=2**31, depth=90, fields=2**31)
-"""What is stored was within the limits of its day; today's may be others."""
-LOOK_UP = 500
-"""Records in one question to the sink."""
+"""Records may have been stored under other limits than the current ones."""
+RECORDS_PER_QUERY = 500
 MAX_DISTANCE = 2**27
-"""An id this far behind the end of the log is no offset of it, and too far for a bitmap."""
+"""An offset this far after the end of the log is unexpected, and too far away for a bitmap."""
 
 
 def verify(
-    settings: Settings, since_seconds: float | None = None, progress: Progress = lambda _what, _done, _of: None
+    settings: Settings, since_seconds: float | None = None, progress: Progress = lambda _what, _done, _total: None
 ) -> VerifyReport:
-    """Look up every record of Kafka's in the sink, and then every document of the sink's in Kafka.
+    """Look up every record of Kafka in the sink, and then every document of the sink in Kafka.
 
-    The commits are read before the log, and the log before the sink, while the fleet may go on: what was committed
-    then must be in the sink by now. Memory does not grow with the documents, but for one bit each.
+    The fleet may run meanwhile. The committed offsets are read before the log, and the log before the sink: a record
+    that was committed then must be in the sink by now. Memory grows by one bit a record only.
 
     Args:
-        since_seconds: look at records that are no older than this; then documents without a record are not found.
-        progress: called with what is being read, how much of it is done, and how much there is (0: not known).
+        since_seconds: compare only records that are no older; then documents without a record are not found.
+        progress: called with what is being read, how much is done, and the total (0: not known).
 
     Raises:
-        NotFoundError: there is no such topic.
-        UnavailableError: not everything could be looked at, so nothing is claimed.
+        NotFoundError: the topic does not exist.
+        UnavailableError: a part could not be read, so there is no report.
     """
     with Admin(settings) as admin, closing(open_reader(settings)) as sink:
         sink.connect()
@@ -58,19 +57,19 @@ def verify(
         offsets = admin.partition_offsets(topic, settings.group)
         if since_seconds is not None:
             offsets = admin.since(offsets, since_seconds)
-        look = _Comparison(settings, topic.identity, offsets, sink, progress)
-        in_kafka = look.records()
+        comparison = _Comparison(settings, topic.identity, offsets, sink, progress)
+        in_kafka = comparison.compare_records()
         committed = any(each.committed is not None for each in offsets.values())
-        report = VerifyReport(settings.topic, settings.group, list(look.reports.values()), committed)
+        report = VerifyReport(settings.topic, settings.group, list(comparison.reports.values()), committed)
         if since_seconds is None:
-            strangers, report.foreign = look.ids(in_kafka)
+            unmatched, report.foreign = comparison.unmatched_ids(in_kafka)
             now = admin.partition_offsets(topic, settings.group)
-            look.settle(strangers, now, lambda: admin.compacts(settings.topic))
+            comparison.classify_unmatched(unmatched, now, lambda: admin.compacts(settings.topic))
     return report
 
 
 def pending(admin: Admin, settings: Settings) -> int | None:
-    """How many offsets the group has yet to commit, up to the end of the log; None where there is no topic.
+    """The number of offsets that the group has not committed, up to the end of the log; None: there is no topic.
 
     Raises:
         UnavailableError: Kafka did not answer.
@@ -93,16 +92,16 @@ class _Comparison:
         self.reports = {partition: PartitionReport(partition) for partition in sorted(self.offsets)}
         self._reader = RecordReader(parse_json, self.sink.encode, NO_LIMITS)
 
-    def records(self) -> dict[TopicPartition, OffsetBitmap]:
-        """Judge every record; return the offsets at which Kafka holds one."""
+    def compare_records(self) -> dict[TopicPartition, OffsetBitmap]:
+        """Count every record by its outcome; return the offsets of the records, by partition."""
         in_kafka = {partition: OffsetBitmap(each.start) for partition, each in self.offsets.items()}
-        few = self.sink.few_dead_letters()
+        all_dead_letters = self.sink.all_dead_letters()
         total, done = sum(each.end - each.start for each in self.offsets.values()), 0
         ranges = {partition: (each.start, each.end) for partition, each in self.offsets.items()}
         for partition, records in read_log(self.settings, ranges):
-            for first in range(0, len(records), LOOK_UP):
-                some = records[first : first + LOOK_UP]
-                self._judge(partition, some, few)
+            for first in range(0, len(records), RECORDS_PER_QUERY):
+                some = records[first : first + RECORDS_PER_QUERY]
+                self._compare(partition, some, all_dead_letters)
                 done += len(some)
                 self.progress("records", done, total)
             for record in records:
@@ -110,11 +109,13 @@ class _Comparison:
             self.reports[partition].counts["kafka"] += len(records)
         return in_kafka
 
-    def _judge(self, partition: TopicPartition, records: Sequence[Record], few: Mapping[str, str] | None) -> None:
+    def _compare(
+        self, partition: TopicPartition, records: Sequence[Record], all_dead_letters: Mapping[str, str] | None
+    ) -> None:
         report, committed = self.reports[partition], self.offsets[partition].committed or 0
         ids = [self.topic.document_id(record.partition, record.offset) for record in records]
         documents = self.sink.documents(ids)
-        dead_letters = self._dead_letters(ids, documents, few)
+        dead_letters = self._dead_letters(ids, documents, all_dead_letters)
         for document_id, record in zip(ids, records, strict=True):
             document, reason = documents.get(document_id), dead_letters.get(document_id)
             if document is None and reason is None:
@@ -126,32 +127,37 @@ class _Comparison:
             elif reason is not None:
                 report.add("twice", record.offset)
             else:
-                ours = self._reader.decode(document_id, record)
-                right = isinstance(ours, Insert) and self.sink.equal(document, ours.document)
-                report.add("stored" if right else "conflicting", record.offset)
+                decoded = self._reader.decode(document_id, record)
+                equal = isinstance(decoded, Insert) and self.sink.equal(document, decoded.document)
+                report.add("stored" if equal else "conflicting", record.offset)
 
     def _dead_letters(
-        self, ids: Sequence[str], documents: Mapping[str, object], few: Mapping[str, str] | None
+        self, ids: Sequence[str], documents: Mapping[str, object], all_dead_letters: Mapping[str, str] | None
     ) -> Mapping[str, str]:
-        """Args: few: the dead letters that there were at the beginning; None: too many."""
-        if few is None:
+        """Args: all_dead_letters: at the beginning of this run; None: too many."""
+        if all_dead_letters is None:
             return self.sink.dead_letters(ids)
-        listed = [document_id for document_id in ids if document_id in few]
-        found = {document_id: few[document_id] for document_id in listed if document_id not in documents}
-        # What was true at the beginning may have changed for those that are documents now: a replay.
+        listed = [document_id for document_id in ids if document_id in all_dead_letters]
+        found = {document_id: all_dead_letters[document_id] for document_id in listed if document_id not in documents}
+        # Those with a document may have been replayed since the beginning of this run: ask again.
         if both := [document_id for document_id in listed if document_id in documents]:
             found |= self.sink.dead_letters(both)
         return found
 
-    def ids(self, in_kafka: Mapping[TopicPartition, OffsetBitmap]) -> tuple[dict[TopicPartition, OffsetBitmap], int]:
-        """The offsets of ids that were not among the records, by partition, and how many ids are of no partition."""
-        strangers = {partition: OffsetBitmap(each.start) for partition, each in self.offsets.items()}
+    def unmatched_ids(
+        self, in_kafka: Mapping[TopicPartition, OffsetBitmap]
+    ) -> tuple[dict[TopicPartition, OffsetBitmap], int]:
+        """The offsets in the sink's ids without a record in Kafka, by partition, and the number of foreign ids.
+
+        Counts the expired offsets.
+        """
+        unmatched = {partition: OffsetBitmap(each.start) for partition, each in self.offsets.items()}
         before: Counter[TopicPartition] = Counter()
         foreign = 0
         for count, document_id in enumerate(self.sink.ids(), 1):
             if count % 10_000 == 0:
                 self.progress("ids", count, 0)
-            partition, offset = place(document_id, self.topic)
+            partition, offset = parse_document_id(document_id, self.topic)
             if partition not in self.offsets:
                 foreign += 1
             elif offset < self.offsets[partition].start:
@@ -159,33 +165,33 @@ class _Comparison:
             elif offset > self.offsets[partition].end + MAX_DISTANCE:
                 self.reports[partition].add("unexpected", offset)
             elif offset not in in_kafka[partition]:
-                strangers[partition].add(offset)
+                unmatched[partition].add(offset)
         for partition, each in self.offsets.items():
             self.reports[partition].counts["expired"] = max(0, each.start - before[partition])
-        return strangers, foreign
+        return unmatched, foreign
 
-    def settle(
+    def classify_unmatched(
         self,
-        strangers: Mapping[TopicPartition, OffsetBitmap],
+        unmatched: Mapping[TopicPartition, OffsetBitmap],
         now: Mapping[TopicPartition, PartitionOffsets],
         compacts: Callable[[], bool],
     ) -> None:
-        """Strangers are unexpected, unless the log moved meanwhile: at its start by retention, at its end by records.
+        """Count the unmatched offsets as unexpected, except those that the log lost or gained during this run.
 
-        A compacted topic forgets records that were stored. Asked only where it matters: it takes a right of its own.
+        In a compacted topic they are records that were removed. It is asked only if needed: it requires an ACL of its own.
         """
-        for partition, offsets in strangers.items():
+        for partition, offsets in unmatched.items():
             inside = offsets.between(now[partition].start, self.offsets[partition].end)
             beyond = offsets.between(now[partition].end, offsets.end)
             for offset in beyond.all():
                 self.reports[partition].add("unexpected", offset)
-            word = "compacted" if inside and compacts() else "unexpected"
+            outcome = "compacted" if inside and compacts() else "unexpected"
             for offset in inside.all():
-                self.reports[partition].add(word, offset)
+                self.reports[partition].add(outcome, offset)
 
 
-def place(document_id: object, topic: TopicIdentity) -> tuple[TopicPartition, int]:
-    """The partition and the offset in an id of this topic; partition -1 for any other id."""
+def parse_document_id(document_id: object, topic: TopicIdentity) -> tuple[TopicPartition, int]:
+    """The partition and the offset in an id of this topic; partition -1: an id of anything else."""
     if isinstance(document_id, str) and document_id.startswith(topic.prefix):
         partition, _, offset = document_id.removeprefix(topic.prefix).partition("/")
         if (

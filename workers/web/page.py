@@ -115,7 +115,7 @@ def application(
         if path == "/fleet.json":
             return answer("200 OK", fleet.as_json(), JSON)
         if path == "/healthz":
-            problem = health.alive()
+            problem = health.liveness_problem()
             return answer("503 Service Unavailable" if problem else "200 OK", f"{problem or 'ok'}\n".encode())
         return answer("404 Not Found", f"no such page; there are {known}\n".encode())
 

@@ -52,7 +52,7 @@ def test_alive_as_long_as_the_loop_turns(health, server, clock):
     clock.now += 40
     assert get(server, "/healthz") == (200, "ok\n")
     clock.now += 1
-    assert get(server, "/healthz") == (503, "the loop has not turned for 41 s\n")
+    assert get(server, "/healthz") == (503, "no iteration of the loop for 41 s\n")
 
     health.iterated()
     assert get(server, "/healthz") == (200, "ok\n")
@@ -94,7 +94,7 @@ def test_metrics_are_served(server, path):
 
 
 def test_any_other_page_names_those_that_there_are(server):
-    assert get(server, "/nothing") == (404, "no such page: /metrics, /healthz, /readyz\n")
+    assert get(server, "/nothing") == (404, "no such page; there are /metrics, /healthz, /readyz\n")
 
 
 def test_a_port_that_is_taken_is_one_clear_error(health):

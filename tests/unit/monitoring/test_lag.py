@@ -7,7 +7,7 @@ from prometheus_client import generate_latest
 from tests.support.batches import tp, tps
 from tests.support.scrape import parse
 from workers.kafka.admin import GroupDescription, Member, PartitionOffsets
-from workers.monitoring.lag import Commits, lag_snapshot, pending
+from workers.monitoring.lag import CommitTimes, lag_snapshot, uncommitted_ranges
 from workers.monitoring.lag_metrics import BY_PARTITION, LagMetrics
 
 NOW = 1_000.0
@@ -30,7 +30,7 @@ def test_lag_is_what_can_still_be_read():
 
     assert {p.partition: part.records for p, part in found.items()} == {0: 0, 1: 40, 2: 60, 3: 2}
     assert {p.partition: part.headroom for p, part in found.items()} == {0: 100, 1: 20, 2: -20, 3: None}
-    assert pending(SPANS) == {tp(1): (60, 100), tp(2): (40, 100), tp(3): (7, 9)}
+    assert uncommitted_ranges(SPANS) == {tp(1): (60, 100), tp(2): (40, 100), tp(3): (7, 9)}
 
 
 def test_an_age_is_known_or_0_where_nothing_waits_or_absent():
@@ -59,13 +59,13 @@ def test_the_sums_know_what_they_do_not_know():
 
 
 def test_a_commit_moved_when_it_was_first_seen_where_it_is():
-    commits = Commits()
+    commits = CommitTimes()
 
-    assert commits.moved({tp(0): PartitionOffsets(0, 9, 5)}, 10.0) == {tp(0): 10.0}
-    assert commits.moved({tp(0): PartitionOffsets(0, 9, 5)}, 15.0) == {tp(0): 10.0}
-    assert commits.moved({tp(0): PartitionOffsets(0, 9, 6)}, 20.0) == {tp(0): 20.0}
-    assert commits.moved({tp(0): PartitionOffsets(0, 9, 2)}, 25.0) == {tp(0): 25.0}, "also backwards"
-    assert commits.moved({tp(0): PartitionOffsets(0, 9, 2), tp(1): PartitionOffsets(0, 1, None)}, 30.0) == {
+    assert commits.update({tp(0): PartitionOffsets(0, 9, 5)}, 10.0) == {tp(0): 10.0}
+    assert commits.update({tp(0): PartitionOffsets(0, 9, 5)}, 15.0) == {tp(0): 10.0}
+    assert commits.update({tp(0): PartitionOffsets(0, 9, 6)}, 20.0) == {tp(0): 20.0}
+    assert commits.update({tp(0): PartitionOffsets(0, 9, 2)}, 25.0) == {tp(0): 25.0}, "also backwards"
+    assert commits.update({tp(0): PartitionOffsets(0, 9, 2), tp(1): PartitionOffsets(0, 1, None)}, 30.0) == {
         tp(0): 25.0,
         tp(1): 30.0,
     }

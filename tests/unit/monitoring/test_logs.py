@@ -107,7 +107,7 @@ def test_a_long_outage_is_told_now_and_then(told, monkeypatch):
 
 def test_records_that_are_gone_are_an_error_with_their_range(told):
     told()
-    LogObserver().lost(tp(2), 100, 25)
+    LogObserver().records_lost(tp(2), 100, 25)
 
     (line,) = told()
     assert (line["level"], line["partition"], line["first"], line["last"], line["lost"]) == ("error", 2, 100, 124, 25)
@@ -157,7 +157,7 @@ def test_every_line_of_the_data_path_has_worker_topic_partition_and_an_action_of
     narrator = LogObserver()
     narrator.rebalanced("assigned", tps(0))
     narrator.owns([])
-    narrator.lost(tp(2), 100, 25)
+    narrator.records_lost(tp(2), 100, 25)
     narrator.halted(tps(2), "too many rejects")
     narrator.sink_unavailable(SinkUnavailableError(RetryReason.TIMEOUT, "x"), 1, 0.1)
     narrator.written(

@@ -71,7 +71,7 @@ def test_a_rebalance_counts_if_it_moved_something(metrics):
 def test_partitions_lost_records_retries_and_polls(metrics):
     metrics.owns([tp(0), tp(1), tp(2)])
     metrics.owns([tp(4)])
-    metrics.lost(tp(4), 100, 25)
+    metrics.records_lost(tp(4), 100, 25)
     metrics.sink_unavailable(SinkUnavailableError(RetryReason.TIMEOUT, "x"), 1, 0.1)
     metrics.iterated()
 

@@ -36,28 +36,28 @@ def test_an_outage_of_days_does_not_overflow():
 
 
 def test_a_batch_halves_with_each_timeout_down_to_one_record():
-    size = BatchSize(most=5)
+    size = BatchSize(limit=5)
 
-    sizes = [size.now]
+    sizes = [size.current]
     for _ in range(4):
         size.shrink()
-        sizes.append(size.now)
+        sizes.append(size.current)
 
     assert sizes == [5, 2, 1, 1, 1]
 
 
 def test_a_batch_grows_back_to_its_most_and_no_further():
-    size = BatchSize(most=1_000)
+    size = BatchSize(limit=1_000)
     for _ in range(20):
         size.shrink()
 
     grown = []
-    while size.now < 1_000:
-        before = size.now
+    while size.current < 1_000:
+        before = size.current
         size.grow()
-        grown.append(size.now > before)
+        grown.append(size.current > before)
         assert len(grown) < 200
 
     size.grow()
-    assert size.now == 1_000
+    assert size.current == 1_000
     assert all(grown)

@@ -30,63 +30,63 @@ def mixed(good: int, bad: int, partition: int = 0, first: int = 0) -> Batch:
     ],
 )
 def test_more_than_the_share_of_enough_records_is_over(good, bad, over):
-    assert RejectLimit(share=0.5, least=10).over(mixed(good, bad)) == ({tp(0)} if over else set())
+    assert RejectLimit(max_share=0.5, min_records=10).count(mixed(good, bad)) == ({tp(0)} if over else set())
 
 
 def test_batches_are_added_up():
-    limit = RejectLimit(share=0.5, least=10)
+    limit = RejectLimit(max_share=0.5, min_records=10)
 
-    assert [limit.over(mixed(0, 3)) for _ in range(4)] == [set(), set(), set(), {tp(0)}]
+    assert [limit.count(mixed(0, 3)) for _ in range(4)] == [set(), set(), set(), {tp(0)}]
 
 
 def test_partitions_are_counted_apart():
-    limit = RejectLimit(share=0.5, least=10)
+    limit = RejectLimit(max_share=0.5, min_records=10)
     batch = batch_of(
         *[document(offset, 1) for offset in range(50)],
         rejects=[reject(offset, partition) for partition in (0, 2) for offset in range(10)],
     )
 
-    assert limit.over(batch) == {tp(0), tp(2)}
-    assert limit.over(mixed(0, 1, partition=1)) == set()
+    assert limit.count(batch) == {tp(0), tp(2)}
+    assert limit.count(mixed(0, 1, partition=1)) == set()
 
 
 def test_a_share_of_1_is_no_limit():
-    limit = RejectLimit(share=1.0, least=1)
+    limit = RejectLimit(max_share=1.0, min_records=1)
 
-    assert [limit.over(mixed(0, 1000)) for _ in range(5)] == [set()] * 5
+    assert [limit.count(mixed(0, 1000)) for _ in range(5)] == [set()] * 5
 
 
 def test_what_was_long_ago_counts_less():
     """A million good records must not cover up a producer that breaks now."""
-    limit = RejectLimit(share=0.5, least=10)
+    limit = RejectLimit(max_share=0.5, min_records=10)
     for _ in range(1000):
-        assert limit.over(mixed(100, 0)) == set()
+        assert limit.count(mixed(100, 0)) == set()
 
-    assert any(limit.over(mixed(0, 20)) for _ in range(10))
+    assert any(limit.count(mixed(0, 20)) for _ in range(10))
 
 
 def test_a_partition_that_recovered_is_not_over():
     """Only a batch with a reject in it can be stopped: good records always pass."""
-    limit = RejectLimit(share=0.5, least=10)
-    limit.over(mixed(0, 9))
+    limit = RejectLimit(max_share=0.5, min_records=10)
+    limit.count(mixed(0, 9))
 
-    assert limit.over(mixed(1, 0)) == set()
+    assert limit.count(mixed(1, 0)) == set()
 
 
 @given(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30)), max_size=40))
 def test_a_partition_with_no_more_than_the_share_in_every_batch_is_never_over(batches):
-    limit = RejectLimit(share=0.5, least=10)
+    limit = RejectLimit(max_share=0.5, min_records=10)
 
-    assert all(limit.over(mixed(max(good, bad), min(good, bad))) == set() for good, bad in batches if good + bad)
+    assert all(limit.count(mixed(max(good, bad), min(good, bad))) == set() for good, bad in batches if good + bad)
 
 
 @given(st.lists(st.integers(1, 30), min_size=40, max_size=60))
 def test_a_partition_of_nothing_but_rejects_is_over_as_soon_as_enough_were_seen(batches):
-    limit, seen = RejectLimit(share=0.99, least=25), 0
+    limit, seen = RejectLimit(max_share=0.99, min_records=25), 0
 
     for bad in batches:
         seen += bad
-        over = limit.over(mixed(0, bad))
+        over = limit.count(mixed(0, bad))
         assert over == ({tp(0)} if seen >= 25 else set())
         if over:
             return

@@ -97,7 +97,7 @@ def test_what_cannot_be_made_out_says_nothing(tmp_path, damage):
 
 
 def test_a_folder_that_takes_no_file_is_told():
-    with pytest.raises(UnavailableError, match="cannot write /dev/null/beat: Not a directory; make room"):
+    with pytest.raises(UnavailableError, match="cannot write /dev/null/beat: Not a directory; free some space"):
         Heartbeat(Path("/dev/null/beat"))
 
 

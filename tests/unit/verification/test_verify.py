@@ -15,7 +15,7 @@ from workers.kafka.admin import PartitionOffsets, Topic
 from workers.settings import load
 from workers.verification import verify as verification
 from workers.verification.report import PartitionReport, VerifyReport
-from workers.verification.verify import MAX_DISTANCE, place, verify
+from workers.verification.verify import MAX_DISTANCE, parse_document_id, verify
 
 SPAN = PartitionOffsets(start=10, end=20, committed=15)
 
@@ -84,7 +84,7 @@ def now(request, monkeypatch) -> Situation:
             letters = {TOPIC.document_id(0, offset): reason for offset, reason in situation.dead_letters.items()}
             return {key: reason for key, reason in letters.items() if key in ids}
 
-        def few_dead_letters(self) -> dict[str, str] | None:
+        def all_dead_letters(self) -> dict[str, str] | None:
             if situation.many_dead_letters:
                 return None
             return {TOPIC.document_id(0, offset): reason for offset, reason in situation.dead_letters.items()}
@@ -263,7 +263,7 @@ def test_an_offset_too_far_for_a_bitmap_is_unexpected(now):
 
 
 def test_a_place_is_read_back_from_its_id():
-    assert place(TOPIC.document_id(3, 42), TOPIC) == (tp(3), 42)
+    assert parse_document_id(TOPIC.document_id(3, 42), TOPIC) == (tp(3), 42)
 
 
 def test_nothing_is_claimed_where_it_could_not_look(now, monkeypatch):

@@ -190,7 +190,7 @@ def test_nobody_is_asked_before_somebody_reads_nor_once_nobody_does(fleet, surve
 def test_healthy_while_the_thread_that_looks_does(server, clock):
     clock.now += 61
 
-    assert ask(server, "/healthz")[:2] == (503, "the loop has not turned for 61 s\n")
+    assert ask(server, "/healthz")[:2] == (503, "no iteration of the loop for 61 s\n")
 
 
 def test_a_port_in_use_says_who_has_it_and_what_to_set(server):
@@ -199,6 +199,6 @@ def test_a_port_in_use_says_who_has_it_and_what_to_set(server):
 
     assert re.fullmatch(
         rf"cannot serve the page on 127\.0\.0\.1:{server.port}: Address already in use by pid \d+ \(.*python.*\)\. "
-        "Another fleet\\? Set WORKERS_LAG_PORT to another port, or stop what has this one",
+        "Set WORKERS_LAG_PORT to another port, or stop the process that has this one: another fleet\\?",
         str(refused.value),
     )

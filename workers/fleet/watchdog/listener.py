@@ -81,8 +81,8 @@ class Watchdog:
         self._fleet = ""
         """Names one run of supervisord, whose event serials begin at 0."""
         self._last_serial = -1
-        self._checks = Checks(settings, folder, supervisord, self._record, self._metrics.processes)
-        # Set by the main thread, and cleared by the second one.
+        self._checks = Checks(settings, folder, supervisord, self._record, self._metrics.set_processes)
+        # The main thread fills these three, and the second one empties them.
         self._exited_workers: deque[str] = deque()
         self._check_due = True
         self._wakeup = threading.Event()
@@ -99,7 +99,7 @@ class Watchdog:
         log.info("started", pid=os.getpid(), events=str(self._path))
         while event := self._next_event():
             self._health.iterated()
-            self._metrics.heard()
+            self._metrics.event_received()
             try:
                 self._handle(*event)
             except Exception:  # noqa: BLE001 a bad event must not keep the watchdog from the next one

@@ -1,4 +1,4 @@
-"""The one way in which this package connects to MongoDB."""
+"""The MongoDB client: the options of every connection."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ if TYPE_CHECKING:
 
     from workers.settings import Settings
 
-LOOK_UP = 500
-"""Ids in one query. FerretDB compares each document with each id, so the cost grows with the square."""
+IDS_PER_QUERY = 500
+"""FerretDB compares each document with each id of a query, so the cost grows with its square."""
 SUFFIX = "_dead_letters"
-"""Dead letters of the collection `numtest` are in `numtest_dead_letters`."""
+"""The dead letters of the collection `numtest` are in `numtest_dead_letters`."""
 
 READING: dict[str, Any] = {
     "appname": "kafka-mongo-workers",
     "socketTimeoutMS": 60_000,
-    # What a majority has not acknowledged may yet be rolled back: it must not count as stored.
+    # A document that a majority has not acknowledged may be rolled back, so it must not count as stored.
     "readConcernLevel": "majority",
 }
-"""Options for whoever asks and does not write for the loop."""
+"""Options of a connection that does not write for the loop."""
 
 
 class Collections:
     """A client, and the two collections of the settings: documents (as raw BSON), and dead letters."""
 
     def __init__(self, settings: Settings, **options: Any) -> None:
-        """Prepare a client; nothing is asked of the server yet. Build it in the process that uses it.
+        """Prepare a client; it does not connect yet. Build it in the process that uses it.
 
-        Args: options: of pymongo's, beside those that are the promise.
+        Args: options: pymongo's, in addition to those on which the delivery guarantee depends.
         """
         self.client: MongoClient[Any] = MongoClient(
             settings.mongodb_uri.get_secret_value(),
-            # A write is done when a majority has it on disk: what is not can be rolled back.
+            # A write is acknowledged once a majority has it on disk: before, it can be rolled back.
             w="majority",
             journal=True,
             connectTimeoutMS=5_000,
@@ -48,7 +48,7 @@ class Collections:
         )
         database = self.client[settings.database]
         raw = CodecOptions(document_class=RawBSONDocument)
-        # Whatever the URI prefers: on a secondary, a document that was just stored may not be there yet.
+        # Overrides the URI: a secondary may not have a document yet that was just stored.
         primary = pymongo.ReadPreference.PRIMARY
         self.documents: Collection[Any] = database.get_collection(
             settings.collection, codec_options=raw, read_preference=primary
@@ -58,9 +58,9 @@ class Collections:
         )
 
     def find(self, ids: list[str]) -> dict[str, RawBSONDocument]:
-        """Those of these documents that are there, by id."""
+        """The stored documents among these ids, by id."""
         found: dict[str, RawBSONDocument] = {}
-        for first in range(0, len(ids), LOOK_UP):
-            query = {"_id": {"$in": ids[first : first + LOOK_UP]}}
-            found.update((each["_id"], each) for each in self.documents.find(query, batch_size=LOOK_UP))
+        for first in range(0, len(ids), IDS_PER_QUERY):
+            query = {"_id": {"$in": ids[first : first + IDS_PER_QUERY]}}
+            found.update((each["_id"], each) for each in self.documents.find(query, batch_size=IDS_PER_QUERY))
         return found

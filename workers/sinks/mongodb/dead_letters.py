@@ -1,4 +1,4 @@
-"""Dead letters in MongoDB: the document that a rejected record becomes, and the collection of them."""
+"""Dead letters in MongoDB: their documents, and their collection."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from workers.sinks.base import EPOCH, DeadLetter, DeadLetterFilter
 from workers.sinks.mongodb.client import READING, Collections
-from workers.sinks.mongodb.errors import explained
+from workers.sinks.mongodb.errors import translate_read_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,10 +21,10 @@ KEPT_HEADER_BYTES = 64 * 1024
 
 
 def to_document(reject: Reject, worker: str, now: datetime) -> dict[str, Any]:
-    """The dead letter of a reject, under the record's own id, so that it too exists exactly once.
+    """The dead letter of a reject, under the record's own id, so that writing it is idempotent too.
 
-    Keys, values and header values are kept as the raw bytes that they are; nothing in them is decoded. What is too
-    large is cut, and `value_bytes` and `value_sha256` tell what it was.
+    Keys, values and header values are kept as raw bytes. Those that are too large are cut; `value_bytes` and
+    `value_sha256` are of the whole value.
     """
     record = reject.record
     value = record.value
@@ -48,7 +48,7 @@ def to_document(reject: Reject, worker: str, now: datetime) -> dict[str, Any]:
 
 
 def from_document(document: dict[str, Any]) -> DeadLetter:
-    """What `to_document` wrote, and what became of it since."""
+    """The dead letter of a stored document, with what later commands added to it."""
     fields = {name: value for name, value in document.items() if name in DeadLetter.__dataclass_fields__}
     headers = [(header["key"], header["value"]) for header in document.get("headers", ())]
     return DeadLetter(**{"key": None, "value": None, **fields, "id": document["_id"], "headers": headers})
@@ -62,37 +62,37 @@ class MongoDeadLetters:
         self._letters = collections.dead_letters
 
     def connect(self) -> None:
-        with explained():
+        with translate_read_errors():
             self._client.admin.command("ping")
 
     def count(self, chosen: DeadLetterFilter) -> int:
-        with explained():
+        with translate_read_errors():
             return int(self._letters.count_documents(_query(chosen)))
 
-    def find(self, chosen: DeadLetterFilter, most: int = 0) -> Iterator[DeadLetter]:
-        with explained():
-            yield from map(from_document, self._letters.find(_query(chosen)).sort("rejected_at", 1).limit(most))
+    def find(self, chosen: DeadLetterFilter, limit: int = 0) -> Iterator[DeadLetter]:
+        with translate_read_errors():
+            yield from map(from_document, self._letters.find(_query(chosen)).sort("rejected_at", 1).limit(limit))
 
     def get(self, letter_id: str) -> DeadLetter | None:
-        with explained():
+        with translate_read_errors():
             found = self._letters.find_one({"_id": letter_id})
         return None if found is None else from_document(found)
 
-    def attempted(self, letter_id: str, again: Reject | None) -> None:
-        if again is None:
-            now: dict[str, Any] = {"replayed_at": datetime.now(UTC)}
+    def record_replay(self, letter_id: str, reject: Reject | None) -> None:
+        if reject is None:
+            changed: dict[str, Any] = {"replayed_at": datetime.now(UTC)}
         else:
-            now = {"reason": str(again.reason), "error": again.error}
-        with explained():
-            self._letters.update_one({"_id": letter_id}, {"$inc": {"attempts": 1}, "$set": now})
+            changed = {"reason": str(reject.reason), "error": reject.error}
+        with translate_read_errors():
+            self._letters.update_one({"_id": letter_id}, {"$inc": {"attempts": 1}, "$set": changed})
 
     def drop_payload(self, letter_id: str) -> None:
         payload = {"value": "", "key": "", "headers": ""}
-        with explained():
+        with translate_read_errors():
             self._letters.update_one({"_id": letter_id}, {"$unset": payload, "$set": {"purged_at": datetime.now(UTC)}})
 
     def delete(self, letter_id: str) -> None:
-        with explained():
+        with translate_read_errors():
             self._letters.delete_one({"_id": letter_id})
 
     def close(self) -> None:
@@ -109,7 +109,7 @@ def _query(chosen: DeadLetterFilter) -> dict[str, Any]:
         query |= chosen.partition._asdict()
     times = {"$gte": chosen.since, "$lt": chosen.until}
     if any(times.values()):
-        query["rejected_at"] = {word: time for word, time in times.items() if time}
+        query["rejected_at"] = {operator: time for operator, time in times.items() if time}
     return query
 
 

@@ -1,4 +1,4 @@
-"""One table for everything that MongoDB can fail with: what kind of error it is, and so what happens next."""
+"""The class of every error of MongoDB and its driver, which decides what happens next."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ DUPLICATE_KEY = 11000
 
 
 class ErrorClass(Enum):
-    """What an error is about."""
+    """The cause of an error, and what is done about it."""
 
-    UNAVAILABLE = "the database cannot take writes now: wait, try the same again, however long it takes"
+    UNAVAILABLE = "the database cannot take writes now: back off and redeliver, without a limit"
     RECORD = "this record cannot be stored: a dead letter"
-    UNKNOWN = "the database answers, but not to this: find out by writing the records one by one"
+    UNKNOWN = "the cause is unknown: find it by writing the documents one by one"
     FATAL = "configuration, or a bug: stop"
 
 
@@ -89,13 +89,13 @@ INTERNAL_ERROR = 1
 DISK = re.compile(
     r"(disk I/O error|database or disk is full|attempt to write a readonly database|database is locked) \(\d+\)"
 )
-"""What FerretDB says under that code when SQLite cannot write. Where there is room for a dead letter, and none for its
-document, the record would be blamed.
+"""FerretDB's messages under that code when SQLite cannot write. They are no fault of the record, even if there is space
+for its dead letter and not for its document.
 """
 
 
 def classify_code(code: int | None) -> Classification:
-    """The class of a code that the server gave for a command or for one document of it."""
+    """The class of a server's error code, for a command or for one document of it."""
     if code in UNAVAILABLE_CODES:
         return Classification(ErrorClass.UNAVAILABLE, UNAVAILABLE_CODES[code])
     if code in RECORD_CODES:
@@ -117,24 +117,24 @@ def classify(error: PyMongoError) -> Classification:
     if isinstance(error, NetworkTimeout) or error.timeout:
         return Classification(unavailable, RetryReason.TIMEOUT)
     if isinstance(error, AutoReconnect):
-        # Some servers answer a document that they cannot take by closing the connection (FerretDB does for NaN).
+        # Some servers close the connection on a document that they cannot store (FerretDB does for NaN).
         return Classification(ErrorClass.UNKNOWN, RetryReason.CONNECTION_LOST)
     if isinstance(error, OperationFailure):
         if error.code == INTERNAL_ERROR and DISK.search(str(error)):
             return Classification(unavailable, RetryReason.DISK_ERROR)
         found = classify_code(error.code)
-        # About a command rather than a document, so it proves nothing about a record.
+        # The error of a command, not of a document, so no record is known to be the cause.
         unknown = Classification(ErrorClass.UNKNOWN, RetryReason.ERROR)
         return unknown if found.error_class is ErrorClass.RECORD else found
     return Classification(ErrorClass.UNKNOWN, RetryReason.ERROR)
 
 
 @contextmanager
-def translated() -> Iterator[None]:
-    """For writes: turn what the driver raises into the one error that the loop knows, unless it is fatal.
+def translate_write_errors() -> Iterator[None]:
+    """Raise the driver's errors as the error that the loop handles, except fatal ones.
 
     Raises:
-        SinkUnavailableError: the driver raised anything but `ErrorClass.FATAL`, which is raised as it is.
+        SinkUnavailableError: the driver raised an error that is not `ErrorClass.FATAL`.
     """
     try:
         yield
@@ -146,17 +146,17 @@ def translated() -> Iterator[None]:
 
 
 @contextmanager
-def explained() -> Iterator[None]:
-    """For questions: turn what the driver raises into one line that says what to do.
+def translate_read_errors() -> Iterator[None]:
+    """Raise the driver's errors with a message for the user.
 
     Raises:
-        UnavailableError: for everything that the driver raises.
+        UnavailableError: the driver raised any error.
     """
     try:
         yield
     except PyMongoError as error:
         if classify(error).reason is RetryReason.NOT_AUTHORIZED:
-            raise UnavailableError("MongoDB refused the user or the password of WORKERS_MONGODB_URI") from error
+            raise UnavailableError("MongoDB refused the user or the password in WORKERS_MONGODB_URI") from error
         if isinstance(error, OperationFailure):
             raise UnavailableError(f"MongoDB refused to answer: code {error.code}") from error
         raise UnavailableError(

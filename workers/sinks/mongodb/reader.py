@@ -1,12 +1,12 @@
-"""What MongoDB holds, read for whoever has to compare it with something."""
+"""Reads what MongoDB has stored, for `verify`."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from workers.sinks.mongodb.client import LOOK_UP, READING, Collections
+from workers.sinks.mongodb.client import IDS_PER_QUERY, READING, Collections
 from workers.sinks.mongodb.encoding import documents_equal, encode
-from workers.sinks.mongodb.errors import explained
+from workers.sinks.mongodb.errors import translate_read_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -25,14 +25,14 @@ class MongoReader:
         self._collections = Collections(settings, **READING)
 
     def connect(self) -> None:
-        with explained():
+        with translate_read_errors():
             self._collections.client.admin.command("ping")
 
     def encode(self, document_id: str, value: dict[str, Any]) -> RawBSONDocument:
         return encode(document_id, value)
 
     def documents(self, ids: Sequence[str]) -> Mapping[str, RawBSONDocument]:
-        with explained():
+        with translate_read_errors():
             return self._collections.find(list(ids))
 
     def equal(self, stored: RawBSONDocument, document: RawBSONDocument) -> bool:
@@ -40,20 +40,20 @@ class MongoReader:
 
     def dead_letters(self, ids: Sequence[str]) -> Mapping[str, str]:
         found: dict[str, str] = {}
-        with explained():
-            for first in range(0, len(ids), LOOK_UP):
-                query = {"_id": {"$in": list(ids[first : first + LOOK_UP])}}
-                found |= _reasons(self._collections.dead_letters.find(query, REASON, batch_size=LOOK_UP))
+        with translate_read_errors():
+            for first in range(0, len(ids), IDS_PER_QUERY):
+                query = {"_id": {"$in": list(ids[first : first + IDS_PER_QUERY])}}
+                found |= _reasons(self._collections.dead_letters.find(query, REASON, batch_size=IDS_PER_QUERY))
         return found
 
-    def few_dead_letters(self, few: int = 100_000) -> Mapping[str, str] | None:
-        with explained():
-            found = _reasons(self._collections.dead_letters.find({}, REASON, limit=few + 1))
-        return found if len(found) <= few else None
+    def all_dead_letters(self, limit: int = 100_000) -> Mapping[str, str] | None:
+        with translate_read_errors():
+            found = _reasons(self._collections.dead_letters.find({}, REASON, limit=limit + 1))
+        return found if len(found) <= limit else None
 
     def ids(self) -> Iterator[object]:
         for collection in (self._collections.documents, self._collections.dead_letters):
-            with explained():
+            with translate_read_errors():
                 for document in collection.find({}, {"_id": 1}, batch_size=10_000):
                     yield document["_id"]
 

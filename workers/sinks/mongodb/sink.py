@@ -1,7 +1,7 @@
-"""MongoDB as the loop sees it: a batch is written when every record of it is a document or a dead letter.
+"""The sink for MongoDB: a batch is written once every record of it is a document or a dead letter.
 
-Documents are inserted, never replaced, under an id made of the record's place. A record that is redelivered meets its
-own id there; what is then found under the id is compared, not assumed.
+Documents are inserted, never replaced, under an id made of topic, partition and offset. A redelivered record fails with
+a duplicate key; the stored document is then read and compared: equal is a duplicate, other content a conflict.
 """
 
 from __future__ import annotations
@@ -18,7 +18,14 @@ from workers.errors import BadConfigurationError, RetryReason, SinkUnavailableEr
 from workers.sinks.mongodb.client import Collections
 from workers.sinks.mongodb.dead_letters import to_document
 from workers.sinks.mongodb.encoding import documents_equal, encode
-from workers.sinks.mongodb.errors import DUPLICATE_KEY, ErrorClass, classify, classify_code, one_line, translated
+from workers.sinks.mongodb.errors import (
+    DUPLICATE_KEY,
+    ErrorClass,
+    classify,
+    classify_code,
+    one_line,
+    translate_write_errors,
+)
 from workers.types import Insert, Reject, RejectReason, TopicPartition, WriteResult, partition_of
 
 if TYPE_CHECKING:
@@ -30,42 +37,42 @@ if TYPE_CHECKING:
     from workers.types import Batch
 
 PING_SECONDS = 2.0
-TRIALS = 3
-"""How often a document must fail alone, while the server answers, before it is held to be the cause."""
+ATTEMPTS_ALONE = 3
+"""A document is the cause of an unknown error if it fails this often alone, while the server answers."""
 
 
 @dataclass(slots=True)
-class _Outcome:
-    """What became of the inserts of one write; those that are in neither are stored."""
+class _InsertOutcomes:
+    """The outcomes of the inserts of one write. An insert that is in none of these is stored."""
 
-    already_stored: set[str] = field(default_factory=set)
-    """Ids under which the same content was found."""
+    duplicates: set[str] = field(default_factory=set)
+    """Ids under which the same content was stored before."""
     refused: dict[str, Reject] = field(default_factory=dict)
     """By id."""
-    proven: set[str] = field(default_factory=set)
-    """Of the refused: ids whose dead letter is written already, see `_isolate`."""
+    with_dead_letter: set[str] = field(default_factory=set)
+    """The ids among the refused whose dead letter `_isolate` has written."""
 
     def refuse(self, insert: Insert, reason: RejectReason, error: str) -> None:
         self.refused[insert.id] = Reject(insert.id, reason, error, insert.record)
 
 
 class MongoSink:
-    """One database: the collection of documents, and beside it the collection of dead letters. See `Sink`."""
+    """A collection of documents, and a collection of dead letters. See `Sink`."""
 
     def __init__(self, settings: Settings) -> None:
-        """Prepare a client; nothing is asked of the server yet. Build it in the process that uses it."""
+        """Prepare a client; it does not connect yet. Build it in the process that uses it."""
         self._timeout = settings.write_timeout
         self._worker = settings.worker
         self._collections = Collections(settings, appname=f"kafka-mongo-workers {settings.worker}", maxPoolSize=4)
         self._documents = self._collections.documents
 
     def ping(self) -> None:
-        with translated(), pymongo.timeout(PING_SECONDS):
+        with translate_write_errors(), pymongo.timeout(PING_SECONDS):
             self._collections.client.admin.command("ping")
 
     def check(self) -> None:
-        """See `Sink.check`: a collection that drops documents, or takes an id twice, is refused."""
-        with translated(), pymongo.timeout(PING_SECONDS):
+        """See `Sink.check`: refuses a collection that drops documents, or accepts an id twice."""
+        with translate_write_errors(), pymongo.timeout(PING_SECONDS):
             found = self._documents.database.list_collections(filter={"name": self._documents.name})
             kinds = [(each.get("type"), each.get("options", {})) for each in found]
         for kind, options in kinds:
@@ -81,39 +88,39 @@ class MongoSink:
     def write(self, batch: Batch) -> WriteResult:
         """See `Sink.write`: within the write timeout, dead letters included."""
         parts = batch.partitions.values()
-        with translated(), pymongo.timeout(self._timeout):
+        with translate_write_errors(), pymongo.timeout(self._timeout):
             outcome = self._insert([operation for part in parts for operation in part.operations])
             rejects = [reject for part in parts for reject in part.rejects] + [*outcome.refused.values()]
-            new = self._write_dead_letters(rejects) | outcome.proven
+            new = self._write_dead_letters(rejects) | outcome.with_dead_letter
         return _result(batch, outcome, rejects, new)
 
     def write_one(self, operation: Insert) -> Reject | None:
-        with translated(), pymongo.timeout(self._timeout):
+        with translate_write_errors(), pymongo.timeout(self._timeout):
             outcome = self._insert([operation])
         return outcome.refused.get(operation.id)
 
     def close(self) -> None:
         self._collections.client.close()
 
-    def _insert(self, inserts: Sequence[Insert]) -> _Outcome:
-        outcome = _Outcome()
+    def _insert(self, inserts: Sequence[Insert]) -> _InsertOutcomes:
+        outcome = _InsertOutcomes()
         self._insert_into(outcome, inserts)
         return outcome
 
-    def _insert_into(self, outcome: _Outcome, inserts: Sequence[Insert]) -> None:
+    def _insert_into(self, outcome: _InsertOutcomes, inserts: Sequence[Insert]) -> None:
         if not inserts:
             return
         try:
             self._documents.insert_many([insert.document for insert in inserts], ordered=False)
         except BulkWriteError as error:
-            self._look_into(outcome, inserts, error)
+            self._classify_failures(outcome, inserts, error)
         except PyMongoError as error:
             if classify(error).error_class is not ErrorClass.UNKNOWN:
                 raise
             self._isolate(outcome, inserts, error)
 
-    def _look_into(self, outcome: _Outcome, inserts: Sequence[Insert], error: BulkWriteError) -> None:
-        """Judge each document that a bulk failed on. Never by the error's text: it holds every one of them."""
+    def _classify_failures(self, outcome: _InsertOutcomes, inserts: Sequence[Insert], error: BulkWriteError) -> None:
+        """Handle each failure of a bulk by its code. Never log the error's text: it contains the documents."""
         if concerns := error.details.get("writeConcernErrors"):
             detail = f"write concern error {concerns[0].get('code')}"
             raise SinkUnavailableError(RetryReason.NOT_ACKNOWLEDGED, detail) from None
@@ -134,11 +141,10 @@ class MongoSink:
         for insert in unknown:
             self._isolate(outcome, [insert], error)
 
-    def _isolate(self, outcome: _Outcome, inserts: Sequence[Insert], error: PyMongoError) -> None:
-        """Halve until the document that the server fails on is alone.
+    def _isolate(self, outcome: _InsertOutcomes, inserts: Sequence[Insert], error: PyMongoError) -> None:
+        """Halve the inserts until the document on which the server fails is alone.
 
-        Its dead letter is written at once: that write succeeding is what proves that the document is at fault and
-        not the database.
+        Its dead letter is written at once: only if that write succeeds is the document at fault, and not the database.
         """
         self.ping()
         if len(inserts) > 1:
@@ -146,36 +152,38 @@ class MongoSink:
             self._insert_into(outcome, inserts[:middle])
             self._insert_into(outcome, inserts[middle:])
             return
-        for _ in range(TRIALS - 1):
+        for _ in range(ATTEMPTS_ALONE - 1):
             try:
                 self._documents.insert_one(inserts[0].document)
-            except PyMongoError as again:
-                if classify(again).error_class is ErrorClass.UNAVAILABLE:
+            except PyMongoError as failure:
+                if classify(failure).error_class is ErrorClass.UNAVAILABLE:
                     raise
-                if getattr(again, "code", None) == DUPLICATE_KEY:
+                if getattr(failure, "code", None) == DUPLICATE_KEY:
                     self._compare(outcome, inserts)
                     return
-                error = again
+                error = failure
             else:
                 return
             self.ping()
-        outcome.refuse(inserts[0], RejectReason.REFUSED_BY_SERVER, f"alone it fails: {type(error).__name__}")
-        outcome.proven |= self._write_dead_letters([outcome.refused[inserts[0].id]])
+        outcome.refuse(
+            inserts[0], RejectReason.REFUSED_BY_SERVER, f"it fails also when written alone: {type(error).__name__}"
+        )
+        outcome.with_dead_letter |= self._write_dead_letters([outcome.refused[inserts[0].id]])
 
-    def _compare(self, outcome: _Outcome, inserts: Sequence[Insert]) -> None:
-        """Read back what is stored under the ids that were taken."""
+    def _compare(self, outcome: _InsertOutcomes, inserts: Sequence[Insert]) -> None:
+        """Compare inserts that failed with a duplicate key with what is stored under their ids."""
         stored = self._collections.find([insert.id for insert in inserts]) if inserts else {}
         for insert in inserts:
-            other = stored.get(insert.id)
-            if other is None:
+            found = stored.get(insert.id)
+            if found is None:
                 outcome.refuse(insert, RejectReason.DUPLICATE_KEY, "a unique index other than _id's refuses it")
-            elif documents_equal(other, insert.document):
-                outcome.already_stored.add(insert.id)
+            elif documents_equal(found, insert.document):
+                outcome.duplicates.add(insert.id)
             else:
                 outcome.refuse(insert, RejectReason.CONFLICT, "another document is stored under this id")
 
     def _write_dead_letters(self, rejects: Sequence[Reject]) -> set[str]:
-        """Insert dead letters; return the ids of those that were not there before."""
+        """Insert dead letters; return the ids of those that were not stored before."""
         if not rejects:
             return set()
         now = datetime.now(UTC)
@@ -185,23 +193,23 @@ class MongoSink:
             )
         except BulkWriteError as error:
             failures = error.details.get("writeErrors", [])
-            others = [failure.get("code") for failure in failures if failure.get("code") != DUPLICATE_KEY]
-            if others or error.details.get("writeConcernErrors"):
+            codes = [failure.get("code") for failure in failures if failure.get("code") != DUPLICATE_KEY]
+            if codes or error.details.get("writeConcernErrors"):
                 raise SinkUnavailableError(
-                    RetryReason.DEAD_LETTERS, f"the database refused a dead letter: {others[:3]}"
+                    RetryReason.DEAD_LETTERS, f"the database refused a dead letter: codes {codes[:3]}"
                 ) from None
             return {reject.id for reject in rejects} - {rejects[failure["index"]].id for failure in failures}
         return {reject.id for reject in rejects}
 
 
-def _result(batch: Batch, outcome: _Outcome, rejects: Sequence[Reject], new: set[str]) -> WriteResult:
-    """Count every record once. A reject whose dead letter was there before is a duplicate, as a document is."""
+def _result(batch: Batch, outcome: _InsertOutcomes, rejects: Sequence[Reject], new: set[str]) -> WriteResult:
+    """Count every record once. A reject whose dead letter was stored before is a duplicate, like a document."""
     stored = {partition: len(part.operations) for partition, part in batch.partitions.items()}
     duplicates: Counter[TopicPartition] = Counter()
     dead_letters: Counter[tuple[TopicPartition, RejectReason]] = Counter()
-    if outcome.already_stored:
+    if outcome.duplicates:
         for partition, part in batch.partitions.items():
-            duplicates[partition] = sum(operation.id in outcome.already_stored for operation in part.operations)
+            duplicates[partition] = sum(operation.id in outcome.duplicates for operation in part.operations)
             stored[partition] -= duplicates[partition]
     for reject in rejects:
         partition = partition_of(reject.record)
