@@ -34,8 +34,8 @@ prometheus: $(VENV)/stack ## Prometheus beside the demo; builds it once, for som
 dashboards: $(VENV)/dev ## Write grafana/dashboards/*.json again
 	@$(BIN)/python grafana/make.py
 
-# Two files at a time, each process with servers of its own.
-PYTEST = $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
+# Three files at a time, each process with servers of its own: tests wait for most of their time.
+PYTEST = $(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 test: $(VENV)/dev ## What nobody may break, on real servers: less than ten minutes
 	@$(STACK) build kafka ferretdb

@@ -18,7 +18,7 @@ from pymongo import MongoClient
 from bench.backlog import place_of, shape
 from workers.kafka.options import group_member_options, open_consumer
 from workers.settings import Settings, load
-from workers.worker.process_setup import make_room
+from workers.worker.process_setup import tune_interpreter
 
 
 def fetch(settings: Settings, warm_up: int, records: int) -> None:
@@ -61,7 +61,7 @@ def insert(settings: Settings, warm_up: int, records: int, partitions: int, size
 
 
 if __name__ == "__main__":
-    make_room()
+    tune_interpreter()
     if sys.argv[1] == "fetch":
         fetch(load(), int(sys.argv[2]), int(sys.argv[3]))
     else:

@@ -1,6 +1,6 @@
-"""How a worker is named: by its slot, `worker_NN`, never by its pid, so that the name is the same after a restart.
+"""The name of a worker: its slot, `worker_NN`, never its pid, so that it is the same after a restart.
 
-supervisord, Kafka (client id), the state directory, the metrics and the event log all know a worker by this name.
+supervisord, Kafka (as client id), the state directory, the metrics and the event log use this name.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 MAX_SLOTS = 100
-"""Slots are numbered from 0; two digits name them all."""
+"""Slots are numbered from 0 with two digits."""
 _PREFIX = "worker_"
 _NAME = re.compile(_PREFIX + "[0-9]{2}")
 
@@ -19,7 +19,7 @@ def worker_name(slot: int) -> str:
 
 
 def all_worker_names() -> list[str]:
-    """The names of all slots that there can be, in order."""
+    """The names of all possible slots, in order."""
     return [worker_name(slot) for slot in range(MAX_SLOTS)]
 
 
@@ -29,5 +29,5 @@ def is_worker(name: str) -> bool:
 
 
 def short_name(name: str) -> str:
-    """A worker's name where there is little room: its two digits. Another name as it is."""
+    """A worker's two digits, for narrow output; any other name unchanged."""
     return name.removeprefix(_PREFIX) if is_worker(name) else name

@@ -18,6 +18,7 @@ from embedded_stack.failure import ExitCode, Failure
 from embedded_stack.settings import Settings
 from embedded_stack.supervision import Supervisord
 from workers.naming import is_worker, worker_name
+from workers.settings.paths import StatePaths
 
 HERE = Path(__file__).absolute().parent
 NUMBERS = 1000
@@ -37,7 +38,7 @@ class Fleet:
 
     @property
     def socket(self) -> Path:
-        return self.tree / "var/run/supervisord.sock"
+        return StatePaths(self.tree).supervisord_socket
 
     @property
     def pidfile(self) -> Path:
@@ -107,7 +108,7 @@ def start_fleet() -> None:
             words = fleet.first_words.read_text(errors="replace").strip().splitlines()
             raise Failure(f"supervisord ended: {words[-1] if words else f'see {Fleet().log_dir}'}")
         time.sleep(0.05)
-    pids = [f"{each['name']} (pid {each['pid']})" for each in fleet.programs() if each["pid"]]
+    pids = [f"{each.name} (pid {each.pid})" for each in fleet.programs() if each.pid]
     print(f"supervisord runs as pid {child.pid}: {', '.join(pids)}")
 
 
@@ -131,7 +132,7 @@ def step(what: str) -> None:
 
 
 def tell_what_next(settings: Settings) -> None:
-    workers = sorted((each["name"], each["pid"]) for each in Supervisord(Fleet()).programs() if is_worker(each["name"]))
+    workers = sorted((each.name, each.pid or 0) for each in Supervisord(Fleet()).programs() if is_worker(each.name))
     victim = workers[0] if workers else (worker_name(0), 0)
     watch = ""
     if artifacts.has_prometheus(settings):

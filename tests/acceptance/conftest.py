@@ -19,9 +19,12 @@ def _shared(stack: EmbeddedStack) -> Iterator[SharedFleet]:
 
 
 @pytest.fixture
-def running_fleet(_shared: SharedFleet) -> Fleet:
+def running_fleet(_shared: SharedFleet) -> Iterator[Fleet]:
     """Four workers in their group, six partitions with nothing in them, batches of 50; one fleet for many tests.
 
     A test may kill what it likes, and need not tidy up: see `SharedFleet`. It may not rely on what the fleet has lived
     through, nor on offsets from 0."""
-    return _shared.hand_out()
+    fleet = _shared.hand_out()
+    yield fleet
+    # Its clients and their threads are not to be met by tests that count theirs.
+    fleet.close()

@@ -16,8 +16,8 @@ from workers.drill.faults import KINDS
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.slow]
 
-SECONDS, SEED, RATE = 25, 1, 2_000
-"""A seed whose plan has every kind of fault within so short a time."""
+SECONDS, SEED, RATE = 60, 1, 2_000
+"""A soak in short: a seed whose plan has every kind of fault within a minute."""
 SMALL_BATCHES = {"WORKERS_MAX_POLL_RECORDS": "50"}
 
 

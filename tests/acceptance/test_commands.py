@@ -43,7 +43,7 @@ def test_produce_sends_the_numbers_0_to_999_and_makes_the_topic(user: User) -> N
     ran = user.command("produce")
     assert (ran.returncode, values(user)) == (0, numbers(0, 1000))
     made, acknowledged = ran.stdout.splitlines()
-    assert made == f"made the topic {user.topic} with 6 partitions"
+    assert made == f"created the topic {user.topic} with 6 partitions"
     assert acknowledged.startswith("acknowledged 1,000, failed 0 in ")
     # Where there is no terminal there is no bar, and no control sequence.
     assert ran.stderr.startswith("produced 1,000 (")

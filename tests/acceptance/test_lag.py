@@ -101,7 +101,7 @@ def test_a_kill_is_seen_on_the_page_and_so_is_the_return(fleet: Fleet, browser: 
         return str(browser.value("document.getElementById('verdict').textContent"))
 
     browser.open(f"http://127.0.0.1:{fleet.lag_port}/")
-    wait_until(lambda: f"pid {fleet.pid(1)}" in shown() and verdict() == "all is well", 20, "the fleet is shown")
+    wait_until(lambda: f"pid {fleet.pid(1)}" in shown() and verdict() == "healthy", 20, "the fleet is shown")
     assert browser.value("document.querySelectorAll('#slots li').length") == len(fleet.slots())
     browser.value("window.states = new Set()")
     browser.value(
@@ -114,9 +114,11 @@ def test_a_kill_is_seen_on_the_page_and_so_is_the_return(fleet: Fleet, browser: 
     back = f"pid {fleet.pid(1)}"
     wait_until(lambda: back in shown() and "reading" in shown(), 30, "the worker is seen to be back")
     owners = "[...document.querySelectorAll('#partitions tr')].map((row) => row.cells[1].textContent)"
-    wait_until(lambda: len(browser.value(owners)) == PARTITIONS and "nobody" not in browser.value(owners), 20, "owners")
+    wait_until(
+        lambda: len(browser.value(owners)) == PARTITIONS and "unassigned" not in browser.value(owners), 20, "owners"
+    )
     wait_until(lambda: "worker_01" in browser.value("document.getElementById('events').textContent"), 10, "the event")
-    wait_until(lambda: verdict() == "all is well", 20, "all is well again")
+    wait_until(lambda: verdict() == "healthy", 20, "it is healthy again")
 
     asked = {line.removeprefix("request ") for line in browser.told if line.startswith("request http")}
     assert all(url.startswith(f"http://127.0.0.1:{fleet.lag_port}/") for url in asked), "nothing comes from elsewhere"

@@ -194,7 +194,7 @@ def test_a_slot_that_cannot_come_back_ends_the_restart_and_the_others_are_left_a
         (line,) = ran.stderr.splitlines()
         assert line.startswith("workers: worker_00 is not back at work after 3 s: ")
         assert f"see {fleet.tree}/var/log/worker_00.log" in line
-        assert line.endswith("the slots behind it were left alone")
+        assert line.endswith("the slots after it were not restarted")
         status = looked(fleet)[1]
         assert not slot(status, 0)["healthy"]
         assert [slot(status, number)["pid"] for number in (1, 2, 3)] == pids[1:]

@@ -106,7 +106,7 @@ def test_what_the_fleet_has_yet_to_read_is_pending_and_no_fault_unless_waited_fo
             1,
             [
                 f"the group {fleet.group} has committed nothing in {fleet.topic}: is WORKERS_GROUP right?",
-                "every record is accounted for; 50 are still to be read",
+                "every record is accounted for; 50 are pending",
             ],
         )
         fleet.start()

@@ -200,7 +200,7 @@ def test_a_port_that_is_taken_is_one_line_that_says_by_whom_and_all_else_goes_on
         listener.state("worker_00", "STARTING")
         assert len(listener.events()) == 2
     (line,) = [line for line in listener.said().splitlines() if "level=warning" in line]
-    assert "serves no metrics" in line
+    assert "metrics are not served" in line
     assert f"127.0.0.1:{listener.port}: Address already in use by pid {os.getpid()} (" in line
     assert "Set WORKERS_WATCHDOG_PORT to another port" in line
 
@@ -211,7 +211,7 @@ def test_a_file_that_cannot_be_written_is_told_once_and_all_else_goes_on(listene
     listener.tell("SUPERVISOR_STATE_CHANGE_RUNNING")
     listener.state("worker_00", "STARTING")
     listener.state("worker_00", "RUNNING", pid=7)
-    assert listener.said().count("events are not kept") == 1
+    assert listener.said().count("events cannot be written") == 1
     assert scrape.total(scrape.metrics(listener.port), "workers_process_starts_total") == 1
 
 

@@ -191,7 +191,7 @@ def test_a_dry_run_changes_nothing(done: PlainWorkers) -> None:
     before = done.contents()
     assert cli(done, "replay", "--reason", "too_large", "--dry-run") == ["1 would be stored, 0 fail again"]
     assert cli(done, "replay", "--all", "--dry-run", code=1)[-1] == "1 would be stored, 3 fail again"
-    assert cli(done, "purge", "--all", "--dry-run") == ["4 dead letters would be thrown away"]
+    assert cli(done, "purge", "--all", "--dry-run") == ["4 dead letters would be purged"]
     assert done.contents() == before
 
 
@@ -242,7 +242,7 @@ def test_purge_asks_on_a_terminal(done: PlainWorkers, answer: bytes, code: int) 
         os.close(mine)
         os.close(theirs)
     assert purge.returncode == code, said
-    assert b"throw away 2 dead letters? [y/N]" in said
+    assert b"purge 2 dead letters? [y/N]" in said
     purged = done.letters.count_documents({"purged_at": {"$exists": True}})
     assert purged == (0 if code else 2)
     assert code == 0 or done.contents() == before
@@ -251,7 +251,7 @@ def test_purge_asks_on_a_terminal(done: PlainWorkers, answer: bytes, code: int) 
 def test_what_was_thrown_away_stays_as_a_note_and_is_accounted_for(done: PlainWorkers) -> None:
     kept = letter(done, "not_utf8", 1)
     cli(done, "replay", "--reason", "too_large")
-    assert cli(done, "purge", "--all", "--yes") == ["4 dead letters were thrown away"]
+    assert cli(done, "purge", "--all", "--yes") == ["4 dead letters were purged"]
 
     note = letter(done, "not_utf8", 1)
     assert note == {

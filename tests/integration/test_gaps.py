@@ -85,7 +85,7 @@ def test_records_that_were_removed_unread_are_counted_told_and_gone_past(workers
     ]
     verdict = workers.verify()
     assert (verdict.code, verdict.total("expired"), verdict.total("missing")) == (0, 15, 0)
-    assert "15 offsets left Kafka before they were read" in workers.command("verify").stdout
+    assert "15 offsets were deleted from Kafka before they were read" in workers.command("verify").stdout
 
 
 def test_records_that_were_read_before_they_were_removed_are_not_lost(workers: PlainWorkers) -> None:

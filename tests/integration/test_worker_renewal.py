@@ -78,7 +78,7 @@ def test_a_worker_over_its_limit_ends_cleanly_and_the_next_one_goes_on_at_once(
             )
         assert process.returncode == 0
         assert state(workers, "starts") == "0"
-    assert workers.log().count('event="recycled: it ends here') == 3
+    assert workers.log().count('event="recycled: this worker stops') == 3
     assert workers.log().count("event=stopped reason=recycled") == 3
     workers.start()
     workers.wait_committed()

@@ -28,7 +28,7 @@ import pytest
 from embedded_stack.processes import Record, tied
 from embedded_stack.readiness import ANSWERS, kafka_brokers
 from tests.support.ports import free_ports
-from workers.fleet.supervisor import SupervisorClient
+from workers.fleet.supervisor import DOWN_STATES, SupervisorClient
 from workers.settings.paths import StatePaths
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -68,7 +68,8 @@ class EmbeddedStack:
         if path is not None:
             self.environment["PATH"] = path
         self._supervisord: subprocess.Popen[bytes] | None = None
-        self._client = SupervisorClient(StatePaths(self.tree).stack_socket, timeout=STOP_SECONDS)
+        self._paths = StatePaths(self.tree)
+        self._client = SupervisorClient(self._paths.stack_socket, timeout=STOP_SECONDS)
 
     @property
     def bootstrap_servers(self) -> str:
@@ -188,7 +189,7 @@ class EmbeddedStack:
         if self._supervisord is None or self._supervisord.poll() is not None:
             self.start()
         for program in PROGRAMS:
-            if self._rpc("getProcessInfo", program)["statename"] in {"STOPPED", "EXITED", "FATAL"}:
+            if self._client.process(program).state in DOWN_STATES:
                 self.start_program(program)
         self.wait_ready()
 
@@ -197,7 +198,7 @@ class EmbeddedStack:
         return kafka_brokers(f"127.0.0.1:{port}")
 
     def record(self, program: str) -> Record | None:
-        return Record.read(self.tree / f"var/stack/run/{program}.json")
+        return Record.read(self._paths.stack_record(program))
 
     def log(self, program: str) -> Path:
         return self.tree / f"var/stack/log/{program}.log"

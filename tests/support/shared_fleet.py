@@ -6,13 +6,12 @@ had (the offsets begin at 0, no worker was ever restarted) is what a test needs 
 
 from __future__ import annotations
 
-from xmlrpc.client import Fault
-
 from kafka import TopicPartition
 from pymongo import MongoClient
 
 from tests.support.embedded import EmbeddedStack, wait_until
 from tests.support.fleet import Fleet
+from workers.errors import UnavailableError
 
 PARTITIONS = 6
 SETTINGS = {
@@ -36,7 +35,7 @@ class SharedFleet:
         if self._fleet is not None:
             try:
                 reset(self._fleet)
-            except (TimeoutError, RuntimeError, OSError, Fault) as error:
+            except (TimeoutError, RuntimeError, OSError, UnavailableError) as error:
                 print(f"the shared fleet is not well, and is started afresh: {error}")  # noqa: T201 pytest shows it
                 self.remove()
         if self._fleet is None:

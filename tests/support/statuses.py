@@ -6,15 +6,15 @@ from dataclasses import replace
 from typing import Any
 
 from tests.support.batches import tp, tps
-from workers.fleet.status.model import Answers, Kafka, Status, Supervisord, Where, judge
-from workers.fleet.status.slot import Seen
+from workers.fleet.status.model import Answers, FleetInfo, KafkaAnswer, Status, SupervisordAnswer, build_status
+from workers.fleet.status.slot import SlotFacts
 from workers.fleet.supervisor import Process
 from workers.kafka.admin import GroupDescription, Member, PartitionOffsets
 from workers.state.heartbeat import Beat, State
 
 NOW = 1_000.0
 TIME = "2026-11-22T20:00:00.000+00:00"
-WHERE = Where("/srv/fleet", "numtest", "counters", "kafka-1:9092", "mongodb://db:27017", 40.0)
+WHERE = FleetInfo("/srv/fleet", "numtest", "counters", "kafka-1:9092", "mongodb://db:27017", 40.0)
 OWNS = {"worker_00": tps(0, 1), "worker_01": tps(2, 3), "worker_02": tps(4), "worker_03": tps(5)}
 WATCHDOG = Process("watchdog", "watchdog", "RUNNING", pid=9)
 
@@ -24,16 +24,17 @@ def process(name: str, **facts: Any) -> Process:
     return replace(Process(name, "worker", "RUNNING", pid, 3_725.0, log=f"/log/{name}.log"), **facts)
 
 
-def seen(name: str, **facts: Any) -> Seen:
+def seen(name: str, **facts: Any) -> SlotFacts:
     pid = 100 + int(name[-2:])
     beat = Beat(pid, 7, State.READING, 500.0, 999.9, 999.0, OWNS.get(name, ()), (), 12_345, 0, 3)
-    return replace(Seen(process(name), beat, "S", f"{name}-m", 2, 1_234.5), **facts)
+    return replace(SlotFacts(process(name), beat, "S", f"{name}-m", 2, 1_234.5), **facts)
 
 
-def kafka(**facts: Any) -> Kafka:
+def kafka(**facts: Any) -> KafkaAnswer:
     members = {f"{name}-m": Member(name, "10.0.0.1", list(owned)) for name, owned in OWNS.items()}
     return replace_tuple(
-        Kafka(GroupDescription("Stable", members), {tp(p): PartitionOffsets(0, 1_000, 990) for p in range(6)}), **facts
+        KafkaAnswer(GroupDescription("Stable", members), {tp(p): PartitionOffsets(0, 1_000, 990) for p in range(6)}),
+        **facts,
     )
 
 
@@ -44,11 +45,11 @@ def replace_tuple(value: Any, **facts: Any) -> Any:
 def answers(**facts: Any) -> Answers:
     slots = {name: seen(name) for name in OWNS}
     processes = [WATCHDOG, *(each.process for each in slots.values() if each.process)]
-    return replace(Answers(Supervisord(77, processes), kafka(), None, slots), **facts)
+    return replace(Answers(SupervisordAnswer(77, processes), kafka(), None, slots), **facts)
 
 
 def judged(**facts: Any) -> Status:
-    return judge(WHERE, answers(**facts), NOW, TIME)
+    return build_status(WHERE, answers(**facts), NOW, TIME)
 
 
 def with_slot(name: str, **facts: Any) -> dict[str, Any]:
@@ -56,5 +57,5 @@ def with_slot(name: str, **facts: Any) -> dict[str, Any]:
     slots = {each: seen(each) for each in OWNS} | {name: seen(name, **facts)}
     return {
         "slots": slots,
-        "supervisord": Supervisord(77, [WATCHDOG, *(s.process for s in slots.values() if s.process)]),
+        "supervisord": SupervisordAnswer(77, [WATCHDOG, *(s.process for s in slots.values() if s.process)]),
     }

@@ -1,4 +1,4 @@
-"""`workers chaos`: the drill, for anybody to run."""
+"""`workers chaos`: runs the drill."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ err = show.console(stderr=True)
 
 
 def chaos(
-    seconds: Annotated[float, typer.Option(min=5, help="How long to break things.")] = 60.0,
-    seed: Annotated[int | None, typer.Option(help="The same seed, the same faults.")] = None,
-    rate: Annotated[int, typer.Option(min=1, help="Numbers a second.")] = 3_000,
-    tree: Annotated[Path, typer.Option(help="The checkout whose fleet and stack are broken.")] = Path(),
+    seconds: Annotated[float, typer.Option(min=5, help="How long to inject faults.")] = 60.0,
+    seed: Annotated[int | None, typer.Option(help="The same seed gives the same faults.")] = None,
+    rate: Annotated[int, typer.Option(min=1, help="Records a second.")] = 3_000,
+    tree: Annotated[Path, typer.Option(help="The checkout whose fleet and stack get the faults.")] = Path(),
     allow: Annotated[
-        str | None, typer.Option(metavar="BROKERS", help="Break the fleet on a Kafka that is not the embedded one.")
+        str | None, typer.Option(metavar="BROKERS", help="Confirm the brokers, if they are not the embedded Kafka.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as one JSON object.")] = False,
 ) -> None:
-    """Kill workers, database and broker while numbers flow; then heal, wait, verify, and report.
+    """Kill workers, database and broker while records flow; then heal, wait, verify, and report.
 
-    Exit code: 0 nothing lost, twice or unexplained; 1 something is; 2 void: a fault did not bite.
+    Exit code: 0 nothing lost, twice or unexplained; 1 something is; 2 void: a fault had no effect.
 
     Example: workers chaos --seconds 60 --seed 7
     """
@@ -42,10 +42,10 @@ def chaos(
     if not embedded and allow != settings.bootstrap_servers:
         raise BadUsageError(
             f"{settings.bootstrap_servers} and MongoDB are not the embedded stack of {paths.tree}; to kill the "
-            f"workers there all the same, say --allow {settings.bootstrap_servers}"
+            f"workers there nevertheless, pass --allow {settings.bootstrap_servers}"
         )
     seed = random.SystemRandom().randrange(10**6) if seed is None else seed
-    err.print(f"breaking things for {seconds:.0f} s, seed {seed}")
+    err.print(f"injecting faults for {seconds:.0f} s, seed {seed}")
     report = Drill(settings, paths, seed, err.print, embedded=embedded).run(seconds, rate)
     if as_json:
         out.print_json(json.dumps(asdict(report) | {"passed": report.passed}))
@@ -58,7 +58,7 @@ def chaos(
 
 
 def _is_embedded(settings: Settings, paths: StatePaths) -> bool:
-    """Whether both services of the settings are those that this tree's stack has on record."""
+    """Whether the settings name the Kafka and the MongoDB of this tree's embedded stack, by its records."""
     try:
         addresses = {
             name: json.loads(paths.stack_record(name).read_text(encoding="utf-8"))["address"]

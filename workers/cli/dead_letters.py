@@ -17,19 +17,19 @@ from workers.sinks.base import DeadLetterFilter
 from workers.types import RejectReason, TopicPartition
 from workers.verification.dead_letters import DeadLetters, as_json
 
-app = typer.Typer(
-    help="Records that could not be stored: find them, try them again, throw them away.", no_args_is_help=True
-)
+app = typer.Typer(help="Records that could not be stored: find, replay or purge them.", no_args_is_help=True)
 out = show.console()
 
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
-Ids = Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="These ones.")]
-OfReason = Annotated[RejectReason | None, typer.Option("--reason", help="Of this reason.")]
-OfPartition = Annotated[int | None, typer.Option("--partition", min=0, help="Of this partition.")]
-Since = Annotated[str | None, typer.Option(metavar="TIME", help="Rejected since: 10m, 2h, 3d, or 2026-01-31T12:00.")]
+Ids = Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Only these ids.")]
+OfReason = Annotated[RejectReason | None, typer.Option("--reason", help="Only this reason.")]
+OfPartition = Annotated[int | None, typer.Option("--partition", min=0, help="Only this partition.")]
+Since = Annotated[
+    str | None, typer.Option(metavar="TIME", help="Rejected at or after: 10m, 2h, 3d, or 2026-01-31T12:00.")
+]
 Until = Annotated[str | None, typer.Option(metavar="TIME", help="Rejected before.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done, and change nothing.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")]
 
 
@@ -39,7 +39,7 @@ def list_letters(
     partition: OfPartition = None,
     since: Since = None,
     until: Until = None,
-    limit: Annotated[int, typer.Option(min=1, help="At most so many, oldest first.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, help="The most to list, oldest first.")] = 50,
     as_lines: Json = False,
 ) -> None:
     """List dead letters.
@@ -62,7 +62,7 @@ def list_letters(
 
 @app.command("show")
 def show_letter(letter_id: Annotated[str, typer.Argument(metavar="ID")]) -> None:
-    """Show one dead letter whole, as JSON.
+    """Show one dead letter with its payload, as JSON.
 
     Example: workers dead-letters show numtest-08b40071/3/42
     """
@@ -81,13 +81,13 @@ def replay(
     dry_run: DryRun = False,
     as_lines: Json = False,
 ) -> None:
-    """Run records through today's decode and store, under their own ids. What fails again stays, with its new error.
+    """Decode and store dead letters again, under their own ids. One that fails again stays, with its new error.
 
     Example: workers dead-letters replay --reason too_large --dry-run
     """
     settings = load()
     chosen = _chosen(ids, reason, _partition(settings, partition), since, until, every=every)
-    failed = done = 0
+    failed = stored = 0
     with DeadLetters(settings) as letters:
         for letter_id in chosen.ids:
             letters.get(letter_id)
@@ -96,14 +96,16 @@ def replay(
                 continue
             outcome = letters.try_out(letter) if dry_run else letters.replay(letter)
             failed += outcome.error is not None
-            done += outcome.error is None
+            stored += outcome.error is None
             if as_lines:
                 out.out(json.dumps(outcome._asdict()))
             elif outcome.error:
                 out.print(f"{outcome.id}: {outcome.error}", markup=False)
     if not as_lines:
         verb = "would be stored" if dry_run else "are stored"
-        out.print(f"{done:,} {verb}, {failed:,} fail again" if done or failed else "no dead letter to replay matches")
+        out.print(
+            f"{stored:,} {verb}, {failed:,} fail again" if stored or failed else "no dead letter to replay matches"
+        )
     if failed:
         raise typer.Exit(ExitCode.FAILED)
 
@@ -119,9 +121,9 @@ def purge(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     dry_run: DryRun = False,
 ) -> None:
-    """Throw dead letters away: those that were replayed go, of the others the payload goes and a note stays.
+    """Purge dead letters: delete those that were replayed; of the others, delete the payload and keep a note.
 
-    The note is what lets `workers verify` account for the record.
+    The note is what `workers verify` accounts for the record by.
 
     Example: workers dead-letters purge --until 30d
     """
@@ -132,15 +134,17 @@ def purge(
             letters.get(letter_id)
         total = letters.count(chosen)
         if not total or dry_run:
-            out.print(f"{total:,} dead letters would be thrown away" if total else "no dead letter matches")
+            out.print(f"{total:,} dead letters would be purged" if total else "no dead letter matches")
             return
         if not yes:
             if not sys.stdin.isatty():
-                raise BadUsageError(f"{total:,} dead letters would be thrown away: say --yes where nobody can be asked")
-            typer.confirm(f"throw away {total:,} dead letters?", abort=True)
+                raise BadUsageError(
+                    f"{total:,} dead letters would be purged: without a terminal, confirm it with --yes"
+                )
+            typer.confirm(f"purge {total:,} dead letters?", abort=True)
         for letter in letters.find(chosen):
             letters.purge(letter)
-    out.print(f"{total:,} dead letters were thrown away")
+    out.print(f"{total:,} dead letters were purged")
 
 
 def _chosen(
@@ -154,7 +158,7 @@ def _chosen(
 ) -> DeadLetterFilter:
     chosen = DeadLetterFilter(tuple(ids or ()), reason, partition, _time(since), _time(until))
     if chosen.is_everything and not every:
-        raise BadUsageError("say which: ids, --reason, --partition, --since, --until, or --all")
+        raise BadUsageError("select dead letters by ids, --reason, --partition, --since, --until, or --all")
     return chosen
 
 
@@ -171,4 +175,4 @@ def _time(text: str | None) -> datetime | None:
         time = datetime.fromisoformat(text)
         return time if time.tzinfo else time.astimezone()
     except (ValueError, OverflowError):
-        raise BadUsageError(f"{text} is no time: 10m, 2h, 3d ago, or 2026-01-31T12:00") from None
+        raise BadUsageError(f"{text} is not a time: use 10m, 2h, 3d (ago), or 2026-01-31T12:00") from None

@@ -1,4 +1,4 @@
-"""`workers status` and `workers restart`: the fleet of a checkout, looked at and renewed."""
+"""`workers status` and `workers restart`: show and restart the fleet of a checkout."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ err = show.console(stderr=True)
 
 Tree = Annotated[Path, typer.Option(help="The checkout whose fleet it is.")]
 ANSWER_SECONDS = 2.5
-"""So long `status` waits for what does not answer."""
-PATIENCE_SECONDS = 10.0
-"""The same of `restart`, which does nothing without an answer."""
-LOOK_SECONDS = 1.0
-"""Between the two looks from which it knows the records a second."""
+"""How long `status` waits for services that do not answer."""
+RESTART_ANSWER_SECONDS = 10.0
+"""The same for `restart`, which does nothing without an answer."""
+RATE_SECONDS = 1.0
+"""Between the two samples from which `status` computes records a second."""
 REDRAW_SECONDS = 0.5
-SERVICE_SECONDS = 2.0
-"""Between two questions to a service by somebody who watches for hours."""
-QUICK_SECONDS = 0.2
-"""The same by somebody who waits for the answer."""
+WATCH_POLL_SECONDS = 2.0
+"""Between two requests to a service with --watch, which may run for hours."""
+POLL_SECONDS = 0.2
+"""The same for a command that waits for the answer."""
 
 
 def status(
-    watch: Annotated[bool, typer.Option("--watch", help="Draw it again and again, until Ctrl-C.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Refresh it until Ctrl-C.")] = False,
     tree: Tree = Path(),
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as one JSON object.")] = False,
 ) -> None:
-    """Show the fleet on one screen: workers, services, group, and what happened last.
+    """Show the fleet on one screen: workers, services, consumer group and last events.
 
-    Exit code: 0 healthy, 1 something is wrong, 2 there is no fleet to ask; with --watch 0.
+    Exit code: 0 healthy, 1 not healthy, 2 there is no fleet; with --watch 0.
 
     Example: workers status --watch
     """
@@ -50,15 +50,15 @@ def status(
     from workers.fleet.status.collector import StatusCollector
 
     settings, _, paths = load_all(tree)
-    # The client tells of every attempt to connect; what is down stands on the screen.
+    # The client logs every attempt to connect; the screen shows what is down.
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
     if watch and (as_json or not out.is_terminal):
-        raise BadUsageError("--watch draws on a terminal; without one, run `workers status --json` again and again")
-    with StatusCollector(settings, paths, every=SERVICE_SECONDS if watch else QUICK_SECONDS) as collector:
+        raise BadUsageError("--watch needs a terminal; without one, run `workers status --json` repeatedly")
+    with StatusCollector(settings, paths, every=WATCH_POLL_SECONDS if watch else POLL_SECONDS) as collector:
         if watch:
-            _watch(collector)
+            _show_until_interrupted(collector)
             return
-        found = collector.wait(ANSWER_SECONDS, LOOK_SECONDS).collect()
+        found = collector.wait(ANSWER_SECONDS, RATE_SECONDS).collect()
     if as_json:
         out.print_json(json.dumps(found.as_dict()))
     else:
@@ -67,8 +67,8 @@ def status(
         raise typer.Exit(found.exit_code)
 
 
-def _watch(collector: StatusCollector) -> None:
-    """Until Ctrl-C, which leaves the last screen where it is."""
+def _show_until_interrupted(collector: StatusCollector) -> None:
+    """Refresh the screen until Ctrl-C, which leaves the last one visible."""
     from rich.live import Live
 
     from workers.cli import render_status as show_status
@@ -82,32 +82,32 @@ def _watch(collector: StatusCollector) -> None:
 
 
 def restart(
-    timeout: Annotated[float, typer.Option(min=1, help="Seconds a slot may take to be back at work.")] = 60.0,
+    timeout: Annotated[float, typer.Option(min=1, help="Seconds within which a slot must be back at work.")] = 60.0,
     tree: Tree = Path(),
 ) -> None:
     """Restart the fleet without a pause: one slot at a time, each back at work before the next is stopped.
 
-    Exit code: 0 every slot is back, 1 one is not, and those behind it were left alone, 69 nothing was restarted.
+    Exit code: 0 every slot is back, 1 one is not, and those after it were not restarted, 69 nothing was restarted.
 
     Example: workers restart
     """
     from workers.fleet.restart import Restart
     from workers.fleet.status.collector import StatusCollector
-    from workers.fleet.status.group import named
+    from workers.fleet.status.group import describe_partitions
 
     settings, _, paths = load_all(tree)
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
-    begun, done = time.monotonic(), 0
-    with StatusCollector(settings, paths, QUICK_SECONDS) as collector, out.status("looking at the fleet") as spinner:
-        collector.wait(PATIENCE_SECONDS)
+    started, done = time.monotonic(), 0
+    with StatusCollector(settings, paths, POLL_SECONDS) as collector, out.status("collecting the status") as spinner:
+        collector.wait(RESTART_ANSWER_SECONDS)
         try:
             for slot in Restart(collector, paths, timeout, spinner.update).run():
                 done += 1
-                owns = named(slot.partitions) if slot.partitions else "idle"
+                partitions = describe_partitions(slot.partitions) if slot.partitions else "idle"
                 killed = "; it did not stop in time, and was killed" if slot.killed else ""
                 pids = f"pid {slot.old_pid or '-'} -> {slot.pid}"
-                out.print(f"{slot.name}  back in {slot.seconds:4.1f} s, {pids}, {owns}{killed}", markup=False)
+                out.print(f"{slot.name}  back in {slot.seconds:4.1f} s, {pids}, {partitions}{killed}", markup=False)
         except KeyboardInterrupt:
-            err.print(f"interrupted after {done} slots; the one that was being restarted was started")
+            err.print(f"interrupted after {done} slots; the slot that was stopped is started again")
             raise
-    out.print(f"restarted {done} slots in {time.monotonic() - begun:.0f} s, one at a time")
+    out.print(f"restarted {done} slots in {time.monotonic() - started:.0f} s, one at a time")

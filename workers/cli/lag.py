@@ -1,4 +1,4 @@
-"""`workers lag`: what supervisord runs beside the workers, for Prometheus and for people."""
+"""`workers lag`: serves the lag of the group, and the page of the fleet."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import typer
 
 
 def lag(tree: Annotated[Path, typer.Option(help="The checkout whose fleet it is.")] = Path()) -> None:
-    """Serve how far the fleet is behind: metrics for Prometheus, and a page for people. supervisord runs it.
+    """Serve the lag of the group: metrics for Prometheus, and a page of the fleet. supervisord runs it.
 
-    It goes on when every worker is dead, and says so when Kafka is.
+    It works without any live worker, and reports when Kafka is unavailable.
 
     Example: WORKERS_LAG_PORT=9790 workers lag, then http://127.0.0.1:9790/
     """

@@ -1,4 +1,4 @@
-"""The command line: it wires the objects, shows what they report, and turns errors into exit codes."""
+"""The command line: creates the objects, prints their reports, and turns errors into exit codes."""
 
 from __future__ import annotations
 
@@ -39,28 +39,30 @@ app = typer.Typer(
 out = show.console()
 err = show.console(stderr=True)
 
-WAIT_LOOK_SECONDS = 0.2
-"""Between two looks of `verify --wait`: late by so much, at the most."""
+WAIT_POLL_SECONDS = 0.2
+"""Between two polls of `verify --wait`."""
 
 Json = Annotated[bool, typer.Option("--json", help="Print the report as one JSON object.")]
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
+def _version(requested: bool) -> None:
+    if requested:
         out.print(f"kafka-mongo-workers {__version__}")
         raise typer.Exit
 
 
 @app.callback()
 def _workers(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
 ) -> None:
-    """Settings are environment variables WORKERS_*, also read from .env: `workers config` lists them."""
+    """Settings are environment variables WORKERS_*, in the environment or in .env: `workers config` lists them."""
 
 
 @app.command()
 def run() -> None:
-    """Run one worker until SIGTERM. supervisord runs one of these a slot.
+    """Run one worker until SIGTERM. supervisord runs one for each slot.
 
     Example: WORKERS_SLOT=0 workers run
     """
@@ -77,10 +79,10 @@ def produce(
     start: Annotated[int, typer.Option(min=-(2**63), max=2**63 - 1, help="The first number.")] = 0,
     count: Annotated[int, typer.Option(min=0, help="How many numbers.")] = 1000,
     interval: Annotated[float, typer.Option(min=0, max=86_400, help="Seconds between two records.")] = 0.0,
-    partitions: Annotated[int, typer.Option(min=1, help="Partitions of the topic, if it has to be made.")] = 6,
-    topic: Annotated[str | None, typer.Option(help="Another topic than WORKERS_TOPIC.")] = None,
+    partitions: Annotated[int, typer.Option(min=1, help="Partitions of the topic, if it has to be created.")] = 6,
+    topic: Annotated[str | None, typer.Option(help="The topic, instead of WORKERS_TOPIC.")] = None,
     source: Annotated[
-        str | None, typer.Option("--from", metavar="FILE|-", help="Send the lines of a file as they are.")
+        str | None, typer.Option("--from", metavar="FILE|-", help="Send the lines of a file, unchanged.")
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -112,29 +114,32 @@ def _produce(
     from workers.kafka.producer import Producer
 
     with Admin(settings) as admin:
-        made = admin.topic(settings.topic) is None and admin.create_topic(settings.topic, partitions)
-    if made and not quiet:
-        out.print(f"made the topic {settings.topic} with {partitions} partitions")
+        created = admin.topic(settings.topic) is None and admin.create_topic(settings.topic, partitions)
+    if created and not quiet:
+        out.print(f"created the topic {settings.topic} with {partitions} partitions")
     with Producer(settings) as producer, show.counting(err, "produced", total) as counted:
         try:
             producer.send_all(counted(values), interval)
         except KeyboardInterrupt:
-            err.print("interrupted: no more records are sent; those sent were waited for")
+            err.print("interrupted: no more records are sent; the report counts those already sent")
     return producer.report
 
 
 @app.command()
 def verify(
-    wait: Annotated[float, typer.Option(min=0, help="Wait this many seconds for the fleet to finish first.")] = 0.0,
+    wait: Annotated[
+        float, typer.Option(min=0, help="First wait for the fleet to commit all records, at most so many seconds.")
+    ] = 0.0,
     since: Annotated[
-        float | None, typer.Option(min=0, help="Only records of the last so many seconds: quick, for every minute.")
+        float | None,
+        typer.Option(min=0, help="Only records of the last so many seconds: fast enough for every minute."),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Compare, record by record, what Kafka holds with what MongoDB holds.
+    """Compare every record in Kafka with its document or dead letter in MongoDB.
 
-    Exit code: 0 every record is accounted for, 1 some are missing, twice or unexplained, or with --wait still to be
-    read, 2 it could not be checked.
+    Exit code: 0 every record is accounted for, 1 some are missing, twice or unexplained, or with --wait still
+    pending, 2 Kafka or MongoDB could not be read.
 
     Example: workers verify --wait 60
     """
@@ -144,17 +149,17 @@ def verify(
     try:
         if wait:
             _wait_until_committed(settings, wait)
-        with show.reading(err) as tell:
-            verdict = verification.verify(settings, since, tell)
+        with show.reading(err) as on_progress:
+            report = verification.verify(settings, since, on_progress)
     except WorkersError as error:
         err.print(f"workers verify: {error}", markup=False)
         err.print("nothing was verified")
         raise typer.Exit(ExitCode.UNCHECKED) from error
     if as_json:
-        out.print_json(json.dumps(verdict.as_dict()))
+        out.print_json(json.dumps(report.as_dict()))
     else:
-        show.verdict(out, verdict)
-    if not verdict.accounted or (wait and verdict.total("pending")):
+        show.verify_report(out, report)
+    if not report.accounted or (wait and report.total("pending")):
         raise typer.Exit(ExitCode.FAILED)
 
 
@@ -163,9 +168,9 @@ def config(
     tree: Annotated[Path, typer.Option(help="The checkout whose .env is read.")] = Path(),
     as_json: Json = False,
 ) -> None:
-    """Show every setting, its value now, without secrets, and where that came from.
+    """Show every setting with its value, without secrets, and the source of the value.
 
-    With --json: the values by name, and under "from" the origin of each.
+    With --json: the values by name, and under "from" the source of each.
 
     Example: WORKERS_TOPIC=orders workers config
     """
@@ -186,7 +191,7 @@ app.add_typer(cli_dead_letters.app, name="dead-letters")
 
 
 def main() -> NoReturn:
-    """The entry point `workers`. Every way out is one of `ExitCode`."""
+    """The entry point `workers`. Ends with one of `ExitCode`, or 130 after Ctrl-C."""
     sys.exit(_exit_code())
 
 
@@ -207,8 +212,8 @@ def _exit_code() -> int:
         return 130
     except BrokenPipeError:
         return ExitCode.FAILED
-    except Exception:  # noqa: BLE001 the last resort: a bug ends with its own exit code, and its traceback
-        err.print("workers: a bug, or an error nobody foresaw; it ends this process:")
+    except Exception:  # noqa: BLE001 the last resort: a bug ends with its own exit code and a traceback
+        err.print("workers: an unexpected error, which is a bug; please report it with this traceback:")
         traceback.print_exc()
         return ExitCode.BUG
     return code if isinstance(code, int) else ExitCode.OK
@@ -230,11 +235,11 @@ def _values(lines: BinaryIO) -> Iterator[bytes]:
 
 
 def _wait_until_committed(settings: Settings, seconds: float) -> None:
-    """At most so long. On one connection: a new one costs several requests each time."""
+    """Wait until every record is committed, at most so many seconds. Polls on one connection: a new one is expensive."""
     from workers.kafka.admin import Admin
     from workers.verification.verify import pending
 
-    until = time.monotonic() + seconds
+    deadline = time.monotonic() + seconds
     with Admin(settings) as admin:
-        while pending(admin, settings) and time.monotonic() < until:
-            time.sleep(WAIT_LOOK_SECONDS)
+        while pending(admin, settings) and time.monotonic() < deadline:
+            time.sleep(WAIT_POLL_SECONDS)

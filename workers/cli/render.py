@@ -1,4 +1,4 @@
-"""How reports look in a terminal."""
+"""Prints reports on a terminal."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ if TYPE_CHECKING:
 
 SHORT = {"dead_lettered": "dead", "conflicting": "conflict"}
 RARE = ("expired", "compacted", "conflicting", "unexpected")
-"""Shown where there are any, so that the table fits a terminal of 80 columns."""
-WIDTH_OF_A_FILE = 160
+"""Columns that are shown only if there are any, so that the table fits into 80 columns."""
+WIDTH_WITHOUT_TERMINAL = 160
 LINE_SECONDS = 2.0
-"""Where there is no terminal: seconds between two lines of progress."""
+"""Between two lines of progress, without a terminal."""
 
 
 def console(*, stderr: bool = False) -> Console:
-    """A console that is as wide as the terminal, and wide where there is none: a pipe breaks no table."""
+    """A console as wide as the terminal; wide if there is none, so that tables in a pipe are not folded."""
     found = Console(stderr=stderr, highlight=False, soft_wrap=True)
     if not found.is_terminal:
-        found.width = WIDTH_OF_A_FILE
+        found.width = WIDTH_WITHOUT_TERMINAL
     return found
 
 
 @contextmanager
 def counting(console: Console, verb: str, total: int | None) -> Iterator[Callable[[Iterable[bytes]], Iterator[bytes]]]:
-    """Show how many values have passed through, and how fast: a bar on a terminal, now and then a line elsewhere."""
+    """Show the count and the rate of values that pass through: a bar on a terminal, else a line now and then."""
     if console.is_terminal:
         columns = [
             TextColumn(verb),
@@ -51,48 +51,48 @@ def counting(console: Console, verb: str, total: int | None) -> Iterator[Callabl
         ]
         with Progress(*columns, console=console, transient=True) as bar:
             task = bar.add_task(verb, total=total, rate="")
-            yield lambda values: _passed(
+            yield lambda values: _counted(
                 values, lambda n, rate: bar.update(task, completed=n, rate=f"{rate:,.0f}/s"), 0.1
             )
     else:
-        yield lambda values: _passed(
+        yield lambda values: _counted(
             values, lambda n, rate: console.print(f"{verb} {n:,} ({rate:,.0f}/s)"), LINE_SECONDS
         )
 
 
-def _passed(values: Iterable[bytes], tell: Callable[[int, float], None], every: float) -> Iterator[bytes]:
-    started = told = time.monotonic()
+def _counted(values: Iterable[bytes], show: Callable[[int, float], None], every: float) -> Iterator[bytes]:
+    started = last_shown = time.monotonic()
     count = 0
     for count, value in enumerate(values, 1):
         yield value
-        if (now := time.monotonic()) - told >= every:
-            told = now
-            tell(count, count / (now - started))
+        if (now := time.monotonic()) - last_shown >= every:
+            last_shown = now
+            show(count, count / (now - started))
     if count:
-        tell(count, count / max(time.monotonic() - started, 1e-9))
+        show(count, count / max(time.monotonic() - started, 1e-9))
 
 
 @contextmanager
 def reading(console: Console) -> Iterator[Callable[[str, int, int], None]]:
-    """Show what is being read on a terminal; silence elsewhere."""
+    """Show what is being read, on a terminal only."""
     if not console.is_terminal:
-        yield lambda _what, _done, _of: None
+        yield lambda _what, _done, _total: None
         return
     with Progress(
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), console=console, transient=True
     ) as bar:
         tasks = {}
 
-        def tell(what: str, done: int, of: int) -> None:
+        def on_progress(what: str, done: int, total: int) -> None:
             if what not in tasks:
-                tasks[what] = bar.add_task(what, total=of or None)
+                tasks[what] = bar.add_task(what, total=total or None)
             bar.update(tasks[what], completed=done)
 
-        yield tell
+        yield on_progress
 
 
 def produced(console: Console, topic: str, report: ProduceReport) -> None:
-    """The end of `workers produce`."""
+    """The report of `workers produce`."""
     line = f"acknowledged {report.acknowledged:,}, failed {report.failed:,}"
     where = f"{len(report.by_partition)} partitions of {topic}"
     console.print(f"{line} in {report.seconds:.1f} s ({report.rate:,.0f}/s), in {where}")
@@ -100,8 +100,8 @@ def produced(console: Console, topic: str, report: ProduceReport) -> None:
         console.print(f"  {times:,} x {error}", markup=False)
 
 
-def verdict(console: Console, found: VerifyReport) -> None:
-    """The end of `workers verify`: a row a partition, then the verdict in one line."""
+def verify_report(console: Console, found: VerifyReport) -> None:
+    """The report of `workers verify`: a row for each partition, then the result in one line."""
     topics = {account.partition.topic for account in found.partitions}
     names = {
         account.partition: str(account.partition if len(topics) > 1 else account.partition.partition)
@@ -126,22 +126,22 @@ def verdict(console: Console, found: VerifyReport) -> None:
             more = ", ..." if account.counts[word] > len(offsets) else ""
             console.print(f"[red]{word}[/] in partition {names[account.partition]}: offsets {listed}{more}")
     if found.foreign:
-        console.print(f"{found.foreign:,} documents are not of this topic, or of an earlier topic of this name")
+        console.print(f"{found.foreign:,} documents are not of this topic, or of an earlier topic with its name")
     if found.total("expired"):
-        console.print(f"[yellow]{found.total('expired'):,} offsets left Kafka before they were read[/]")
+        console.print(f"[yellow]{found.total('expired'):,} offsets were deleted from Kafka before they were read[/]")
     if not found.committed and found.total("kafka"):
         console.print(
             f"[yellow]the group {found.group} has committed nothing in {found.topic}: is WORKERS_GROUP right?[/]"
         )
     if found.accounted:
-        rest = found.total("pending")
-        console.print("[green]every record is accounted for[/]" + (f"; {rest:,} are still to be read" if rest else ""))
+        pending = found.total("pending")
+        console.print("[green]every record is accounted for[/]" + (f"; {pending:,} are pending" if pending else ""))
     else:
         console.print("[red]not every record is accounted for[/]")
 
 
 def dead_letters(console: Console, letters: Iterable[DeadLetter], total: int) -> None:
-    """A row a dead letter, oldest first. Never a payload: `show` is for that."""
+    """A row for each dead letter, oldest first. Never a payload: `workers dead-letters show` prints that."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("id", "rejected", "reason", "attempts", "state", "error"):
         table.add_column(column, overflow="fold")
@@ -157,7 +157,7 @@ def dead_letters(console: Console, letters: Iterable[DeadLetter], total: int) ->
 
 
 def drill(console: Console, report: DrillReport) -> None:
-    """The end of `workers chaos`."""
+    """The report of `workers chaos`."""
     table = Table(box=None, pad_edge=False, show_header=False)
     table.add_column(no_wrap=True)
     table.add_column(justify="right", no_wrap=True)
@@ -187,7 +187,7 @@ def drill(console: Console, report: DrillReport) -> None:
 
 
 def settings(console: Console, current: Settings, shown: dict[str, str], sources: dict[str, str]) -> None:
-    """Every setting with its value, where that came from, and its meaning; what is not the default stands out."""
+    """Every setting with its value, source and meaning; values that are not the default are bold."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("setting", "value", "from", "meaning"):
         table.add_column(column, overflow="fold")

@@ -1,4 +1,4 @@
-"""`workers status` on a terminal: one screen, of any width from 80 columns on."""
+"""`workers status` on a terminal: one screen, 80 columns or wider."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from workers.fleet.status.group import STABLE, ranges
-from workers.fleet.status.slot import IDLE, WELL
+from workers.fleet.status.group import STABLE, compact_partitions
+from workers.fleet.status.slot import IDLE, WORKING
 from workers.naming import short_name
 from workers.state.heartbeat import State
 from workers.types import from_topics
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from workers.fleet.status.slot import SlotStatus
 
 WIDE = 132
-"""Columns from which on every number is shown, and nothing is shortened."""
+"""From so many columns on every number is shown, and no name is shortened."""
 EVENTS = 6
-UNTOLD = ("running", "stopping")
-"""Events that say nothing which the one before or behind them does not."""
+HIDDEN_EVENTS = ("running", "stopping")
+"""They only repeat the event before or after them."""
 NARROW: dict[str, str] = {State.WAITING_FOR_MONGODB: "awaits MongoDB", State.WAITING_FOR_KAFKA: "awaits Kafka"}
-PASSING = (
+TRANSIENT = (
     State.STARTING,
     State.CRASH_LOOP_BACKOFF,
     State.WAITING_FOR_MONGODB,
@@ -37,23 +37,23 @@ PASSING = (
     State.JOINING,
     State.STOPPING,
 )
-GOOD, PASSES, BAD, FAINT = "green", "yellow", "bold red", "dim"
+GOOD, WARN, BAD, FAINT = "green", "yellow", "bold red", "dim"
 
 
 def screen(status: Status, width: int, height: int | None = None) -> RenderableType:
-    """All of it.
+    """The whole screen.
 
     Args:
         width: columns of the terminal; no line is longer.
-        height: lines of the terminal; fewer events are shown where it is low. None: no limit.
+        height: lines of the terminal; a low one shows fewer events. None: no limit.
     """
-    parts: list[RenderableType] = [verdict(status, width), Text(""), *_services(status), Text("")]
+    parts: list[RenderableType] = [summary(status, width), Text(""), *_services(status), Text("")]
     if status.slots:
         parts += [_slots(status, width), Text("")]
     parts += _group(status)
     used = len(status.services) + len(status.slots) + 8
-    told = [event for event in status.events if event.get("event") not in UNTOLD]
-    events = told[-max(1, min(EVENTS, (height or 99) - used)) :]
+    shown = [event for event in status.events if event.get("event") not in HIDDEN_EVENTS]
+    events = shown[-max(1, min(EVENTS, (height or 99) - used)) :]
     if events:
         parts += [Text(""), *(_event(event) for event in events)]
     for part in parts:
@@ -62,19 +62,19 @@ def screen(status: Status, width: int, height: int | None = None) -> RenderableT
     return Group(*parts)
 
 
-def verdict(status: Status, width: int) -> Text:
-    """What is the matter, in one line."""
+def summary(status: Status, width: int) -> Text:
+    """One line: healthy, or the first problem and how many more there are."""
     if status.healthy:
-        reading = sum(slot.state in WELL for slot in status.slots)
+        reading = sum(slot.state in WORKING for slot in status.slots)
         group = status.group
-        read = f" {_plural(group.partitions, 'partition')}, lag {group.lag:,}" if group and group.partitions else ""
-        return Text.assemble(("healthy", f"bold {GOOD}"), f": {_plural(reading, 'worker')} {_verb(reading)}{read}")
+        owned = f" {_plural(group.partitions, 'partition')}, lag {group.lag:,}" if group and group.partitions else ""
+        return Text.assemble(("healthy", f"bold {GOOD}"), f": {_plural(reading, 'worker')} {_verb(reading)}{owned}")
     first, more = status.problems[0], len(status.problems) - 1
     rest = f" (+{more} more)" if more else ""
     head = "not healthy: " if status.fleet else ""
-    told = Text(head + first, style=BAD)
-    told.truncate(max(20, width - len(rest)), overflow="ellipsis")
-    return told.append(rest, style=BAD)
+    problem = Text(head + first, style=BAD)
+    problem.truncate(max(20, width - len(rest)), overflow="ellipsis")
+    return problem.append(rest, style=BAD)
 
 
 def _services(status: Status) -> list[Text]:
@@ -87,7 +87,7 @@ def _services(status: Status) -> list[Text]:
 
 
 def _slots(status: Status, width: int) -> Table:
-    """Every column has its width whatever stands in it: nothing jumps from one look to the next."""
+    """Columns have fixed widths, so that nothing moves at a refresh."""
     wide = width >= WIDE
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2 if wide else 1, 0, 0))
     table.add_column("slot", no_wrap=True, width=9 if wide else 4)
@@ -96,7 +96,7 @@ def _slots(status: Status, width: int) -> Table:
         ("pid", 7, lambda slot: _number(slot.pid, plain=True)),
         ("uptime", 6, lambda slot: _duration(slot.uptime_seconds, exact=False)),
         ("restarts", 8, lambda slot: _number(slot.restarts)),
-        ("owns", min(20, 6 + width - WIDE) if wide else 6, lambda slot: ranges(slot.partitions) or "-"),
+        ("owns", min(20, 6 + width - WIDE) if wide else 6, lambda slot: compact_partitions(slot.partitions) or "-"),
         ("rec/s", 6, lambda slot: _number(slot.records_per_second)),
         ("lag", 6, lambda slot: _number(slot.lag)),
         ("commit", 6, lambda slot: _duration(slot.seconds_since_commit)),
@@ -119,60 +119,62 @@ def _slots(status: Status, width: int) -> Table:
 def _state(slot: SlotStatus, *, wide: bool) -> Text:
     text = slot.text if wide else NARROW.get(str(slot.state), slot.text)
     if slot.healthy:
-        return Text(text, style=FAINT if slot.state == IDLE else GOOD if text == slot.state else PASSES)
-    return Text(text, style=PASSES if slot.state in PASSING else BAD)
+        return Text(text, style=FAINT if slot.state == IDLE else GOOD if text == slot.state else WARN)
+    return Text(text, style=WARN if slot.state in TRANSIENT else BAD)
 
 
 def _group(status: Status) -> list[Text]:
     group = status.group
     if group is None:
         return [Text.assemble("group        ", ("unknown while Kafka is down", FAINT))]
-    members = ", ".join(f"{short_name(each.client_id)} {ranges(each.partitions) or '-'}" for each in group.members)
-    told = f"{'group':<13}{group.name}: {group.state}, {_plural(len(group.members), 'member')}"
-    first = Text(f"{told}: {members}" if members else told, style="" if group.state == STABLE else PASSES)
+    members = ", ".join(
+        f"{short_name(each.client_id)} {compact_partitions(each.partitions) or '-'}" for each in group.members
+    )
+    described = f"{'group':<13}{group.name}: {group.state}, {_plural(len(group.members), 'member')}"
+    first = Text(f"{described}: {members}" if members else described, style="" if group.state == STABLE else WARN)
     if group.partitions is None:
         return [first, Text.assemble(f"{'topic':<13}{group.topic}: ", ("there is no such topic yet", BAD))]
     if group.unowned:
-        owned = Text(f"unassigned: {ranges(group.unowned)}", style=BAD)
+        owned = Text(f"unassigned: {compact_partitions(group.unowned)}", style=BAD)
     else:
-        owned = Text("all owned") if group.settled else Text("being given out", style=PASSES)
+        owned = Text("all assigned") if group.settled else Text("rebalancing", style=WARN)
     topic = f"{'topic':<13}{group.topic}: {_plural(group.partitions, 'partition')}, lag {group.lag or 0:,}, "
     return [first, Text.assemble(topic, owned)]
 
 
 def _event(event: Mapping[str, Any]) -> Text:
     kind, process = str(event.get("event")), str(event.get("process") or "fleet")
-    told = {
+    text = {
         "fleet_started": "started",
-        "fleet_stopping": "is being stopped",
+        "fleet_stopping": "is stopping",
         "exited": _exited(event),
-        "backoff": "did not stay up; is tried again",
-        "fatal": "FATAL: supervisord has given it up",
-        "revived": "started again after FATAL",
+        "backoff": "did not stay up; supervisord retries",
+        "fatal": "FATAL: supervisord has given up on it",
+        "revived": "restarted after FATAL",
         "evicted": f"removed from the group: {event.get('member')}",
         "stalled": f"stalled ({event.get('kind')}), killed: pid {event.get('pid')}",
         "rebalanced": f"rebalanced: {_owners(event.get('partitions'))}",
     }.get(kind, kind)
-    style = {"exited": "" if event.get("expected") else BAD, "fatal": BAD, "stalled": BAD, "backoff": PASSES}
-    return Text.assemble((f"{_clock(event.get('time')):<13}", FAINT), f"{process:<11}", (told, style.get(kind, "")))
+    style = {"exited": "" if event.get("expected") else BAD, "fatal": BAD, "stalled": BAD, "backoff": WARN}
+    return Text.assemble((f"{_clock(event.get('time')):<13}", FAINT), f"{process:<11}", (text, style.get(kind, "")))
 
 
 def _exited(event: Mapping[str, Any]) -> str:
     pid = f", pid {event['pid']}" if event.get("pid") else ""
-    return f"ended as asked{pid}" if event.get("expected") else f"crashed or was killed{pid}"
+    return f"exited as requested{pid}" if event.get("expected") else f"crashed or was killed{pid}"
 
 
 def _owners(owners: object) -> str:
     try:
         owned = {name: from_topics(topics) for name, topics in sorted(dict(owners).items())}  # type: ignore[call-overload]
     except (AttributeError, TypeError, ValueError):
-        # Of a version that wrote it in another way.
+        # Written by a version with another format.
         return "partitions moved"
-    return ", ".join(f"{short_name(name)} {ranges(each) or '-'}" for name, each in owned.items())
+    return ", ".join(f"{short_name(name)} {compact_partitions(each) or '-'}" for name, each in owned.items())
 
 
 def _clock(time: object) -> str:
-    """The local time of an event; its day, where that is not today."""
+    """The local time of an event, with its day if that is not today."""
     try:
         then = datetime.fromisoformat(str(time)).astimezone()
     except ValueError:
@@ -181,7 +183,7 @@ def _clock(time: object) -> str:
 
 
 def _number(value: float | None, most: int = 6, *, plain: bool = False) -> str:
-    """With separators; in thousands or millions where it would be longer than `most`."""
+    """With separators; in thousands or millions if it would be longer than `most` characters."""
     if value is None:
         return "-"
     if plain or len(f"{value:,.0f}") <= most:

@@ -1,10 +1,10 @@
-"""`workers watchdog`: what supervisord runs beside the workers."""
+"""`workers watchdog`: the event listener that supervisord runs beside the workers."""
 
 from __future__ import annotations
 
 
 def watchdog() -> None:
-    """Watch over the workers: keep what happens, kill what hangs, evict the dead. supervisord starts it.
+    """Record events, kill workers that hang, and evict dead members from the group. supervisord runs it.
 
     Example: supervisorctl -c deploy/supervisord.conf status watchdog
     """

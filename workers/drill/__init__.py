@@ -1,1 +1,1 @@
-"""The drill behind `workers chaos`: a plan of faults, done to a running fleet, and judged by `verify`."""
+"""The drill behind `workers chaos`: injects planned faults into a running fleet, and verifies the result."""

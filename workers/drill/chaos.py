@@ -1,4 +1,4 @@
-"""A drill: numbers flow while workers, database and broker are killed; then everything heals and is verified."""
+"""A drill: kills workers, database and broker while records flow; then heals the fleet and verifies every record."""
 
 from __future__ import annotations
 
@@ -32,33 +32,34 @@ if TYPE_CHECKING:
 
 HEAL_SECONDS = 180.0
 OUTAGE_SECONDS = 3.0
-UNDER_WAY_SECONDS = 0.5
-"""Under load, after so long with a database that stands still, every worker waits for a write."""
+WRITE_PENDING_SECONDS = 0.5
+"""Under load, with the database suspended for so long, every worker has a write pending."""
 
 
 class Drill:
-    """One run against the fleet of a tree, and the embedded stack of it unless `embedded` is False."""
+    """One drill against the fleet of a tree, and against its embedded stack if `embedded`."""
 
     def __init__(
-        self, settings: Settings, paths: StatePaths, seed: int, tell: Callable[[str], None], *, embedded: bool
+        self, settings: Settings, paths: StatePaths, seed: int, on_progress: Callable[[str], None], *, embedded: bool
     ) -> None:
+        """Args: on_progress: called with a line for people at each step."""
         self._settings = settings
         self._fleet = SupervisorClient(paths.supervisord_socket)
         self._stack = SupervisorClient(paths.stack_socket) if embedded else None
-        self._tell = tell
+        self._on_progress = on_progress
         self._report = DrillReport(seed)
-        self._database_until: float | None = None
-        self._stopped: dict[int, float] = {}
-        """By pid of a stopped worker: when it goes on."""
-        self._over = threading.Event()
+        self._database_start_at: float | None = None
+        self._suspended: dict[int, float] = {}
+        """By pid of a worker that got SIGSTOP: when it gets SIGCONT."""
+        self._stop_producing = threading.Event()
         self._slots: list[str] = []
 
     def run(self, seconds: float, rate: int) -> DrillReport:
-        """Produce and break for so long, heal, wait, verify.
+        """Produce `rate` records a second and inject faults for so many seconds; then heal, wait and verify.
 
         Raises:
-            BadUsageError: there is no fleet to break.
-            UnavailableError: it did not heal in time, could not be verified, or a supervisord does not answer.
+            BadUsageError: there is no fleet.
+            UnavailableError: the fleet did not heal in time, or a service could not be reached.
         """
         try:
             running = _pids(self._fleet)
@@ -74,46 +75,45 @@ class Drill:
         )
         with Producer(self._settings, lambda p, offset, _value: acknowledged[p].add(offset)) as producer:
             sending = threading.Thread(target=producer.send_all, args=[self._paced(rate)], daemon=True)
-            with FleetCounters(self._settings, len(slots)) as watch:
+            with FleetCounters(self._settings, len(slots)) as counters:
                 sending.start()
                 try:
-                    self._break(faults, slots, seconds)
-                    self._over.set()
+                    self._inject_faults(faults, slots, seconds)
+                    self._stop_producing.set()
                     self._heal()
                 except UnavailableError as error:
-                    raise UnavailableError(f"the drill was broken off: supervisord {error}; is it running?") from error
+                    raise UnavailableError(f"the drill was aborted: supervisord {error}; is it running?") from error
                 finally:
-                    self._over.set()
+                    self._stop_producing.set()
                     sending.join()
-                self._wait_until_stored()
+                self._wait_until_committed()
             self._report.acknowledged = producer.report.acknowledged
             self._report.failed = producer.report.failed
-        self._judge(watch, acknowledged, ends)
+        self._evaluate(counters, acknowledged, ends)
         return self._report
 
-    def _break(self, faults: list[ChaosFault], slots: list[str], seconds: float) -> None:
+    def _inject_faults(self, faults: list[ChaosFault], slots: list[str], seconds: float) -> None:
         started = time.monotonic()
-        waiting = list(faults)
+        remaining = list(faults)
         while (now := time.monotonic() - started) < seconds:
-            for pid, until in list(self._stopped.items()):
-                if now >= until:
+            for pid, continue_at in list(self._suspended.items()):
+                if now >= continue_at:
                     self._continue(pid)
-            if self._database_until is not None and now >= self._database_until:
+            if self._database_start_at is not None and now >= self._database_start_at:
                 self._start_database()
-            while waiting and waiting[0].at <= now:
-                fault = waiting.pop(0)
-                if self._do(fault, slots[fault.slot], now):
+            while remaining and remaining[0].at <= now:
+                fault = remaining.pop(0)
+                if self._inject(fault, slots[fault.slot], now):
                     self._report.faults[fault.kind] = self._report.faults.get(fault.kind, 0) + 1
-                    self._tell(
+                    self._on_progress(
                         f"{now:6.1f} s  {fault.kind}{'' if 'a worker' not in fault.kind else f' ({slots[fault.slot]})'}"
                     )
             time.sleep(0.05)
 
-    def _do(self, fault: ChaosFault, worker: str, now: float) -> bool:
-        """Whether it could be done: a worker may be down already."""
-        pids = {
-            name: pid for name, pid in _pids(self._fleet).items() if name in self._slots and pid not in self._stopped
-        }
+    def _inject(self, fault: ChaosFault, worker: str, now: float) -> bool:
+        """Returns whether the fault could be injected: a worker may be down already."""
+        pids = {name: pid for name, pid in _pids(self._fleet).items() if name in self._slots}
+        pids = {name: pid for name, pid in pids.items() if pid not in self._suspended}
         if fault.kind == "kill all workers":
             killed = [_signal(pid, signal.SIGKILL) for pid in pids.values()]
             return bool(killed) and all(killed)
@@ -130,16 +130,16 @@ class Drill:
             return _signal(pid, signal.SIGKILL)
         if not _signal(pid, signal.SIGSTOP):
             return False
-        self._stopped[pid] = now + fault.lasts
+        self._suspended[pid] = now + fault.lasts
         return True
 
     def _kill_in_a_write(self, pid: int) -> bool:
-        """Between write and commit: the database goes on with what it was sent by a worker that is no more."""
+        """Kill it between write and commit: the database executes the write of a worker that is dead."""
         database = self._stack and _pids(self._stack).get("ferretdb")
         if not database or not _signal(database, signal.SIGSTOP):
             return False
         try:
-            time.sleep(UNDER_WAY_SECONDS)
+            time.sleep(WRITE_PENDING_SECONDS)
             return _signal(pid, signal.SIGKILL)
         finally:
             _signal(database, signal.SIGCONT)
@@ -150,22 +150,22 @@ class Drill:
         if not self._stack or not pid or not _signal(pid, signal.SIGKILL):
             return False
         if name == "ferretdb":
-            # It is back within a second, before anybody has noticed: so it is kept away for a while.
+            # supervisord would restart it within a second, before a worker fails a write: so it stays stopped for a while.
             self._stack.stop(name)
-            self._database_until = now + OUTAGE_SECONDS + fault.lasts
+            self._database_start_at = now + OUTAGE_SECONDS + fault.lasts
         return True
 
     def _start_database(self) -> None:
-        self._database_until = None
+        self._database_start_at = None
         if self._stack:
             self._stack.start_down()
 
     def _continue(self, pid: int) -> None:
-        del self._stopped[pid]
+        del self._suspended[pid]
         _signal(pid, signal.SIGCONT)
 
     def _heal(self) -> None:
-        for pid in list(self._stopped):
+        for pid in list(self._suspended):
             self._continue(pid)
         self._fleet.start_down()
         if self._stack:
@@ -174,49 +174,55 @@ class Drill:
     def _paced(self, rate: int) -> Iterator[bytes]:
         started = time.monotonic()
         for sent, value in enumerate(numbers(0, 2**62)):
-            if self._over.is_set():
+            if self._stop_producing.is_set():
                 return
             if (ahead := sent / rate - (time.monotonic() - started)) > 0.01:
                 time.sleep(ahead)
             yield value
 
-    def _wait_until_stored(self) -> None:
-        self._tell("healed; waiting until everything is stored")
-        until = time.monotonic() + HEAL_SECONDS
+    def _wait_until_committed(self) -> None:
+        self._on_progress("healed; waiting until all records are committed")
+        deadline = time.monotonic() + HEAL_SECONDS
         with closing(KeptConnection(lambda: Admin(self._settings))) as kafka:
-            while time.monotonic() < until:
+            while time.monotonic() < deadline:
                 with suppress(UnavailableError):
                     if kafka.ask(lambda admin: pending(admin, self._settings)) == 0:
                         return
                 time.sleep(0.5)
         raise UnavailableError(
-            f"not everything was stored {HEAL_SECONDS:.0f} s after the last fault: see the workers' logs"
+            f"not all records were committed {HEAL_SECONDS:.0f} s after the last fault: see the logs of the workers"
         )
 
-    def _judge(
-        self, watch: FleetCounters, acknowledged: dict[TopicPartition, OffsetBitmap], ends: dict[TopicPartition, int]
+    def _evaluate(
+        self, counters: FleetCounters, acknowledged: dict[TopicPartition, OffsetBitmap], ends: dict[TopicPartition, int]
     ) -> None:
         report = self._report
-        report.redelivered, report.rebalances, report.retries = watch.redelivered, watch.rebalances, watch.retries
-        report.longest_pause = round(watch.longest_pause, 1)
+        report.redelivered, report.rebalances, report.retries = (
+            counters.redelivered,
+            counters.rebalances,
+            counters.retries,
+        )
+        report.longest_pause = round(counters.longest_pause, 1)
         found = verify(self._settings)
         report.stored = found.total("stored")
         report.twice = found.total("twice")
         report.unexplained = found.total("conflicting") + found.total("unexpected") + found.total("pending")
-        report.lost = found.total("missing") + self._gone(acknowledged, ends)
+        report.lost = found.total("missing") + self._missing_from_kafka(acknowledged, ends)
         kinds = Counter(report.faults)
         killed = kinds["kill a worker"] + kinds["kill a worker in a write"] + kinds["kill all workers"]
         if not kinds:
-            report.void.append("no fault was done")
+            report.void.append("no fault was injected")
         if killed and not report.rebalances:
-            report.void.append("workers were killed, and no rebalance was seen")
+            report.void.append("workers were killed, and no rebalance was counted")
         if killed and not report.redelivered:
-            report.void.append("workers were killed, and no record was delivered again: more load, or more kills")
+            report.void.append("workers were killed, and no record was redelivered: raise --rate or --seconds")
         if kinds["kill the database"] and not report.retries:
-            report.void.append("the database was killed, and no worker noticed")
+            report.void.append("the database was killed, and no worker had to retry a write")
 
-    def _gone(self, acknowledged: dict[TopicPartition, OffsetBitmap], ends: dict[TopicPartition, int]) -> int:
-        """Records that Kafka acknowledged and does not hold."""
+    def _missing_from_kafka(
+        self, acknowledged: dict[TopicPartition, OffsetBitmap], ends: dict[TopicPartition, int]
+    ) -> int:
+        """How many records Kafka acknowledged and does not hold."""
         in_kafka = {partition: OffsetBitmap(end) for partition, end in ends.items()}
         now = self._log_ends()
         for partition, records in read_log(self._settings, {p: (ends[p], now[p]) for p in ends}):
@@ -240,7 +246,7 @@ def _pids(supervisord: SupervisorClient) -> dict[str, int]:
 
 
 def _signal(pid: int, number: int) -> bool:
-    """Send a signal; whether the process was still there to get it."""
+    """Send a signal. Returns False if the process has ended."""
     try:
         os.kill(pid, number)
     except ProcessLookupError:

@@ -1,4 +1,4 @@
-"""What goes wrong in a drill, and when: a plan that is the same for the same seed."""
+"""The plan of a drill: which faults are injected, and when. The same seed gives the same plan."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ import random
 from typing import NamedTuple
 
 CALM_SECONDS = 1.0
-"""At the beginning, so that there is something to break."""
+"""Without a fault at the beginning, so that records flow at the first one."""
 NOTICE_SECONDS = 3.5
-"""After the database was killed nothing else is: a worker that is killed before it writes tells nobody."""
+"""Without a fault after a kill of the database: a worker that is killed before its write fails counts no retry."""
 
 
 class Kind(NamedTuple):
-    """One way to break something."""
+    """One kind of fault."""
 
     weight: int
-    """How often it is chosen, beside the others."""
+    """How often it is chosen, relative to the others."""
     settles: float
     """Seconds after which the fleet writes again."""
     needs_calm: bool = False
-    """It is felt only by a fleet that writes."""
+    """It has an effect only on a fleet that writes."""
     needs_stack: bool = False
-    """It is done to the embedded servers."""
+    """It is injected into the embedded servers."""
 
 
 KINDS = {
@@ -36,7 +36,7 @@ KINDS = {
 
 
 class ChaosFault(NamedTuple):
-    """One thing that goes wrong: when, in seconds from the beginning, what, in which slot, and for how long."""
+    """One fault: when (seconds from the beginning), what, in which slot, and for how many seconds."""
 
     at: float
     kind: str
@@ -45,23 +45,23 @@ class ChaosFault(NamedTuple):
 
 
 def plan(seconds: float, seed: int, slots: int, session_timeout: float, *, embedded: bool) -> list[ChaosFault]:
-    """The faults of one drill, the same for the same seed: each kind once, as far as the time goes, then by weight.
-    One worker is stopped for longer than Kafka believes in it, where there is time for that.
+    """The faults of one drill, the same for the same seed: each kind once, as far as there is time, then by weight.
+    If there is time for it, one worker is suspended for longer than the session timeout.
     """
-    dice = random.Random(seed)  # noqa: S311 a plan, not a secret
+    rng = random.Random(seed)  # noqa: S311 a plan, not a secret
     kinds = [name for name, kind in KINDS.items() if embedded or not kind.needs_stack]
-    each_once = dice.sample(kinds, len(kinds))
+    each_once = rng.sample(kinds, len(kinds))
     faults: list[ChaosFault] = []
     at = calm_at = CALM_SECONDS
     if seconds > session_timeout + 25:
-        stop = ChaosFault(at, "stop and continue a worker", dice.randrange(slots), session_timeout + 5)
+        stop = ChaosFault(at, "stop and continue a worker", rng.randrange(slots), session_timeout + 5)
         faults.append(stop)
         calm_at = at + stop.lasts + KINDS[stop.kind].settles
     while True:
-        # While some have not had their turn, no wait is so long that the time could go by without them.
-        at += min(max(0.5, dice.expovariate(1 / 2.5)), 2.5 if each_once else seconds)
+        # Until each kind was injected once, the waits are short enough that the time suffices for the rest.
+        at += min(max(0.5, rng.expovariate(1 / 2.5)), 2.5 if each_once else seconds)
         calm = at >= calm_at
-        # Before the last ones of `each_once` have had their turn, those that must wait for a calm are waited for.
+        # If all that is left of `each_once` needs a calm fleet, wait until it is calm.
         name = next((name for name in each_once if calm or not KINDS[name].needs_calm), None)
         if name:
             each_once.remove(name)
@@ -69,10 +69,10 @@ def plan(seconds: float, seed: int, slots: int, session_timeout: float, *, embed
             name, at = each_once.pop(0), calm_at
         else:
             possible = [name for name in kinds if calm or not KINDS[name].needs_calm]
-            name = dice.choices(possible, [KINDS[name].weight for name in possible])[0]
+            name = rng.choices(possible, [KINDS[name].weight for name in possible])[0]
         if at >= seconds - 1:
             return faults
-        faults.append(ChaosFault(at, name, dice.randrange(slots), dice.uniform(0.5, 4)))
+        faults.append(ChaosFault(at, name, rng.randrange(slots), rng.uniform(0.5, 4)))
         calm_at = max(calm_at, at + KINDS[name].settles)
         if name == "kill the database":
             at += NOTICE_SECONDS

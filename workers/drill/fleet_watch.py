@@ -1,4 +1,4 @@
-"""The metrics of all workers, added up over their deaths."""
+"""Counters of the whole fleet: the metrics of all workers, summed over restarts."""
 
 from __future__ import annotations
 
@@ -12,27 +12,28 @@ from typing import TYPE_CHECKING, Self
 if TYPE_CHECKING:
     from workers.settings import Settings
 
-EVERY_SECONDS = 0.2
+SCRAPE_SECONDS = 0.2
 START = re.compile(r"^process_start_time_seconds (\S+)$", re.MULTILINE)
 SAMPLE = re.compile(r"^(workers_\w+_total)(?:\{(.*)\})? (\S+)$", re.MULTILINE)
 
 
 class FleetCounters:
-    """Reads every worker's metrics several times a second while it is used with `with`.
+    """Scrapes every worker several times a second inside a `with`.
 
-    What a process counted after its last reading dies with it, so the sums are lower bounds.
+    What a process counted after its last scrape is lost with it, so the sums are lower bounds.
     """
 
     def __init__(self, settings: Settings, slots: int) -> None:
         ports = [settings.metrics_port + slot for slot in range(slots)]
         self._urls = [f"http://{settings.metrics_host}:{port}/metrics" for port in ports]
         self._last: dict[str, dict[tuple[str, str], float]] = {}
-        """By page: what its process, known by its start, had counted when it was last read."""
+        """By URL: the counters of its current process at the last scrape."""
         self._starts: dict[str, str] = {}
+        """By URL: the start time of that process, by which a restart is recognized."""
         self._sums: dict[str, float] = {}
         self._stored_at = time.monotonic()
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._stop_event = threading.Event()
+        self._thread = threading.Thread(target=self._scrape_all, daemon=True)
         self.longest_pause = 0.0
 
     def __enter__(self) -> Self:
@@ -40,37 +41,37 @@ class FleetCounters:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._over.set()
+        self._stop_event.set()
         self._thread.join()
 
     @property
     def redelivered(self) -> int:
-        """Records that were found stored."""
+        """Records that were redelivered and found stored."""
         return int(self._sums.get("duplicate", 0))
 
     @property
     def rebalances(self) -> int:
-        """Times that a worker was given partitions."""
+        """Assignments, summed over the workers."""
         return int(self._sums.get("assigned", 0))
 
     @property
     def retries(self) -> int:
-        """Writes that failed for no fault of a record."""
+        """Retriable write failures."""
         return int(self._sums.get("workers_write_retries_total", 0))
 
-    def _watch(self) -> None:
+    def _scrape_all(self) -> None:
         for url in self._urls:
-            self._read(url, first=True)
-        while not self._over.wait(EVERY_SECONDS):
+            self._scrape(url, first=True)
+        while not self._stop_event.wait(SCRAPE_SECONDS):
             before = self._sums.get("stored", 0)
             for url in self._urls:
-                self._read(url)
+                self._scrape(url)
             now = time.monotonic()
             if self._sums.get("stored", 0) > before:
                 self._stored_at = now
             self.longest_pause = max(self.longest_pause, now - self._stored_at)
 
-    def _read(self, url: str, *, first: bool = False) -> None:
+    def _scrape(self, url: str, *, first: bool = False) -> None:
         try:
             with urllib.request.urlopen(url, timeout=0.2) as answer:  # noqa: S310 our own metrics
                 text = answer.read().decode()
@@ -82,8 +83,8 @@ class FleetCounters:
             self._last[url] = {}
         last = self._last.setdefault(url, {})
         for name, labels, value in SAMPLE.findall(text):
-            known = re.search(r'(?:outcome|event)="(\w+)"', labels)
-            word = known[1] if known else name
-            grown = 0.0 if first else float(value) - last.get((name, labels), 0.0)
-            self._sums[word] = self._sums.get(word, 0.0) + grown
+            label = re.search(r'(?:outcome|event)="(\w+)"', labels)
+            key = label[1] if label else name
+            increase = 0.0 if first else float(value) - last.get((name, labels), 0.0)
+            self._sums[key] = self._sums.get(key, 0.0) + increase
             last[name, labels] = float(value)

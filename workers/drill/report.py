@@ -1,4 +1,4 @@
-"""What a drill came to."""
+"""The result of a drill."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 @dataclass
 class DrillReport:
-    """What a drill came to."""
+    """The result of a drill. Names are those of `workers chaos --json`."""
 
     seed: int
     faults: dict[str, int] = field(default_factory=dict)
@@ -16,17 +16,17 @@ class DrillReport:
     redelivered: int = 0
     rebalances: int = 0
     retries: int = 0
-    """Writes that failed for no fault of a record: the outages of the database as the workers saw them."""
+    """Retriable write failures: the outages of the database, as the workers saw them."""
     stored: int = 0
     lost: int = 0
     twice: int = 0
     unexplained: int = 0
     longest_pause: float = 0.0
-    """Seconds in which no worker stored anything, at most."""
+    """The longest time without a stored record, in seconds."""
     void: list[str] = field(default_factory=list)
-    """Faults that did not bite: then the drill proves nothing."""
+    """Faults that had no effect: with any, the drill proves nothing."""
 
     @property
     def passed(self) -> bool:
-        """Nothing lost, nothing twice, nothing unexplained, and every fault was felt."""
+        """Nothing lost, nothing twice, nothing unexplained, and every fault had an effect."""
         return not (self.lost or self.twice or self.unexplained or self.void)

@@ -1,1 +1,1 @@
-"""The fleet on one host, under supervisord: what it does, what is wrong with it, and how it is restarted."""
+"""The fleet on one host, under supervisord: its status, its watchdog and its rolling restart."""

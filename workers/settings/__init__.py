@@ -1,4 +1,4 @@
-"""Every setting, read once and checked as a whole."""
+"""The settings: read once, and validated as a whole."""
 
 from workers.settings.load import PREFIX, SECRETS, Loaded, load, load_all, redact
 from workers.settings.model import Settings

@@ -1,7 +1,7 @@
-"""Reads the settings, and knows where each value came from: a command's option, the environment, `.env`, a file, a default.
+"""Reads the settings, and the source of each: an option of the command, the environment, `.env`, a file, or the default.
 
-`.env` is the one of the tree that a command is about: of `--tree`, else of the current folder. A relative path in it is
-relative to the folder that it is in.
+`.env` is read from the tree of the command: `--tree`, else the current folder. Relative paths in it are relative to that
+folder.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 PREFIX = "WORKERS_"
 SECRETS = ("mongodb_uri", "sasl_password")
 NOT_SETTINGS = {"WORKERS_PYTHON", "WORKERS_INTERNAL_METADATA_MAX_AGE"}
-"""Read by the launcher in deploy/, before there is a Python; for tests, see `workers.kafka.options`."""
+"""The first is read by the launcher in deploy/, which looks for Python; the second is for tests: `workers.kafka.options`."""
 PATHS = ("state_dir", "events_file", "ssl_cafile")
 """Fields that hold a path."""
 
@@ -36,27 +36,27 @@ class Loaded(NamedTuple):
 
     settings: Settings
     sources: dict[str, str]
-    """By variable name, where its value came from: `default`, `environment`, `option` (of the command), or the path of the
+    """By variable name, the source of its value: `default`, `environment`, `option` (of the command), or the path of the
     `.env`, relative to the current folder, or the path of the secret's file.
     """
     paths: StatePaths
-    """Of the tree that the command is about."""
+    """Of the tree of the command."""
 
 
 def load(tree: Path = Path(), **overrides: Any) -> Settings:
-    """Only the settings of `load_all`."""
+    """The settings alone, without the rest of `load_all`."""
     return load_all(tree, **overrides).settings
 
 
 def load_all(tree: Path = Path(), **overrides: Any) -> Loaded:
-    """Read the settings; what a command's own options say goes over the environment, and that over `.env`.
+    """Read the settings. Options of the command take precedence over the environment, and that over `.env`.
 
     Args:
-        tree: the checkout that the command is about.
-        overrides: what its options say, by field; None: nothing.
+        tree: the checkout that the command works on.
+        overrides: the values of its options, by field; None: not given.
 
     Raises:
-        BadConfigurationError: with every problem that was found, not only the first.
+        BadConfigurationError: with all problems, not only the first.
     """
     env_file = StatePaths(tree).env_file
     given = _Given()
@@ -84,7 +84,7 @@ def redact(settings: Settings) -> dict[str, str]:
 
 
 class _Given:
-    """What is set, by field: its value, and where it is set. What is added later goes over what was added before."""
+    """The values that are set and their sources, by field. A later `add` takes precedence."""
 
     def __init__(self) -> None:
         self.values: dict[str, Any] = {}
@@ -92,7 +92,7 @@ class _Given:
         self.problems: list[str] = []
 
     def add(self, source: str, variables: Mapping[str, str], folder: Path) -> None:
-        """Args: folder: where relative paths of this source begin."""
+        """Args: folder: to which paths in this source are relative."""
         named = {name.upper(): value for name, value in variables.items()}
         for name, value in named.items():
             if not name.startswith(PREFIX) or name in NOT_SETTINGS:
@@ -102,7 +102,7 @@ class _Given:
                 self.values[field] = _value(field, value, folder)
                 self.sources[field] = source
             elif field.removesuffix("_file") not in SECRETS or not field.endswith("_file"):
-                self.problems.append(f"{name} is not a setting{_nearest(field)}")
+                self.problems.append(f"{name} is not a setting{_suggestion(field)}")
         for field in SECRETS:
             name = PREFIX + field.upper()
             if f"{name}_FILE" not in named:
@@ -120,17 +120,17 @@ class _Given:
 
 
 def _value(field: str, value: str, folder: Path) -> Any:
-    # An empty one is none, where there may be none; `workers config` shows it like that.
+    # An empty value means None where None is the default; `workers config` shows it so.
     if value == "" and Settings.model_fields[field].default is None:
         return None
     return folder / value if field in PATHS else value
 
 
 def _read_env_file(path: Path) -> dict[str, str]:
-    """Its variables; none where there is no such file.
+    """The variables in a `.env`; empty if there is no such file.
 
     Raises:
-        BadConfigurationError: it is there and cannot be read. Nobody means a fleet without the settings written down for it.
+        BadConfigurationError: the file exists and cannot be read: the fleet must not run without its settings.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -153,20 +153,20 @@ def _validated(given: _Given) -> Settings:
     except BadConfigurationError as error:
         problems.extend(error.problems)
     except ValidationError as error:
-        wrong = {str(item["loc"][0]): str(item["msg"]) for item in error.errors(include_url=False)}
-        problems.extend(_describe(field, values.get(field), message) for field, message in wrong.items())
+        invalid = {str(item["loc"][0]): str(item["msg"]) for item in error.errors(include_url=False)}
+        problems.extend(_describe(field, values.get(field), message) for field, message in invalid.items())
         try:
-            Settings.model_validate({name: value for name, value in values.items() if name not in wrong})
-        except BadConfigurationError as further:
-            problems.extend(further.problems)
+            Settings.model_validate({name: value for name, value in values.items() if name not in invalid})
+        except BadConfigurationError as conflicts:
+            problems.extend(conflicts.problems)
     if problems:
         raise BadConfigurationError(sorted(problems))
     return settings
 
 
-def _nearest(field: str) -> str:
-    near = difflib.get_close_matches(field, Settings.model_fields, n=1)
-    return f"; did you mean {PREFIX}{near[0].upper()}?" if near else "; `workers config` lists them all"
+def _suggestion(field: str) -> str:
+    similar = difflib.get_close_matches(field, Settings.model_fields, n=1)
+    return f"; did you mean {PREFIX}{similar[0].upper()}?" if similar else "; `workers config` lists them all"
 
 
 def _describe(field: str, value: object, message: str) -> str:

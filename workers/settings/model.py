@@ -1,4 +1,4 @@
-"""Every setting: its name, its type, its default, its meaning, and the rules for its value alone."""
+"""Every setting: name, type, default, meaning, and the rules for its own value."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from workers.naming import MAX_SLOTS, worker_name
 from workers.settings.rules import conflicts
 
 ITERATION_SLACK = 15.0
-"""Seconds that a turn may take besides its write and its commit: a rebalance, and finding out where to begin."""
+"""Seconds of an iteration besides its write and its commit: a rebalance, and fetching the committed offsets."""
 
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 
 
 class Settings(BaseModel):
-    """What the commands run with. Build it with `settings.load`, which reports every problem at once."""
+    """The settings of a process. Create it with `settings.load`, which reports every problem at once."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
@@ -29,90 +29,110 @@ class Settings(BaseModel):
     topic: str = Field("numtest", description="the topic to read, and the one that `produce` writes")
     group: str = Field("counters", min_length=1, max_length=249, description="the consumer group of the fleet")
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_SSL", "SASL_PLAINTEXT"] = Field(
-        "PLAINTEXT", description="how to talk to Kafka"
+        "PLAINTEXT", description="the security protocol of the brokers"
     )
     sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
-        "SCRAM-SHA-512", description="how to log in to Kafka, with a SASL protocol"
+        "SCRAM-SHA-512", description="the SASL mechanism, with a SASL protocol"
     )
-    sasl_username: str | None = Field(None, description="the user at Kafka")
-    sasl_password: SecretStr | None = Field(None, description="its password; or WORKERS_SASL_PASSWORD_FILE")
-    ssl_cafile: Path | None = Field(None, description="the certificate authority of the brokers, a PEM file")
+    sasl_username: str | None = Field(None, description="the SASL user")
+    sasl_password: SecretStr | None = Field(None, description="the SASL password; or WORKERS_SASL_PASSWORD_FILE")
+    ssl_cafile: Path | None = Field(None, description="a PEM file with the certificate authority of the brokers")
 
     mongodb_uri: SecretStr = Field(
-        SecretStr("mongodb://localhost:27017"), description="MongoDB; or WORKERS_MONGODB_URI_FILE"
+        SecretStr("mongodb://localhost:27017"), description="the URI of MongoDB; or WORKERS_MONGODB_URI_FILE"
     )
     database: str = Field("numtest", pattern=r'^[^/\\. "$*<>:|?\x00]{1,63}$', description="the database")
     collection: str = Field("numtest", pattern=r"^[^$\x00]{1,200}$", description="the collection")
 
     slot: int = Field(
-        0, ge=0, le=MAX_SLOTS - 1, description="this worker's place in the fleet: worker_NN, metrics port + NN"
+        0,
+        ge=0,
+        le=MAX_SLOTS - 1,
+        description="the number NN of this worker in the fleet: named worker_NN, metrics on port + NN",
     )
     state_dir: Path | None = Field(
-        None, description="where a worker keeps its member id, so that the next can take over"
+        None, description="the folder for locks, heartbeats and member ids, which a successor needs to take over"
     )
-    metrics_host: str = Field("127.0.0.1", description="where metrics and health are served")
-    metrics_port: int = Field(9800, ge=0, le=65_435, description="the port of slot 0; 0 picks a free one")
-    metrics_optional: bool = Field(False, description="whether a worker whose port is taken works without metrics")
+    metrics_host: str = Field("127.0.0.1", description="the address on which metrics and health are served")
+    metrics_port: int = Field(9800, ge=0, le=65_435, description="the metrics port of slot 0; 0 picks a free one")
+    metrics_optional: bool = Field(
+        False, description="whether a worker whose metrics port is taken works without metrics"
+    )
     lag_port: int = Field(9790, ge=0, le=65_535, description="the port of `workers lag`; 0 picks a free one")
-    lag_interval: Seconds = Field(5, description="seconds between two looks of `workers lag` at Kafka")
+    lag_interval: Seconds = Field(5, description="seconds between two polls of Kafka by `workers lag`")
     watchdog_port: int = Field(9791, ge=0, le=65_535, description="the port of the watchdog's metrics")
-    events_file: Path | None = Field(None, description="where the watchdog keeps what happens to the fleet")
+    events_file: Path | None = Field(None, description="the file to which the watchdog writes the events of the fleet")
 
     max_poll_records: int = Field(5_000, ge=1, le=100_000, description="records in one batch, at most")
     fetch_bytes: int = Field(
         1_048_576,
         ge=16_384,
         le=67_108_864,
-        description="bytes of a partition fetched at once, as compressed as in Kafka; more suits large documents",
+        description="bytes of a partition in one fetch, compressed as in Kafka; more suits large documents",
     )
     max_value_bytes: int = Field(1_048_576, ge=1, le=8_388_608, description="a larger value is a dead letter")
     max_depth: int = Field(32, ge=1, le=90, description="a deeper value is a dead letter")
     max_fields: int = Field(10_000, ge=1, le=1_000_000, description="a value with more fields is a dead letter")
 
     max_reject_share: float = Field(
-        0.5, gt=0, le=1, description="a partition with a larger share of rejects is read no further; 1: no limit"
+        0.5, gt=0, le=1, description="a partition with a larger share of rejects is halted; 1: no limit"
     )
-    min_reject_records: int = Field(1_000, ge=1, description="records of a partition before its share counts")
+    min_reject_records: int = Field(
+        1_000, ge=1, description="records of a partition before its share of rejects counts"
+    )
     on_lost_records: Literal["continue", "stop"] = Field(
-        "continue", description="what to do when Kafka removed records before they were read"
+        "continue", description="what to do when Kafka deleted records before they were read; stop: halt the partition"
     )
     memory_limit: int = Field(
-        1_024, ge=128, description="MiB of data that a worker may hold; beyond it ends and is restarted"
+        1_024,
+        ge=128,
+        description="MiB of data that a process may allocate; a worker that needs more ends and is restarted",
     )
 
     static_membership: bool = Field(
         False,
-        description="keep a worker's partitions for the session timeout when it stops or dies, without a rebalance",
+        description="whether a worker that stops or dies keeps its partitions for the session timeout, without a rebalance",
     )
-    session_timeout: Seconds = Field(10, description="seconds until Kafka gives up a silent worker")
-    heartbeat_interval: Seconds = Field(1, description="seconds between two heartbeats")
-    max_poll_interval: Seconds = Field(120, description="seconds that one turn of the loop may take")
-    write_timeout: Seconds = Field(20, description="seconds for one write to MongoDB")
-    commit_timeout: Seconds = Field(5, description="seconds for one commit")
+    session_timeout: Seconds = Field(
+        10, description="seconds without a heartbeat until Kafka removes a worker from the group"
+    )
+    heartbeat_interval: Seconds = Field(1, description="seconds between two heartbeats to Kafka")
+    max_poll_interval: Seconds = Field(
+        120,
+        description="seconds that one iteration of the loop may take, until Kafka removes the worker from the group",
+    )
+    write_timeout: Seconds = Field(20, description="the timeout of a write to MongoDB, in seconds")
+    commit_timeout: Seconds = Field(5, description="the timeout of a commit, in seconds")
     progress_timeout: Seconds = Field(
-        60, description="seconds that records may wait for a worker that takes none, until it is killed"
+        60, description="seconds without a commit in a partition with a backlog until the watchdog kills its worker"
     )
-    drain_timeout: Seconds = Field(35, description="seconds from SIGTERM to the end, whatever happens")
+    drain_timeout: Seconds = Field(35, description="seconds from SIGTERM until a worker ends at the latest")
     stall_timeout: float = Field(
-        60, ge=0, le=86_400, description="seconds after which a worker that does not turn ends itself; 0: never"
+        60, ge=0, le=86_400, description="seconds without an iteration until a worker ends itself; 0: never"
     )
-    healthy_after: Seconds = Field(10, description="seconds that a worker must live until earlier crashes are forgiven")
-    max_records: int = Field(0, ge=0, description="records after which a worker ends and is started afresh; 0: never")
+    healthy_after: Seconds = Field(
+        10, description="seconds that a worker must live until earlier crashes no longer count"
+    )
+    max_records: int = Field(
+        0, ge=0, description="records after which a worker is recycled: it stops, and a fresh one starts; 0: never"
+    )
     max_memory: int = Field(
-        0, ge=0, description="MiB in RAM, on Linux, beyond which a worker ends and is started afresh; 0: never"
+        0, ge=0, description="MiB of resident memory, on Linux, above which a worker is recycled; 0: never"
     )
 
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="the least that is logged")
-    log_format: Literal["text", "json"] = Field("text", description="how it is logged")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="the lowest level that is logged"
+    )
+    log_format: Literal["text", "json"] = Field("text", description="the format of log lines")
 
     @property
     def worker(self) -> str:
-        """The name of this worker: its slot, never its pid, so that it stays the same over restarts."""
+        """The name of this worker, the same after a restart: see `workers.naming`."""
         return worker_name(self.slot)
 
     @property
     def max_iteration_seconds(self) -> float:
-        """Seconds that one turn of the loop may take."""
+        """Seconds that one iteration of the loop may take."""
         return self.write_timeout + self.commit_timeout + ITERATION_SLACK
 
     @field_validator("bootstrap_servers")
@@ -128,7 +148,7 @@ class Settings(BaseModel):
     @classmethod
     def _is_a_topic_name(cls, value: str) -> str:
         if value in (".", "..") or not re.fullmatch(r"[A-Za-z0-9._-]{1,249}", value):
-            raise ValueError("Kafka refuses this name; it takes letters, digits, '.', '_' and '-', at most 249 of them")
+            raise ValueError("Kafka refuses this name: use letters, digits, '.', '_' and '-', at most 249 characters")
         return value
 
     @field_validator("mongodb_uri")
@@ -140,9 +160,9 @@ class Settings(BaseModel):
             # pymongo quotes parts of the URI, and a malformed one may hold its password anywhere.
             raise ValueError(f"not a MongoDB URI ({type(error).__name__}); not shown, it may hold a password") from None
         if options.get("w", "majority") != "majority":
-            raise ValueError(f"w={options['w']}: a write is done when a majority has it; until then it can be lost")
+            raise ValueError(f"w={options['w']}: use majority, or a write that was acknowledged can be lost")
         if options.get("journal") is False:
-            raise ValueError("journal=false: a write that is only in memory can be lost")
+            raise ValueError("journal=false: remove it, or a write that was acknowledged in memory only can be lost")
         return secret
 
     @model_validator(mode="after")

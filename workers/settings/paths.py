@@ -1,10 +1,9 @@
-"""Where a fleet keeps its files: every path below a checkout (the "tree") stands here and nowhere else.
+"""The paths of the files of a fleet below a checkout (the "tree"). No other module knows them.
 
-The defaults are those of `deploy/supervisord.conf`, which gives its processes `WORKERS_STATE_DIR` and
-`WORKERS_EVENTS_FILE`. A command that is run by hand (`status`, `restart`, `chaos`, `lag`) does not have these variables.
-It takes them from its environment, else from the `.env` of its tree, else it takes the defaults. So whoever moves them
-for the fleet, in `deploy/local.d/`, writes the same values into `.env`. What supervisord.conf sets goes over `.env` for
-the fleet's processes: `.env` alone does not move them.
+The defaults are those of `deploy/supervisord.conf`, which sets `WORKERS_STATE_DIR` and `WORKERS_EVENTS_FILE` for its
+processes. A command that is run by hand (`status`, `restart`, `chaos`, `lag`) takes these variables from its environment,
+else from the `.env` of its tree, else the defaults. To move the files, set both variables in `deploy/local.d/` and in
+`.env`: for the processes of the fleet, supervisord.conf takes precedence over `.env`, so `.env` alone does not move them.
 """
 
 from __future__ import annotations
@@ -16,13 +15,13 @@ if TYPE_CHECKING:
 
 
 class StatePaths:
-    """The paths of one tree. All are absolute; whether anything is there is not looked at."""
+    """The absolute paths of one tree. Does no I/O: they need not exist."""
 
     def __init__(self, tree: Path, state_dir: Path | None = None, events_file: Path | None = None) -> None:
         """Args:
         tree: the checkout whose fleet it is.
-        state_dir: WORKERS_STATE_DIR where it is set.
-        events_file: WORKERS_EVENTS_FILE where it is set.
+        state_dir: WORKERS_STATE_DIR, if it is set.
+        events_file: WORKERS_EVENTS_FILE, if it is set.
         """
         self.tree = tree.absolute()
         self.env_file = self.tree / ".env"
@@ -32,5 +31,5 @@ class StatePaths:
         self.stack_socket = self.tree / "var/stack/run/supervisord.sock"
 
     def stack_record(self, program: str) -> Path:
-        """What a server of the embedded stack wrote about itself. Args: program: kafka or ferretdb."""
+        """The file in which a server of the embedded stack records its pid and address. Args: program: kafka or ferretdb."""
         return self.tree / f"var/stack/run/{program}.json"

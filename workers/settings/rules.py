@@ -1,4 +1,4 @@
-"""Settings that are right each by itself, and wrong together: above all deadlines that must fit inside each other."""
+"""Conflicts between settings that are each valid: above all timeouts that must fit inside each other."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Protocol
 
 
 class Values(Protocol):
-    """What the rules are about: these fields of the settings, each right by itself. Times are seconds."""
+    """The settings that the rules compare, each valid by itself. Times are seconds."""
 
     @property
     def bootstrap_servers(self) -> str: ...
@@ -37,32 +37,32 @@ class Values(Protocol):
 
 
 def conflicts(settings: Values) -> list[str]:
-    """Every one of them, as a line for people."""
-    turn = settings.write_timeout + settings.commit_timeout
+    """Every conflict, as a line for people."""
+    write_and_commit = settings.write_timeout + settings.commit_timeout
     problems = []
-    if turn >= settings.drain_timeout:
+    if write_and_commit >= settings.drain_timeout:
         problems.append(
             f"WORKERS_DRAIN_TIMEOUT={settings.drain_timeout:g}: must be longer than a write and a commit together "
-            f"({turn:g} s), or a stop cuts off the batch it waits for"
+            f"({write_and_commit:g} s), or a stop may end the worker before its batch in flight is committed"
         )
-    if 2 * turn >= settings.max_poll_interval:
+    if 2 * write_and_commit >= settings.max_poll_interval:
         problems.append(
             f"WORKERS_MAX_POLL_INTERVAL={settings.max_poll_interval:g}: must be more than twice a write and a commit "
-            f"together ({turn:g} s), or Kafka throws out a worker that waits for MongoDB"
+            f"together ({write_and_commit:g} s), or Kafka removes a worker that waits for MongoDB from the group"
         )
     elif (
         settings.stall_timeout
         and not settings.max_iteration_seconds < settings.stall_timeout < settings.max_poll_interval
     ):
         problems.append(
-            f"WORKERS_STALL_TIMEOUT={settings.stall_timeout:g}: must be longer than a turn may take "
+            f"WORKERS_STALL_TIMEOUT={settings.stall_timeout:g}: must be longer than an iteration may take "
             f"({settings.max_iteration_seconds:g} s) and shorter than WORKERS_MAX_POLL_INTERVAL={settings.max_poll_interval:g}, "
-            f"when Kafka throws the worker out; or 0, for never"
+            f"when Kafka removes the worker from the group; or 0, for never"
         )
-    if turn >= settings.progress_timeout:
+    if write_and_commit >= settings.progress_timeout:
         problems.append(
             f"WORKERS_PROGRESS_TIMEOUT={settings.progress_timeout:g}: must be longer than a write and a commit "
-            f"together ({turn:g} s), or the watchdog kills workers that are only slow"
+            f"together ({write_and_commit:g} s), or the watchdog kills workers that are slow but not hung"
         )
     if settings.heartbeat_interval * 3 > settings.session_timeout:
         problems.append(

@@ -1,4 +1,4 @@
-"""The page of the fleet, and the numbers below it: what `workers lag` serves."""
+"""The HTTP application of `workers lag`: the page of the fleet, its JSON, metrics and health."""
 
 from __future__ import annotations
 
@@ -38,58 +38,59 @@ HEADERS = [
     ("Referrer-Policy", "no-referrer"),
 ]
 IDLE_SECONDS = 15.0
-"""Without a reader, nobody but Kafka is asked any more."""
-FRESH_SECONDS = 0.4
-"""An answer serves all readers for so long: many open pages cost no more than one."""
-FIRST_ANSWER_SECONDS = 1.0
+"""Without a request for so long, the status is not collected any more."""
+CACHE_SECONDS = 0.4
+"""One answer serves all requests for so long: many open pages cost no more than one."""
+FIRST_STATUS_SECONDS = 1.0
+"""The longest wait of the first request for the services to answer."""
 
 
-class Fleet:
-    """The fleet for the page. supervisord and the services are asked only while somebody reads it."""
+class FleetView:
+    """The data of the page. The status is collected only while the page is requested. Thread-safe."""
 
-    def __init__(self, watch: LagPoller, survey: Callable[[], StatusCollector]) -> None:
-        """Args: survey: makes one, when the first reader comes."""
-        self._watch, self._make = watch, survey
-        self._survey: StatusCollector | None = None
+    def __init__(self, lag: LagPoller, new_collector: Callable[[], StatusCollector]) -> None:
+        """Args: new_collector: called at the first request, and at the first after an idle time."""
+        self._lag, self._new_collector = lag, new_collector
+        self._collector: StatusCollector | None = None
         self._lock = threading.Lock()
         self._answered, self._answer = -IDLE_SECONDS, b""
 
     def as_json(self) -> bytes:
         """Everything that the page shows."""
         with self._lock:
-            if time.monotonic() - self._answered > FRESH_SECONDS:
+            if time.monotonic() - self._answered > CACHE_SECONDS:
                 self._answer = json.dumps(self._as_dict(), allow_nan=False).encode()
                 self._answered = time.monotonic()
             return self._answer
 
-    def rest(self, idle: float = IDLE_SECONDS) -> None:
-        """Ask nobody any more, if nobody has read for so many seconds."""
+    def close_if_idle(self, idle: float = IDLE_SECONDS) -> None:
+        """Stop the collector, if there was no request for so many seconds."""
         with self._lock:
-            if self._survey and time.monotonic() - self._answered >= idle:
-                self._survey.close()
-                self._survey = None
+            if self._collector and time.monotonic() - self._answered >= idle:
+                self._collector.close()
+                self._collector = None
 
     def _as_dict(self) -> dict[str, Any]:
-        if self._survey is None:
-            self._survey = self._make()
-            self._survey.start()
-            self._survey.wait(FIRST_ANSWER_SECONDS)
-        look = self._watch.current()
-        partitions = look.partitions if look else None
+        if self._collector is None:
+            self._collector = self._new_collector()
+            self._collector.start()
+            self._collector.wait(FIRST_STATUS_SECONDS)
+        snapshot = self._lag.current()
+        partitions = snapshot.partitions if snapshot else None
         return {
-            "status": self._survey.collect().as_dict(),
+            "status": self._collector.collect().as_dict(),
             "partitions": None
             if partitions is None
             else [tp._asdict() | asdict(part) for tp, part in sorted(partitions.items())],
-            "points": [point and point._asdict() for point in self._watch.points()],
-            "interval": self._watch.interval,
+            "points": [point and point._asdict() for point in self._lag.points()],
+            "interval": self._lag.interval,
         }
 
 
 def application(
-    host: str, registry: CollectorRegistry, health: Health, fleet: Fleet
+    host: str, registry: CollectorRegistry, health: Health, fleet: FleetView
 ) -> Callable[[WSGIEnvironment, StartResponse], Iterable[bytes]]:
-    """The pages of `workers lag`. Args: host: where it is served."""
+    """The WSGI application. Args: host: the address on which it is served."""
     metrics = make_wsgi_app(registry)
     folder = files("workers.web") / "static"
     assets = {path: ((folder / name).read_bytes(), kind) for path, (name, kind) in ASSETS.items()}
@@ -102,10 +103,10 @@ def application(
             start_response(status, [("Content-Type", kind), ("Content-Length", str(len(body))), *HEADERS])
             return [] if method == "HEAD" else [body]
 
-        if not is_meant(host, environ.get("HTTP_HOST", "")):
-            return answer("403 Forbidden", b"this page is read under the address of this machine, or as localhost\n")
+        if not is_allowed_host(host, environ.get("HTTP_HOST", "")):
+            return answer("403 Forbidden", b"open this page by the IP address of this machine, or as localhost\n")
         if method not in ("GET", "HEAD"):
-            return answer("405 Method Not Allowed", b"this page is only read\n")
+            return answer("405 Method Not Allowed", b"only GET and HEAD are allowed\n")
         if path in assets:
             return answer("200 OK", *assets[path])
         if path == "/metrics":
@@ -116,16 +117,16 @@ def application(
         if path == "/healthz":
             problem = health.alive()
             return answer("503 Service Unavailable" if problem else "200 OK", f"{problem or 'ok'}\n".encode())
-        return answer("404 Not Found", f"no such page: {known}\n".encode())
+        return answer("404 Not Found", f"no such page; there are {known}\n".encode())
 
     return app
 
 
-def is_meant(served: str, host: str) -> bool:
-    """Whether this Host header is of somebody who meant this server.
+def is_allowed_host(served: str, host: str) -> bool:
+    """Whether a request with this Host header is answered. Args: served: the address on which this server listens.
 
-    A foreign web page may have its own name lead to 127.0.0.1 and read what is served there (DNS rebinding); it cannot
-    do so with an address, or with localhost. Whoever serves it on a network has other readers, under any name.
+    On the loopback interface only addresses and localhost are. Another name may be that of a foreign web page that
+    resolves to 127.0.0.1 to read what is served here (DNS rebinding). On a network any name is allowed.
     """
     if not _is_loopback(served):
         return True

@@ -1,4 +1,4 @@
-"""The process `workers lag`: it looks at Kafka, and serves what it sees, whatever becomes of everybody else."""
+"""The process `workers lag`: polls Kafka and serves the lag and the page, independently of workers and watchdog."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from workers.fleet.status.collector import StatusCollector
 from workers.monitoring.http import Health, Server
 from workers.monitoring.lag_metrics import LagMetrics
 from workers.monitoring.lag_poller import LagPoller
-from workers.web.page import Fleet, application
+from workers.web.page import FleetView, application
 
 if TYPE_CHECKING:
     from workers.settings import Settings
     from workers.settings.paths import StatePaths
 
-LONGEST_LOOK = 60.0
-"""Seconds that one look may take, with every timeout of the client's, before the process is called dead."""
+LONGEST_POLL_SECONDS = 60.0
+"""The longest poll of Kafka, with all timeouts of the client. After a longer one the process is unhealthy."""
 CHECK_SECONDS = 1.0
 
 log = structlog.get_logger()
@@ -37,26 +37,26 @@ def serve(settings: Settings, paths: StatePaths) -> None:
     Raises:
         UnavailableError: the port is taken.
     """
-    over, parent = threading.Event(), os.getppid()
+    stop_event, parent = threading.Event(), os.getppid()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: over.set())
+        signal.signal(number, lambda *_: stop_event.set())
     if sys.platform == "linux":
-        # It reads the very record that kills a worker: a decompression bomb costs it an answer, and not the machine.
+        # It reads records too: a decompression bomb must fail one poll, and not take the memory of the machine.
         resource.setrlimit(resource.RLIMIT_DATA, (settings.memory_limit << 20, settings.memory_limit << 20))
-    # The client tells of every attempt to connect, for hours; that Kafka is away is told here, once.
+    # The client logs every attempt to connect, for hours; LagPoller logs once that Kafka is unavailable.
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
-    health = Health(LONGEST_LOOK + settings.lag_interval)
-    watch = LagPoller(settings, health.iterated)
-    metrics = LagMetrics(settings.group, settings.topic, watch.current, lambda: watch.last_success)
-    fleet = Fleet(watch, lambda: StatusCollector(settings, paths))
+    health = Health(LONGEST_POLL_SECONDS + settings.lag_interval)
+    lag = LagPoller(settings, health.iterated)
+    metrics = LagMetrics(settings.group, settings.topic, lag.current, lambda: lag.last_success)
+    fleet = FleetView(lag, lambda: StatusCollector(settings, paths))
     app = application(settings.metrics_host, metrics.registry, health, fleet)
     server = Server(settings.metrics_host, settings.lag_port, app, "the page", "WORKERS_LAG_PORT")
     log.info("serving", pid=os.getpid(), page=f"http://{settings.metrics_host}:{server.port}/")
-    watch.start()
-    # An orphan would keep the port from the next fleet's.
-    while not over.wait(CHECK_SECONDS) and os.getppid() == parent:
-        fleet.rest()
+    lag.start()
+    # Ends with its parent: an orphan would keep the port that the next fleet needs.
+    while not stop_event.wait(CHECK_SECONDS) and os.getppid() == parent:
+        fleet.close_if_idle()
     server.close()
-    fleet.rest(0)
-    watch.stop()
+    fleet.close_if_idle(0)
+    lag.stop()
     log.info("stopped")

@@ -31,10 +31,10 @@ from workers.state.heartbeat import Heartbeat, State
 from workers.state.slot import Slot
 from workers.worker.crash_loop import CrashLoopBackoff
 from workers.worker.poison_guard import JournaledPoisonGuard
-from workers.worker.process_setup import limit_memory, make_room, require_time_to_stop
+from workers.worker.process_setup import limit_memory, require_time_to_stop, tune_interpreter
 from workers.worker.recycling import Recycling
 from workers.worker.signals import StopSignal
-from workers.worker.stall_timer import StallTimer, explain_crashes
+from workers.worker.stall_timer import StallTimer, enable_stack_dumps
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,18 +44,18 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 ATTEMPT_SECONDS = 60.0
-"""What one attempt to connect may take, by the client's own timeouts and the waits between its questions."""
-EVICT_PATIENCE_SECONDS = 2.0
-"""For Kafka, to evict the predecessor while this worker backs off: it does so again before it joins, so it need not wait."""
+"""The longest attempt to connect: all timeouts of the client, and the waits between its requests."""
+EVICT_TIMEOUT_SECONDS = 2.0
+"""For Kafka's answer, to evict the predecessor during a backoff. Short, because `_join` evicts it again."""
 BEAT_SECONDS = 1.0
-"""Between two beats of a worker that waits."""
-TELL_EVERY = 10.0
-"""Seconds between two log lines about the same wait."""
+"""Between two heartbeats of a worker that waits."""
+LOG_EVERY_SECONDS = 10.0
+"""Between two log lines about the same wait."""
 
 log = structlog.get_logger()
 
 
-def _tell_crash(crash: Crash) -> None:
+def _log_crash(crash: Crash) -> None:
     log.warning(
         "a worker crashed while it decoded these records",
         action=Action.READ,
@@ -66,42 +66,42 @@ def _tell_crash(crash: Crash) -> None:
 
 
 class Worker:
-    """Build it in the process that it is to run in; `run` returns after a clean stop."""
+    """Create it in the process that it runs in; `run` returns after a clean stop."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._stop = StopSignal(self._begin_to_stop)
+        self._stop = StopSignal(self._on_stop)
         self._stall = StallTimer(settings.stall_timeout)
         self._metrics = WorkerMetrics(settings.topic)
         self._health = Health(settings.max_iteration_seconds)
-        recycle = Recycling(settings.max_records, settings.max_memory, settings.healthy_after, self._stop.ask)
+        recycle = Recycling(settings.max_records, settings.max_memory, settings.healthy_after, self._stop.request)
         self._observer = Observers(self._stall, self._metrics, self._health, LogObserver(), recycle)
         self._slot = settings.state_dir and Slot(settings.state_dir, settings.group, settings.worker)
         self._heartbeat: Heartbeat | None = None
         self._crash_loop: CrashLoopBackoff | None = None
         self._poison_guard: PoisonGuard = NullPoisonGuard()
-        self._predecessor_is_out = False
+        self._predecessor_evicted = False
 
     def run(self) -> None:
-        """Run until SIGTERM or SIGINT, then finish the batch in hand.
+        """Run until SIGTERM or SIGINT, then finish the batch in flight.
 
         The order is what makes a kill -9 safe, of this process or of the one before it:
 
-        1. The slot's lock proves that the predecessor is dead. Everything else that is in the slot is read after it.
-        2. The heartbeat says who has the slot now, also while this process waits.
+        1. The slot's lock proves that the predecessor is dead. The other files of the slot are read only with the lock held.
+        2. The heartbeat names this process as the holder of the slot, also while it waits.
         3. The crash-loop backoff counts this start before anything can crash it.
-        4. The poison guard enters what the predecessor had in progress in the crash journal.
-        5. The sink is checked before the group is joined: a member that cannot write holds partitions for nothing.
-        6. `_join` evicts the predecessor's member, and then joins; the member id is kept for this process's successor.
-        7. The loop. At its end the member has left the group, so it is forgotten, and the slot given free.
+        4. The poison guard enters the records that the predecessor had in progress in the crash journal.
+        5. The sink is checked before the group is joined: a member that cannot write would block its partitions.
+        6. `_join` evicts the predecessor's member, and then joins; the slot remembers the member id for the successor.
+        7. The loop. At its end the member has left the group, so its id is removed and the slot unlocked.
 
         Raises:
-            BadConfigurationError: the Kafka client lacks one of its parts, the collection cannot keep the promise, or
-                supervisord leaves too little time to stop.
+            BadConfigurationError: a C extension of the Kafka client is missing, the collection drops documents or allows
+                duplicate ids, or stopwaitsecs is not longer than the drain timeout.
             UnavailableError: another live process has this slot or this port.
         """
-        explain_crashes()
-        self._stop.listen()
+        enable_stack_dumps()
+        self._stop.install_handlers()
         require_extras()
         settings = self._settings
         require_time_to_stop(settings.drain_timeout)
@@ -110,7 +110,7 @@ class Worker:
             self._acquire_slot(self._slot)
             self._heartbeat = Heartbeat(self._slot.heartbeat_file)
             self._crash_loop = CrashLoopBackoff(self._slot.starts_file, settings.healthy_after)
-            guard = self._poison_guard = JournaledPoisonGuard(self._slot, _tell_crash)
+            guard = self._poison_guard = JournaledPoisonGuard(self._slot, _log_crash)
             self._observer = Observers(self._observer, self._heartbeat, self._crash_loop, guard)
         self._stall.allow(ATTEMPT_SECONDS)
         server = self._serve()
@@ -120,15 +120,15 @@ class Worker:
             metrics=f"http://{settings.metrics_host}:{server.port}/metrics" if server else None,
         )
         if self._crash_loop:
-            self._hold_back(self._crash_loop)
-            self._crash_loop.release()
+            self._back_off_after_crashes(self._crash_loop)
+            self._crash_loop.start_health_clock()
         sink = open_sink(settings)
         self._health.ping = sink.ping
         self._wait_for("MongoDB", State.WAITING_FOR_MONGODB, sink.check, SinkUnavailableError)
         if source := self._wait_for("Kafka", State.WAITING_FOR_KAFKA, self._join, UnavailableError):
             self._health.connected = source.connected
             self._enter(State.JOINING)
-            make_room()
+            tune_interpreter()
             limits = Limits(settings.max_value_bytes, settings.max_depth, settings.max_fields)
             Loop(
                 source,
@@ -141,7 +141,7 @@ class Worker:
                 self._poison_guard,
             ).run()
         if self._crash_loop:
-            self._crash_loop.forgive()
+            self._crash_loop.reset()
         if self._slot and source:
             self._slot.forget_member()
             self._slot.unlock()
@@ -158,11 +158,11 @@ class Worker:
         except UnavailableError as error:
             if not settings.metrics_optional:
                 raise
-            log.warning("works without metrics, as WORKERS_METRICS_OPTIONAL says", error=str(error))
+            log.warning("works without metrics, because WORKERS_METRICS_OPTIONAL is set", error=str(error))
             return None
 
-    def _hold_back(self, crash_loop: CrashLoopBackoff) -> None:
-        """Wait, if the last starts of this slot ended in crashes, and let the others have its partitions meanwhile."""
+    def _back_off_after_crashes(self, crash_loop: CrashLoopBackoff) -> None:
+        """Wait if the last starts of this slot ended in crashes. Evicts the predecessor first, so that others take over."""
         if not (wait := crash_loop.record_start()):
             return
         until = time.monotonic() + wait
@@ -172,7 +172,7 @@ class Worker:
             starts=crash_loop.starts - 1,
             seconds=round(wait, 1),
         )
-        with suppress(UnavailableError), Admin(self._settings, EVICT_PATIENCE_SECONDS) as admin:
+        with suppress(UnavailableError), Admin(self._settings, EVICT_TIMEOUT_SECONDS) as admin:
             self._evict_predecessor(admin)
         while not self._stop() and (left := until - time.monotonic()) > 0:
             self._observer.iterated()
@@ -188,39 +188,39 @@ class Worker:
         return KafkaSource(settings, self._observer, self._stop, self._on_join)
 
     def _on_join(self, member_id: str) -> None:
-        # A static member need not be evicted: its successor takes its place, and its partitions, by its name.
+        # A static member is not evicted: its successor gets its partitions by its group.instance.id.
         if self._slot and not self._settings.static_membership:
             self._slot.remember_member(member_id)
 
     def _evict_predecessor(self, admin: Admin) -> None:
-        if self._slot and not self._predecessor_is_out and (member_id := self._slot.predecessor()):
+        if self._slot and not self._predecessor_evicted and (member_id := self._slot.predecessor()):
             evicted = admin.evict(self._settings.group, member_id)
-            self._predecessor_is_out = True
+            self._predecessor_evicted = True
             log.info("took over from the predecessor", action=Action.EVICT, member=member_id, was_still_member=evicted)
 
-    def _wait_for(self, service: str, state: State, attempt: Callable[[], T], away: type[Exception]) -> T | None:
-        """Try until it succeeds, for hours if need be: an exit would only make supervisord try, with less patience.
+    def _wait_for(self, service: str, state: State, attempt: Callable[[], T], unavailable: type[Exception]) -> T | None:
+        """Retry until it succeeds, for hours if need be: after an exit supervisord would retry, with worse backoff.
 
         Returns:
-            What the attempt returned, or None if the worker is to stop.
+            What the attempt returned, or None if a stop was requested.
         """
-        backoff, told = Backoff(first=0.2), -TELL_EVERY
+        backoff, logged_at = Backoff(first=0.2), -LOG_EVERY_SECONDS
         self._enter(state)
         while not self._stop():
             self._observer.iterated()
             self._stall.allow(ATTEMPT_SECONDS)
             try:
                 return attempt()
-            except away as error:
-                if (now := time.monotonic()) - told >= TELL_EVERY:
-                    told = now
+            except unavailable as error:
+                if (now := time.monotonic()) - logged_at >= LOG_EVERY_SECONDS:
+                    logged_at = now
                     log.warning(f"waiting for {service}", error=str(error))
                 self._stop.wait(backoff.next_wait())
         return None
 
     def _acquire_slot(self, slot: Slot) -> None:
-        """Wait for the slot for as long as a predecessor may take to stop; then it is somebody else's."""
-        patience = Backoff(cap=1.0)
+        """Wait for the slot as long as a predecessor may take to stop; a process that holds it longer is another fleet's."""
+        backoff = Backoff(cap=1.0)
         waited = 0.0
         while not slot.try_acquire():
             holder = slot.holder_pid() or "unknown"
@@ -231,7 +231,7 @@ class Worker:
                 )
             if waited == 0:
                 log.warning("the slot is still held by another process; waiting for it to end", pid=holder)
-            wait = patience.next_wait()
+            wait = backoff.next_wait()
             waited += wait
             self._stop.wait(wait)
 
@@ -239,6 +239,6 @@ class Worker:
         if self._heartbeat:
             self._heartbeat.enter(state, until)
 
-    def _begin_to_stop(self) -> None:
+    def _on_stop(self) -> None:
         self._stall.finish_within(self._settings.drain_timeout)
         self._enter(State.STOPPING)

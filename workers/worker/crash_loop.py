@@ -1,6 +1,6 @@
-"""Holds back a worker that crashes again and again: every time it joins, the whole group has to rebalance.
+"""Crash-loop backoff: delays the join of a worker that crashes repeatedly, because every join rebalances the whole group.
 
-supervisord brakes only what dies in its first seconds. What dies later it starts again at once, for ever.
+supervisord backs off only for a process that ends within startsecs. One that ends later it restarts at once, for ever.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FREE_STARTS = 2
-"""The first after a healthy time, and one more: a single crash costs nobody any time."""
+"""Starts without a backoff: the first one, and the one after a single crash."""
 FIRST_SECONDS, CAP_SECONDS = 1.0, 60.0
-DIGITS = 6
-"""A longer number was not written here."""
+MAX_DIGITS = 6
+"""Of the count in the file. A longer number was not written by this module, and counts as 0."""
 
 log = structlog.get_logger()
 
 
 class CrashLoopBackoff(NullObserver):
-    """Counts the starts of one slot since it was healthy, in a file that outlives each of them.
+    """Counts the starts of one slot since it was last healthy, in a file that outlives each process.
 
-    As an observer it sees when this worker is healthy: it has lived for long enough. Whether it waits for Kafka or reads
-    is the same here, since nothing that lives so long makes a storm.
+    As an observer it resets the count once this worker has lived long enough, whether it waited for Kafka or read:
+    a process that lives so long causes no rebalance storm.
     """
 
     def __init__(
@@ -41,15 +41,15 @@ class CrashLoopBackoff(NullObserver):
         clock: Callable[[], float] = time.monotonic,
         jitter: Callable[[], float] = random.random,
     ) -> None:
-        """Args: healthy_after: seconds of life after which earlier crashes are forgiven."""
+        """Args: healthy_after: seconds of life after which earlier crashes no longer count."""
         self._file = file
         self._healthy_after = healthy_after
         self._clock = clock
         self._jitter = jitter
-        self._since: float | None = None
-        self._forgiven = False
+        self._clock_started: float | None = None
+        self._is_reset = False
         self.starts = 0
-        """Since the last healthy time, this one among them: known once `record_start` was called."""
+        """Since the slot was last healthy, including this one. Set by `record_start`."""
 
     def record_start(self) -> float:
         """Count this start.
@@ -66,31 +66,33 @@ class CrashLoopBackoff(NullObserver):
         backoff.attempts = crashes - FREE_STARTS
         return backoff.next_wait()
 
-    def forgive(self) -> None:
-        """Begin again from no starts: the worker is healthy, or has stopped as it was told to."""
-        self._forgiven = True
+    def reset(self) -> None:
+        """Set the count to 0: the worker is healthy, or has stopped cleanly."""
+        self._is_reset = True
         self._write(0)
 
-    def release(self) -> None:
-        """The wait is over: what the worker lives from now on counts."""
-        self._since = self._clock()
+    def start_health_clock(self) -> None:
+        """The backoff is over: from now on the life of this process counts towards `healthy_after`."""
+        self._clock_started = self._clock()
 
     def iterated(self) -> None:
-        if not self._forgiven and self._since is not None and self._clock() - self._since >= self._healthy_after:
-            self.forgive()
+        if self._is_reset or self._clock_started is None:
+            return
+        if self._clock() - self._clock_started >= self._healthy_after:
+            self.reset()
 
     def _read(self) -> int:
         try:
             text = self._file.read_text(encoding="ascii").strip()
         except (OSError, UnicodeDecodeError):
             return 0
-        return int(text) if text.isdigit() and len(text) <= DIGITS else 0
+        return int(text) if text.isdigit() and len(text) <= MAX_DIGITS else 0
 
     def _write(self, starts: int) -> None:
-        """Whole or not at all. A count that cannot be written is no reason to end."""
+        """Atomic. A count that cannot be written is logged, and does not end the worker."""
         new = self._file.with_suffix(".starts.new")
         try:
-            new.write_text(f"{min(starts, 10**DIGITS - 1)}\n", encoding="ascii")
+            new.write_text(f"{min(starts, 10**MAX_DIGITS - 1)}\n", encoding="ascii")
             new.replace(self._file)
         except OSError as error:
             log.warning("cannot count the starts of this slot", file=str(self._file), error=error.strerror)

@@ -1,4 +1,4 @@
-"""The poison guard of a worker that has a state directory: what crashed others on this host, it decodes with care."""
+"""The poison guard of a worker with a state directory: isolates records that crashed workers on this host."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 
 class JournaledPoisonGuard(NullObserver):
-    """See `PoisonGuard`. As an observer it hears of every new assignment, and then looks who has crashed."""
+    """See `PoisonGuard`. As an observer it reads the crash journal again after every new assignment."""
 
-    def __init__(self, slot: Slot, tell: Callable[[Crash], None]) -> None:
+    def __init__(self, slot: Slot, on_crash: Callable[[Crash], None]) -> None:
         """Args:
         slot: acquired by this process.
-        tell: told each crash that nobody had found before.
+        on_crash: called with each crash that is new in the journal.
         """
-        self._journal = CrashJournal(slot, tell)
+        self._journal = CrashJournal(slot, on_crash)
         self._journal.open()
         self._in_progress = InProgress(slot)
         self._crashes: list[Crash] | None = None
@@ -43,7 +43,7 @@ class JournaledPoisonGuard(NullObserver):
         return self._in_progress.hold(fetched)
 
     def committed(self, batch: Batch, result: CommitResult) -> None:
-        """Everything before these offsets is stored: what crashed there is found, or was innocent."""
+        """Drop the crashes below the committed offsets: those records are stored or dead letters."""
         if self._crashes and result is CommitResult.OK:
             parts = batch.partitions
             self._crashes = self._journal.forget(

@@ -1,4 +1,4 @@
-"""What a worker arranges with the system, the interpreter and supervisord about the process that it is."""
+"""The set-up of a worker's process: memory limit, interpreter, time to stop."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from workers.fleet.supervisor import SupervisorClient
 
 
 def limit_memory(mebibytes: int) -> None:
-    """Let a decompression bomb end this process, and not the machine."""
+    """Limit the data of this process, so that a decompression bomb ends it and not the machine. Args: in MiB."""
     if sys.platform == "linux":
         resource.setrlimit(resource.RLIMIT_DATA, (mebibytes << 20, mebibytes << 20))
 
 
-def make_room() -> None:
-    """Tell the interpreter what this process does all day (measured: docs/decisions/0003-interpreter.md)."""
-    # Records are tuples of bytes and make no cycles: looking for some after every 700 of them finds nothing. What exists
-    # is not looked through first: for the twenty objects that would be found, a restarted worker joins 50 ms later.
+def tune_interpreter() -> None:
+    """Tune garbage collection and thread switching for the loop (measured: docs/decisions/0003-interpreter.md)."""
+    # Records are tuples of bytes and make no cycles: a collection after every 700 of them would find nothing. There is no
+    # collection before the freeze: it would free twenty objects, and a restarted worker would join 50 ms later.
     gc.freeze()
     gc.set_threshold(100_000, 50, 50)
-    # The client's IO thread reads the next records while this one decodes; at 5 ms a turn it starves.
+    # The client's IO thread reads the next records while this one decodes; at the default of 5 ms it starves.
     sys.setswitchinterval(0.0005)
 
 
 def require_time_to_stop(drain_timeout: float) -> None:
-    """Return when supervisord, if this is a child of it, waits longer for a stop than the stop may take.
+    """Check that stopwaitsecs is longer than the drain timeout, if this is a child of supervisord.
 
     Raises:
-        BadConfigurationError: it would kill this worker in the middle of its last batch.
+        BadConfigurationError: supervisord would kill this worker in the middle of its last batch.
     """
     supervisord = SupervisorClient.of_parent()
     if supervisord is None:
@@ -39,7 +39,7 @@ def require_time_to_stop(drain_timeout: float) -> None:
     try:
         seconds = supervisord.stop_seconds().get(os.environ.get("SUPERVISOR_PROCESS_NAME", ""))
     except UnavailableError:
-        # It is busy or gone, which is no reason not to work.
+        # supervisord is busy or has ended: no reason not to work.
         return
     if seconds is not None and seconds <= drain_timeout:
         problem = (

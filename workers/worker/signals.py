@@ -1,4 +1,4 @@
-"""Whether a worker is to stop, and who says so: a signal, the end of its supervisord, or the worker itself."""
+"""The request to stop a worker, and its reason: a signal, the end of supervisord, or the worker itself."""
 
 from __future__ import annotations
 
@@ -20,52 +20,52 @@ PR_SET_PDEATHSIG = 1
 
 
 class StopSignal:
-    """A flag that is set once. Nothing of it takes a lock: signals come at any moment, also while one is held."""
+    """A flag that is set once. Takes no lock, since a signal handler may run while the main thread holds one."""
 
-    def __init__(self, begun: Callable[[], None]) -> None:
-        """Args: begun: called when the worker is to stop, in the main thread, perhaps inside a signal's handler."""
-        self._begun = begun
+    def __init__(self, on_stop: Callable[[], None]) -> None:
+        """Args: on_stop: called once, in the main thread, perhaps inside a signal handler."""
+        self._on_stop = on_stop
         self._signals = 0
         self._reader, self._writer = os.pipe()
         self.reason: str | None = None
 
-    def listen(self) -> None:
-        """Take note of signals, and of the end of supervisord. Call it in the main thread."""
+    def install_handlers(self) -> None:
+        """Request a stop on SIGTERM, SIGINT and the end of supervisord. Call it in the main thread."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._signalled)
         if os.environ.get("SUPERVISOR_ENABLED"):
-            # A signal of its own: two that tell of one death must not pass for a person who insists.
-            signal.signal(signal.SIGHUP, lambda *_: self.ask("supervisord ended"))
-            _hang_up_with_supervisord()
+            # Not SIGTERM: both ways below may report one end, and a second SIGTERM means "now".
+            signal.signal(signal.SIGHUP, lambda *_: self.request("supervisord ended"))
+            _send_sighup_when_supervisord_ends()
 
-    def ask(self, reason: str) -> None:
-        """Have the worker stop after the batch in hand."""
+    def request(self, reason: str) -> None:
+        """Request a clean stop: the worker finishes the batch in flight. Only the first reason counts."""
         if self.reason is None:
             self.reason = reason
             os.write(self._writer, b"\n")
-            self._begun()
+            self._on_stop()
 
     def __call__(self) -> bool:
         return self.reason is not None
 
     def wait(self, seconds: float) -> None:
-        """Return after so many seconds, or as soon as the worker is to stop."""
+        """Return after so many seconds, or as soon as a stop is requested."""
         select.select([self._reader], [], [], seconds)
 
     def _signalled(self, number: int, _frame: object) -> None:
-        """The first signal asks for a clean stop; the second one ends the process now."""
+        """The first signal requests a clean stop; the second one ends the process now."""
         self._signals += 1
         if self._signals > 1:
             os._exit(ExitCode.UNAVAILABLE)
-        self.ask(signal.Signals(number).name)
+        self.request(signal.Signals(number).name)
 
 
-def _hang_up_with_supervisord() -> None:
-    """Have SIGHUP sent here when supervisord dies, even of SIGKILL: an orphan would hold its slot for ever."""
+def _send_sighup_when_supervisord_ends() -> None:
+    """Send SIGHUP to this process when supervisord ends, even by SIGKILL: an orphan would hold its slot for ever."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGHUP, 0, 0, 0)
-    # Where the kernel does not tell, or told before it was asked to: supervisord holds the other end of this pipe. What
-    # is no pipe comes from somebody else: a shell in a supervised terminal hands the variable on, but not the pipe.
+    # For systems without prctl, and if supervisord ended before the call: standard input is a pipe whose other end
+    # supervisord holds. If it is no pipe, this process was started by a shell that inherited the variable.
     try:
         piped = stat.S_ISFIFO(os.fstat(0).st_mode)
     except OSError:

@@ -1,4 +1,4 @@
-"""Ends a process that stands still, also with the interpreter's lock held: all stacks to the log, then exit code 75."""
+"""Ends a process whose loop stalls, even with the GIL held: all stacks go to the log, then exit code 75."""
 
 from __future__ import annotations
 
@@ -16,49 +16,49 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 RE_ARM_SECONDS = 1.0
-"""To arm it takes 50 us, a thread of faulthandler's; so it is done once a second, and the limit is so much longer."""
+"""Arming takes 50 us (faulthandler starts a thread), so it is done once a second; the limit is longer by that second."""
 DUMP_SECONDS = 1.0
-"""From the dump to the end."""
+"""From the stack dump to the exit."""
 SIGEV_THREAD = 2
 
 
-def explain_crashes() -> None:
-    """Have all stacks written to the log on SIGUSR1, and when the process dies of a fault in C."""
+def enable_stack_dumps() -> None:
+    """Write all stacks to the log on SIGUSR1, and when the process crashes in C."""
     faulthandler.enable()
     faulthandler.register(signal.SIGUSR1)
 
 
 class StallTimer(NullObserver):
-    """The observer that every turn sets back. What does not turn in time is ended, by the kernel's timer and in C.
+    """The observer that restarts a timer at every iteration. The timer is the kernel's and ends the process in C.
 
-    A process that is stopped (SIGSTOP) for longer than the limit may end when it is continued: the kernel's clock goes
-    on meanwhile. It has lost its place in the group by then, or is about to; where the machine slept, the clock did too.
+    A process that is stopped (SIGSTOP) for longer than the limit may end when it is continued, since the clock runs on.
+    Its session in the group has expired by then, or is about to. While the machine sleeps, the clock stands still.
     """
 
     def __init__(self, limit: float, clock: Callable[[], float] = time.monotonic) -> None:
-        """Args: limit: seconds that a turn may take; 0: as long as it likes."""
+        """Args: limit: seconds that an iteration may take; 0: no limit."""
         self._limit = limit
         self._clock = clock
         self._exit_in = _exit_timer(ExitCode.STALLED)
-        self._again = 0.0
-        self._end: float | None = None
+        self._rearm_at = 0.0
+        self._stop_deadline: float | None = None
 
     def iterated(self) -> None:
-        if self._clock() >= self._again:
+        if self._clock() >= self._rearm_at:
             self.allow(self._limit)
 
     def allow(self, seconds: float) -> None:
-        """Let what comes now take so long, where a turn may not: a connection that is made, for example."""
-        self._again = self._clock() + RE_ARM_SECONDS
-        if self._limit and self._end is None:
+        """Allow this iteration to take longer than the limit, for example to connect."""
+        self._rearm_at = self._clock() + RE_ARM_SECONDS
+        if self._limit and self._stop_deadline is None:
             self._set(max(seconds, self._limit) + RE_ARM_SECONDS)
-        # Looked at last: it is set by a signal's handler, which may have come just now.
-        if self._end is not None and (left := self._end - self._clock()) > 0:
+        # Read last: a signal handler sets it, perhaps during the lines above.
+        if self._stop_deadline is not None and (left := self._stop_deadline - self._clock()) > 0:
             self._set(left)
 
     def finish_within(self, seconds: float) -> None:
-        """Let the process live no longer than this, whether it turns or not."""
-        self._end = self._clock() + seconds
+        """End the process after these seconds, whether its loop iterates or not."""
+        self._stop_deadline = self._clock() + seconds
         self._set(seconds)
 
     def _set(self, seconds: float) -> None:
@@ -87,18 +87,18 @@ class _Times(ctypes.Structure):
 
 
 def _exit_timer(code: int) -> Callable[[float], None] | None:
-    """A function that has this process end with the code in so many seconds, unless it is called again before.
+    """A function that ends this process with the exit code in so many seconds, unless it is called again before.
 
-    None where there is nothing of the kind, as on macOS: faulthandler can end a process too, but only with 1.
+    None where the system has no such timer (macOS): faulthandler ends the process there, with exit code 1.
     """
     if sys.platform != "linux":
         return None
     libc = ctypes.CDLL(None)
     if not hasattr(libc, "timer_create"):
-        # glibc before 2.34 has it in a library of its own.
+        # glibc before 2.34 has it in a separate library.
         libc = ctypes.CDLL("librt.so.1")
     timer = ctypes.c_void_p()
-    # The kernel's timer calls `_exit(code)` on a thread of the C library's: no Python takes part in it.
+    # The kernel's timer calls `_exit(code)` on a thread of the C library, without Python and its GIL.
     exit_function = ctypes.cast(ctypes.CDLL(None)._exit, ctypes.c_void_p).value
     event = _Event(value=code, notify=SIGEV_THREAD, function=exit_function)
     if libc.timer_create(time.CLOCK_MONOTONIC, ctypes.byref(event), ctypes.byref(timer)) != 0:

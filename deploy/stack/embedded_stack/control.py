@@ -55,13 +55,13 @@ def down(settings: Settings) -> None:
 def status(settings: Settings) -> ExitCode:
     """OK when all serve; else what is wrong, for people and for scripts."""
     supervisord = Supervisord(settings)
-    programs = {each["name"]: each for each in supervisord.programs()}
+    programs = {each.name: each for each in supervisord.programs()}
     if not programs:
         print("the stack is not running: `stack.py up` starts it")
         return ExitCode.UNAVAILABLE
     healthy = True
     for name in _programs(settings):
-        state = programs[name]["statename"] if name in programs else "UNKNOWN"
+        state = programs[name].state if name in programs else "UNKNOWN"
         record = Record.read(settings.record(name))
         serves = record is not None and record.process is not None and ANSWERS[name](record.address)
         healthy = healthy and serves

@@ -5,7 +5,9 @@ jgo configuration names. A jar counts only once its checksum is that of the lock
 from __future__ import annotations
 
 import errno
+import os
 import shutil
+import ssl
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from threading import Event
@@ -42,6 +44,7 @@ class Jars:
     def build(self, observer: Observer) -> None:
         shutil.rmtree(self._scratch, ignore_errors=True)
         make_folder(self._folder)
+        _trust_whom_the_system_trusts()
         missing, total = self._missing(), len(locked_jars(self._lock))
         observer.say(self.name, f"downloading {len(missing)} of {total} jars")
         with ThreadPoolExecutor(4, thread_name_prefix="jar") as pool:
@@ -99,6 +102,15 @@ class KafkaJars(Jars):
 
     def __init__(self, settings: Settings) -> None:
         super().__init__("Kafka", LOCK, folder(settings))
+
+
+def _trust_whom_the_system_trusts() -> None:
+    """requests knows the authorities that it brings along, and not the one of a company's proxy, which pip and Go find
+    in the system's store."""
+    system = ssl.get_default_verify_paths()
+    store = system.cafile or (system.capath if system.capath and any(Path(system.capath).iterdir()) else None)
+    if store and not os.environ.get("CURL_CA_BUNDLE"):
+        os.environ.setdefault("REQUESTS_CA_BUNDLE", store)
 
 
 def _repositories() -> dict[str, str] | None:

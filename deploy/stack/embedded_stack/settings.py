@@ -105,7 +105,10 @@ class Settings:
 
     @property
     def socket(self) -> Path:
-        return self.run_dir / "supervisord.sock"
+        # Imported here, because it takes a while, and `run` does not need it.
+        from workers.settings.paths import StatePaths
+
+        return StatePaths(self.tree).stack_socket
 
     @property
     def pidfile(self) -> Path:

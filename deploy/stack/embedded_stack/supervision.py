@@ -7,19 +7,15 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
-from http.client import HTTPException
 from pathlib import Path
-from typing import Any, Protocol
-from xmlrpc.client import Fault, ServerProxy
+from typing import Protocol
 
 import psutil
-from supervisor.states import STOPPED_STATES
-from supervisor.xmlrpc import SupervisorTransport
 
 from embedded_stack.failure import Failure
 from embedded_stack.processes import is_alive
-
-GONE = (OSError, HTTPException)
+from workers.errors import UnavailableError
+from workers.fleet.supervisor import DOWN_STATES, Process, SupervisorClient
 
 
 class Place(Protocol):
@@ -40,6 +36,7 @@ class Place(Protocol):
 class Supervisord:
     def __init__(self, settings: Place) -> None:
         self._settings = settings
+        self._client = SupervisorClient(settings.socket)
 
     def start(self) -> subprocess.Popen[bytes]:
         """In a session of its own, so that closing this terminal does not end it."""
@@ -61,9 +58,7 @@ class Supervisord:
 
     def process(self) -> psutil.Process | None:
         """The one that answers on the socket; else the one of the pid file, if it is ours."""
-        pid = self._call("getPID")
-        if not isinstance(pid, int):
-            pid = self._pid_of_file()
+        pid = self._pid() or self._pid_of_file()
         if pid is None:
             return None
         with contextlib.suppress(psutil.Error):
@@ -72,20 +67,23 @@ class Supervisord:
         return None
 
     def answers(self) -> bool:
-        return self._call("getPID") is not None
+        return self._pid() is not None
 
-    def programs(self) -> list[dict[str, Any]]:
-        found = self._call("getAllProcessInfo")
-        return found if isinstance(found, list) else []
+    def programs(self) -> list[Process]:
+        """Empty if supervisord does not answer."""
+        try:
+            return self._client.processes()
+        except UnavailableError:
+            return []
 
     def start_stopped_programs(self, wanted: Sequence[str]) -> list[str]:
         """Returns those of the wanted ones that did not run."""
-        programs = self.programs()
-        stopped = [each["name"] for each in programs if each["state"] in STOPPED_STATES and each["name"] in wanted]
-        for name in stopped:
-            with contextlib.suppress(Fault):
-                self._call("startProcess", name, False)
-        return stopped
+        stopped = [each for each in self.programs() if each.state in DOWN_STATES and each.name in wanted]
+        for program in stopped:
+            # The caller waits until the program answers, and so notices one that does not start.
+            with contextlib.suppress(UnavailableError):
+                self._client.start(program.full_name)
+        return [program.name for program in stopped]
 
     def shut_down(self, process: psutil.Process, patience: float) -> None:
         """Programs first, each with its own time to stop, then supervisord itself."""
@@ -99,16 +97,12 @@ class Supervisord:
                     f" see {self._settings.log_dir}, then `kill -9 {process.pid}`"
                 ) from None
 
-    def _call(self, method: str, *arguments: object) -> object:
-        """Nothing when there is nobody to answer."""
-        transport = SupervisorTransport(None, None, f"unix://{self._settings.socket}")
+    def _pid(self) -> int | None:
+        """None if supervisord does not answer."""
         try:
-            proxy = ServerProxy("http://127.0.0.1", transport=transport)
-            return getattr(proxy.supervisor, method)(*arguments)
-        except GONE:
+            return self._client.pid()
+        except UnavailableError:
             return None
-        finally:
-            transport.close()
 
     def _pid_of_file(self) -> int | None:
         """A pid in a file proves nothing: the process must run our configuration."""

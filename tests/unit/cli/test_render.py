@@ -30,13 +30,13 @@ def account(partition: int, **counts: int) -> PartitionReport:
 def test_a_good_verdict_is_a_row_a_partition_a_sum_and_one_line(console):
     partitions = [account(0, kafka=1_200, stored=1_199, dead_lettered=1), account(1, kafka=300, stored=290, pending=10)]
 
-    show.verdict(console, VerifyReport("numtest", "counters", partitions))
+    show.verify_report(console, VerifyReport("numtest", "counters", partitions))
 
     lines = text(console).splitlines()
     assert "1,200" in lines[1]
     assert lines[2].split() == ["1", "300", "290", "0", "10", "0", "0"]
     assert [line.split()[:3] for line in lines if line.strip().startswith("all")] == [["all", "1,500", "1,489"]]
-    assert lines[-1] == "every record is accounted for; 10 are still to be read"
+    assert lines[-1] == "every record is accounted for; 10 are pending"
 
 
 def test_damage_is_named_by_partition_and_offset(console):
@@ -45,7 +45,7 @@ def test_damage_is_named_by_partition_and_offset(console):
         bad.add("missing", offset)
     bad.add("twice", 0)
 
-    show.verdict(console, VerifyReport("numtest", "counters", [bad], foreign=12))
+    show.verify_report(console, VerifyReport("numtest", "counters", [bad], foreign=12))
 
     assert "missing in partition 3: offsets 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, ..." in text(console)
     assert "twice in partition 3: offsets 0\n" in text(console)
@@ -54,9 +54,9 @@ def test_damage_is_named_by_partition_and_offset(console):
 
 
 def test_records_that_expired_are_told(console):
-    show.verdict(console, VerifyReport("numtest", "counters", [account(0, expired=25)]))
+    show.verify_report(console, VerifyReport("numtest", "counters", [account(0, expired=25)]))
 
-    assert "25 offsets left Kafka before they were read" in text(console)
+    assert "25 offsets were deleted from Kafka before they were read" in text(console)
 
 
 def test_the_end_of_a_production_names_what_failed_and_how_often(console):

@@ -128,7 +128,7 @@ def test_what_happened_last_is_told_in_words_oldest_first():
     lines = drawn(80).splitlines()[-6:]
 
     assert [line[13:] for line in lines] == [
-        "worker_02  started again after FATAL",
+        "worker_02  restarted after FATAL",
         "worker_02  removed from the group: worker_02-0a1b2c3d-4e5f-6071-82…",
         "worker_02  stalled (no progress), killed: pid 4194303",
         "fleet      rebalanced: 00 0-2, 01 3-5, 02 -",
@@ -142,7 +142,7 @@ def test_what_happened_last_is_told_in_words_oldest_first():
 @pytest.mark.parametrize(
     ("facts", "group", "topic"),
     [
-        ({}, "counters: Stable, 4 members: 00 0-1, 01 2-3, 02 4, 03 5", "numtest: 6 partitions, lag 60, all owned"),
+        ({}, "counters: Stable, 4 members: 00 0-1, 01 2-3, 02 4, 03 5", "numtest: 6 partitions, lag 60, all assigned"),
         (
             {"kafka": kafka(group=GroupDescription("Empty", {}))},
             "counters: Empty, 0 members",
@@ -151,7 +151,7 @@ def test_what_happened_last_is_told_in_words_oldest_first():
         (
             {"kafka": kafka(group=GroupDescription("PreparingRebalance", {"m": Member("worker_00", "h", [])}))},
             "counters: PreparingRebalance, 1 member: 00 -",
-            "numtest: 6 partitions, lag 60, being given out",
+            "numtest: 6 partitions, lag 60, rebalancing",
         ),
     ],
 )

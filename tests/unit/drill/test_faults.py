@@ -1,4 +1,4 @@
-"""The plan of a drill, and when a drill is void: a fault that did not bite proves nothing."""
+"""The plan of a drill, and when a drill is void: a fault that had no effect proves nothing."""
 
 from __future__ import annotations
 
@@ -93,9 +93,9 @@ def judged(monkeypatch: pytest.MonkeyPatch) -> Any:
         monkeypatch.setattr(
             "workers.drill.chaos.verify", lambda _settings: VerifyReport("numtest", "counters", [account], 0)
         )
-        monkeypatch.setattr(drill, "_gone", lambda _acknowledged, _ends: gone)
+        monkeypatch.setattr(drill, "_missing_from_kafka", lambda _acknowledged, _ends: gone)
         drill._report.faults = faults
-        drill._judge(watched or Watched(), {}, {})
+        drill._evaluate(watched or Watched(), {}, {})
         return drill._report
 
     return judge
@@ -111,12 +111,12 @@ def test_a_drill_in_which_everything_bit_and_nothing_is_wrong_has_passed(judged)
     ("faults", "watched", "word"),
     [
         ({}, Watched(), "no fault"),
-        ({"kill a worker": 1}, Watched(redelivered=0), "delivered again"),
+        ({"kill a worker": 1}, Watched(redelivered=0), "redelivered"),
         ({"kill all workers": 1}, Watched(rebalances=0), "no rebalance"),
-        ({"kill the database": 1}, Watched(retries=0), "no worker noticed"),
+        ({"kill the database": 1}, Watched(retries=0), "no worker had to retry"),
     ],
 )
-def test_a_drill_in_which_a_fault_did_not_bite_is_void(judged, faults, watched, word):
+def test_a_drill_in_which_a_fault_had_no_effect_is_void(judged, faults, watched, word):
     report = judged(faults, watched, stored=100)
 
     assert not report.passed

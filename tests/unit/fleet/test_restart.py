@@ -46,7 +46,7 @@ def not_back(paths: StatePaths) -> str:
 def test_a_supervisord_that_is_gone_before_the_stop(paths):
     assert not_back(paths) == (
         "worker_00 was asked to stop, and supervisord does not run here; `workers status` shows whether it runs; "
-        "the slots behind it were left alone"
+        "the slots after it were not restarted"
     )
 
 
@@ -54,5 +54,5 @@ def test_a_supervisord_that_does_not_start_it_again(paths):
     """To a stop this fault says that it is done."""
     with FakeSupervisord(paths.supervisord_socket, "200 OK", dumps(Fault(70, "no file"))):
         assert not_back(paths) == (
-            "worker_00 is stopped, and supervisord refuses: no file; the slots behind it were left alone"
+            "worker_00 is stopped, and supervisord refuses: no file; the slots after it were not restarted"
         )

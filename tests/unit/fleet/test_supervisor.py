@@ -40,7 +40,7 @@ def test_one_that_is_stopped_or_is_none_is_no_traceback(tmp_path):
         with pytest.raises(UnavailableError, match=NOT_RUNNING):
             SupervisorClient(path).processes()
         server.listen()
-        with pytest.raises(UnavailableError, match="has not answered for 0 s: is it stopped"):
+        with pytest.raises(UnavailableError, match="has not answered for 0 s: is it suspended"):
             SupervisorClient(path, timeout=0.2).processes()
     with pytest.raises(UnavailableError, match=NOT_RUNNING):
         SupervisorClient(path).processes()
@@ -48,7 +48,7 @@ def test_one_that_is_stopped_or_is_none_is_no_traceback(tmp_path):
     path.write_text("no socket")
     with pytest.raises(UnavailableError, match=NOT_RUNNING):
         SupervisorClient(path).pid()
-    with pytest.raises(UnavailableError, match="cannot be asked at"):
+    with pytest.raises(UnavailableError, match="cannot be reached at"):
         SupervisorClient(tmp_path / ("x" * 200)).processes()
 
 
@@ -56,8 +56,8 @@ def test_one_that_is_stopped_or_is_none_is_no_traceback(tmp_path):
     ("status", "body", "said"),
     [
         ("200 OK", dumps(Fault(6, "SHUTDOWN_STATE")), "^is shutting down$"),
-        ("401 Unauthorized", "", "cannot be asked at .*: Unauthorized"),
-        ("500 Internal Server Error", "", "cannot be asked at .*: Internal Server Error"),
+        ("401 Unauthorized", "", "cannot be reached at .*: Unauthorized"),
+        ("500 Internal Server Error", "", "cannot be reached at .*: Internal Server Error"),
     ],
 )
 def test_one_that_does_not_serve_says_why(tmp_path, status, body, said):

@@ -80,7 +80,7 @@ def test_a_variable_goes_over_the_env_file_and_an_option_over_both(tmp_path, mon
         ("WORKERS_DRAIN_TIMEOUT", "25", "longer than a write and a commit"),
         ("WORKERS_MAX_POLL_INTERVAL", "50", "more than twice"),
         ("WORKERS_SESSION_TIMEOUT", "2", "three times"),
-        ("WORKERS_STALL_TIMEOUT", "40", "longer than a turn may take (40 s)"),
+        ("WORKERS_STALL_TIMEOUT", "40", "longer than an iteration may take (40 s)"),
         ("WORKERS_STALL_TIMEOUT", "120", "shorter than WORKERS_MAX_POLL_INTERVAL=120"),
         ("WORKERS_STALL_TIMEOUT", "-1", "greater than or equal to 0"),
         ("WORKERS_MAX_RECORDS", "-1", "greater than or equal to 0"),

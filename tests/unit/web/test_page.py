@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry
 import workers
 from workers.errors import UnavailableError
 from workers.monitoring.http import Health, Server
-from workers.web.page import Fleet, application, is_meant
+from workers.web.page import FleetView, application, is_allowed_host
 
 PAGE = Path(workers.__file__).parent / "web/static"
 
@@ -64,7 +64,7 @@ def survey():
 
 @pytest.fixture
 def fleet(survey):
-    return Fleet(Watch(), lambda: survey)
+    return FleetView(Watch(), lambda: survey)
 
 
 @pytest.fixture
@@ -112,12 +112,12 @@ def test_a_path_that_is_none_is_a_404_of_one_line(server, path):
     status, text, _ = ask(server, path)
 
     assert status == 404
-    assert text == "no such page: /, /fleet.css, /fleet.js, /fleet.json, /metrics, /healthz\n"
+    assert text == "no such page; there are /, /fleet.css, /fleet.js, /fleet.json, /metrics, /healthz\n"
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS"])
 def test_the_page_is_only_read(server, method):
-    assert ask(server, "/fleet.json", method)[:2] == (405, "this page is only read\n")
+    assert ask(server, "/fleet.json", method)[:2] == (405, "only GET and HEAD are allowed\n")
 
 
 def test_head_has_no_body(server):
@@ -136,18 +136,18 @@ def test_a_foreign_page_that_leads_its_own_name_here_reads_nothing(server, path)
 
 
 @pytest.mark.parametrize("host", ["localhost:9790", "LOCALHOST", "127.0.0.1:9790", "127.0.0.1", "[::1]:9790", "[::1]"])
-def test_addresses_and_localhost_are_meant(host):
-    assert is_meant("127.0.0.1", host)
+def test_addresses_and_localhost_are_allowed(host):
+    assert is_allowed_host("127.0.0.1", host)
 
 
 @pytest.mark.parametrize("host", ["", "example.com", "localhost.example.com", "127.0.0.1.example.com:9790", "a:b:c"])
 def test_other_names_are_not(host):
-    assert not is_meant("127.0.0.1", host)
-    assert not is_meant("localhost", host)
+    assert not is_allowed_host("127.0.0.1", host)
+    assert not is_allowed_host("localhost", host)
 
 
 def test_on_a_network_any_name_is():
-    assert is_meant("192.0.2.7", "fleet.example:9790")
+    assert is_allowed_host("192.0.2.7", "fleet.example:9790")
 
 
 def test_nothing_may_be_loaded_from_elsewhere_or_kept(server):
@@ -179,11 +179,11 @@ def test_nobody_is_asked_before_somebody_reads_nor_once_nobody_does(fleet, surve
     assert json.loads(answers.pop())["status"] == {"healthy": False}
     assert survey.entered == 1
     assert survey.asked < 50, "many open pages cost as much as one"
-    fleet.rest()
+    fleet.close_if_idle()
     assert survey.left == 0, "somebody has just read"
-    fleet.rest(idle=0)
+    fleet.close_if_idle(idle=0)
     assert survey.left == 1
-    fleet.rest(idle=0)
+    fleet.close_if_idle(idle=0)
     assert survey.left == 1
 
 

@@ -57,7 +57,7 @@ def test_a_worker_that_lives_long_enough_is_forgiven(file, clock):
     clock.now = 100
     brake.iterated()
     assert recorded(file) == 6, "while it waits it does not live"
-    brake.release()
+    brake.start_health_clock()
     clock.now = 109.9
     brake.iterated()
     assert recorded(file) == 6
@@ -71,7 +71,7 @@ def test_a_clean_stop_is_healthy(file):
     crashes(file, 5)
     brake = start(file)
     brake.record_start()
-    brake.forgive()
+    brake.reset()
 
     assert start(file).record_start() == 0
 

@@ -16,7 +16,7 @@ import os, sys, time
 from workers.worker.signals import StopSignal
 # No print: the signal may come within another one.
 stop = StopSignal(lambda: os.write(1, b"begun\\n"))
-stop.listen()
+stop.install_handlers()
 print("ready", flush=True)
 while not stop():
     stop.wait(60)

@@ -107,7 +107,7 @@ def test_stacks_are_told_on_request_and_the_process_goes_on():
         "def reads_stdin():",
         "    time.sleep(HANG)",
         "threading.Thread(target=reads_stdin, daemon=True).start()",
-        "stall.explain_crashes()",
+        "stall.enable_stack_dumps()",
         "def asked():",
         "    os.kill(os.getpid(), signal.SIGUSR1)",
         "asked()",
@@ -120,7 +120,7 @@ def test_stacks_are_told_on_request_and_the_process_goes_on():
 
 
 def test_a_fault_in_c_tells_its_stack():
-    ended = run("stall.explain_crashes()", "def faulty():", "    ctypes.string_at(0)", "faulty()")
+    ended = run("stall.enable_stack_dumps()", "def faulty():", "    ctypes.string_at(0)", "faulty()")
 
     assert ended.returncode == -signal.SIGSEGV
     assert "in faulty" in ended.stderr

@@ -1,1 +1,1 @@
-"""The state of the fleet at one moment: collected from every source, and judged."""
+"""The status of the fleet at one moment: collected from every source, with everything that is wrong."""

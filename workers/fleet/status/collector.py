@@ -1,4 +1,4 @@
-"""Asks supervisord, Kafka, MongoDB and the workers' heartbeats how the fleet is, and waits for none that hangs."""
+"""Collects the status of the fleet from supervisord, Kafka, MongoDB and the heartbeats. No service that hangs delays it."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 from workers.connection import KeptConnection
 from workers.errors import SinkUnavailableError, UnavailableError
-from workers.fleet.status.model import Answers, Kafka, Status, Supervisord, Where, judge
+from workers.fleet.status.model import Answers, FleetInfo, KafkaAnswer, Status, SupervisordAnswer, build_status
 from workers.fleet.status.poller import Down, Poller
-from workers.fleet.status.slot import Seen
+from workers.fleet.status.slot import SlotFacts
 from workers.fleet.supervisor import Process, SupervisorClient
 from workers.kafka.admin import Admin
 from workers.naming import all_worker_names, is_worker
@@ -30,31 +30,31 @@ if TYPE_CHECKING:
     from workers.settings import Settings
     from workers.settings.paths import StatePaths
 
-STATUS_PATIENCE_SECONDS = 1.5
-"""For Kafka: less than `HANGING_SECONDS`, so that a broker that is not there is said not to answer, and not to hang."""
+KAFKA_TIMEOUT_SECONDS = 1.5
+"""Less than `HANGING_SECONDS`, so that a broker that is down is reported as down, not as hanging."""
 RATE_SECONDS = 5.0
-"""Records a second are those of so many last seconds, at most."""
+"""The window for records a second."""
 EVENTS = 20
-AWAY = {
+UNAVAILABLE_REASONS = {
     "unreachable": "does not answer",
     "timeout": "does not answer in time",
     "not_authorized": "refuses the user or the password",
 }
-"""What the reasons of `workers.sinks.mongodb.errors` mean to a ping."""
+"""In words: `RetryReason`s with which a ping fails."""
 
 
 class StatusCollector:
-    """Asks in the background from `start` to `close`, or with `with`; `collect` puts the latest answers together."""
+    """Polls every service in the background from `start` to `close` (or in a `with`); `collect` combines the latest answers."""
 
     def __init__(self, settings: Settings, paths: StatePaths, every: float = 2.0, events: int = EVENTS) -> None:
         """Args:
         paths: of the tree whose fleet it is.
-        every: seconds between two questions to Kafka, and to MongoDB.
-        events: how many of the last ones are told.
+        every: seconds between two requests to Kafka, and to MongoDB.
+        events: how many of the last events are in the status.
         """
         self._state_dir = paths.state_dir
         self._settings = settings
-        self._where = Where(
+        self._info = FleetInfo(
             str(paths.tree),
             settings.topic,
             settings.group,
@@ -63,21 +63,21 @@ class StatusCollector:
             settings.max_iteration_seconds,
         )
         client = SupervisorClient(paths.supervisord_socket)
-        self._supervisord = Poller(lambda: Supervisord(client.pid(), client.processes()), 0.3)
-        broker, database = _Broker(settings), _Database(settings, self._where.mongodb)
-        self._kafka = Poller(broker, every, broker.close)
-        self._mongodb = Poller(database, every, database.close)
+        self._supervisord = Poller(lambda: SupervisordAnswer(client.pid(), client.processes()), 0.3)
+        kafka, mongodb = _KafkaRequest(settings), _MongoDBRequest(settings, self._info.mongodb)
+        self._kafka = Poller(kafka, every, kafka.close)
+        self._mongodb = Poller(mongodb, every, mongodb.close)
         self._pollers: list[Poller[Any]] = [self._supervisord, self._kafka, self._mongodb]
         self._rates = _Rates()
         self._events = _EventFile(paths.events_file, events)
 
     def start(self) -> None:
-        """Begin to ask, each service on a thread of its own."""
+        """Start to poll, each service on its own thread."""
         for poller in self._pollers:
             poller.start()
 
     def close(self) -> None:
-        """Ask no more. A question that hangs is left behind."""
+        """Stop to poll. A request that hangs is not waited for."""
         for poller in self._pollers:
             poller.stop()
 
@@ -89,20 +89,25 @@ class StatusCollector:
         self.close()
 
     def wait(self, seconds: float, least: float = 0.0) -> Self:
-        """Until every service has answered once, at most so long; and at least so long, for there to be rates."""
-        begun = time.monotonic()
-        # The first look at the heartbeats, from which the rates are counted.
+        """Wait until every service has answered once.
+
+        Args:
+            seconds: the longest wait.
+            least: the shortest wait, so that there are rates.
+        """
+        started = time.monotonic()
+        # The first sample of the heartbeats, from which the rates are computed.
         self.collect()
         for poller in self._pollers:
-            poller.answered.wait(max(0.0, begun + seconds - time.monotonic()))
-        time.sleep(max(0.0, begun + least - time.monotonic()))
+            poller.answered.wait(max(0.0, started + seconds - time.monotonic()))
+        time.sleep(max(0.0, started + least - time.monotonic()))
         return self
 
     def collect(self) -> Status:
-        """The fleet as it is now, by what is known now."""
+        """The status of the fleet by the latest answers."""
         now = time.monotonic()
         supervisord, mongodb = self._supervisord.answer(now), self._mongodb.answer(now)
-        processes = supervisord.processes if isinstance(supervisord, Supervisord) else []
+        processes = supervisord.processes if isinstance(supervisord, SupervisordAnswer) else []
         slots = dict(self._slots(now, {each.name: each for each in processes if is_worker(each.name)}))
         answers = Answers(
             supervisord,
@@ -111,15 +116,15 @@ class StatusCollector:
             slots,
             {
                 name: seconds
-                for name, seen in slots.items()
-                if seen.living and (seconds := uptime(seen.living.started)) is not None
+                for name, facts in slots.items()
+                if facts.live_beat and (seconds := uptime(facts.live_beat.started)) is not None
             },
             self._events.last(),
         )
-        return judge(self._where, answers, now, datetime.now(UTC).isoformat(timespec="milliseconds"))
+        return build_status(self._info, answers, now, datetime.now(UTC).isoformat(timespec="milliseconds"))
 
-    def _slots(self, now: float, processes: Mapping[str, Process]) -> Iterator[tuple[str, Seen]]:
-        """Those of supervisord, and those that a living worker holds. What a dead one left behind is no slot."""
+    def _slots(self, now: float, processes: Mapping[str, Process]) -> Iterator[tuple[str, SlotFacts]]:
+        """The slots that supervisord has or a live worker holds. Files of a dead worker make no slot."""
         starts = self._events.starts()
         for name in all_worker_names():
             slot = Slot(self._state_dir, self._settings.group, name)
@@ -128,28 +133,28 @@ class StatusCollector:
             if process or kernel not in (None, "Z", "X"):
                 restarts = max(0, starts[name] - 1) if process and name in starts else None
                 rate = self._rates.of(beat, now) if beat else None
-                yield name, Seen(process, beat, kernel, slot.predecessor() if beat else None, restarts, rate)
+                yield name, SlotFacts(process, beat, kernel, slot.predecessor() if beat else None, restarts, rate)
 
 
-class _Broker:
-    """The question to Kafka, on a connection that is kept while it works. Asked and closed on one thread."""
+class _KafkaRequest:
+    """Asks Kafka, on a connection that is kept while it works. Called and closed on one thread."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._connection = KeptConnection(lambda: Admin(settings, STATUS_PATIENCE_SECONDS))
+        self._connection = KeptConnection(lambda: Admin(settings, KAFKA_TIMEOUT_SECONDS))
         self.close = self._connection.close
 
-    def __call__(self) -> Kafka:
+    def __call__(self) -> KafkaAnswer:
         return self._connection.ask(self._ask)
 
-    def _ask(self, admin: Admin) -> Kafka:
+    def _ask(self, admin: Admin) -> KafkaAnswer:
         topic = admin.topic(self._settings.topic)
         group = admin.group(self._settings.group, self._settings.topic)
-        return Kafka(group, topic and admin.partition_offsets(topic, self._settings.group))
+        return KafkaAnswer(group, topic and admin.partition_offsets(topic, self._settings.group))
 
 
-class _Database:
-    """The question to MongoDB, on a connection that is kept while it works."""
+class _MongoDBRequest:
+    """Pings MongoDB, on a connection that is kept while it works."""
 
     def __init__(self, settings: Settings, address: str) -> None:
         self._address = address
@@ -160,32 +165,33 @@ class _Database:
         try:
             self._connection.ask(lambda sink: sink.ping())
         except SinkUnavailableError as error:
-            why = AWAY.get(error.reason, f"cannot take writes: {error.reason.replace('_', ' ')}")
+            why = UNAVAILABLE_REASONS.get(error.reason, f"cannot take writes: {error.reason.replace('_', ' ')}")
             raise UnavailableError(f"{why} ({self._address})") from error
         return True
 
 
 class _Rates:
-    """Records a second of every worker, from the counts in its heartbeats."""
+    """Records a second of every worker, from the counters in its heartbeats."""
 
     def __init__(self) -> None:
-        self._looks: dict[tuple[int, int], deque[tuple[float, int]]] = {}
+        self._samples: dict[tuple[int, int], deque[tuple[float, int]]] = {}
+        """By process (pid, start): time and records of its last heartbeats."""
 
     def of(self, beat: Beat, now: float) -> float | None:
-        looks = self._looks.setdefault((beat.pid, beat.started), deque())
-        looks.append((now, beat.records))
-        while len(looks) > 2 and looks[1][0] <= now - RATE_SECONDS:
-            looks.popleft()
-        seconds = now - looks[0][0]
-        return (beat.records - looks[0][1]) / seconds if seconds > 0 else None
+        samples = self._samples.setdefault((beat.pid, beat.started), deque())
+        samples.append((now, beat.records))
+        while len(samples) > 2 and samples[1][0] <= now - RATE_SECONDS:
+            samples.popleft()
+        seconds = now - samples[0][0]
+        return (beat.records - samples[0][1]) / seconds if seconds > 0 else None
 
 
 class _EventFile:
-    """What the watchdog has written, read again when there is more."""
+    """The event log of the watchdog, read again only when it has changed."""
 
     def __init__(self, path: Path, count: int) -> None:
         self._path, self._count = path, count
-        self._seen: tuple[int, int] | None = None
+        self._version: tuple[int, int] | None = None
         self._last: list[dict[str, Any]] = []
         self._starts: Mapping[str, int] = {}
 
@@ -194,22 +200,22 @@ class _EventFile:
         return self._last
 
     def starts(self) -> Mapping[str, int]:
-        """By process: how often it was started since the fleet was; empty where nobody counts."""
+        """By process: how often it was started since the fleet was; empty if there is no event log."""
         self._read()
         return self._starts
 
     def _read(self) -> None:
         with suppress(OSError):
             found = self._path.stat()
-            if (found.st_ino, found.st_size) != self._seen:
-                self._seen = found.st_ino, found.st_size
+            if (found.st_ino, found.st_size) != self._version:
+                self._version = found.st_ino, found.st_size
                 self._last, self._starts = read_events(self._path, self._count), count_starts(self._path)
 
 
 def _kernel_state(beat: Beat) -> str | None:
-    """See `Seen.kernel`: None only where the process that wrote this has ended."""
+    """See `SlotFacts.kernel`: None only where the process that wrote this has ended."""
     stat = process_stat(beat.pid)
     if stat is None or stat.started != beat.started:
         return None
-    # It lives, and that is all that is known of it: a running one is judged by its heartbeat.
+    # It is alive, and its state is unknown: as good as running, so its heartbeat decides.
     return stat.state or "R"

@@ -1,4 +1,4 @@
-"""What is the matter with the consumer group, by the broker's word."""
+"""The status of the consumer group, as the broker reports it."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 STABLE = "Stable"
 SETTLED = (STABLE, "Empty", "Dead")
-"""States in which nobody is about to be given a partition. Dead: there is no such group."""
+"""States in which no rebalance is going on. Dead: there is no such group."""
 
 
 @dataclass(frozen=True)
 class GroupMember:
-    """One member, by the broker's word."""
+    """One member, as the broker reports it."""
 
     member_id: str
     client_id: str
@@ -30,7 +30,7 @@ class GroupMember:
 
 @dataclass(frozen=True)
 class GroupStatus:
-    """The consumer group, by the broker's word."""
+    """The consumer group, as the broker reports it."""
 
     name: str
     topic: str
@@ -39,9 +39,9 @@ class GroupStatus:
     partitions: int | None
     """Of the topic; None: there is no such topic."""
     unowned: list[TopicPartition]
-    """Partitions of nobody who lives; empty while the group rebalances."""
+    """Partitions that no live member is assigned; empty while the group rebalances."""
     lag: int | None
-    """Records that are still to be read, over all partitions."""
+    """Records that are not committed yet, over all partitions."""
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -50,34 +50,36 @@ class GroupStatus:
 
     @property
     def settled(self) -> bool:
-        """Whether nobody is just about to be given a partition."""
+        """Whether no rebalance is going on."""
         return self.state in SETTLED
 
     @property
     def problems(self) -> list[str]:
-        """Everything that is wrong with it, in words."""
+        """Everything that is wrong with it, in sentences."""
         if self.partitions is None:
             return [f"there is no topic {self.topic} yet; `workers produce` makes it"]
         if not self.settled:
             return [f"the group {self.name} is rebalancing"]
         owners = Counter(partition for member in self.members for partition in member.partitions)
-        doubled = sorted(partition for partition, count in owners.items() if count > 1)
-        problems = [f"{named(doubled)} assigned to more than one member"] if doubled else []
-        return problems + ([f"{named(self.unowned)} not assigned to any live member"] if self.unowned else [])
+        shared = sorted(partition for partition, count in owners.items() if count > 1)
+        problems = [f"{describe_partitions(shared)} assigned to more than one member"] if shared else []
+        return problems + (
+            [f"{describe_partitions(self.unowned)} not assigned to any live member"] if self.unowned else []
+        )
 
 
-def judge_group(
+def build_group_status(
     name: str,
     topic: str,
     group: GroupDescription,
     lags: Mapping[TopicPartition, int] | None,
     dead: Collection[str | None],
 ) -> GroupStatus:
-    """Make one word of what the broker said.
+    """The status of the group from the broker's answers.
 
     Args:
         lags: by partition of the topic; None: there is no such topic.
-        dead: members whose process is gone, which the broker may not have noticed yet.
+        dead: ids of members whose process has ended, which the broker may not have noticed yet.
     """
     members = [GroupMember(member_id, *member) for member_id, member in group.members.items()]
     owned = {partition for each in members if each.member_id not in dead for partition in each.partitions}
@@ -92,22 +94,22 @@ def judge_group(
     )
 
 
-def named(which: Sequence[TopicPartition]) -> str:
-    """With the noun and the topic: `partition 3 of numtest`, or `partitions 0-2,5 of numtest`."""
-    topics = by_topic(which)
-    noun = "partition" if len(which) == 1 else "partitions"
-    return " and ".join(f"{noun} {_ranges(numbers)} of {topic}" for topic, numbers in topics.items())
+def describe_partitions(partitions: Sequence[TopicPartition]) -> str:
+    """For a sentence: `partition 3 of numtest`, or `partitions 0-2,5 of numtest`."""
+    topics = by_topic(partitions)
+    noun = "partition" if len(partitions) == 1 else "partitions"
+    return " and ".join(f"{noun} {_compact_numbers(numbers)} of {topic}" for topic, numbers in topics.items())
 
 
-def ranges(which: Iterable[TopicPartition]) -> str:
-    """Partitions in few characters: `0-2,5`; of several topics: `orders:0-2 refunds:5`."""
-    topics = by_topic(which)
+def compact_partitions(partitions: Iterable[TopicPartition]) -> str:
+    """For a table: `0-2,5`; of several topics: `orders:0-2 refunds:5`."""
+    topics = by_topic(partitions)
     if len(topics) > 1:
-        return " ".join(f"{topic}:{_ranges(numbers)}" for topic, numbers in topics.items())
-    return "".join(map(_ranges, topics.values()))
+        return " ".join(f"{topic}:{_compact_numbers(numbers)}" for topic, numbers in topics.items())
+    return "".join(map(_compact_numbers, topics.values()))
 
 
-def _ranges(numbers: Sequence[int]) -> str:
+def _compact_numbers(numbers: Sequence[int]) -> str:
     found: list[list[int]] = []
     for each in numbers:
         if found and found[-1][1] == each - 1:

@@ -1,4 +1,4 @@
-"""The state of the whole fleet at one moment: pure data, and the judgement whether that is healthy."""
+"""The status of the whole fleet at one moment, and whether it is healthy. Pure: no I/O."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from workers.errors import ExitCode
-from workers.fleet.status.group import GroupStatus, judge_group
+from workers.fleet.status.group import GroupStatus, build_group_status
 from workers.fleet.status.poller import Down
-from workers.fleet.status.slot import Seen, SlotStatus, judge_slot
+from workers.fleet.status.slot import SlotFacts, SlotStatus, build_slot_status
 from workers.fleet.supervisor import NOT_RUNNING
 
 if TYPE_CHECKING:
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
     from workers.types import TopicPartition
 
 
-class Supervisord(NamedTuple):
-    """What supervisord said."""
+class SupervisordAnswer(NamedTuple):
+    """What supervisord answered."""
 
     pid: int
     processes: list[Process]
 
 
-class Kafka(NamedTuple):
-    """What the broker said."""
+class KafkaAnswer(NamedTuple):
+    """What the broker answered."""
 
     group: GroupDescription
     offsets: Mapping[TopicPartition, PartitionOffsets] | None
@@ -36,31 +36,31 @@ class Kafka(NamedTuple):
 
 @dataclass(frozen=True)
 class Answers:
-    """Everything that was asked, as it was answered at one moment."""
+    """The latest answers of every service and worker."""
 
-    supervisord: Supervisord | Down
-    kafka: Kafka | Down
+    supervisord: SupervisordAnswer | Down
+    kafka: KafkaAnswer | Down
     mongodb: Down | None
     """None: it answered."""
-    slots: Mapping[str, Seen]
-    """Every slot that supervisord or a living worker knows, by name."""
+    slots: Mapping[str, SlotFacts]
+    """By name: every slot that supervisord has or a live worker holds."""
     uptimes: Mapping[str, float] = field(default_factory=dict)
-    """Seconds since the process of a slot was started, by name, as the kernel knows it."""
+    """By slot: seconds since its process was started, according to the kernel."""
     events: Sequence[Mapping[str, Any]] = ()
 
 
 @dataclass(frozen=True)
 class Service:
-    """A service that the fleet cannot do without."""
+    """A service that the fleet needs."""
 
     up: bool
     detail: str
-    """Where it is and what is there, or why it is down."""
+    """Its address, or why it is down."""
 
 
 @dataclass(frozen=True)
 class Status:
-    """One snapshot."""
+    """The status of the fleet at one moment."""
 
     time: str
     """ISO 8601, UTC."""
@@ -69,20 +69,20 @@ class Status:
     services: dict[str, Service]
     slots: list[SlotStatus]
     group: GroupStatus | None
-    """None: the broker was not there to be asked."""
+    """None: the broker did not answer."""
     events: list[dict[str, Any]]
     """The last ones, oldest first."""
     fleet: bool
-    """Whether a fleet is there at all: a supervisord, or a worker that lives."""
+    """Whether there is a fleet at all: a supervisord, or a live worker."""
 
     @property
     def healthy(self) -> bool:
-        """Every slot runs, turns and is in the group, every partition is owned, every service answers."""
+        """Every worker runs, iterates and is in the group, every partition is assigned, every service answers."""
         return not self.problems
 
     @property
     def exit_code(self) -> ExitCode:
-        """UNCHECKED where there is no fleet to judge."""
+        """UNCHECKED if there is no fleet."""
         if not self.fleet:
             return ExitCode.UNCHECKED
         return ExitCode.OK if self.healthy else ExitCode.FAILED
@@ -102,8 +102,8 @@ class Status:
         }
 
 
-class Where(NamedTuple):
-    """What is judged: names and addresses, for the words."""
+class FleetInfo(NamedTuple):
+    """The names and addresses of a fleet, and the limit for its workers."""
 
     tree: str
     topic: str
@@ -111,40 +111,40 @@ class Where(NamedTuple):
     bootstrap_servers: str
     mongodb: str
     max_iteration_seconds: float
-    """Seconds that one turn of a worker's loop may take."""
+    """Seconds that one iteration of a worker's loop may take."""
 
 
-def judge(where: Where, answers: Answers, now: float, time: str) -> Status:
-    """Judge what was answered.
+def build_status(info: FleetInfo, answers: Answers, now: float, time: str) -> Status:
+    """The status of the fleet from the answers.
 
     Args:
         now: `time.monotonic`, the clock of the heartbeats.
         time: the same moment for people, ISO 8601.
     """
-    kafka = answers.kafka if isinstance(answers.kafka, Kafka) else None
+    kafka = answers.kafka if isinstance(answers.kafka, KafkaAnswer) else None
     lags = None
     if kafka and kafka.offsets is not None:
         lags = {partition: each.lag for partition, each in kafka.offsets.items()}
-    dead = {seen.dead_member for seen in answers.slots.values()}
-    group = kafka and judge_group(where.group, where.topic, kafka.group, lags, dead)
+    dead = {facts.dead_member for facts in answers.slots.values()}
+    group = kafka and build_group_status(info.group, info.topic, kafka.group, lags, dead)
     members = kafka.group.members if kafka and group and group.settled else None
     slots = [
-        judge_slot(name, seen, now, where.max_iteration_seconds, answers.uptimes.get(name), lags, members)
-        for name, seen in sorted(answers.slots.items())
+        build_slot_status(name, facts, now, info.max_iteration_seconds, answers.uptimes.get(name), lags, members)
+        for name, facts in sorted(answers.slots.items())
     ]
-    fleet = isinstance(answers.supervisord, Supervisord) or bool(slots)
-    services = _services(where, answers, slots)
+    fleet = isinstance(answers.supervisord, SupervisordAnswer) or bool(slots)
+    services = _services(info, answers, slots)
     problems = [f"{name}: {service.detail}" for name, service in services.items() if not service.up]
     if not fleet and isinstance(answers.supervisord, Down) and answers.supervisord.why == NOT_RUNNING:
-        problems[0] = f"no fleet runs in {where.tree}; `supervisord -c deploy/supervisord.conf` starts one"
-    problems += _of_supervisord(answers.supervisord, slots)
+        problems[0] = f"no fleet runs in {info.tree}; `supervisord -c deploy/supervisord.conf` starts one"
+    problems += _supervisord_problems(answers.supervisord, slots)
     problems += [slot.problem for slot in slots if slot.problem]
     problems += group.problems if group and fleet else []
     events = [dict(event) for event in answers.events]
     return Status(time, problems, services, slots, group, events, fleet)
 
 
-def _services(where: Where, answers: Answers, slots: list[SlotStatus]) -> dict[str, Service]:
+def _services(info: FleetInfo, answers: Answers, slots: list[SlotStatus]) -> dict[str, Service]:
     found = {}
     if isinstance(answers.supervisord, Down):
         found["supervisord"] = Service(up=False, detail=answers.supervisord.why)
@@ -152,19 +152,19 @@ def _services(where: Where, answers: Answers, slots: list[SlotStatus]) -> dict[s
         supervised = [slot for slot in slots if slot.supervised]
         running = sum(slot.pid is not None for slot in supervised)
         others = [process for process in answers.supervisord.processes if process.name not in answers.slots]
-        told = "".join(f", {process.name} {process.state.lower()}" for process in others)
-        detail = f"pid {answers.supervisord.pid}, {running} of {_count(len(supervised), 'worker')} running{told}"
+        listed = "".join(f", {process.name} {process.state.lower()}" for process in others)
+        detail = f"pid {answers.supervisord.pid}, {running} of {_count(len(supervised), 'worker')} running{listed}"
         found["supervisord"] = Service(up=True, detail=detail)
     for name, answer, address in (
-        ("Kafka", answers.kafka, where.bootstrap_servers),
-        ("MongoDB", answers.mongodb, where.mongodb),
+        ("Kafka", answers.kafka, info.bootstrap_servers),
+        ("MongoDB", answers.mongodb, info.mongodb),
     ):
         down = isinstance(answer, Down)
         found[name] = Service(up=not down, detail=answer.why if isinstance(answer, Down) else address)
     return found
 
 
-def _of_supervisord(supervisord: Supervisord | Down, slots: list[SlotStatus]) -> list[str]:
+def _supervisord_problems(supervisord: SupervisordAnswer | Down, slots: list[SlotStatus]) -> list[str]:
     if isinstance(supervisord, Down):
         return []
     names = {slot.name for slot in slots}
@@ -175,8 +175,8 @@ def _of_supervisord(supervisord: Supervisord | Down, slots: list[SlotStatus]) ->
     ]
     if not any(slot.supervised for slot in slots):
         problems.append("supervisord has no workers")
-    strangers = [slot for slot in slots if not slot.supervised]
-    return problems + [f"{slot.name}: pid {slot.pid} is not supervisord's" for slot in strangers]
+    unsupervised = [slot for slot in slots if not slot.supervised]
+    return problems + [f"{slot.name}: pid {slot.pid} is not a process of this supervisord" for slot in unsupervised]
 
 
 def _count(number: int, noun: str) -> str:

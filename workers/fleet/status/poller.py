@@ -1,4 +1,4 @@
-"""A question that is asked in the background, again and again, of a service that may be down or may hang."""
+"""Polls a service in the background that may be down or may hang."""
 
 from __future__ import annotations
 
@@ -13,30 +13,31 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 HANGING_SECONDS = 2.5
-"""A service that has not answered for longer is said to hang."""
+"""A service that has not answered for longer counts as down."""
 
 
 class Down(NamedTuple):
-    """A service that could not be asked."""
+    """A service that is down."""
 
     why: str
-    """In words, without its name."""
+    """For people, without the name of the service."""
 
 
 class Poller(Generic[T]):
-    """One question, asked again and again on a thread of its own: a service that hangs holds up nobody else."""
+    """One request, repeated on its own thread, so that a service that hangs delays no other."""
 
-    def __init__(self, question: Callable[[], T], every: float, close: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, request: Callable[[], T], every: float, close: Callable[[], None] = lambda: None) -> None:
         """Args:
 
-        every: seconds from an answer to the next question.
-        close: called when no more is asked, on the same thread.
+        every: seconds from an answer to the next request.
+        close: called after the last request, on the same thread.
         """
-        self._question, self._every, self._close = question, every, close
+        self._request, self._every, self._close = request, every, close
         self._last: T | Down = Down("has not answered yet")
-        self._asked: float | None = None
+        self._requested: float | None = None
+        """When the request was sent that has no answer yet."""
         self._stop_event = threading.Event()
-        self._thread = threading.Thread(target=self._ask, daemon=True)
+        self._thread = threading.Thread(target=self._poll, daemon=True)
         self.answered = threading.Event()
         """Set with the first answer."""
 
@@ -44,26 +45,26 @@ class Poller(Generic[T]):
         self._thread.start()
 
     def stop(self) -> None:
-        """Ask no more. A question that hangs is left behind: its thread is a daemon."""
+        """Stop to poll. A request that hangs is not waited for: its thread is a daemon."""
         self._stop_event.set()
 
     def answer(self, now: float) -> T | Down:
-        """The last one; that there is none, if the service has kept us waiting for long."""
-        asked = self._asked
-        if asked is not None and now - asked > HANGING_SECONDS:
-            return Down(f"has not answered for {now - asked:.0f} s")
+        """The last answer; `Down` if the service has not answered the latest request for long. Args: now: `time.monotonic`."""
+        requested = self._requested
+        if requested is not None and now - requested > HANGING_SECONDS:
+            return Down(f"has not answered for {now - requested:.0f} s")
         return self._last
 
-    def _ask(self) -> None:
+    def _poll(self) -> None:
         while not self._stop_event.is_set():
-            self._asked = time.monotonic()
+            self._requested = time.monotonic()
             try:
-                self._last = self._question()
+                self._last = self._request()
             except WorkersError as error:
                 self._last = Down(str(error))
-            except Exception as error:  # noqa: BLE001 whatever a client raises, the service could not be asked
+            except Exception as error:  # noqa: BLE001 whatever a client raises, the service counts as down
                 self._last = Down(f"could not be asked: {type(error).__name__}")
-            self._asked = None
+            self._requested = None
             self.answered.set()
             self._stop_event.wait(self._every)
         self._close()

@@ -1,4 +1,4 @@
-"""What is the matter with one slot: supervisord's word, the worker's own and the kernel's, made into one."""
+"""The status of one slot, from what supervisord, the worker's heartbeat and the kernel say."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from workers.fleet.status.group import named
+from workers.fleet.status.group import describe_partitions
 from workers.state.heartbeat import State
 from workers.types import by_topic
 
@@ -21,35 +21,35 @@ IDLE = "idle"
 STOPPED_BY_SIGNAL = "stopped (SIGSTOP)"
 LOOP_STALLED = "loop stalled"
 NO_HEARTBEAT = "no heartbeat"
-WELL = (State.READING, IDLE)
+WORKING = (State.READING, IDLE)
 NOT_JOINED = (State.STARTING, State.CRASH_LOOP_BACKOFF, State.WAITING_FOR_MONGODB, State.WAITING_FOR_KAFKA)
-"""States of a process that has not been in the group yet."""
+"""States of a process that has not joined the group yet."""
 
-YOUNG_SECONDS = 10.0
-"""Python starting on a busy machine: so long a process may live before its first heartbeat."""
-SILENT_SECONDS = 10.0
-"""A loop that has not turned for longer is shown as such; a long write may be the cause, so it is no fault yet."""
+STARTUP_SECONDS = 10.0
+"""From the start of a process to its first heartbeat, with Python starting on a busy machine."""
+SLOW_ITERATION_SECONDS = 10.0
+"""A longer iteration is shown; it is no problem yet, since a long write may be the cause."""
 CLOCK_SLACK = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """What is known about one slot, by those who know it."""
+class SlotFacts:
+    """What is known about one slot, by source."""
 
     process: Process | None = None
-    """None: supervisord has no such process, or is not there."""
+    """None: supervisord has no such process, or does not answer."""
     beat: Beat | None = None
     kernel: str | None = None
-    """The kernel's letter for the state of the process that wrote the heartbeat (proc(5)); None: it has ended."""
+    """The state in proc(5) of the process that wrote the heartbeat; None: it has ended."""
     member: str | None = None
-    """The id in the slot's member file: of this process, once it is in the group; before, of its predecessor."""
+    """The member id in the slot's file: of this process once it has joined, until then of its predecessor."""
     restarts: int | None = None
     rate: float | None = None
-    """Records a second, of late."""
+    """Records a second, over the last seconds."""
 
     @property
-    def living(self) -> Beat | None:
-        """The heartbeat, if it is of a process that lives, and of the one that supervisord means."""
+    def live_beat(self) -> Beat | None:
+        """The heartbeat, if its process is alive and is the one that supervisord has."""
         process, beat = self.process, self.beat
         if beat is None or self.kernel is None or (process and process.pid != beat.pid):
             return None
@@ -57,22 +57,22 @@ class Seen:
 
     @property
     def dead_member(self) -> str | None:
-        """The id in the member file, if the process that had it is gone: nobody reads what the broker gives it."""
-        joined = self.living is not None and self.living.state not in NOT_JOINED
+        """The member id, if its process has ended: partitions that the broker assigns to it are not read."""
+        joined = self.live_beat is not None and self.live_beat.state not in NOT_JOINED
         return None if joined else self.member
 
 
 @dataclass(frozen=True, slots=True)
 class SlotStatus:
-    """One slot as it is shown. Names and units are those of `workers status --json`."""
+    """One slot, with the names and units of `workers status --json`."""
 
     name: str
     state: str
-    """The worker's own word where it has one (`workers.state.heartbeat.State`, or idle), else what is known of its end."""
+    """`workers.state.heartbeat.State` or idle; without a heartbeat, how the process ended."""
     text: str
-    """The same for people, with its seconds."""
+    """The same for people, with seconds."""
     problem: str | None = None
-    """What is wrong, in words; None: the slot does its work."""
+    """What is wrong, in a sentence; None: nothing."""
     supervised: bool = True
     full_name: str = ""
     """What supervisorctl calls it."""
@@ -81,13 +81,13 @@ class SlotStatus:
     exit_status: int | None = None
     restarts: int | None = None
     in_group: bool | None = None
-    """By the broker's word; None: it was not there to be asked."""
+    """According to the broker; None: it did not answer."""
     member_id: str | None = None
-    """In the group, as the worker says."""
+    """According to the worker."""
     partitions: tuple[TopicPartition, ...] = ()
-    """What the worker says it owns."""
+    """Assigned to it, according to the worker."""
     halted_partitions: tuple[TopicPartition, ...] = ()
-    """Those of them that it has paused until it is restarted."""
+    """Those of them that are paused until the worker is restarted."""
     records: int | None = None
     records_per_second: float | None = None
     lag: int | None = None
@@ -109,33 +109,33 @@ class SlotStatus:
         return asdict(self) | owned | {"healthy": self.healthy}
 
 
-def judge_slot(
+def build_slot_status(
     name: str,
-    seen: Seen,
+    facts: SlotFacts,
     now: float,
     max_iteration_seconds: float,
     uptime: float | None = None,
     lags: Mapping[TopicPartition, int] | None = None,
     members: Mapping[str, object] | None = None,
 ) -> SlotStatus:
-    """Make one word of what is known.
+    """The status of a slot from what is known about it.
 
     Args:
         now: `time.monotonic`, the clock of the heartbeat.
-        max_iteration_seconds: seconds that a turn of the loop may take.
-        uptime: seconds since the process was started, where supervisord does not know.
-        lags: by partition; None: Kafka was not there to be asked.
-        members: by member id; None: the broker was not asked, or the group is just moving.
+        max_iteration_seconds: seconds that an iteration of the loop may take.
+        uptime: seconds since the process was started, if supervisord does not know them.
+        lags: by partition; None: Kafka did not answer.
+        members: by member id; None: the broker did not answer, or the group is rebalancing.
     """
-    process, beat = seen.process, seen.living
+    process, beat = facts.process, facts.live_beat
     state, text, problem = (
-        _ended(process) if process and not process.pid else _running(seen, now, max_iteration_seconds)
+        _ended(process) if process and not process.pid else _running(facts, now, max_iteration_seconds)
     )
-    in_group = seen.member in members if beat and members is not None and state in WELL else None
+    in_group = facts.member in members if beat and members is not None and state in WORKING else None
     if problem is None and in_group is False:
-        problem = f"{text}, but the broker does not have it in the group"
+        problem = f"{text}, but the broker does not list it as a member of the group"
     if problem is None and beat and (halted := _halted(beat)):
-        problem = f"has halted {named(halted)}: see its log for the reason"
+        problem = f"has halted {describe_partitions(halted)}: see its log for the reason"
     own = SlotStatus(
         name,
         state,
@@ -146,12 +146,12 @@ def judge_slot(
         pid=process.pid if process else beat.pid if beat else None,
         uptime_seconds=process.uptime if process else uptime,
         exit_status=process.exit_status if process else None,
-        restarts=seen.restarts,
+        restarts=facts.restarts,
         in_group=in_group,
-        member_id=seen.member if seen.dead_member is None else None,
+        member_id=facts.member if facts.dead_member is None else None,
         log=process.log if process else "",
     )
-    return _with_numbers(own, seen, beat, now, lags) if beat and beat.iterated <= now + CLOCK_SLACK else own
+    return _with_numbers(own, facts, beat, now, lags) if beat and beat.iterated <= now + CLOCK_SLACK else own
 
 
 def _ended(process: Process) -> tuple[str, str, str | None]:
@@ -164,30 +164,30 @@ def _ended(process: Process) -> tuple[str, str, str | None]:
     problem = {
         "STOPPED": f"stopped; `supervisorctl start {process.full_name}` starts it",
         "EXITED": f"{text}{log}",
-        "FATAL": f"FATAL, supervisord has given it up: {why}{log}",
-        "BACKOFF": f"cannot start, is tried again: {why}{log}",
+        "FATAL": f"FATAL, supervisord has given up on it: {why}{log}",
+        "BACKOFF": f"does not stay up, supervisord retries: {why}{log}",
     }
     return process.state.lower(), text, problem.get(process.state, text)
 
 
-def _running(seen: Seen, now: float, max_iteration_seconds: float) -> tuple[str, str, str | None]:
+def _running(facts: SlotFacts, now: float, max_iteration_seconds: float) -> tuple[str, str, str | None]:
     """State, text and problem of a process that runs."""
-    process, beat = seen.process, seen.living
+    process, beat = facts.process, facts.live_beat
     if process and process.state == "STOPPING":
         return State.STOPPING, State.STOPPING, "is stopping"
     if beat is None:
-        if process and seen.beat and seen.beat.pid == process.pid:
+        if process and facts.beat and facts.beat.pid == process.pid:
             # supervisord has not noticed yet.
             return "ended", "ended", "has just ended"
-        if process and (process.uptime or 0.0) < YOUNG_SECONDS:
+        if process and (process.uptime or 0.0) < STARTUP_SECONDS:
             return State.STARTING, State.STARTING, "is starting"
-        return NO_HEARTBEAT, NO_HEARTBEAT, "no heartbeat: has it another WORKERS_GROUP or WORKERS_STATE_DIR?"
-    if seen.kernel in ("T", "t"):
-        return STOPPED_BY_SIGNAL, STOPPED_BY_SIGNAL, f"stopped by a signal; `kill -CONT {beat.pid}` lets it go on"
-    if seen.kernel in ("Z", "X"):
+        return NO_HEARTBEAT, NO_HEARTBEAT, "no heartbeat: does it run with another WORKERS_GROUP or WORKERS_STATE_DIR?"
+    if facts.kernel in ("T", "t"):
+        return STOPPED_BY_SIGNAL, STOPPED_BY_SIGNAL, f"stopped by a signal; `kill -CONT {beat.pid}` continues it"
+    if facts.kernel in ("Z", "X"):
         return "ended", "ended", "has ended"
     if beat.iterated > now + CLOCK_SLACK:
-        return NO_HEARTBEAT, NO_HEARTBEAT, "its heartbeat is of the future: nothing is known of it"
+        return NO_HEARTBEAT, NO_HEARTBEAT, "its heartbeat has a time in the future and is ignored"
     if beat.state is State.CRASH_LOOP_BACKOFF and beat.until is not None and beat.until >= now:
         left = max(1, math.ceil(beat.until - now))
         return (
@@ -195,23 +195,23 @@ def _running(seen: Seen, now: float, max_iteration_seconds: float) -> tuple[str,
             f"backoff {left} s",
             f"crashed repeatedly; the next start is in {left} s (crash-loop backoff)",
         )
-    silent = now - beat.iterated
-    if silent > max_iteration_seconds:
-        return LOOP_STALLED, f"stalled for {silent:.0f} s", f"its loop is stalled: no iteration for {silent:.0f} s"
+    seconds = now - beat.iterated
+    if seconds > max_iteration_seconds:
+        return LOOP_STALLED, f"stalled for {seconds:.0f} s", f"its loop is stalled: no iteration for {seconds:.0f} s"
     state = IDLE if beat.state is State.READING and not beat.partitions else beat.state
-    text = f"stalled for {silent:.0f} s" if silent > SILENT_SECONDS else str(state)
-    return state, text, None if state in WELL else str(state)
+    text = f"stalled for {seconds:.0f} s" if seconds > SLOW_ITERATION_SECONDS else str(state)
+    return state, text, None if state in WORKING else str(state)
 
 
 def _with_numbers(
-    own: SlotStatus, seen: Seen, beat: Beat, now: float, lags: Mapping[TopicPartition, int] | None
+    own: SlotStatus, facts: SlotFacts, beat: Beat, now: float, lags: Mapping[TopicPartition, int] | None
 ) -> SlotStatus:
     return replace(
         own,
         partitions=beat.partitions,
         halted_partitions=_halted(beat),
         records=beat.records,
-        records_per_second=seen.rate,
+        records_per_second=facts.rate,
         lag=None if lags is None else sum(lags.get(partition, 0) for partition in beat.partitions),
         dead_letters=beat.dead_letters,
         rebalances=beat.rebalances,

@@ -1,1 +1,1 @@
-"""The watchdog, supervisord's event listener: it keeps what happens and ends what hangs."""
+"""The watchdog, supervisord's event listener: records what happens, and kills workers that hang."""

@@ -1,4 +1,4 @@
-"""One round of the watchdog: look at every worker, kill what hangs, evict the dead, start again what was given up."""
+"""The periodic checks of the watchdog: kill workers that hang, evict dead members, restart workers that are FATAL."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from workers.fleet.watchdog.hang_detector import (
     Stall,
     WorkerObservation,
     is_from_the_future,
-    own_word,
+    own_beat,
 )
 from workers.kafka.group_client import GroupClient
 from workers.log_fields import Action
@@ -37,96 +37,99 @@ if TYPE_CHECKING:
     from workers.types import TopicPartition
 
 REVIVE_SECONDS = 60.0
-"""Until a process that supervisord has given up is started again."""
+"""From FATAL until the worker is started again."""
 OWN_TIMER_SECONDS = 10.0
-"""For the worker's own timer, which knows more: beyond them it is the watchdog's business."""
+"""Head start of the worker's own stall timer, which logs all stacks: the watchdog kills only after it."""
 
 log = structlog.get_logger()
 
 
 class Checks:
-    """`run_once` makes one round; nothing that it meets is an error of its own: whoever does not answer is left alone."""
+    """`run_once` makes all checks once. A service that does not answer is no error: what depends on it is skipped."""
 
     def __init__(
         self,
         settings: Settings,
         folder: Path,
         supervisord: SupervisorClient,
-        tell: Callable[..., None],
+        record_event: Callable[..., None],
         on_processes: Callable[[Iterable[tuple[str, str]]], None],
     ) -> None:
         """Args:
 
         folder: the state directory of the workers.
         supervisord: the one that runs them.
-        tell: takes every event.
-        on_processes: takes supervisord's processes, name and state of each.
+        record_event: called with every event, as `EventLog.append`.
+        on_processes: called with name and state of every process of supervisord.
         """
         self._settings = settings
         self._folder = folder
         self._supervisord = supervisord
-        self._tell = tell
+        self._record_event = record_event
         self._on_processes = on_processes
         self._group = GroupClient(settings)
-        self._hangs = HangDetector(
+        self._hang_detector = HangDetector(
             max(settings.max_iteration_seconds, settings.stall_timeout) + OWN_TIMER_SECONDS, settings.progress_timeout
         )
         self._fatal_since: dict[str, float] = {}
         self._future_beats: set[tuple[int, int]] = set()
-        """Processes whose heartbeat was said to be from the future: once each."""
-        self._last: tuple[object, object] = (None, None)
-        """The joins of all workers, as they were last seen and as they were last told."""
+        """Processes whose heartbeat with a time in the future was logged: once each."""
+        self._seen_joins: object = None
+        self._recorded_joins: object = None
+        """The joins of all workers: at the last check, and in the last `rebalanced` event."""
 
     def run_once(self) -> None:
-        """Look once, and do what has to be done."""
+        """Observe every worker once, and act on it."""
         try:
             processes = self._supervisord.processes()
         except UnavailableError:
-            # It is stopping, or is stopped: nobody is judged. The dead are evicted all the same, their locks prove it.
+            # It is stopping or suspended: no worker is killed. Dead members are still evicted: the locks prove that they are dead.
             processes = []
         else:
             self._on_processes((each.name, each.state) for each in processes)
         workers = {each.name: each for each in processes if is_worker(each.name)}
-        looks = {name: look for name, process in workers.items() if (look := self._look(process))}
+        observations = {name: found for name, process in workers.items() if (found := self._observe(process))}
         now = time.monotonic()
         offsets = (
             self._group.partition_offsets()
-            if any(look.beat and look.beat.partitions for look in looks.values())
+            if any(each.beat and each.beat.partitions for each in observations.values())
             else None
         )
-        for name, stall in self._hangs.judge(looks, offsets, now).items():
-            if stall.hang is not Hang.NO_PROGRESS or self._is_real(stall, offsets or {}):
-                self._kill(name, looks[name], stall)
-        self._notice_rebalance(looks, offsets)
+        for name, stall in self._hang_detector.detect(observations, offsets, now).items():
+            if stall.hang is not Hang.NO_PROGRESS or self._is_backlog_readable(stall, offsets or {}):
+                self._kill(name, observations[name], stall)
+        self._detect_rebalance(observations, offsets)
         self._evict_dead({name for name, process in workers.items() if process.pid})
         self._revive(workers, now)
 
-    def _look(self, process: Process) -> WorkerObservation | None:
+    def _observe(self, process: Process) -> WorkerObservation | None:
         name, pid = process.name, process.pid
         if pid is None or process.state != "RUNNING" or (stat := process_stat(pid)) is None:
             return None
         started = stat.started
-        beat = own_word(read_beat(self._slot(name).heartbeat_file), pid, started)
+        beat = own_beat(read_beat(self._slot(name).heartbeat_file), pid, started)
         if beat and is_from_the_future(beat, time.monotonic()) and (pid, started) not in self._future_beats:
             self._future_beats.add((pid, started))
-            log.warning("a heartbeat is from the future; this worker is not judged by it", process=name, pid=pid)
+            log.warning("a heartbeat has a time in the future; it is ignored", process=name, pid=pid)
         return WorkerObservation(pid, started, stat.state, beat)
 
-    def _is_real(self, stall: Stall, offsets: Mapping[TopicPartition, PartitionOffsets]) -> bool:
-        """Whether another client gets what this worker does not."""
+    def _is_backlog_readable(self, stall: Stall, offsets: Mapping[TopicPartition, PartitionOffsets]) -> bool:
+        """Whether another client can read the records that this worker does not: else Kafka is to blame."""
         return any(self._group.can_be_read(partition, offsets[partition]) for partition in stall.partitions)
 
-    def _kill(self, name: str, look: WorkerObservation, stall: Stall) -> None:
-        """By pid, not by supervisord's stop: so it sees a crash, and starts the worker again."""
-        if process_started(look.pid) != look.started:
+    def _kill(self, name: str, observed: WorkerObservation, stall: Stall) -> None:
+        """By pid, not through supervisord, which then sees a crash and restarts the worker."""
+        if process_started(observed.pid) != observed.started:
             return
         with suppress(ProcessLookupError):
-            os.kill(look.pid, signal.SIGKILL)
-            log.warning("killed a worker that hung", process=name, pid=look.pid, kind=stall.hang, detail=stall.detail)
-            self._tell(Event.STALLED, name, kind=stall.hang, pid=look.pid, detail=stall.detail)
+            os.kill(observed.pid, signal.SIGKILL)
+            log.warning(
+                "killed a worker that hung", process=name, pid=observed.pid, kind=stall.hang, detail=stall.detail
+            )
+            self._record_event(Event.STALLED, name, kind=stall.hang, pid=observed.pid, detail=stall.detail)
 
     def evict(self, name: str) -> bool:
-        """Remove a worker's member from the group, if it is dead: the others take over while Python starts again.
+        """Remove a worker's member from the group, if it is dead, so that the others take over before its restart.
 
         Returns:
             Whether Kafka answered.
@@ -138,7 +141,7 @@ class Checks:
         self._forget(name, member)
         log.info("evicted a dead worker", action=Action.EVICT, process=name, member=member, was_still_member=was_member)
         if was_member:
-            self._tell(Event.EVICTED, name, member=member)
+            self._record_event(Event.EVICTED, name, member=member)
         return True
 
     def _evict_dead(self, running: set[str]) -> None:
@@ -146,25 +149,25 @@ class Checks:
         start, end = f"{self._settings.group}-".replace("/", "_"), ".member"
         for path in sorted(self._folder.glob(f"*{end}")):
             name = path.name.removeprefix(start).removesuffix(end)
-            # One that is just being started evicts its predecessor itself.
+            # A worker that is starting evicts its predecessor itself.
             if not path.name.startswith(start) or not is_worker(name) or name in running:
                 continue
             if not self.evict(name):
-                # Asking for each of them would only keep the next round waiting.
+                # Kafka did not answer: asking again for each slot would only delay the next checks.
                 return
 
     def _dead_member(self, name: str) -> str | None:
-        """The member of a slot that nobody holds. It stays dead, so the slot is free again while it is evicted."""
+        """The member id in a slot whose lock is free. A dead member stays dead, so the lock is not needed to evict it."""
         slot = self._slot(name)
         with slot.try_lock() as held:
             member = slot.predecessor() if held else None
             if held and member is None:
-                # What a full disk may leave of a member file: nobody, and not to be looked at in every round.
+                # An empty file, which a full disk may leave: removed, so that it is not read at every check.
                 slot.forget_member()
         return member
 
     def _forget(self, name: str, member: str) -> None:
-        """Unless somebody has had the slot meanwhile."""
+        """Remove the member id, unless another process has acquired the slot meanwhile."""
         slot = self._slot(name)
         with slot.try_lock() as held:
             if held and slot.predecessor() == member:
@@ -178,23 +181,24 @@ class Checks:
                 del self._fatal_since[name]
                 with suppress(UnavailableError):
                     self._supervisord.start(workers[name].full_name)
-                    log.info("started a worker again that supervisord had given up", process=name)
-                    self._tell(Event.REVIVED, name)
+                    log.info("restarted a worker that was FATAL", process=name)
+                    self._record_event(Event.REVIVED, name)
 
-    def _notice_rebalance(
-        self, looks: Mapping[str, WorkerObservation], offsets: Mapping[TopicPartition, PartitionOffsets] | None
+    def _detect_rebalance(
+        self, observations: Mapping[str, WorkerObservation], offsets: Mapping[TopicPartition, PartitionOffsets] | None
     ) -> None:
-        """Tell who owns what, once all joins are over: every partition has an owner, or nothing has changed since."""
-        beats = {name: look.beat for name, look in sorted(looks.items()) if look.beat}
+        """Record the new assignment once it is complete: every partition has an owner, or nothing changed since the last check."""
+        beats = {name: each.beat for name, each in sorted(observations.items()) if each.beat}
         owned = {name: beat.partitions for name, beat in beats.items()}
         joins = [(beat.pid, beat.started, beat.rebalances, beat.partitions) for beat in beats.values()]
-        seen, told = self._last
-        self._last = (joins, told)
+        unchanged, self._seen_joins = joins == self._seen_joins, joins
         every = sorted(partition for partitions in owned.values() for partition in partitions)
-        settled = joins == seen or every == sorted(offsets or {})
-        if every and joins != told and settled and len(every) == len(set(every)):
-            self._last = (joins, joins)
-            self._tell(Event.REBALANCED, partitions={name: by_topic(partitions) for name, partitions in owned.items()})
+        settled = unchanged or every == sorted(offsets or {})
+        if every and joins != self._recorded_joins and settled and len(every) == len(set(every)):
+            self._recorded_joins = joins
+            self._record_event(
+                Event.REBALANCED, partitions={name: by_topic(partitions) for name, partitions in owned.items()}
+            )
 
     def _slot(self, name: str) -> Slot:
         return Slot(self._folder, self._settings.group, name)

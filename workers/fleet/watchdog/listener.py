@@ -1,8 +1,8 @@
-"""The watchdog: supervisord's event listener, which keeps what happens and looks after what supervisord does not see.
+"""The watchdog: supervisord's event listener, which records events and checks what supervisord cannot see.
 
-Its main thread takes events, each within a millisecond: supervisord holds back the next until one is acknowledged, and
-what it cannot hold back is lost. A second thread does what takes time: once every five seconds, see `Checks.run_once`, and
-at once for a worker that has exited, see `Checks.evict`.
+The main thread handles events, each within a millisecond: supervisord buffers the next ones until one is acknowledged,
+and discards events when its buffer is full. A second thread does what takes time: `Checks.run_once` every five seconds,
+and `Checks.evict` at once for a worker that has exited.
 """
 
 from __future__ import annotations
@@ -33,88 +33,92 @@ if TYPE_CHECKING:
     from workers.settings import Settings
 
 SILENT_SECONDS = 30.0
-"""Without a word from supervisord, which says one every five: then the watchdog is not healthy."""
-STATE = "PROCESS_STATE_"
+"""Without an event from supervisord, which sends a TICK every five: then the watchdog is unhealthy."""
+STATE_PREFIX = "PROCESS_STATE_"
 
 log = structlog.get_logger()
 
 
 def take_streams() -> tuple[TextIO, TextIO]:
-    """Supervisord's two ends, for nobody but the protocol: a stray byte on it would make the listener deaf for good.
+    """Reserve standard input and output for supervisord's protocol: a stray byte in it would break the listener for good.
 
-    From now on there is nothing on standard input, and whatever is printed goes to standard error.
+    From now on standard input is empty, and what is printed goes to standard error.
     """
     events = os.fdopen(os.dup(0), encoding="utf-8", newline="\n")
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8", newline="\n")
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, 0)
-    os.close(nothing)
+    empty = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(empty, 0)
+    os.close(empty)
     os.dup2(2, 1)
     return events, answers
 
 
 class Watchdog:
-    """Build it below supervisord; `run` returns when supervisord is gone."""
+    """Create it in a child of supervisord; `run` returns when supervisord has ended."""
 
     def __init__(self, settings: Settings, events: TextIO, answers: TextIO) -> None:
         """Args: the streams of `take_streams`.
 
         Raises:
             BadUsageError: this is no child of supervisord, or supervisord has no unix socket.
-            BadConfigurationError: a setting that it needs is not there.
+            BadConfigurationError: a setting that it needs is not set.
         """
         supervisord = SupervisorClient.of_parent()
         if supervisord is None:
             raise BadUsageError(
-                "the watchdog is started by supervisord, and asks it through its unix socket: "
+                "the watchdog must be started by supervisord, which must have a unix socket: "
                 "see [eventlistener:watchdog] and [unix_http_server] in deploy/supervisord.conf"
             )
-        folder, path = _folders(settings)
+        folder, path = _paths(settings)
         self._settings = settings
-        self._from, self._to = events, answers
+        self._event_stream, self._answer_stream = events, answers
         self._path = path
-        self._events = EventLog(path)
+        self._event_log = EventLog(path)
         self._write_failed = False
         self._metrics = WatchdogMetrics()
         self._health = Health(SILENT_SECONDS)
         self._health.connected = lambda: True
         self._fleet = ""
-        """One life of supervisord; it counts its events from 0 in each."""
+        """Names one run of supervisord, whose event serials begin at 0."""
         self._last_serial = -1
-        self._checks = Checks(settings, folder, supervisord, self._keep, self._metrics.processes)
-        # The main thread fills these three, and the second one empties them.
+        self._checks = Checks(settings, folder, supervisord, self._record, self._metrics.processes)
+        # Set by the main thread, and cleared by the second one.
         self._exited_workers: deque[str] = deque()
         self._check_due = True
         self._wakeup = threading.Event()
         self._wakeup.set()
 
     def run(self) -> None:
-        """Take events until there is nobody to send any."""
-        signal.signal(signal.SIGTERM, _end)
+        """Handle events until supervisord closes the stream."""
+        signal.signal(signal.SIGTERM, _exit)
         parent = os.getppid()
         self._fleet = f"{parent}-{process_started(parent)}"
-        self._remember()
+        self._resume()
         self._serve()
-        threading.Thread(target=self._look_after, name="checks", daemon=True).start()
-        log.info("watching", pid=os.getpid(), events=str(self._path))
-        while event := self._next():
+        threading.Thread(target=self._run_checks, name="checks", daemon=True).start()
+        log.info("started", pid=os.getpid(), events=str(self._path))
+        while event := self._next_event():
             self._health.iterated()
             self._metrics.heard()
             try:
-                self._hear(*event)
-            except Exception:  # noqa: BLE001 the next event must be heard, whatever was wrong with this one
-                log.error("an event could not be understood", headers=event[0], error=traceback.format_exc())
+                self._handle(*event)
+            except Exception:  # noqa: BLE001 a bad event must not keep the watchdog from the next one
+                log.error(
+                    "an event of supervisord could not be handled; it is skipped",
+                    headers=event[0],
+                    error=traceback.format_exc(),
+                )
             if not self._acknowledge():
                 break
 
-    def _remember(self) -> None:
-        """Go on where a watchdog was killed: with the same counters, and without what it has written already."""
-        before = since_fleet_started(self._path)
-        ours = [each for each in before if each.get("fleet") == self._fleet]
+    def _resume(self) -> None:
+        """Continue after a watchdog that was killed: with its counters, and without the events that it has written."""
+        events = since_fleet_started(self._path)
+        ours = [each for each in events if each.get("fleet") == self._fleet]
         self._last_serial = max((each["serial"] for each in ours if isinstance(each.get("serial"), int)), default=-1)
-        # Without the beginning the counts would be lower than they were, which reads as a reset and a leap.
-        if before and before[0]["event"] == Event.FLEET_STARTED and before[0] in ours:
-            for event in before:
+        # Without the first events the counters would be lower than before: Prometheus would take that for a reset.
+        if events and events[0]["event"] == Event.FLEET_STARTED and events[0] in ours:
+            for event in events:
                 self._metrics.count(event)
 
     def _serve(self) -> None:
@@ -122,61 +126,62 @@ class Watchdog:
         try:
             HealthServer(host, port, self._metrics.registry, self._health, "WORKERS_WATCHDOG_PORT")
         except UnavailableError as error:
-            # Not for its metrics' sake shall nobody look after workers that hang. Prometheus sees it, and an alert fires.
-            log.warning("serves no metrics; all else it does", error=str(error))
+            # The checks matter more than the metrics. Prometheus misses them, and an alert fires.
+            log.warning("metrics are not served; everything else works", error=str(error))
 
-    def _next(self) -> tuple[dict[str, str], str] | None:
+    def _next_event(self) -> tuple[dict[str, str], str] | None:
         try:
-            headers, payload = childutils.listener.wait(self._from, self._to)
+            headers, payload = childutils.listener.wait(self._event_stream, self._answer_stream)
         except (KeyError, BrokenPipeError):
-            # The end of the file has no header: supervisord is gone.
+            # End of file, which parses as no headers: supervisord has ended.
             return None
         return headers, payload
 
     def _acknowledge(self) -> bool:
         try:
-            childutils.listener.ok(self._to)
+            childutils.listener.ok(self._answer_stream)
         except BrokenPipeError:
             return False
         return True
 
-    def _hear(self, headers: dict[str, str], payload: str) -> None:
+    def _handle(self, headers: dict[str, str], payload: str) -> None:
         name, serial = headers["eventname"], int(headers["serial"])
         if name.startswith("TICK"):
             self._check_due = True
             self._wakeup.set()
         elif serial <= self._last_serial:
-            # Written by a watchdog that was killed before it could acknowledge it.
+            # Already recorded by a watchdog that was killed before it acknowledged the event.
             pass
         elif name == "SUPERVISOR_STATE_CHANGE_RUNNING":
-            self._keep(Event.FLEET_STARTED, None, pid=os.getppid(), fleet=self._fleet, serial=serial)
+            self._record(Event.FLEET_STARTED, None, pid=os.getppid(), fleet=self._fleet, serial=serial)
         elif name == "SUPERVISOR_STATE_CHANGE_STOPPING":
-            self._keep(Event.FLEET_STOPPING, None, fleet=self._fleet, serial=serial)
-        elif name.startswith(STATE):
-            self._keep_state(Event(name.removeprefix(STATE).lower()), serial, childutils.get_headers(payload))
+            self._record(Event.FLEET_STOPPING, None, fleet=self._fleet, serial=serial)
+        elif name.startswith(STATE_PREFIX):
+            self._record_state(Event(name.removeprefix(STATE_PREFIX).lower()), serial, childutils.get_headers(payload))
 
-    def _keep_state(self, event: Event, serial: int, said: dict[str, str]) -> None:
-        facts: dict[str, object] = {key: int(said[key]) for key in ("pid", "tries") if said.get(key, "0") != "0"}
-        if "expected" in said:
-            facts["expected"] = said["expected"] == "1"
-        self._keep(event, said["processname"], **facts, fleet=self._fleet, serial=serial)
-        if event is Event.EXITED and is_worker(said["processname"]):
-            self._exited_workers.append(said["processname"])
+    def _record_state(self, event: Event, serial: int, payload: dict[str, str]) -> None:
+        facts: dict[str, object] = {key: int(payload[key]) for key in ("pid", "tries") if payload.get(key, "0") != "0"}
+        process = payload["processname"]
+        if "expected" in payload:
+            facts["expected"] = payload["expected"] == "1"
+        self._record(event, process, **facts, fleet=self._fleet, serial=serial)
+        if event is Event.EXITED and is_worker(process):
+            self._exited_workers.append(process)
             self._wakeup.set()
 
-    def _keep(self, event: Event, process: str | None = None, **facts: Any) -> None:
-        """Count an event and write it. A disk that is full must not keep the watchdog from its work."""
+    def _record(self, event: Event, process: str | None = None, **facts: Any) -> None:
+        """Count an event and write it to the event log. A full disk is logged once, and stops nothing else."""
         self._metrics.count({"event": event, "process": process, **facts})
         try:
-            self._events.append(event, process, **facts)
+            self._event_log.append(event, process, **facts)
         except OSError as error:
             if not self._write_failed:
-                log.error(f"events are not kept: {self._path}: {error.strerror}")
+                log.error(f"events cannot be written: {self._path}: {error.strerror}")
             self._write_failed = True
         else:
             self._write_failed = False
 
-    def _look_after(self) -> NoReturn:
+    def _run_checks(self) -> NoReturn:
         while True:
             self._wakeup.wait()
             self._wakeup.clear()
@@ -186,18 +191,18 @@ class Watchdog:
                 if self._check_due:
                     self._check_due = False
                     self._checks.run_once()
-            except Exception:  # noqa: BLE001 a round that fails is no reason to make none
-                log.error("a round failed; the next one begins afresh", error=traceback.format_exc())
+            except Exception:  # noqa: BLE001 checks that fail once must not end the checks
+                log.error("a check failed; all are made again within seconds", error=traceback.format_exc())
 
 
-def _folders(settings: Settings) -> tuple[Path, Path]:
+def _paths(settings: Settings) -> tuple[Path, Path]:
     if settings.state_dir is None or settings.events_file is None:
-        wanted = {"WORKERS_STATE_DIR": settings.state_dir, "WORKERS_EVENTS_FILE": settings.events_file}
+        required = {"WORKERS_STATE_DIR": settings.state_dir, "WORKERS_EVENTS_FILE": settings.events_file}
         raise BadConfigurationError(
-            [f"{name} is not set; deploy/supervisord.conf does" for name, value in wanted.items() if value is None]
+            [f"{name} is not set; deploy/supervisord.conf does" for name, value in required.items() if value is None]
         )
     return settings.state_dir, settings.events_file.resolve()
 
 
-def _end(_number: int, _frame: object) -> NoReturn:
+def _exit(_number: int, _frame: object) -> NoReturn:
     sys.exit(0)

@@ -1,23 +1,23 @@
 "use strict";
-// Asks once a second for everything, and shows it. Text goes in as text: nothing that came from outside is markup.
+// Requests fleet.json once a second, and shows it. Data is inserted as text only, never as markup.
 
-const EVERY = 1000;
-const WELL = ["reading", "idle"];
-const COMING = ["starting", "crash-loop backoff", "joining", "waiting for MongoDB", "waiting for Kafka", "stopping"];
+const POLL_MS = 1000;
+const WORKING = ["reading", "idle"];
+const TRANSIENT = ["starting", "crash-loop backoff", "joining", "waiting for MongoDB", "waiting for Kafka", "stopping"];
 const SVG = "http://www.w3.org/2000/svg";
 const at = (id) => document.getElementById(id);
 
 function element(name, text, kind) {
-  const made = document.createElement(name);
-  if (text !== undefined) made.textContent = text;
-  if (kind) made.className = kind;
-  return made;
+  const node = document.createElement(name);
+  if (text !== undefined) node.textContent = text;
+  if (kind) node.className = kind;
+  return node;
 }
 
 function row(name, children) {
-  const made = element(name);
-  made.append(...children);
-  return made;
+  const node = element(name);
+  node.append(...children);
+  return node;
 }
 
 function number(value, digits = 0) {
@@ -34,7 +34,7 @@ function duration(seconds) {
 
 const clock = (time) => new Date(time).toLocaleTimeString("en-GB");
 
-// Of each two neighbouring looks, the growth a second; a topic that was made again counts from 0 again.
+// The increase a second between neighbouring points; offsets of a topic that was created again begin at 0 again.
 function rates(points, name) {
   return points.slice(1).map((point, i) => {
     const before = points[i];
@@ -44,10 +44,10 @@ function rates(points, name) {
 }
 
 function drawn(name, attributes, text) {
-  const made = document.createElementNS(SVG, name);
-  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-  if (text !== undefined) made.textContent = text;
-  return made;
+  const node = document.createElementNS(SVG, name);
+  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
+  if (text !== undefined) node.textContent = text;
+  return node;
 }
 
 function chart(svg, lines, interval) {
@@ -75,19 +75,19 @@ function chart(svg, lines, interval) {
 }
 
 function slot(each) {
-  const kind = WELL.includes(each.state) && each.healthy ? "good" : COMING.includes(each.state) ? "busy" : "bad";
-  const made = row("li", [
+  const kind = WORKING.includes(each.state) && each.healthy ? "good" : TRANSIENT.includes(each.state) ? "busy" : "bad";
+  const node = row("li", [
     element("b", each.name),
     element("span", each.text, `state ${kind}`),
     element("span", owned(each).length ? `partitions ${owned(each).map(([name]) => name).join(", ")}` : "no partitions"),
     element("span", `${number(each.records_per_second)} records/s`, "quiet"),
     element("span", `pid ${each.pid ?? "none"}${each.restarts === null ? "" : `, ${each.restarts} restarts`}`, "quiet"),
   ]);
-  made.dataset.name = each.name;
-  return made;
+  node.dataset.name = each.name;
+  return node;
 }
 
-/* What a slot owns, as [name, key]: the number is enough where there is one topic. */
+/* The partitions of a slot, as [name, key]: with one topic, the number is name enough. */
 function owned(each) {
   const topics = Object.entries(each.partitions);
   return topics.flatMap(([topic, numbers]) =>
@@ -96,27 +96,27 @@ function owned(each) {
 
 function partition(part, owners, topics) {
   const key = `${part.topic}-${part.partition}`, name = topics > 1 ? key : String(part.partition);
-  const owner = owners.get(key) ?? "nobody";
-  const made = row("tr", [
+  const owner = owners.get(key) ?? "unassigned";
+  const node = row("tr", [
     element("td", name),
-    element("td", owner, owner === "nobody" ? "bad" : ""),
+    element("td", owner, owner === "unassigned" ? "bad" : ""),
     element("td", number(part.records)),
     element("td", part.records ? duration(part.seconds) : ""),
     element("td", number(part.committed)),
     element("td", number(part.end)),
   ]);
-  made.dataset.partition = key;
-  return made;
+  node.dataset.partition = key;
+  return node;
 }
 
 function event(each) {
   const { time, event: what, process, fleet, serial, ...facts } = each;
-  const told = Object.entries(facts).map(([key, value]) => `${key} ${JSON.stringify(value)}`).join(", ");
+  const details = Object.entries(facts).map(([key, value]) => `${key} ${JSON.stringify(value)}`).join(", ");
   return row("li", [
     element("span", `${clock(time)} `, "quiet"),
     element("b", process ? `${process} ` : ""),
     element("span", what),
-    element("span", told ? ` (${told})` : "", "quiet"),
+    element("span", details ? ` (${details})` : "", "quiet"),
   ]);
 }
 
@@ -124,14 +124,14 @@ function show({ status, partitions, points, interval }) {
   const group = status.group, last = points.at(-1) ?? null;
   const stored = rates(points, "committed");
   at("where").textContent = group ? `topic ${group.topic}, group ${group.name} (${group.state})` : "";
-  at("verdict").textContent = status.healthy ? "all is well" : status.fleet ? "something is wrong" : "no fleet runs";
+  at("verdict").textContent = status.healthy ? "healthy" : status.fleet ? "not healthy" : "no fleet runs";
   at("verdict").className = status.healthy ? "good" : "bad";
   at("problems").replaceChildren(...status.problems.map((problem) => element("li", problem)));
   const sums = {
     "records not yet stored": number(last && last.lag),
-    "the oldest of them": last && !last.lag ? "none" : duration(last && last.seconds),
-    "stored a second": number(stored.at(-1)),
-    "workers at work": `${status.slots.filter((each) => each.healthy).length} of ${status.slots.length}`,
+    "age of the oldest": last && !last.lag ? "none" : duration(last && last.seconds),
+    "records stored a second": number(stored.at(-1)),
+    "healthy workers": `${status.slots.filter((each) => each.healthy).length} of ${status.slots.length}`,
   };
   const tile = ([name, value]) => row("div", [element("dt", name), element("dd", value)]);
   at("sums").replaceChildren(...Object.entries(sums).map(tile));
@@ -139,18 +139,18 @@ function show({ status, partitions, points, interval }) {
   chart(at("lag"), [{ values: points.map((point) => point && point.lag), kind: "one" }], interval);
   chart(at("age"), [{ values: points.map((point) => point && point.seconds), kind: "one" }], interval);
   at("slots").replaceChildren(...status.slots.map(slot));
-  // A worker's own word comes at once, the broker's seconds later.
+  // From the heartbeats, which change at once; the broker's answer is seconds old.
   const owners = new Map(status.slots.flatMap((each) => owned(each).map(([, key]) => [key, each.name])));
   const topics = new Set((partitions ?? []).map((part) => part.topic)).size;
   const rows = (partitions ?? []).map((part) => partition(part, owners, topics));
-  at("partitions").replaceChildren(...(rows.length ? rows : [row("tr", [element("td", "not known: Kafka does not answer, or there is no topic")])]));
+  at("partitions").replaceChildren(...(rows.length ? rows : [row("tr", [element("td", "unknown: Kafka does not answer, or there is no topic")])]));
   const service = ([name, { up, detail }]) =>
     row("li", [element("b", `${name} `), element("span", up ? "up" : "down", up ? "good" : "bad"), element("span", ` ${detail}`, "quiet")]);
   at("services").replaceChildren(...Object.entries(status.services).map(service));
   at("events").replaceChildren(...status.events.toReversed().map(event));
 }
 
-async function ask() {
+async function refresh() {
   try {
     const answer = await fetch("fleet.json", { signal: AbortSignal.timeout(5000) });
     if (!answer.ok) throw new Error(String(answer.status));
@@ -160,9 +160,9 @@ async function ask() {
   } catch (error) {
     document.body.classList.add("silent");
     at("verdict").className = "bad";
-    at("verdict").textContent = "workers lag does not answer; this is what it said last";
+    at("verdict").textContent = "`workers lag` does not answer; this is its last answer";
   }
-  setTimeout(ask, document.hidden ? 5 * EVERY : EVERY);
+  setTimeout(refresh, document.hidden ? 5 * POLL_MS : POLL_MS);
 }
 
-ask();
+refresh();

@@ -94,7 +94,7 @@ def test_a_heartbeat_of_the_future_is_said_to_be_one(tree):
 
     (slot,) = seen(tree).slots
     assert (slot.text, slot.partitions, slot.healthy) == ("no heartbeat", (), False)
-    assert "of the future" in slot.problem
+    assert "in the future" in slot.problem
 
 
 def test_events_are_told_and_a_line_that_was_cut_is_not(tree):

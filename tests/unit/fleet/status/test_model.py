@@ -10,8 +10,8 @@ import pytest
 from tests.support.batches import tp, tps
 from tests.support.statuses import NOW, OWNS, TIME, WATCHDOG, WHERE, answers, judged, kafka, process, seen, with_slot
 from workers.errors import ExitCode
-from workers.fleet.status.group import ranges
-from workers.fleet.status.model import Answers, Supervisord, judge
+from workers.fleet.status.group import compact_partitions
+from workers.fleet.status.model import Answers, SupervisordAnswer, build_status
 from workers.fleet.status.poller import Down
 from workers.kafka.admin import GroupDescription, Member, PartitionOffsets
 from workers.types import TopicPartition
@@ -45,9 +45,9 @@ def test_a_fleet_that_is_well_is_healthy():
         ({"mongodb": Down("does not answer")}, "MongoDB: does not answer"),
         (with_slot("worker_02", kernel="T"), "worker_02: stopped by a signal"),
         (with_slot("worker_02", process=process("worker_02", state="STOPPED", pid=None)), "worker_02: stopped"),
-        (with_slot("worker_07", process=None), "worker_07: pid 107 is not supervisord's"),
-        ({"supervisord": Supervisord(77, [replace(WATCHDOG, state="FATAL")])}, "watchdog:watchdog is FATAL"),
-        ({"slots": {}, "supervisord": Supervisord(77, [WATCHDOG])}, "supervisord has no workers"),
+        (with_slot("worker_07", process=None), "worker_07: pid 107 is not a process of this supervisord"),
+        ({"supervisord": SupervisordAnswer(77, [replace(WATCHDOG, state="FATAL")])}, "watchdog:watchdog is FATAL"),
+        ({"slots": {}, "supervisord": SupervisordAnswer(77, [WATCHDOG])}, "supervisord has no workers"),
         ({"kafka": kafka(offsets=None)}, "there is no topic numtest yet"),
         ({"kafka": kafka(group=GroupDescription("PreparingRebalance", MEMBERS))}, "the group counters is rebalancing"),
         (
@@ -87,22 +87,22 @@ def test_partitions_of_a_member_that_is_dead_are_read_by_nobody_although_the_bro
 
 
 def test_no_fleet_at_all_is_said_first_and_is_not_judged():
-    status = judge(WHERE, Answers(Down("does not run here"), kafka(), None, {}), NOW, TIME)
+    status = build_status(WHERE, Answers(Down("does not run here"), kafka(), None, {}), NOW, TIME)
 
     assert status.problems == ["no fleet runs in /srv/fleet; `supervisord -c deploy/supervisord.conf` starts one"]
     assert status.exit_code is ExitCode.UNCHECKED
 
 
 def test_a_supervisord_that_may_not_be_asked_is_not_taken_for_none():
-    why = "cannot be asked at /srv/fleet/var/run/supervisord.sock: Permission denied"
-    status = judge(WHERE, Answers(Down(why), kafka(), None, {}), NOW, TIME)
+    why = "cannot be reached at /srv/fleet/var/run/supervisord.sock: Permission denied"
+    status = build_status(WHERE, Answers(Down(why), kafka(), None, {}), NOW, TIME)
 
     assert (status.problems, status.exit_code) == ([f"supervisord: {why}"], ExitCode.UNCHECKED)
 
 
 def test_workers_that_live_without_a_supervisord_are_shown():
     slots = {name: replace(seen(name), process=None) for name in OWNS}
-    status = judge(WHERE, answers(supervisord=Down("does not run here"), slots=slots), NOW, TIME)
+    status = build_status(WHERE, answers(supervisord=Down("does not run here"), slots=slots), NOW, TIME)
 
     first = status.slots[0]
     assert (first.name, first.state, first.pid, first.supervised) == ("worker_00", "reading", 100, False)
@@ -145,8 +145,8 @@ def test_everything_is_in_the_json():
     ("numbers", "shown"), [([], ""), ([3], "3"), ([0, 1, 2, 5], "0-2,5"), ([4, 2, 3], "2-4"), ([1, 3, 5], "1,3,5")]
 )
 def test_partitions_in_few_characters(numbers, shown):
-    assert ranges(tps(*numbers)) == shown
+    assert compact_partitions(tps(*numbers)) == shown
 
 
 def test_partitions_of_several_topics_are_told_apart():
-    assert ranges([TopicPartition("orders", 1), *tps(0, 1, 4)]) == "numtest:0-1,4 orders:1"
+    assert compact_partitions([TopicPartition("orders", 1), *tps(0, 1, 4)]) == "numtest:0-1,4 orders:1"

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from tests.support.batches import tp, tps
-from workers.fleet.status.slot import Seen, judge_slot
+from workers.fleet.status.slot import SlotFacts, build_slot_status
 from workers.fleet.supervisor import Process
 from workers.state.heartbeat import Beat, State
 
@@ -25,19 +25,19 @@ BEAT = Beat(
     rebalances=2,
 )
 PROCESS = Process("worker_00", "worker", "RUNNING", pid=42, uptime=100.0, log="/log/worker_00.log")
-WELL = Seen(PROCESS, BEAT, kernel="S", member="m-0", restarts=1, rate=12.5)
+WELL = SlotFacts(PROCESS, BEAT, kernel="S", member="m-0", restarts=1, rate=12.5)
 
 
-def judged(seen: Seen, members=("m-0",), lags=None):
-    return judge_slot("worker_00", seen, NOW, 40.0, lags=lags, members=members and dict.fromkeys(members))
+def judged(seen: SlotFacts, members=("m-0",), lags=None):
+    return build_slot_status("worker_00", seen, NOW, 40.0, lags=lags, members=members and dict.fromkeys(members))
 
 
-def down(state: str, **facts) -> Seen:
+def down(state: str, **facts) -> SlotFacts:
     """A slot without a process, and with the heartbeat that the last one left behind."""
     return replace(WELL, process=replace(PROCESS, state=state, pid=None, uptime=None, **facts), kernel=None)
 
 
-def beating(**facts) -> Seen:
+def beating(**facts) -> SlotFacts:
     return replace(WELL, beat=replace(BEAT, **facts))
 
 
@@ -68,14 +68,14 @@ def test_one_without_partitions_is_idle_and_well():
         (replace(WELL, kernel="T"), "stopped (SIGSTOP)", "kill -CONT 42"),
         (replace(WELL, kernel="Z"), "ended", "has ended"),
         (beating(iterated=NOW - 41), "stalled for 41 s", "no iteration for 41 s"),
-        (beating(iterated=NOW + 500), "no heartbeat", "of the future"),
+        (beating(iterated=NOW + 500), "no heartbeat", "in the future"),
         (beating(state=State.CRASH_LOOP_BACKOFF, until=NOW + 12.2), "backoff 13 s", "crashed repeatedly"),
         (beating(state=State.CRASH_LOOP_BACKOFF, until=NOW + 0.2), "backoff 1 s", "crashed repeatedly"),
         (beating(state=State.WAITING_FOR_KAFKA), "waiting for Kafka", "waiting for Kafka"),
         (beating(state=State.SINK_UNAVAILABLE), "database unavailable", "database unavailable"),
         (beating(state=State.STOPPING), "stopping", "stopping"),
         (beating(halted=tps(1)), "reading", "has halted partition 1 of numtest"),
-        (replace(WELL, member="m-9"), "reading", "does not have it in the group"),
+        (replace(WELL, member="m-9"), "reading", "does not list it as a member"),
         (replace(WELL, kernel=None), "ended", "has just ended"),
         (replace(WELL, beat=None, kernel=None), "no heartbeat", "WORKERS_GROUP"),
         (replace(WELL, beat=replace(BEAT, pid=41)), "no heartbeat", "no heartbeat"),

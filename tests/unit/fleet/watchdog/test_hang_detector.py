@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from tests.support.batches import tp
-from workers.fleet.watchdog.hang_detector import HangDetector, WorkerObservation, own_word
+from workers.fleet.watchdog.hang_detector import HangDetector, WorkerObservation, own_beat
 from workers.kafka.admin import PartitionOffsets
 from workers.state.event_log import Hang
 from workers.state.heartbeat import Beat, State
@@ -34,7 +34,7 @@ class Watch:
 
     def look(self, offsets=EMPTY, kernel="S", beat=...):
         beat = self.beat if beat is ... else beat
-        stalls = self.hangs.judge({"worker_00": WorkerObservation(7, 1234, kernel, beat)}, offsets, self.now)
+        stalls = self.hangs.detect({"worker_00": WorkerObservation(7, 1234, kernel, beat)}, offsets, self.now)
         self.now += TICK
         return stalls.get("worker_00")
 
@@ -73,9 +73,9 @@ def test_not_one_that_goes_on_in_between(watch):
 
 def test_not_for_a_look_of_its_predecessor(watch):
     assert watch.look(kernel="T") is None
-    assert watch.hangs.judge({"worker_00": WorkerObservation(8, 1299, "T")}, EMPTY, watch.now) == {}
-    assert watch.hangs.judge({}, EMPTY, watch.now) == {}
-    assert watch.hangs.judge({"worker_00": WorkerObservation(8, 1299, "T")}, EMPTY, watch.now) == {}
+    assert watch.hangs.detect({"worker_00": WorkerObservation(8, 1299, "T")}, EMPTY, watch.now) == {}
+    assert watch.hangs.detect({}, EMPTY, watch.now) == {}
+    assert watch.hangs.detect({"worker_00": WorkerObservation(8, 1299, "T")}, EMPTY, watch.now) == {}
 
 
 @pytest.mark.parametrize("state", [State.JOINING, State.READING, State.SINK_UNAVAILABLE])
@@ -133,8 +133,8 @@ def test_never_one_that_has_just_started(watch):
 
 def test_never_for_a_beat_that_somebody_else_said():
     beat = Beat(7, 1234, iterated=5.0)
-    assert own_word(beat, 7, 1234) is beat
-    assert (own_word(beat, 7, 1235), own_word(beat, 8, 1234), own_word(None, 7, 1234)) == (None, None, None)
+    assert own_beat(beat, 7, 1234) is beat
+    assert (own_beat(beat, 7, 1235), own_beat(beat, 8, 1234), own_beat(None, 7, 1234)) == (None, None, None)
 
 
 def test_never_for_a_beat_from_the_future(watch):
@@ -145,7 +145,7 @@ def test_never_for_a_beat_from_the_future(watch):
 def test_one_that_takes_no_record_for_longer_than_the_setting(watch):
     number, stall = watch.first_stall(offsets=LAG)
     assert (number, stall.hang, stall.partitions) == (15, Hang.NO_PROGRESS, (tp(0),)), "first seen at 0, missed at 65 s"
-    assert "partition numtest-0 waits at 70, and Kafka has records up to 170" in stall.detail
+    assert "partition numtest-0 is committed up to 70, and its log end is 170" in stall.detail
 
 
 def test_lag_counts_from_when_it_is_seen(watch):
@@ -192,6 +192,6 @@ def test_each_worker_is_judged_by_itself(watch):
         "worker_01": WorkerObservation(8, 2, "S"),
         "worker_02": WorkerObservation(9, 3, "T"),
     }
-    watch.hangs.judge(looks, EMPTY, watch.now)
+    watch.hangs.detect(looks, EMPTY, watch.now)
     looks["worker_02"] = WorkerObservation(10, 4, "T")
-    assert set(watch.hangs.judge(looks, EMPTY, watch.now)) == {"worker_00"}
+    assert set(watch.hangs.detect(looks, EMPTY, watch.now)) == {"worker_00"}
