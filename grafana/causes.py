@@ -11,7 +11,7 @@ def group(made: build.Dashboard) -> None:
     made.with_panel(
         lines(
             "Rebalances",
-            "Times that partitions were given to a worker, taken from it, or lost by it.",
+            "Times that partitions were assigned to a worker, revoked, or lost.",
             "short",
             {"{{event}}": f"sum by (event) (increase(workers_rebalances_total{{{OURS}}}[{RATE}]))"},
             width=6,
@@ -22,7 +22,7 @@ def group(made: build.Dashboard) -> None:
     made.with_panel(
         lines(
             "Commits",
-            "By result. After any but ok, the records come again and are found stored.",
+            "By result. After any but ok, the records are redelivered and found stored.",
             "ops",
             {"{{result}}": f"sum by (result) (rate(workers_commits_total{{{OURS}}}[{RATE}]))"},
             width=6,
@@ -32,7 +32,7 @@ def group(made: build.Dashboard) -> None:
     made.with_panel(
         lines(
             "Time since a commit moved",
-            "By partition. It grows where nothing comes in, too: compare it with the lag.",
+            "By partition. It also grows where no records arrive: compare it with the lag.",
             "s",
             {"{{topic}} {{partition}}": f"time() - workers_partition_last_commit_timestamp_seconds{{{TOPIC}}}"},
             width=6,
@@ -41,7 +41,7 @@ def group(made: build.Dashboard) -> None:
     made.with_panel(
         lines(
             "Evictions and hangs",
-            "Dead workers that the watchdog removed from the group, and hung ones that it killed, by the kind of hang.",
+            "Dead workers that the watchdog evicted, and hung ones that it killed, by the kind of hang.",
             "short",
             {
                 "evicted": f"sum(increase(workers_evictions_total{{{OURS}}}[{RATE}]))",
@@ -68,7 +68,7 @@ def database(made: build.Dashboard) -> None:
     made.with_panel(
         lines(
             "Records in a batch",
-            "On average. Small batches: the fleet keeps up. Large ones: it is catching up.",
+            "On average. Small: the fleet keeps up. Large: it is catching up.",
             "short",
             {
                 "records": f"sum(rate(workers_records_total{{{TOPIC}}}[{RATE}]))"
@@ -80,7 +80,7 @@ def database(made: build.Dashboard) -> None:
     made.with_panel(
         lines(
             "Duplicates and dead letters",
-            "Records that came again and were found stored, as after every kill; and those that cannot be, by reason.",
+            "Redelivered records that were found stored, as after every kill; and those that cannot be stored, by reason.",
             "rps",
             {
                 "duplicate": f'sum(rate(workers_records_total{{outcome="duplicate", {TOPIC}}}[{RATE}]))',
@@ -93,7 +93,7 @@ def database(made: build.Dashboard) -> None:
     made.with_panel(
         lines(
             "Retries",
-            "Writes that failed for no fault of a record and were tried again, by reason: the database is away, or slow.",
+            "Writes that failed while the sink was unavailable, and were retried, by reason.",
             "ops",
             {"{{reason}}": f"sum by (reason) (rate(workers_write_retries_total{{{OURS}}}[{RATE}]))"},
             width=6,
@@ -112,13 +112,13 @@ def processes(made: build.Dashboard) -> None:
         ),
         (
             "Memory",
-            "Memory that each process holds. A worker beyond WORKERS_MEMORY_LIMIT ends and is started again.",
+            "Resident memory of each process. A worker beyond WORKERS_MEMORY_LIMIT ends and is started again.",
             "bytes",
             f"process_resident_memory_bytes{{{OURS}}}",
         ),
         (
             "Time since a worker's last loop iteration",
-            "Since its loop last asked Kafka for records. A worker that hangs climbs here until the watchdog kills it.",
+            "Since its loop last polled. It grows for a worker that hangs, until the watchdog kills it.",
             "s",
             f"time() - workers_last_poll_timestamp_seconds{{{WORKER}}}",
         ),

@@ -1,4 +1,4 @@
-"""The dashboard of the fleet. From top to bottom: is all well, what flows, who works, and why not."""
+"""The dashboard of the fleet. From top to bottom: health, throughput, workers, causes."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ def fleet() -> build.Dashboard:
 
 
 def verdict(made: build.Dashboard) -> None:
-    made.with_row(build.Row("Is all well?"))
+    made.with_row(build.Row("Health"))
     made.with_panel(
         number(
             "Workers",
-            "Workers that answer, and workers that there should be. A killed one is back within seconds.",
+            "Workers that answer, and workers that are configured. A killed one is back within seconds.",
             "short",
             {
                 "up": f"sum(up{{{WORKER}}})",
@@ -73,7 +73,7 @@ def verdict(made: build.Dashboard) -> None:
     made.with_panel(
         number(
             "Partitions in trouble",
-            "Unowned: no worker reads it. Stuck: records have been waiting for a minute, and nothing is committed.",
+            "Unowned: assigned to no member. Stuck: records have waited for a minute, and nothing is committed.",
             "short",
             {
                 "unowned": f"sum(workers_partition_unowned{{{TOPIC}}})",
@@ -116,11 +116,11 @@ def verdict(made: build.Dashboard) -> None:
 
 
 def flow(made: build.Dashboard) -> None:
-    made.with_row(build.Row("What flows"))
+    made.with_row(build.Row("Throughput and lag"))
     made.with_panel(
         lines(
             "Records a second",
-            "Produced into Kafka, found stored by the workers (with duplicates and dead letters), and committed.",
+            "Produced into Kafka, stored by the workers (with duplicates and dead letters), and committed.",
             "rps",
             {
                 "produced": f"sum(rate(kafka_topic_partition_current_offset{{{TOPIC}}}[{RATE}]))",
@@ -134,7 +134,7 @@ def flow(made: build.Dashboard) -> None:
     made.with_panel(
         lines(
             "Lag in records",
-            "Records that wait, by partition, as Kafka tells it: it goes on when a worker is dead.",
+            "By partition, from Kafka's offsets: it does not depend on any worker.",
             "short",
             {"{{topic}} {{partition}}": f"kafka_consumergroup_lag{{{TOPIC}}}"},
             stacked=True,
@@ -152,7 +152,7 @@ def flow(made: build.Dashboard) -> None:
     made.with_panel(
         lines(
             "Distance from retention",
-            "Records between the oldest that Kafka keeps and the first that is not stored. At 0 records are lost.",
+            "Retention headroom: records from the log start to the committed offset. Below 0, records were lost.",
             "short",
             {"{{topic}} {{partition}}": f"workers_partition_retention_headroom_records{{{TOPIC}}}"},
         )
@@ -160,7 +160,7 @@ def flow(made: build.Dashboard) -> None:
 
 
 def workers(made: build.Dashboard) -> None:
-    made.with_row(build.Row("Who works"))
+    made.with_row(build.Row("Workers and partitions"))
     made.with_panel(
         states(
             "Workers, as supervisord sees them",
@@ -182,7 +182,7 @@ def workers(made: build.Dashboard) -> None:
     made.with_panel(
         lines(
             "Partitions of each worker",
-            "A worker that was killed gives its partitions to the others, and gets them back.",
+            "After a kill the others have the worker's partitions, until it has joined again.",
             "short",
             {"{{worker}}": f"sum by (worker) (workers_assigned_partitions{{{WORKER}}})"},
             stacked=True,

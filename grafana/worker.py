@@ -15,11 +15,11 @@ STATE = " or ".join(
 
 
 def worker() -> build.Dashboard:
-    made = frame("Kafka to MongoDB: one worker", WORKER_UID, "What one worker does, and what became of it.")
+    made = frame("Kafka to MongoDB: one worker", WORKER_UID, "What one worker does.")
     slots = 'label_values(up{job=~"$job"}, worker)'
     made.with_variable(variable("worker", "Worker", slots, "Which slot; its processes come and go.", many=False))
     verdict(made)
-    made.with_row(build.Row("What it does"))
+    made.with_row(build.Row("Work"))
     for panel in work():
         made.with_panel(panel)
     return made
@@ -33,7 +33,7 @@ def verdict(made: build.Dashboard) -> None:
     made.with_panel(
         number(
             "Partitions",
-            "Partitions that it owns; and those of them that it reads no further, with the reason in its log.",
+            "Partitions that it owns; and those that it has halted, with the reason in its log.",
             "short",
             {
                 "owned": f"workers_assigned_partitions{{{ONE}}}",
@@ -44,9 +44,9 @@ def verdict(made: build.Dashboard) -> None:
         )
     )
     running = f"time() - process_start_time_seconds{{{ONE}}}"
-    made.with_panel(number("Runs for", "Since this process began.", "s", {"age": running}))
+    made.with_panel(number("Uptime", "Since this process was started.", "s", {"age": running}))
     made.with_panel(
-        states("Its state", "As supervisord sees it.", {"{{process}}": f"sum by (process) ({STATE})"}, STATES, width=12)
+        states("State", "As supervisord sees it.", {"{{process}}": f"sum by (process) ({STATE})"}, STATES, width=12)
     )
 
 
@@ -62,7 +62,7 @@ def work() -> list[build.Panel]:
         ),
         lines(
             "Records a second, by partition",
-            "A partition that it gave away stays at 0.",
+            "A partition that was revoked stays at 0.",
             "rps",
             {"{{topic}} {{partition}}": f"sum by (topic, partition) (rate(workers_records_total{{{ONE}}}[{RATE}]))"},
         ),
@@ -74,21 +74,21 @@ def work() -> list[build.Panel]:
         ),
         lines(
             "Commits",
-            "By result. After any but ok, the records come again and are found stored.",
+            "By result. After any but ok, the records are redelivered and found stored.",
             "ops",
             {"{{result}}": f"sum by (result) (rate(workers_commits_total{{{ONE}}}[{RATE}]))"},
             colors={"ok": GREEN, "rebalanced": BLUE, "timeout": YELLOW, "error": RED},
         ),
         lines(
             "Rebalances",
-            "Times that partitions were given to it, taken from it, or lost.",
+            "Times that partitions were assigned to it, revoked, or lost.",
             "short",
             {"{{event}}": f"sum by (event) (increase(workers_rebalances_total{{{ONE}}}[{RATE}]))"},
             bars=True,
         ),
         lines(
             "Retries",
-            "Writes that failed for no fault of a record and were tried again, by reason.",
+            "Writes that failed while the sink was unavailable, and were retried, by reason.",
             "ops",
             {"{{reason}}": f"sum by (reason) (rate(workers_write_retries_total{{{ONE}}}[{RATE}]))"},
         ),
@@ -98,10 +98,10 @@ def work() -> list[build.Panel]:
             "percentunit",
             {"{{worker}}": f"rate(process_cpu_seconds_total{{{ONE}}}[{RATE}])"},
         ),
-        lines("Memory", "Memory that it holds.", "bytes", {"{{worker}}": f"process_resident_memory_bytes{{{ONE}}}"}),
+        lines("Memory", "Resident memory.", "bytes", {"{{worker}}": f"process_resident_memory_bytes{{{ONE}}}"}),
         lines(
             "Time since its last loop iteration",
-            "Since its loop last asked Kafka for records.",
+            "Since its loop last polled.",
             "s",
             {"{{worker}}": f"time() - workers_last_poll_timestamp_seconds{{{ONE}}}"},
         ),

@@ -19,7 +19,7 @@ def table(heading: str) -> list[str]:
 
 
 def test_every_payload_of_the_corpus_stands_in_the_document_with_its_verdict():
-    for row, line in zip(corpus_rows(), table("What becomes of which payload"), strict=True):
+    for row, line in zip(corpus_rows(), table("What each payload becomes"), strict=True):
         assert line.startswith(row), line
         assert "|" not in line.removeprefix(row).strip().removesuffix("|"), f"a cell too many: {line}"
 
