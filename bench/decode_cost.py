@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from bench.backlog import shape
-from workers.formats.json_strict import parse_json
+from workers.formats.json import parse_json
 from workers.formats.limits import Limits
 from workers.pipeline.reader import RecordReader
 from workers.sinks.mongodb.encoding import encode

@@ -18,7 +18,7 @@ with atheris.instrument_imports(include=["workers", "json", "json.decoder", "jso
     import bson
     from bson.raw_bson import RawBSONDocument
 
-    from workers.formats.json_strict import parse_json
+    from workers.formats.json import parse_json
     from workers.formats.limits import Limits
     from workers.pipeline.reader import RecordReader
     from workers.sinks.mongodb.encoding import documents_equal, encode

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tests.support.fake_broker import FIRST_ID, FakeRecord
-from workers.formats.json_strict import parse_json
+from workers.formats.json import parse_json
 from workers.formats.limits import Limits
 from workers.pipeline.reader import RecordReader
 from workers.sinks.mongodb.encoding import encode

@@ -14,16 +14,18 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from workers.pipeline.poison import Crash
+from workers.pipeline.observer import NullObserver
+from workers.pipeline.poison import Crash, Isolated, isolate
 from workers.state.mapped_file import mapped_file
 from workers.state.proc import process_started
-from workers.types import TopicPartition
+from workers.types import CommitResult, TopicPartition
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
+    from contextlib import AbstractContextManager
 
     from workers.state.slot import Slot
-    from workers.types import Fetched
+    from workers.types import Batch, Fetched
 
 VERSION = 2
 MAX_CRASHES = 1_000
@@ -126,6 +128,43 @@ class CrashJournal:
             if journal["version"] == VERSION:
                 return [_crash(*row) for row in journal["crashes"]]
         return []
+
+
+class JournaledPoisonGuard(NullObserver):
+    """See `PoisonGuard`. As an observer it reads the crash journal again after every new assignment."""
+
+    def __init__(self, slot: Slot, on_crash: Callable[[Crash], None]) -> None:
+        """Args:
+        slot: acquired by this process.
+        on_crash: called with each crash that is new in the journal.
+        """
+        self._journal = CrashJournal(slot, on_crash)
+        self._journal.open()
+        self._in_progress = InProgress(slot)
+        self._crashes: list[Crash] | None = None
+
+    def owns(self, partitions: Collection[TopicPartition]) -> None:
+        self._crashes = None
+
+    def isolate(self, fetched: Fetched) -> Isolated:
+        if self._crashes is None:
+            self._crashes = self._journal.all()
+        return isolate(fetched, self._crashes) if self._crashes else Isolated(fetched, {})
+
+    def in_progress(self, fetched: Fetched) -> AbstractContextManager[None]:
+        return self._in_progress.hold(fetched)
+
+    def committed(self, batch: Batch, result: CommitResult) -> None:
+        """Drop the crashes below the committed offsets: those records are stored or dead letters."""
+        if self._crashes and result is CommitResult.OK:
+            parts = batch.partitions
+            self._crashes = self._journal.forget(
+                lambda crash: (
+                    (part := parts.get(crash.partition)) is not None
+                    and part.topic.prefix == crash.incarnation
+                    and crash.next <= part.next_offset
+                )
+            )
 
 
 def _in_progress(content: bytes) -> list[Crash]:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from workers.errors import NotFoundError, SinkUnavailableError, UnavailableError
-from workers.formats.json_strict import parse_json
+from workers.formats.json import parse_json
 from workers.formats.limits import Limits
 from workers.pipeline.reader import RecordReader
 from workers.sinks.registry import open_dead_letters, open_sink

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from workers.errors import NotFoundError
-from workers.formats.json_strict import parse_json
+from workers.formats.json import parse_json
 from workers.formats.limits import Limits
 from workers.kafka.admin import Admin, PartitionOffsets
 from workers.kafka.log_reader import read_log

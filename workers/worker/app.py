@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 import structlog
 
 from workers.errors import SinkUnavailableError, UnavailableError
-from workers.formats.json_strict import parse_json
+from workers.formats.json import parse_json
 from workers.formats.limits import Limits
 from workers.kafka.admin import Admin
 from workers.kafka.options import require_extras
@@ -27,10 +27,10 @@ from workers.pipeline.reader import RecordReader
 from workers.pipeline.reject_limit import RejectLimit
 from workers.sinks.registry import open_sink
 from workers.sinks.writer import BackgroundWriter
+from workers.state.crash_journal import JournaledPoisonGuard
 from workers.state.heartbeat import Heartbeat, State
 from workers.state.slot import Slot
 from workers.worker.crash_loop import CrashLoopBackoff
-from workers.worker.poison_guard import JournaledPoisonGuard
 from workers.worker.process_setup import limit_memory, require_time_to_stop, tune_interpreter
 from workers.worker.recycling import Recycling
 from workers.worker.signals import StopSignal

@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 from tests.corpus.corpus import ACCEPTED, CORPUS, REJECTED, Case
 from tests.support.batches import TOPIC, reader, tp
 from tests.support.fake_broker import FIRST_ID, FakeRecord
-from workers.formats.json_fast import parse_json_fast
-from workers.formats.json_strict import parse_json_strict
+from workers.formats.json import parse_json_fast, parse_json_strict
 from workers.formats.limits import Limits
 from workers.types import Fetched, Insert, Operation, Reject, RejectReason, TopicIdentity
 

@@ -16,10 +16,9 @@ from hypothesis import strategies as st
 from tests.support.batches import TOPIC, batch_of, document, reader, tp
 from tests.support.fake_broker import FakeRecord
 from workers.pipeline.poison import Crash, Isolated, isolate
-from workers.state.crash_journal import IN_PROGRESS, JOURNAL, CrashJournal, InProgress
+from workers.state.crash_journal import IN_PROGRESS, JOURNAL, CrashJournal, InProgress, JournaledPoisonGuard
 from workers.state.slot import Slot
 from workers.types import CommitResult, Fetched, RecordPosition, RejectReason
-from workers.worker.poison_guard import JournaledPoisonGuard
 
 MOST_DEATHS_FOR_ONE = 7
 """Two with the whole batch, one with each smaller part of 5,000 (312, 19, 1), and two alone."""
