@@ -65,7 +65,7 @@ from pathlib import Path
 from workers.state.heartbeat import Heartbeat, State
 from workers.types import TopicPartition
 name, late = sys.argv[1], float(sys.argv[2])
-beat = Heartbeat(Path(__file__).parent / f"group-{name}.heartbeat", lambda: time.monotonic() - late)
+beat = Heartbeat.open(Path(__file__).parent / f"group-{name}.heartbeat", lambda: time.monotonic() - late)
 beat.owns([TopicPartition("numtest", int(name[-1]))])
 while True:
     # A turn of its loop: it beats until it is killed.

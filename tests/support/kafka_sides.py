@@ -13,6 +13,7 @@ from kafka import TopicPartition as ClientPartition
 from tests.support.fake_broker import FakeBroker
 from tests.support.fakes import FakeSource
 from workers.kafka.admin import Admin
+from workers.kafka.options import group_member_options, open_consumer
 from workers.kafka.source import KafkaSource
 from workers.pipeline.loop import Source
 from workers.pipeline.observer import NullObserver
@@ -167,7 +168,13 @@ class RealKafka:
 
     def member(self) -> Member:
         told, ids = Recorder(), [""]
-        source = KafkaSource(self.settings, told, lambda: False, ids.append)
+        source = KafkaSource(
+            self.settings,
+            open_consumer(self.settings, group_member_options(self.settings)),
+            told,
+            lambda: False,
+            ids.append,
+        )
         self._open.append(source)
 
         def evict() -> None:

@@ -183,7 +183,7 @@ class Drill:
     def _wait_until_committed(self) -> None:
         self._on_progress("healed; waiting until all records are committed")
         deadline = time.monotonic() + HEAL_SECONDS
-        with closing(KeptConnection(lambda: Admin(self._settings))) as kafka:
+        with closing(KeptConnection(lambda: Admin(self._settings).connect())) as kafka:
             while time.monotonic() < deadline:
                 with suppress(UnavailableError):
                     if kafka.ask(lambda admin: pending(admin, self._settings)) == 0:

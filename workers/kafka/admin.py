@@ -88,28 +88,30 @@ class Admin:
     """A connection for questions and administration. Use it with `with`, or close it."""
 
     def __init__(self, settings: Settings, patience: float = PATIENCE_SECONDS) -> None:
-        """Connect.
+        """Args: patience: seconds to wait for a broker, and for each answer."""
+        self._settings = settings
+        self._patience = patience
+        self._client: Any = None
 
-        Args:
-            patience: seconds to wait for a broker, and for each answer.
+    def connect(self) -> Self:
+        """Connect; `with` does it.
 
         Raises:
             UnavailableError: no broker answered, or it refused this client.
         """
-        self._settings = settings
-        self._patience = patience
         try:
             self._client = _Client(
-                **connection_options(settings),
-                client_id=f"{settings.worker}-admin",
-                bootstrap_timeout_ms=int(patience * 1000),
+                **connection_options(self._settings),
+                client_id=f"{self._settings.worker}-admin",
+                bootstrap_timeout_ms=int(self._patience * 1000),
                 request_timeout_ms=10_000,
             )
         except KafkaError as error:
-            raise UnavailableError(unreachable(settings, error)) from error
+            raise UnavailableError(unreachable(self._settings, error)) from error
+        return self
 
     def __enter__(self) -> Self:
-        return self
+        return self.connect()
 
     def __exit__(self, *_: object) -> None:
         self.close()

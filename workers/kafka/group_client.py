@@ -29,7 +29,7 @@ class GroupClient:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._connection = KeptConnection(
-            lambda: Admin(settings, WATCH_PATIENCE_SECONDS), _log_unavailable, _log_available
+            lambda: Admin(settings, WATCH_PATIENCE_SECONDS).connect(), _log_unavailable, _log_available
         )
         self._empty: dict[TopicPartition, tuple[int, int]] = {}
         """By partition: a range of offsets (first, end) without a record, only transaction markers."""

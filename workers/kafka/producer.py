@@ -56,21 +56,28 @@ class Producer:
         settings: Settings,
         on_acknowledged: Callable[[TopicPartition, int, bytes], None] = lambda _partition, _offset, _value: None,
     ) -> None:
-        """Connect.
-
-        Args:
-            on_acknowledged: called with partition, offset and value of every acknowledged record, on the client's thread.
+        """Args: on_acknowledged: called with partition, offset and value of every acknowledged record, on the client's
+        thread.
         """
         self.report = ProduceReport()
+        self._settings = settings
         self._topic = settings.topic
         self._on_acknowledged = on_acknowledged
         self._in_flight = threading.BoundedSemaphore(IN_FLIGHT)
         # The client's thread writes the report too.
         self._report_lock = threading.Lock()
+        self._client: Any = None
+
+    def __enter__(self) -> Self:
+        """Connect.
+
+        Raises:
+            UnavailableError: no broker answered, or it refused this client.
+        """
         try:
             self._client = KafkaProducer(
-                **connection_options(settings),
-                client_id=f"{settings.topic}-producer",
+                **connection_options(self._settings),
+                client_id=f"{self._topic}-producer",
                 acks="all",
                 enable_idempotence=True,
                 allow_auto_create_topics=False,
@@ -80,9 +87,7 @@ class Producer:
                 bootstrap_timeout_ms=int(CONNECT_SECONDS * 1000),
             )
         except KafkaError as error:
-            raise UnavailableError(unreachable(settings, error)) from error
-
-    def __enter__(self) -> Self:
+            raise UnavailableError(unreachable(self._settings, error)) from error
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -23,13 +23,14 @@ from workers.errors import UnavailableError
 from workers.kafka import compat
 from workers.kafka.client_errors import describe
 from workers.kafka.fetch_positions import Admitted, FetchPositions
-from workers.kafka.options import group_member_options, open_consumer
 from workers.kafka.partitions import from_client, to_client
 from workers.log_fields import Action
 from workers.types import CommitResult, Fetched, TopicPartition
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
+
+    from kafka import KafkaConsumer
 
     from workers.pipeline.observer import Observer
     from workers.settings import Settings
@@ -66,16 +67,16 @@ class KafkaSource:
     def __init__(
         self,
         settings: Settings,
+        consumer: KafkaConsumer,
         observer: Observer,
         stopping: Callable[[], bool],
         on_joined: Callable[[str], None] = lambda _member_id: None,
     ) -> None:
-        """Connect and subscribe; the first polls join the group.
+        """Subscribe; the first polls join the group.
 
-        Args: on_joined: called with the member id after every join. Evicting this member takes its id.
-
-        Raises:
-            UnavailableError: no broker answered, or it refused this client.
+        Args:
+            consumer: connected, with `group_member_options`; this source closes it.
+            on_joined: called with the member id after every join. Evicting this member takes its id.
         """
         self._settings = settings
         self._observer = observer
@@ -84,7 +85,7 @@ class KafkaSource:
         self._membership = _Membership()
         self._assignments = 0
         self._halted: set[TopicPartition] = set()
-        self._consumer = open_consumer(settings, group_member_options(settings))
+        self._consumer = consumer
         self._positions = FetchPositions(self._consumer, settings.topic, settings.commit_timeout, self._on_records_lost)
         self._listener = _Listener(observer)
         self._consumer.subscribe([settings.topic], listener=self._listener)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 from prometheus_client import CollectorRegistry, make_wsgi_app
@@ -55,33 +55,41 @@ class Server:
     """Serves a WSGI application on a thread of its own."""
 
     def __init__(self, host: str, port: int, app: WSGIApplication, what: str, setting: str) -> None:
-        """Bind the port and start to serve.
+        """Args:
+        what: what is served, for the error message.
+        setting: the setting of the port, for the error message.
+        """
+        self._host, self.port, self._app = host, port, app
+        self._what, self._setting = what, setting
+        self._thread: threading.Thread | None = None
 
-        Args:
-            what: what is served, for the error message.
-            setting: the setting of the port, for the error message.
+    def start(self) -> Self:
+        """Bind the port and serve; `port` is then the one that was bound, also where 0 was asked for.
 
         Raises:
             UnavailableError: the port is in use.
         """
+        host, port = self._host, self.port
         try:
-            self._server = make_server(host, port, app, ThreadingWSGIServer, handler_class=_Quiet)
+            self._server = make_server(host, port, self._app, ThreadingWSGIServer, handler_class=_Quiet)
         except OSError as error:
             holder = port_holder(port) if error.errno == errno.EADDRINUSE else None
             raise UnavailableError(
-                f"cannot serve {what} on {host}:{port}: {error.strerror}{f' by {holder}' if holder else ''}. "
-                f"Set {setting} to another port, or stop the process that has this one: another fleet?"
+                f"cannot serve {self._what} on {host}:{port}: {error.strerror}{f' by {holder}' if holder else ''}. "
+                f"Set {self._setting} to another port, or stop the process that has this one: another fleet?"
             ) from error
         self._server.daemon_threads = True
-        self.port: int = self._server.server_port
+        self.port = self._server.server_port
         self._thread = threading.Thread(target=self._server.serve_forever, args=[0.1], name="http", daemon=True)
         self._thread.start()
+        return self
 
     def close(self) -> None:
         """Stop serving, and release the port."""
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        if self._thread:
+            self._server.shutdown()
+            self._server.server_close()
+            self._thread.join()
 
 
 class HealthServer(Server):
@@ -90,11 +98,7 @@ class HealthServer(Server):
     def __init__(
         self, host: str, port: int, registry: CollectorRegistry, health: Health, setting: str = "WORKERS_METRICS_PORT"
     ) -> None:
-        """Bind the port and start to serve. Args: setting: the setting of the port, for the error message.
-
-        Raises:
-            UnavailableError: the port is in use.
-        """
+        """Args: setting: the setting of the port, for the error message."""
         metrics = make_wsgi_app(registry)
 
         def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:

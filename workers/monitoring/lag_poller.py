@@ -39,7 +39,7 @@ class LagPoller:
         """Seconds between two polls."""
         self._on_iteration = on_iteration
         self._connection = KeptConnection(
-            lambda: Admin(settings, WATCH_PATIENCE_SECONDS), _log_unavailable, _log_available
+            lambda: Admin(settings, WATCH_PATIENCE_SECONDS).connect(), _log_unavailable, _log_available
         )
         self._first_records = FirstRecords(settings)
         self._commit_times = CommitTimes()

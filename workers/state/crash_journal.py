@@ -10,7 +10,7 @@ import fcntl
 import json
 import os
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import structlog
 
@@ -23,6 +23,7 @@ from workers.types import CommitResult, TopicPartition
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
     from contextlib import AbstractContextManager
+    from mmap import mmap
 
     from workers.state.slot import Slot
     from workers.types import Batch, Fetched
@@ -40,8 +41,17 @@ log = structlog.get_logger()
 class InProgress:
     """The file of the records that this process decodes now."""
 
-    def __init__(self, slot: Slot) -> None:
-        self._memory = mapped_file(slot.file(IN_PROGRESS), SIZE)
+    @classmethod
+    def open(cls, slot: Slot) -> Self:
+        """Begin to write the file of this slot, which this process has acquired.
+
+        Raises:
+            UnavailableError: it cannot be written.
+        """
+        return cls(mapped_file(slot.file(IN_PROGRESS), SIZE))
+
+    def __init__(self, memory: mmap) -> None:
+        self._memory = memory
         # A process crashes once, so this identifies the crash.
         self._id = f"{os.getpid()}-{process_started(os.getpid())}"
 
@@ -133,14 +143,24 @@ class CrashJournal:
 class JournaledPoisonGuard(NullObserver):
     """See `PoisonGuard`. As an observer it reads the crash journal again after every new assignment."""
 
-    def __init__(self, slot: Slot, on_crash: Callable[[Crash], None]) -> None:
-        """Args:
-        slot: acquired by this process.
-        on_crash: called with each crash that is new in the journal.
+    @classmethod
+    def open(cls, slot: Slot, on_crash: Callable[[Crash], None]) -> Self:
+        """Enter what the slot's predecessor left in the journal, and begin to write what is in progress.
+
+        Args:
+            slot: acquired by this process.
+            on_crash: called with each crash that is new in the journal.
+
+        Raises:
+            UnavailableError: the state directory cannot be written.
         """
-        self._journal = CrashJournal(slot, on_crash)
-        self._journal.open()
-        self._in_progress = InProgress(slot)
+        journal = CrashJournal(slot, on_crash)
+        journal.open()
+        return cls(journal, InProgress.open(slot))
+
+    def __init__(self, journal: CrashJournal, in_progress: InProgress) -> None:
+        self._journal = journal
+        self._in_progress = in_progress
         self._crashes: list[Crash] | None = None
 
     def owns(self, partitions: Collection[TopicPartition]) -> None:

@@ -8,7 +8,7 @@ import time
 import zlib
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from workers.pipeline.observer import NullObserver
 from workers.state.mapped_file import mapped_file
@@ -17,6 +17,7 @@ from workers.types import CommitResult, TopicPartition, by_topic, from_topics
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
+    from mmap import mmap
     from pathlib import Path
 
     from workers.errors import SinkUnavailableError
@@ -76,9 +77,18 @@ class Beat:
 class Heartbeat(NullObserver):
     """The observer that writes the file."""
 
-    def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic) -> None:
+    @classmethod
+    def open(cls, path: Path, clock: Callable[[], float] = time.monotonic) -> Self:
+        """Begin to write this file.
+
+        Raises:
+            UnavailableError: it cannot be written.
+        """
+        return cls(mapped_file(path, SIZE), clock)
+
+    def __init__(self, memory: mmap, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._memory = mapped_file(path, SIZE)
+        self._memory = memory
         pid, now = os.getpid(), clock()
         # One dictionary, whose values are replaced and never changed: the client's IO thread calls `rebalanced`.
         beat = asdict(Beat(pid, process_started(pid) or 0, since=now, iterated=now))

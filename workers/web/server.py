@@ -50,7 +50,7 @@ def serve(settings: Settings, paths: StatePaths) -> None:
     metrics = LagMetrics(settings.group, settings.topic, lag.current, lambda: lag.last_success)
     fleet = FleetView(lag, lambda: StatusCollector(settings, paths))
     app = application(settings.metrics_host, metrics.registry, health, fleet)
-    server = Server(settings.metrics_host, settings.lag_port, app, "the page", "WORKERS_LAG_PORT")
+    server = Server(settings.metrics_host, settings.lag_port, app, "the page", "WORKERS_LAG_PORT").start()
     log.info("serving", pid=os.getpid(), page=f"http://{settings.metrics_host}:{server.port}/")
     lag.start()
     # Ends with its parent: an orphan would keep the port that the next fleet needs.

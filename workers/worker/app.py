@@ -13,7 +13,7 @@ from workers.errors import SinkUnavailableError, UnavailableError
 from workers.formats.json import parse_json
 from workers.formats.limits import Limits
 from workers.kafka.admin import Admin
-from workers.kafka.options import require_extras
+from workers.kafka.options import group_member_options, open_consumer, require_extras
 from workers.kafka.source import KafkaSource
 from workers.log_fields import Action
 from workers.monitoring.http import Health, HealthServer
@@ -108,9 +108,9 @@ class Worker:
         limit_memory(settings.memory_limit)
         if self._slot:
             self._acquire_slot(self._slot)
-            self._heartbeat = Heartbeat(self._slot.heartbeat_file)
+            self._heartbeat = Heartbeat.open(self._slot.heartbeat_file)
             self._crash_loop = CrashLoopBackoff(self._slot.starts_file, settings.healthy_after)
-            guard = self._poison_guard = JournaledPoisonGuard(self._slot, _log_crash)
+            guard = self._poison_guard = JournaledPoisonGuard.open(self._slot, _log_crash)
             self._observer = Observers(self._observer, self._heartbeat, self._crash_loop, guard)
         self._stall.allow(ATTEMPT_SECONDS)
         server = self._serve()
@@ -154,7 +154,7 @@ class Worker:
         settings = self._settings
         port = settings.metrics_port and settings.metrics_port + settings.slot
         try:
-            return HealthServer(settings.metrics_host, port, self._metrics.registry, self._health)
+            return HealthServer(settings.metrics_host, port, self._metrics.registry, self._health).start()
         except UnavailableError as error:
             if not settings.metrics_optional:
                 raise
@@ -185,7 +185,8 @@ class Worker:
             if admin.topic(settings.topic) is None:
                 raise UnavailableError(f"there is no topic {settings.topic} yet; `workers produce` makes it")
             self._evict_predecessor(admin)
-        return KafkaSource(settings, self._observer, self._stop, self._on_join)
+        consumer = open_consumer(settings, group_member_options(settings))
+        return KafkaSource(settings, consumer, self._observer, self._stop, self._on_join)
 
     def _on_join(self, member_id: str) -> None:
         # A static member is not evicted: its successor gets its partitions by its group.instance.id.

@@ -176,6 +176,6 @@ def test_an_admin_client_that_finds_no_broker_leaves_no_thread_behind():
     (port,) = free_ports(1)
     before = set(threading.enumerate())
     with pytest.raises(UnavailableError, match="no Kafka broker answered"):
-        Admin(Settings(bootstrap_servers=f"127.0.0.1:{port}"), 0.2)
+        Admin(Settings(bootstrap_servers=f"127.0.0.1:{port}"), 0.2).connect()
 
     assert set(threading.enumerate()) - before == set()

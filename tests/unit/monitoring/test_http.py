@@ -34,7 +34,7 @@ def health(clock):
 def server(health):
     registry = CollectorRegistry()
     Counter("things", "Things.", registry=registry).inc(3)
-    server = HealthServer("127.0.0.1", 0, registry, health)
+    server = HealthServer("127.0.0.1", 0, registry, health).start()
     yield server
     server.close()
 
@@ -102,13 +102,13 @@ def test_a_port_that_is_taken_is_one_clear_error(health):
         port = taken.getsockname()[1]
 
         with pytest.raises(UnavailableError, match=f"127.0.0.1:{port}.*WORKERS_METRICS_PORT"):
-            HealthServer("127.0.0.1", port, CollectorRegistry(), health)
+            HealthServer("127.0.0.1", port, CollectorRegistry(), health).start()
 
 
 def test_a_port_is_free_again_when_its_server_is_closed(health):
-    first = HealthServer("127.0.0.1", 0, CollectorRegistry(), health)
+    first = HealthServer("127.0.0.1", 0, CollectorRegistry(), health).start()
     first.close()
 
-    again = HealthServer("127.0.0.1", first.port, CollectorRegistry(), health)
+    again = HealthServer("127.0.0.1", first.port, CollectorRegistry(), health).start()
     again.close()
     assert again.port == first.port

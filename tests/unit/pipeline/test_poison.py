@@ -32,7 +32,7 @@ from workers.types import Fetched
 from workers.state.slot import Slot
 slot = Slot(Path(sys.argv[1]), "counters", sys.argv[2])
 assert slot.try_acquire()
-in_progress = InProgress(slot)
+in_progress = InProgress.open(slot)
 with in_progress.hold(Fetched({"numtest": TOPIC}, {tp(3): [FakeRecord(3, 5, b""), FakeRecord(3, 9, b"")]})):
     if sys.argv[3] == "die":
         os.kill(os.getpid(), signal.SIGKILL)
@@ -169,7 +169,7 @@ def test_what_was_in_progress_at_a_crash_is_found_by_those_who_live(tmp_path, en
 def test_a_crash_that_is_entered_twice_counts_once(tmp_path):
     """Killed between the journal and the clearing of the file: else one crash of one record alone would be two."""
     slot = held(tmp_path, "worker_00")
-    with pytest.raises(MemoryError), InProgress(slot).hold(fetched([7])):
+    with pytest.raises(MemoryError), InProgress.open(slot).hold(fetched([7])):
         raise MemoryError
     left_behind = slot.file(IN_PROGRESS).read_bytes()
     (crash,) = journal(slot).all()
@@ -230,11 +230,11 @@ def test_a_worker_that_lives_or_ended_well_has_not_died(tmp_path):
 def test_a_batch_that_was_committed_is_suspect_no_more(tmp_path):
     slot = held(tmp_path, "worker_00")
     for pid in range(2):
-        in_progress = InProgress(slot)
+        in_progress = InProgress.open(slot)
         in_progress._id = f"{pid}-1"
         with pytest.raises(MemoryError), in_progress.hold(fetched(range(100))):
             raise MemoryError
-        guard = JournaledPoisonGuard(slot, print)
+        guard = JournaledPoisonGuard.open(slot, print)
     taken, left = guard.isolate(fetched(range(100)))
     assert (len(taken.records[tp(0)]), left) == (6, {tp(0): 6})
 
@@ -244,7 +244,7 @@ def test_a_batch_that_was_committed_is_suspect_no_more(tmp_path):
     assert guard.isolate(fetched(range(6, 100))).deferred == {tp(0): 12}
     guard.committed(batch_of(document(99)), CommitResult.OK)
     assert guard.isolate(fetched(range(100, 200))) == Isolated(fetched(range(100, 200)), {})
-    assert JournaledPoisonGuard(slot, print).isolate(fetched(range(100))) == Isolated(fetched(range(100)), {})
+    assert JournaledPoisonGuard.open(slot, print).isolate(fetched(range(100))) == Isolated(fetched(range(100)), {})
 
 
 @pytest.mark.parametrize("damage", [b"", b"hello", b"      12[[[[[[[[[[[[", b"       9[[1,2]]  ", b"       3{} "])
@@ -254,4 +254,4 @@ def test_files_that_cannot_be_made_out_say_nothing(tmp_path, damage):
     Path(slot.group_file(JOURNAL)).write_bytes(damage)
 
     assert journal(slot).all() == []
-    assert JournaledPoisonGuard(slot, print).isolate(fetched([1])) == Isolated(fetched([1]), {})
+    assert JournaledPoisonGuard.open(slot, print).isolate(fetched([1])) == Isolated(fetched([1]), {})

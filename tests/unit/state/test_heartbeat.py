@@ -21,7 +21,7 @@ import os, signal, sys
 from pathlib import Path
 from workers.state.heartbeat import Heartbeat
 from workers.types import TopicPartition
-heartbeat = Heartbeat(Path(sys.argv[1]))
+heartbeat = Heartbeat.open(Path(sys.argv[1]))
 heartbeat.owns([TopicPartition("numtest", 3), TopicPartition("numtest", 5)])
 heartbeat.iterated()
 os.kill(os.getpid(), signal.SIGKILL)
@@ -36,7 +36,7 @@ def said(path: Path) -> Beat:
 
 def test_it_tells_what_the_loop_does(tmp_path):
     times = iter(range(100))
-    heartbeat = Heartbeat(tmp_path / "beat", lambda: float(next(times)))
+    heartbeat = Heartbeat.open(tmp_path / "beat", lambda: float(next(times)))
     assert (said(tmp_path / "beat").state, said(tmp_path / "beat").partitions) == (State.STARTING, ())
     heartbeat.owns([tp(1), tp(4)])
     heartbeat.written(batch_of(), WriteResult({}, {}, {(tp(1), RejectReason.EMPTY): 2}), 0.1)
@@ -68,7 +68,7 @@ def test_it_outlives_a_sigkill_and_is_known_to_be_of_a_dead_process(tmp_path):
 
 
 def test_a_pid_that_belongs_to_another_program_now_is_not_alive(tmp_path):
-    Heartbeat(tmp_path / "beat")
+    Heartbeat.open(tmp_path / "beat")
     beat = said(tmp_path / "beat")
 
     assert not replace(beat, started=beat.started - 1).is_alive()
@@ -78,7 +78,7 @@ def test_a_pid_that_belongs_to_another_program_now_is_not_alive(tmp_path):
 @pytest.mark.parametrize("damage", ["cut", "flipped", "empty", "text", "other json", "absent"])
 def test_what_cannot_be_made_out_says_nothing(tmp_path, damage):
     path = tmp_path / "beat"
-    Heartbeat(path)
+    Heartbeat.open(path)
     whole = path.read_bytes()
     path.write_bytes(
         {
@@ -98,7 +98,7 @@ def test_what_cannot_be_made_out_says_nothing(tmp_path, damage):
 
 def test_a_folder_that_takes_no_file_is_told():
     with pytest.raises(UnavailableError, match="cannot write /dev/null/beat: Not a directory; free some space"):
-        Heartbeat(Path("/dev/null/beat"))
+        Heartbeat.open(Path("/dev/null/beat"))
 
 
 def test_a_disk_that_is_full_is_told_and_kills_nobody(tmp_path):

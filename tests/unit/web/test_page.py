@@ -75,7 +75,7 @@ def clock():
 @pytest.fixture
 def server(fleet, clock):
     app = application("127.0.0.1", CollectorRegistry(), Health(60, clock), fleet)
-    server = Server("127.0.0.1", 0, app, "the page", "WORKERS_LAG_PORT")
+    server = Server("127.0.0.1", 0, app, "the page", "WORKERS_LAG_PORT").start()
     yield server
     server.close()
 
@@ -195,7 +195,7 @@ def test_healthy_while_the_thread_that_looks_does(server, clock):
 
 def test_a_port_in_use_says_who_has_it_and_what_to_set(server):
     with pytest.raises(UnavailableError) as refused:
-        Server("127.0.0.1", server.port, None, "the page", "WORKERS_LAG_PORT")
+        Server("127.0.0.1", server.port, None, "the page", "WORKERS_LAG_PORT").start()
 
     assert re.fullmatch(
         rf"cannot serve the page on 127\.0\.0\.1:{server.port}: Address already in use by pid \d+ \(.*python.*\)\. "

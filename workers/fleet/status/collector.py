@@ -141,7 +141,7 @@ class _KafkaRequest:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._connection = KeptConnection(lambda: Admin(settings, KAFKA_TIMEOUT_SECONDS))
+        self._connection = KeptConnection(lambda: Admin(settings, KAFKA_TIMEOUT_SECONDS).connect())
         self.close = self._connection.close
 
     def __call__(self) -> KafkaAnswer:

@@ -124,7 +124,7 @@ class Watchdog:
     def _serve(self) -> None:
         host, port = self._settings.metrics_host, self._settings.watchdog_port
         try:
-            HealthServer(host, port, self._metrics.registry, self._health, "WORKERS_WATCHDOG_PORT")
+            HealthServer(host, port, self._metrics.registry, self._health, "WORKERS_WATCHDOG_PORT").start()
         except UnavailableError as error:
             # The checks matter more than the metrics. Prometheus misses them, and an alert fires.
             log.warning("metrics are not served; everything else works", error=str(error))

@@ -44,6 +44,7 @@ class Collections:
             connectTimeoutMS=5_000,
             serverSelectionTimeoutMS=5_000,
             tz_aware=True,
+            connect=False,
             **options,
         )
         database = self.client[settings.database]

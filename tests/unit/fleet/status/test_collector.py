@@ -26,9 +26,7 @@ from workers.state.heartbeat import Heartbeat, read_beat
 from workers.state.slot import Slot
 
 NOWHERE = Settings(bootstrap_servers="127.0.0.1:1", mongodb_uri="mongodb://127.0.0.1:1", group="counters")
-SPEAKER = (
-    "import sys; from pathlib import Path; from workers.state.heartbeat import Heartbeat; Heartbeat(Path(sys.argv[1]))"
-)
+SPEAKER = "import sys; from pathlib import Path; from workers.state.heartbeat import Heartbeat; Heartbeat.open(Path(sys.argv[1]))"
 
 
 @pytest.fixture
@@ -55,7 +53,7 @@ def test_a_tree_without_anything_is_no_fleet_and_nothing_is_made_there(tmp_path)
 
 
 def test_a_worker_that_lives_without_a_supervisord_is_seen(tree):
-    Heartbeat(beat_file(tree, 7)).owns(tps(3, 5))
+    Heartbeat.open(beat_file(tree, 7)).owns(tps(3, 5))
     (tree / "var/run/counters-worker_07.member").write_text("m-7\n")
 
     (slot,) = seen(tree).slots
@@ -71,16 +69,16 @@ def test_what_lies_about_is_no_worker(tree, what):
         subprocess.run([sys.executable, "-c", SPEAKER, str(path)], check=True)
         assert read_beat(path) is not None
     elif what == "half written":
-        Heartbeat(path)
+        Heartbeat.open(path)
         os.truncate(path, 60)
     elif what == "text":
         path.write_text("hello\n")
     elif what == "a folder":
         path.mkdir()
     elif what == "of another group":
-        Heartbeat(beat_file(tree, 1, "others"))
+        Heartbeat.open(beat_file(tree, 1, "others"))
     else:
-        Heartbeat(path)
+        Heartbeat.open(path)
         said = json.loads(path.read_bytes().split(b"\n")[1]) | {"started": 1}
         text = json.dumps(said).encode()
         path.write_bytes(b"%08x %08d\n%s\n" % (zlib.crc32(text), len(text), text))
@@ -90,7 +88,7 @@ def test_what_lies_about_is_no_worker(tree, what):
 
 
 def test_a_heartbeat_of_the_future_is_said_to_be_one(tree):
-    Heartbeat(beat_file(tree, 0), lambda: time.monotonic() + 500).owns(tps(1))
+    Heartbeat.open(beat_file(tree, 0), lambda: time.monotonic() + 500).owns(tps(1))
 
     (slot,) = seen(tree).slots
     assert (slot.text, slot.partitions, slot.healthy) == ("no heartbeat", (), False)
@@ -183,10 +181,10 @@ def test_the_command_finds_the_events_that_the_env_file_of_the_tree_says(tree, t
 def test_where_the_settings_put_the_state_and_the_events_is_where_they_are_looked_for(tree, tmp_path):
     paths = StatePaths(tree, tmp_path / "elsewhere", tmp_path / "elsewhere/told.jsonl")
     EventLog(paths.events_file).append(Event.STARTING, "worker_03")
-    Heartbeat(Slot(paths.state_dir, "counters", "worker_03").heartbeat_file)
+    Heartbeat.open(Slot(paths.state_dir, "counters", "worker_03").heartbeat_file)
     # Those of an earlier time, in the default places.
     EventLog(tree / "var/log/events.jsonl").append(Event.FATAL, "worker_04")
-    Heartbeat(beat_file(tree, 4))
+    Heartbeat.open(beat_file(tree, 4))
     status = StatusCollector(NOWHERE, paths).collect()
 
     assert [event["event"] for event in status.events] == ["starting"]
