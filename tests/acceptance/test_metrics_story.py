@@ -20,9 +20,9 @@ from tests.support import scrape
 from tests.support.embedded import EmbeddedStack, wait_until
 from tests.support.fleet import Fleet
 from tests.support.fleet_checks import member
+from workers.errors import RetryReason
 from workers.fleet.watchdog.hang_detector import Hang
 from workers.monitoring.worker_metrics import EVENTS, OUTCOMES
-from workers.errors import RetryReason
 from workers.types import CommitResult, RejectReason
 
 pytestmark = pytest.mark.acceptance

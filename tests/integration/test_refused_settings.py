@@ -37,9 +37,9 @@ def refused(folder: Path, **settings: str) -> list[str]:
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"WORKERS_MONGODB_URI": "mongodb://127.0.0.1:1/?w=1"}, "w=1: a write is done when a majority has it"),
-        ({"WORKERS_MONGODB_URI": "mongodb://127.0.0.1:1/?w=0"}, "w=0: a write is done when a majority has it"),
-        ({"WORKERS_MONGODB_URI": "mongodb://127.0.0.1:1/?journal=false"}, "journal=false: a write that is only in"),
+        ({"WORKERS_MONGODB_URI": "mongodb://127.0.0.1:1/?w=1"}, "w=1: use majority"),
+        ({"WORKERS_MONGODB_URI": "mongodb://127.0.0.1:1/?w=0"}, "w=0: use majority"),
+        ({"WORKERS_MONGODB_URI": "mongodb://127.0.0.1:1/?journal=false"}, "journal=false: remove it"),
         ({"WORKERS_AUTO_OFFSET_RESET": "latest"}, "WORKERS_AUTO_OFFSET_RESET is not a setting"),
         ({"WORKERS_ENABLE_AUTO_COMMIT": "true"}, "WORKERS_ENABLE_AUTO_COMMIT is not a setting"),
         ({"WORKERS_WRITE_TIMEOUT": "31"}, "WORKERS_DRAIN_TIMEOUT=35: must be longer than a write and a commit"),
