@@ -203,9 +203,9 @@ def test_a_slot_that_cannot_come_back_ends_the_restart_and_the_others_are_left_a
     healthy(fleet)
 
 
-def test_a_fleet_that_keeps_its_events_elsewhere_shows_them(own_stack: EmbeddedStack) -> None:
+def test_a_fleet_that_keeps_its_events_elsewhere_shows_them(stack: EmbeddedStack) -> None:
     """As paths.py says: in deploy/local.d/ for the fleet, in `.env` for the commands."""
-    fleet = Fleet(own_stack)
+    fleet = Fleet(stack)
     elsewhere = fleet.tree / "elsewhere"
     values = {"WORKERS_STATE_DIR": f"{elsewhere}/state", "WORKERS_EVENTS_FILE": f"{elsewhere}/told.jsonl"}
     (fleet.tree / ".env").write_text("".join(f"{name}={value}\n" for name, value in values.items()))
@@ -215,7 +215,7 @@ def test_a_fleet_that_keeps_its_events_elsewhere_shows_them(own_stack: EmbeddedS
     with fleet:
         fleet.kafka.create(1)
         status = wait_for(fleet, lambda found: found["slots"] and found["slots"][0]["state"] == "reading", "it reads")
-        assert (slot(status, 0)["partitions"], slot(status, 0)["restarts"]) == ([0], 0)
+        assert (slot(status, 0)["partitions"], slot(status, 0)["restarts"]) == ({fleet.topic: [0]}, 0)
         kinds = {each["event"] for each in status["events"] if each.get("process") == "worker_00"}
         assert "starting" in kinds
         assert not (fleet.tree / "var/log/events.jsonl").exists()

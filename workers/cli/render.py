@@ -109,22 +109,23 @@ def verify_report(console: Console, found: VerifyReport) -> None:
     }
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 1))
     table.add_column("partition", justify="right", no_wrap=True)
-    words = [word for word in OUTCOMES if word not in RARE or found.total(word)]
-    for word in words:
-        table.add_column(SHORT.get(word, word), justify="right", no_wrap=True)
+    outcomes = [outcome for outcome in OUTCOMES if outcome not in RARE or found.total(outcome)]
+    for outcome in outcomes:
+        table.add_column(SHORT.get(outcome, outcome), justify="right", no_wrap=True)
     for account in found.partitions:
-        counts = [(word, account.counts[word]) for word in words]
+        counts = [(outcome, account.counts[outcome]) for outcome in outcomes]
         table.add_row(
-            names[account.partition], *(f"[red]{n:,}[/]" if n and word in FAILURES else f"{n:,}" for word, n in counts)
+            names[account.partition],
+            *(f"[red]{n:,}[/]" if n and outcome in FAILURES else f"{n:,}" for outcome, n in counts),
         )
     table.add_section()
-    table.add_row("all", *(f"{found.total(word):,}" for word in words), style="bold")
+    table.add_row("all", *(f"{found.total(outcome):,}" for outcome in outcomes), style="bold")
     console.print(table)
     for account in found.partitions:
-        for word, offsets in account.offsets.items():
+        for outcome, offsets in account.offsets.items():
             listed = ", ".join(str(offset) for offset in offsets)
-            more = ", ..." if account.counts[word] > len(offsets) else ""
-            console.print(f"[red]{word}[/] in partition {names[account.partition]}: offsets {listed}{more}")
+            more = ", ..." if account.counts[outcome] > len(offsets) else ""
+            console.print(f"[red]{outcome}[/] in partition {names[account.partition]}: offsets {listed}{more}")
     if found.foreign:
         console.print(f"{found.foreign:,} documents are not of this topic, or of an earlier topic with its name")
     if found.total("expired"):
@@ -164,7 +165,7 @@ def drill(console: Console, report: DrillReport) -> None:
     for kind, times in sorted(report.faults.items()):
         table.add_row(kind, f"{times:,}")
     table.add_section()
-    for word in (
+    for name in (
         "acknowledged",
         "failed",
         "redelivered",
@@ -175,7 +176,7 @@ def drill(console: Console, report: DrillReport) -> None:
         "twice",
         "unexplained",
     ):
-        table.add_row(word, f"{getattr(report, word):,}")
+        table.add_row(name, f"{getattr(report, name):,}")
     table.add_row("longest pause", f"{report.longest_pause:.1f} s")
     console.print(table)
     for line in report.void:

@@ -72,12 +72,12 @@ class StatusCollector:
         self._events = _EventFile(paths.events_file, events)
 
     def start(self) -> None:
-        """Start to poll, each service on its own thread."""
+        """Start polling, each service on its own thread."""
         for poller in self._pollers:
             poller.start()
 
     def close(self) -> None:
-        """Stop to poll. A request that hangs is not waited for."""
+        """Stop polling. A request that hangs is not waited for."""
         for poller in self._pollers:
             poller.stop()
 

@@ -45,7 +45,7 @@ class Poller(Generic[T]):
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop to poll. A request that hangs is not waited for: its thread is a daemon."""
+        """Stop polling. A request that hangs is not waited for: its thread is a daemon."""
         self._stop_event.set()
 
     def answer(self, now: float) -> T | Down:
