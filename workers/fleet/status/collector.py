@@ -132,7 +132,7 @@ class StatusCollector:
             kernel = _kernel_state(beat) if beat else None
             if process or kernel not in (None, "Z", "X"):
                 restarts = max(0, starts[name] - 1) if process and name in starts else None
-                rate = self._rates.of(beat, now) if beat else None
+                rate = self._rates.of(name, beat, now) if beat else None
                 yield name, SlotFacts(process, beat, kernel, slot.predecessor() if beat else None, restarts, rate)
 
 
@@ -174,11 +174,15 @@ class _Rates:
     """Records a second of every worker, from the counters in its heartbeats."""
 
     def __init__(self) -> None:
-        self._samples: dict[tuple[int, int], deque[tuple[float, int]]] = {}
-        """By process (pid, start): time and records of its last heartbeats."""
+        self._samples: dict[str, tuple[tuple[int, int], deque[tuple[float, int]]]] = {}
+        """By slot: its process (pid, start), and time and records of that one's last heartbeats."""
 
-    def of(self, beat: Beat, now: float) -> float | None:
-        samples = self._samples.setdefault((beat.pid, beat.started), deque())
+    def of(self, name: str, beat: Beat, now: float) -> float | None:
+        process = beat.pid, beat.started
+        known, samples = self._samples.get(name, (process, deque()))
+        if known != process:
+            samples = deque()
+        self._samples[name] = process, samples
         samples.append((now, beat.records))
         while len(samples) > 2 and samples[1][0] <= now - RATE_SECONDS:
             samples.popleft()
