@@ -109,9 +109,13 @@ function partition(part, owners, topics) {
   return node;
 }
 
+function assignment(owners) {
+  return Object.entries(owners).map(([name, partitions]) => `${name} ${owned({ partitions }).map(([p]) => p).join(",") || "none"}`).join("; ");
+}
+
 function event(each) {
   const { time, event: what, process, fleet, serial, ...facts } = each;
-  const details = Object.entries(facts).map(([key, value]) => `${key} ${JSON.stringify(value)}`).join(", ");
+  const details = Object.entries(facts).map(([key, value]) => `${key} ${key === "partitions" ? assignment(value) : JSON.stringify(value)}`).join(", ");
   return row("li", [
     element("span", `${clock(time)} `, "quiet"),
     element("b", process ? `${process} ` : ""),
