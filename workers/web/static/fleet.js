@@ -109,8 +109,10 @@ function partition(part, owners, topics) {
   return node;
 }
 
+/* Who owns what. Events of before 0.1.0 have numbers only, and no topic. */
 function assignment(owners) {
-  return Object.entries(owners).map(([name, partitions]) => `${name} ${owned({ partitions }).map(([p]) => p).join(",") || "none"}`).join("; ");
+  const numbers = (partitions) => Array.isArray(partitions) ? partitions : owned({ partitions }).map(([name]) => name);
+  return Object.entries(owners).map(([name, partitions]) => `${name} ${numbers(partitions).join(",") || "none"}`).join("; ");
 }
 
 function event(each) {
