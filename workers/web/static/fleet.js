@@ -117,7 +117,7 @@ function assignment(owners) {
 
 function event(each) {
   const { time, event: what, process, fleet, serial, ...facts } = each;
-  const details = Object.entries(facts).map(([key, value]) => `${key} ${key === "partitions" ? assignment(value) : JSON.stringify(value)}`).join(", ");
+  const details = Object.entries(facts).map(([key, value]) => `${key} ${key === "partitions" ? assignment(value ?? {}) : JSON.stringify(value)}`).join(", ");
   return row("li", [
     element("span", `${clock(time)} `, "quiet"),
     element("b", process ? `${process} ` : ""),
