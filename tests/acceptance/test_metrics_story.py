@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 import pytest
+from kafka import KafkaProducer
 from kafka.admin import MemberToRemove
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -150,18 +151,24 @@ def live_through_an_outage(fleet: Fleet, stack: EmbeddedStack) -> None:
 
 def have_a_commit_refused(fleet: Fleet, stack: EmbeddedStack) -> None:
     """The worker is thrown out of the group while the database has its batch."""
+    # All is ready beforehand: a database that is silent for many seconds is one that is away, and its batch is written twice.
+    removed = MemberToRemove(member_id=member(fleet, 0).split()[1])
+    producer = KafkaProducer(bootstrap_servers=stack.bootstrap_servers)
+    producer.partitions_for(fleet.topic)
     database = stack.kill("ferretdb", signal.SIGSTOP)
     try:
-        fleet.produce("--start", "340", "--count", "50")
+        for number in range(340, 390):
+            producer.send(fleet.topic, b'{"number": %d}' % number)
+        producer.flush(20)
         wait_until(
             lambda: time.time() - fleet.total("workers_last_poll_timestamp_seconds", [0]) > STALE_SECONDS,
             20,
             "the worker waits for its write",
         )
-        removed = MemberToRemove(member_id=member(fleet, 0).split()[1])
         fleet.kafka.admin.remove_group_members(fleet.group, [removed])
     finally:
         os.kill(database, signal.SIGCONT)
+        producer.close()
     fleet.wait_committed()
 
 
