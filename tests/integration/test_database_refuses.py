@@ -91,7 +91,7 @@ def test_however_little_room_is_left_it_is_not_the_fault_of_a_record(database: O
     outcomes = set()
     try:
         store.write(batch_of(document(0)))
-        store._dead_letters.insert_one({"_id": "so that the collection is there"})
+        store._collections.dead_letters.insert_one({"_id": "so that the collection is there"})
         for number, room in enumerate((pages * 2_060 for pages in range(16) for _ in range(3)), 1):
             database.leave_room(room)
             batch = batch_of(*[document(10 * number + each, text="x" * 9_000) for each in range(2)])
@@ -103,7 +103,7 @@ def test_however_little_room_is_left_it_is_not_the_fault_of_a_record(database: O
                 outcomes.add("written")
                 assert written.dead_letters == {}, f"with room for {room} bytes"
             database.leave_room(None)
-        assert store._dead_letters.count_documents({}) == 1
+        assert store._collections.dead_letters.count_documents({}) == 1
     finally:
         store.close()
     assert outcomes == {"disk_error", "written"}, "void: not all of it was tried"
