@@ -23,7 +23,7 @@ from workers.errors import UnavailableError
 from workers.kafka import compat
 from workers.kafka.client_errors import describe
 from workers.kafka.fetch_positions import Admitted, FetchPositions
-from workers.kafka.partitions import from_client, to_client
+from workers.kafka.partitions import from_client, records_from_client, to_client
 from workers.log_fields import Action
 from workers.types import CommitResult, Fetched, TopicPartition
 
