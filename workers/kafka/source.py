@@ -166,7 +166,7 @@ class KafkaSource:
                 fetched = self._consumer.poll(timeout_ms=int(min(POLL_SECONDS, left) * 1000))
             self._observer.iterated()
             # A partition that was assigned in this poll was not paused yet.
-            self._redeliver(_by_partition(fetched))
+            self._redeliver(records_from_client(fetched))
         self._consumer.resume(*(partition for partition in self._consumer.paused() if partition not in self._halted))
 
     def halt(self, partitions: Collection[TopicPartition]) -> None:
@@ -187,9 +187,11 @@ class KafkaSource:
 
     def _poll_client(self, max_records: int, *, wait: bool) -> dict[TopicPartition, list[Any]]:
         if wait:
-            return _by_partition(self._consumer.poll(timeout_ms=int(POLL_SECONDS * 1000), max_records=max_records))
+            return records_from_client(
+                self._consumer.poll(timeout_ms=int(POLL_SECONDS * 1000), max_records=max_records)
+            )
         with compat.suppress_rejoin(self._consumer):
-            return _by_partition(self._consumer.poll(timeout_ms=0, max_records=max_records))
+            return records_from_client(self._consumer.poll(timeout_ms=0, max_records=max_records))
 
     def _sync_membership(self) -> None:
         """Begin a new assignment epoch if this member has a new assignment, member id or generation."""
@@ -218,10 +220,6 @@ class KafkaSource:
         if self._settings.on_lost_records == "stop":
             self.halt({partition})
             self._observer.halted({partition}, LOST_RECORDS)
-
-
-def _by_partition(fetched: Mapping[Any, list[Any]]) -> dict[TopicPartition, list[Any]]:
-    return {TopicPartition(*partition): records for partition, records in fetched.items()}
 
 
 @contextmanager
