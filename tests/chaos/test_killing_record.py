@@ -70,7 +70,7 @@ def test_a_record_that_kills_becomes_a_dead_letter_and_its_neighbours_documents(
     ]
     assert (letter["reason"], bytes(letter["value"]), letter["offset"]) == ("killed_worker", deadly, 333)
     assert workers.verify().code == 0
-    assert "a worker died with these records in hand" in workers.log(0) + workers.log(1)
+    assert "a worker crashed while it decoded these records" in workers.log(0) + workers.log(1)
 
     # Nothing is held against those who come later.
     workers.send(0, *good(5_000, 10))

@@ -280,7 +280,7 @@ def test_the_commit_of_a_worker_that_came_back_from_the_dead_has_no_effect(netwo
         workers.finish()
         workers.wait_owned(2, 2)
         # The one that was held, and perhaps the one that it read meanwhile.
-        refused = re.findall(r"batch written, not committed.*", workers.log(0))
+        refused = re.findall(r"batch written, but not committed.*", workers.log(0))
         assert len(refused) in (1, 2), workers.log(0)[-1500:]
         assert "duplicates=" in refused[0], f"void: its write came before that of the other one; {refused}"
         assert workers.restarts == []
