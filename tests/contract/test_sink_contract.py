@@ -233,7 +233,8 @@ def test_a_reader_never_takes_silence_for_an_answer(side):
             side.reader.all_dead_letters,
             lambda: list(side.reader.ids()),
         ):
-            with pytest.raises(UnavailableError):
+            # Looking for the server may take half a second here, not the five of a command.
+            with pytest.raises(UnavailableError), pymongo.timeout(0.5):
                 question()
     finally:
         side.come_back()
