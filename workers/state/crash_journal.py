@@ -32,8 +32,8 @@ VERSION = 2
 MAX_CRASHES = 1_000
 SIZE = 64 * 1024
 IN_PROGRESS, JOURNAL = "in-progress", "crashes"
-VERSION_1 = {"in-hand": IN_PROGRESS, "deaths": JOURNAL}
-"""The files before versions, by kind: they have partitions without their topic."""
+VERSION_1 = ("in-hand", "deaths", "deaths-lock")
+"""The kinds of the files before versions: they have partitions without their topic."""
 
 log = structlog.get_logger()
 
