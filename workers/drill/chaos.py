@@ -62,7 +62,7 @@ class Drill:
             UnavailableError: the fleet did not heal in time, or a service could not be reached.
         """
         try:
-            running = _pids(self._fleet)
+            running = self._fleet.pids()
         except UnavailableError as error:
             raise BadUsageError(f"no worker runs here, supervisord {error}: `make demo` starts a fleet") from error
         self._slots = slots = sorted(name for name in running if is_worker(name))
@@ -112,7 +112,7 @@ class Drill:
 
     def _inject(self, fault: ChaosFault, worker: str, now: float) -> bool:
         """Returns whether the fault could be injected: a worker may be down already."""
-        pids = {name: pid for name, pid in _pids(self._fleet).items() if name in self._slots}
+        pids = {name: pid for name, pid in self._fleet.pids().items() if name in self._slots}
         pids = {name: pid for name, pid in pids.items() if pid not in self._suspended}
         if fault.kind == "kill all workers":
             killed = [_signal(pid, signal.SIGKILL) for pid in pids.values()]
@@ -135,7 +135,7 @@ class Drill:
 
     def _kill_in_a_write(self, pid: int) -> bool:
         """Kill it between write and commit: the database executes the write of a worker that is dead."""
-        database = self._stack and _pids(self._stack).get("ferretdb")
+        database = self._stack and self._stack.pids().get("ferretdb")
         if not database or not _signal(database, signal.SIGSTOP):
             return False
         try:
@@ -146,7 +146,7 @@ class Drill:
 
     def _kill_server(self, fault: ChaosFault, now: float) -> bool:
         name = "ferretdb" if "database" in fault.kind else "kafka"
-        pid = self._stack and _pids(self._stack).get(name)
+        pid = self._stack and self._stack.pids().get(name)
         if not self._stack or not pid or not _signal(pid, signal.SIGKILL):
             return False
         if name == "ferretdb":
@@ -238,11 +238,6 @@ class Drill:
             return {
                 partition: each.end for partition, each in admin.partition_offsets(topic, self._settings.group).items()
             }
-
-
-def _pids(supervisord: SupervisorClient) -> dict[str, int]:
-    """By name: the pid of every process that runs."""
-    return {each.name: each.pid for each in supervisord.processes() if each.pid}
 
 
 def _signal(pid: int, number: int) -> bool:

@@ -96,6 +96,10 @@ class SupervisorClient:
         """Every configured process, in whatever state."""
         return [_process(info) for info in self.call("getAllProcessInfo")]
 
+    def pids(self) -> dict[str, int]:
+        """By name: the pid of every process that runs."""
+        return {each.name: each.pid for each in self.processes() if each.pid}
+
     def process(self, name: str) -> Process:
         """One process. Args: name: `group:name`, or the name alone if its group has the same name."""
         return _process(self.call("getProcessInfo", name))

@@ -112,14 +112,14 @@ class _Comparison:
     def _compare(
         self, partition: TopicPartition, records: Sequence[Record], all_dead_letters: Mapping[str, str] | None
     ) -> None:
-        report, committed = self.reports[partition], self.offsets[partition].committed or 0
+        report, next_offset = self.reports[partition], self.offsets[partition].next_offset
         ids = [self.topic.document_id(record.partition, record.offset) for record in records]
         documents = self.sink.documents(ids)
         dead_letters = self._dead_letters(ids, documents, all_dead_letters)
         for document_id, record in zip(ids, records, strict=True):
             document, reason = documents.get(document_id), dead_letters.get(document_id)
             if document is None and reason is None:
-                report.add("missing" if record.offset < committed else "pending", record.offset)
+                report.add("missing" if record.offset < next_offset else "pending", record.offset)
             elif document is None:
                 report.add("dead_lettered", record.offset)
             elif reason == RejectReason.CONFLICT:
