@@ -13,6 +13,7 @@ from workers.connection import KeptConnection
 from workers.errors import WorkersError
 from workers.kafka.admin import WATCH_PATIENCE_SECONDS, Admin
 from workers.kafka.log_reader import FirstRecords
+from workers.kafka.open_transactions import OpenTransactions
 from workers.monitoring.lag import CommitTimes, LagSnapshot, Point, lag_snapshot, uncommitted_ranges
 
 if TYPE_CHECKING:
@@ -42,7 +43,9 @@ class LagPoller:
             lambda: Admin(settings, WATCH_PATIENCE_SECONDS).connect(), _log_unavailable, _log_available
         )
         self._first_records = FirstRecords(settings)
+        self._open_transactions = OpenTransactions(settings)
         self._commit_times = CommitTimes()
+        self._waiting_times = CommitTimes(lambda each: each.next_offset if each.lag else None)
         self._snapshot: LagSnapshot | None = None
         self._taken_at = 0.0
         self._points: deque[Point | None] = deque(maxlen=max(2, int(HISTORY_SECONDS / self.interval)))
@@ -79,20 +82,24 @@ class LagPoller:
         settings, now = self._settings, time.time()
         group = admin.group(settings.group, settings.topic)
         topic = admin.topic(settings.topic)
-        offsets = topic and admin.partition_offsets(topic, settings.group)
-        if topic is None or offsets is None:
+        if topic is None:
             return lag_snapshot(now, group, None, {}, {})
+        offsets = admin.answered_offsets(topic, settings.group)
         return lag_snapshot(
             now,
             group,
             offsets,
             self._first_records.times(topic.identity, uncommitted_ranges(offsets)),
             self._commit_times.update(offsets, now),
+            waiting=self._waiting_times.update(offsets, now),
+            open_transactions=self._open_transactions.look(topic.identity, offsets, now),
+            unanswered=set(topic.partitions) - offsets.keys(),
         )
 
     def close(self) -> None:
         """Close the connections. Not after `start`: then the thread does so at its end."""
         self._first_records.close()
+        self._open_transactions.close()
         self._connection.close()
 
     def _run(self) -> None:
