@@ -81,16 +81,17 @@ class LagSnapshot:
         """The sums, for a chart."""
         parts = self.partitions or {}
         known = [part for part in parts.values() if part.answered]
-        ages = [part.seconds for part in known if part.seconds is not None]
+        ages = [part.seconds for part in known if part.seconds is not None and part.records]
+        age_unknown = [str(partition) for partition, part in sorted(parts.items()) if part.seconds is None]
         return Point(
             time=self.time,
             lag=sum(part.records or 0 for part in known),
-            seconds=max(ages, default=None if parts else 0.0),
+            seconds=max(ages, default=None if age_unknown else 0.0),
             committed=sum((part.start if part.committed is None else part.committed) or 0 for part in known),
             end=sum(part.end or 0 for part in known),
             high_watermark=sum(part.high_watermark or 0 for part in known),
             unanswered=[str(partition) for partition, part in sorted(parts.items()) if not part.answered],
-            age_unknown=[str(partition) for partition, part in sorted(parts.items()) if part.seconds is None],
+            age_unknown=age_unknown,
         )
 
 
@@ -100,7 +101,7 @@ class Point(NamedTuple):
     time: float
     lag: int
     seconds: float | None
-    """The greatest age that is known: partial if `age_unknown` has any. None: no age is known."""
+    """The greatest age that is known: partial if `age_unknown` has any. None: nothing is known of what waits."""
     committed: int
     end: int
     high_watermark: int
