@@ -14,6 +14,7 @@ from workers.errors import WorkersError
 from workers.kafka.admin import WATCH_PATIENCE_SECONDS, Admin
 from workers.kafka.log_reader import FirstRecords
 from workers.kafka.open_transactions import HANGING_SECONDS, OpenTransactions
+from workers.log_fields import Action
 from workers.monitoring.lag import CommitTimes, LagSnapshot, Point, lag_snapshot, uncommitted_ranges
 
 if TYPE_CHECKING:
@@ -136,11 +137,22 @@ class LagPoller:
             if (why := found.get(partition)) == self._standing.get(partition):
                 continue
             if why is None:
-                log.info("a partition can be read again", topic=partition.topic, partition=partition.partition)
+                log.info(
+                    "a partition can be read again",
+                    action=Action.READ,
+                    topic=partition.topic,
+                    partition=partition.partition,
+                )
                 continue
             part = (snapshot.partitions or {})[partition]
             facts = {"offset": part.end, "unstable": part.unstable, "seconds": part.unstable_seconds}
-            log.warning(why, topic=partition.topic, partition=partition.partition, **(facts if part.answered else {}))
+            log.warning(
+                why,
+                action=Action.READ,
+                topic=partition.topic,
+                partition=partition.partition,
+                **(facts if part.answered else {}),
+            )
         self._standing = found
 
 

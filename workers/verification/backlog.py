@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 POLL_SECONDS = 0.2
 """Between two looks."""
-TELL_SECONDS = 5.0
-"""Between two lines about what is waited for; also before the first one."""
+FIRST_TELL_SECONDS, TELL_SECONDS = 2.0, 10.0
+"""Until the first line about what is waited for, and between two of them."""
 
 
 class Remaining(NamedTuple):
@@ -89,10 +89,11 @@ def wait_until_committed(settings: Settings, seconds: float, tell: Callable[[str
     Raises:
         UnavailableError: Kafka did not answer.
     """
-    deadline, told = time.monotonic() + seconds, time.monotonic()
+    started = time.monotonic()
+    deadline, tell_at = started + seconds, started + FIRST_TELL_SECONDS
     with Admin(settings) as admin, Backlog(settings) as backlog:
         while (left := backlog.look(admin)) and not left.nothing and (now := time.monotonic()) < deadline:
-            if now - told >= TELL_SECONDS:
+            if now >= tell_at:
                 tell(f"waiting: {left.describe()}")
-                told = now
+                tell_at = now + TELL_SECONDS
             time.sleep(POLL_SECONDS)

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.batches import tp
 from workers.fleet.watchdog.hang_detector import HangDetector, WorkerObservation, own_beat
-from workers.kafka.admin import PartitionOffsets
+from workers.kafka.partition_offsets import PartitionOffsets
 from workers.state.event_log import Hang
 from workers.state.heartbeat import Beat, State
 
