@@ -36,8 +36,8 @@ class Topic(NamedTuple):
 
     identity: TopicIdentity
     partitions: list[TopicPartition]
-    leaders: Mapping[TopicPartition, int] = {}
-    """The id of the broker that leads each partition, or `NO_LEADER`."""
+    leaders: Mapping[TopicPartition, tuple[int, int]] = {}
+    """Of each partition the node id and the epoch of its leader; `NO_LEADER`: none."""
 
 
 class Member(NamedTuple):
@@ -109,7 +109,10 @@ class Admin:
         (found,) = self._ask(lambda: self._client.describe_topics([name]))
         if found["error_code"]:
             return None
-        leaders = {TopicPartition(name, each["partition_index"]): each["leader_id"] for each in found["partitions"]}
+        leaders = {
+            TopicPartition(name, each["partition_index"]): (each["leader_id"], each["leader_epoch"])
+            for each in found["partitions"]
+        }
         return Topic(TopicIdentity(name, UUID(str(found["topic_id"]))), sorted(leaders), leaders)
 
     def create_topic(self, name: str, partitions: int) -> bool:
@@ -173,7 +176,7 @@ class Admin:
         """
         partitions = to_client(topic.partitions)
         commits = self._ask(lambda: self._client.list_group_offsets({group: partitions}))[group]
-        leaders = topic.leaders or dict.fromkeys(topic.partitions, 0)
+        leaders = {partition: topic.leaders.get(partition, (0, 0))[0] for partition in topic.partitions}
         starts = self._ask(lambda: log_offsets(self._client, leaders, OffsetSpec.EARLIEST))
         # Before the last stable offset: a record that arrives in between must not look as if a transaction were open.
         leaders = {each: leaders[each] for each in starts}
