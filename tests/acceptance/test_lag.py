@@ -45,11 +45,11 @@ def test_counts_what_waits_while_every_worker_is_down(fleet: Fleet) -> None:
         before = fleet.kafka.ends()
         fleet.produce("--count", "600")
         sent = {p: end - before.get(p, 0) for p, end in fleet.kafka.ends().items()}
-        wait_until(lambda: total(fleet, "kafka_consumergroup_lag_sum") == 600, 10, "the lag is seen")
+        wait_until(lambda: total(fleet, "workers_lag_records") == 600, 10, "the lag is seen")
         wait_until(lambda: total(fleet, "kafka_consumergroup_members") == 0, 20, "the group is empty")
         for partition, count in sent.items():
             named = {"topic": fleet.topic, "partition": str(partition)}
-            assert total(fleet, "kafka_consumergroup_lag", consumergroup=fleet.group, **named) == count
+            assert total(fleet, "workers_lag_records", consumergroup=fleet.group, **named) == count
             assert total(fleet, "workers_partition_unowned", **named) == 1
         first = total(fleet, "workers_lag_seconds") or 0
         wait_until(lambda: (total(fleet, "workers_lag_seconds") or 0) > first > 0, 10, "what waits gets older")
