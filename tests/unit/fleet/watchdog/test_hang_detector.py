@@ -120,6 +120,16 @@ def test_never_while_kafka_does_not_say(watch):
     assert watch.first_stall(offsets=None) is None
 
 
+def test_never_for_records_behind_an_open_transaction_which_nobody_can_read(watch):
+    assert watch.first_stall(offsets=EMPTY | {tp(0): PartitionOffsets(0, 70, 70, unstable=1_000)}) is None
+
+
+def test_a_partition_without_an_answer_hides_no_other(watch):
+    _, stall = watch.first_stall(offsets={tp(0): LAG[tp(0)]})
+
+    assert stall.partitions == (tp(0),)
+
+
 def test_never_for_partitions_that_it_has_halted_or_does_not_own(watch):
     watch.turns(halted=(tp(0),))
     assert watch.first_stall(offsets=LAG | {tp(7): PartitionOffsets(0, 10, None)}) is None
