@@ -25,10 +25,12 @@ STATE = " or ".join(
     f'(workers_process_state{{state="{name}", process=~"worker_.*", {OURS}}} == 1) * {value}'
     for value, (name, _) in STATES.items()
 )
-WAITING = f"min_over_time(kafka_consumergroup_lag{{{TOPIC}}}[1m]) > 0"
+WAITING = f"min_over_time(workers_lag_records{{{TOPIC}}}[1m]) > 0"
 MOVING = f"changes(kafka_consumergroup_current_offset{{{TOPIC}}}[1m]) > 0"
 # Where nothing is known, this is nothing too, and not 0.
-NONE = f"0 * count(kafka_consumergroup_lag{{{TOPIC}}})"
+NONE = f"0 * count(workers_lag_records{{{TOPIC}}})"
+HANGING = f"workers_partition_unstable_seconds{{{TOPIC}}} > 90"
+MOVED = f"changes(workers_partition_last_stable_offset{{{TOPIC}}}[1m]) > 0"
 
 
 def fleet() -> build.Dashboard:
@@ -73,11 +75,14 @@ def verdict(made: build.Dashboard) -> None:
     made.with_panel(
         number(
             "Partitions in trouble",
-            "Unowned: assigned to no member. Stuck: records have waited for a minute, and nothing is committed.",
+            "Unowned: assigned to no member. Stuck: records have waited for a minute, and nothing is committed. "
+            "Hanging: a transaction stays open. Unknown: Kafka does not answer.",
             "short",
             {
                 "unowned": f"sum(workers_partition_unowned{{{TOPIC}}})",
                 "stuck": f"count({WAITING} unless on ({GROUP}) {MOVING}) or {NONE}",
+                "hanging": f"count({HANGING} unless on (topic, partition) {MOVED}) or {NONE}",
+                "unknown": f"sum(workers_partition_unknown{{{TOPIC}}})",
             },
             [(None, GREEN), (1, RED)],
         )
@@ -134,9 +139,10 @@ def flow(made: build.Dashboard) -> None:
     made.with_panel(
         lines(
             "Lag in records",
-            "By partition, from Kafka's offsets: it does not depend on any worker.",
+            "By partition, from Kafka's offsets: it does not depend on any worker. Only what can be read.",
             "short",
-            {"{{topic}} {{partition}}": f"kafka_consumergroup_lag{{{TOPIC}}}"},
+            {"{{topic}} {{partition}}": f"workers_lag_records{{{TOPIC}}}"},
+            width=6,
             stacked=True,
         )
     )
@@ -146,7 +152,18 @@ def flow(made: build.Dashboard) -> None:
             "By partition. Above the line, 60 seconds, the objective is missed.",
             "s",
             {"{{topic}} {{partition}}": f"workers_lag_seconds{{{TOPIC}}}"},
+            width=6,
             limit=60,
+        )
+    )
+    made.with_panel(
+        lines(
+            "Records behind open transactions",
+            "By partition: acknowledged by Kafka, and not to be read before a transaction ends. One that stays, hangs.",
+            "short",
+            {"{{topic}} {{partition}}": f"workers_partition_unstable_records{{{TOPIC}}}"},
+            width=6,
+            stacked=True,
         )
     )
     made.with_panel(
@@ -155,6 +172,7 @@ def flow(made: build.Dashboard) -> None:
             "Retention headroom: records from the log start to the committed offset. Below 0, records were lost.",
             "short",
             {"{{topic}} {{partition}}": f"workers_partition_retention_headroom_records{{{TOPIC}}}"},
+            width=6,
         )
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Iterator
@@ -45,11 +46,11 @@ def test_counts_what_waits_while_every_worker_is_down(fleet: Fleet) -> None:
         before = fleet.kafka.ends()
         fleet.produce("--count", "600")
         sent = {p: end - before.get(p, 0) for p, end in fleet.kafka.ends().items()}
-        wait_until(lambda: total(fleet, "kafka_consumergroup_lag_sum") == 600, 10, "the lag is seen")
+        wait_until(lambda: total(fleet, "workers_lag_records") == 600, 10, "the lag is seen")
         wait_until(lambda: total(fleet, "kafka_consumergroup_members") == 0, 20, "the group is empty")
         for partition, count in sent.items():
             named = {"topic": fleet.topic, "partition": str(partition)}
-            assert total(fleet, "kafka_consumergroup_lag", consumergroup=fleet.group, **named) == count
+            assert total(fleet, "workers_lag_records", consumergroup=fleet.group, **named) == count
             assert total(fleet, "workers_partition_unowned", **named) == 1
         first = total(fleet, "workers_lag_seconds") or 0
         wait_until(lambda: (total(fleet, "workers_lag_seconds") or 0) > first > 0, 10, "what waits gets older")
@@ -123,6 +124,26 @@ def test_a_kill_is_seen_on_the_page_and_so_is_the_return(fleet: Fleet, browser: 
     asked = {line.removeprefix("request ") for line in browser.told if line.startswith("request http")}
     assert all(url.startswith(f"http://127.0.0.1:{fleet.lag_port}/") for url in asked), "nothing comes from elsewhere"
     assert [line for line in browser.told if line.startswith("error")] == []
+
+
+def test_the_page_shows_what_cannot_be_read_and_whose_figures_are_missing(fleet: Fleet, browser: Browser) -> None:
+    """A hanging transaction in partition 0, and no answer for partition 1, put into what the fleet says."""
+    data = json.loads(scrape.page(fleet.lag_port, "/fleet.json")[1])
+    data["partitions"][0] |= {"unstable": 40, "unstable_seconds": 75.0, "unstable_source": "record"}
+    nothing = dict.fromkeys(("start", "end", "committed", "records", "seconds", "high_watermark", "unstable"))
+    data["partitions"][1] |= nothing
+    name = f"{fleet.topic}-1"
+    data["points"] = [data["points"][-1] | {"lag": 7, "seconds": 2.0, "unanswered": [name], "age_unknown": [name]}]
+    browser.open(f"http://127.0.0.1:{fleet.lag_port}/")
+    wait_until(lambda: browser.value("Boolean(document.body?.dataset.shown)"), 20, "it is shown")
+
+    shown = browser.value(
+        f"(() => {{ show({json.dumps(data)});"
+        "const text = (selector) => [...document.querySelectorAll(selector)].map((each) => each.textContent);"
+        "return [...text('#partitions tr:nth-child(-n+2) td:last-child'), ...text('#sums dd').slice(0, 2),"
+        " ...text('#partitions tr:nth-child(2) td:nth-child(3)')]; })()"
+    )
+    assert shown == ["40, for 75 s", "no answer", f"7 without {name}", f"2.0 s without {name}", "?"]
 
 
 @pytest.mark.parametrize("dark", [False, True])

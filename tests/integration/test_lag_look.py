@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from kafka import KafkaProducer
 
-from tests.support.embedded import EmbeddedStack
+from tests.support.embedded import EmbeddedStack, wait_until
 from tests.support.plain_workers import PlainWorkers
+from workers.monitoring.lag import PartitionLag
 from workers.monitoring.lag_poller import LagPoller
 from workers.settings import load
 
@@ -68,8 +69,14 @@ def test_a_marker_is_an_offset_and_no_record(topic: PlainWorkers, watch: LagPoll
         producer.close(timeout=5)
     topic.commit({0: 1})
 
-    part = (watch.take_snapshot().partitions or {})[topic.tp(0)]
-    assert (part.records, part.seconds) == (1, 0.0)
+    def marked() -> PartitionLag | None:
+        part = (watch.take_snapshot().partitions or {})[topic.tp(0)]
+        return part if part.end == 2 else None
+
+    # The broker writes a marker after it has answered.
+    part = wait_until(marked, 20, "the transaction is over")
+    assert part is not None
+    assert (part.records, part.readable, part.seconds, part.unstable) == (1, 0, 0.0, 0)
 
 
 def test_what_retention_took_is_below_zero_and_a_topic_may_be_absent(topic: PlainWorkers, watch: LagPoller) -> None:
@@ -82,3 +89,25 @@ def test_what_retention_took_is_below_zero_and_a_topic_may_be_absent(topic: Plai
     part = (watch.take_snapshot().partitions or {})[topic.tp(0)]
     assert (part.start, part.committed, part.end, part.headroom, part.records) == (7, 3, 10, -4, 3)
     assert part.seconds == pytest.approx(0, abs=30)
+
+
+def test_a_record_that_is_corrupt_makes_no_other_partition_unknown(
+    topic: PlainWorkers, watch: LagPoller, stack: EmbeddedStack
+) -> None:
+    topic.create(3)
+    for partition in range(3):
+        topic.send(partition, b"x" * 1_000, timestamp_ms=int((time.time() - 300) * 1000))
+    (log,) = (stack.tree / "var/stack/data/kafka").glob(f"{topic.topic}-0/*.log")
+    with log.open("r+b") as file:
+        file.seek(500)
+        file.write(b"y")
+
+    def ages() -> dict[int, float | None]:
+        return {tp.partition: part.seconds for tp, part in (watch.take_snapshot().partitions or {}).items()}
+
+    found = ages()
+    assert found[0] is None, "it cannot be read"
+    assert [found[1], found[2]] == [pytest.approx(300, abs=30)] * 2
+    again = watch.take_snapshot().point
+    assert again.seconds == pytest.approx(300, abs=30)
+    assert ages()[0] == pytest.approx(0, abs=60), "how long it was seen to wait: it does not stand still unseen"

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from workers.verification.report import VerifyReport
 
 SHORT = {"dead_lettered": "dead", "conflicting": "conflict"}
-RARE = ("expired", "compacted", "conflicting", "unexpected")
+RARE = ("unstable", "expired", "compacted", "conflicting", "unexpected")
 """Columns that are shown only if there are any, so that the table fits into 80 columns."""
 WIDTH_WITHOUT_TERMINAL = 160
 LINE_SECONDS = 2.0
@@ -134,9 +134,16 @@ def verify_report(console: Console, found: VerifyReport) -> None:
         console.print(
             f"[yellow]the group {found.group} has committed nothing in {found.topic}: is WORKERS_GROUP right?[/]"
         )
+    for partition, each in sorted(found.open_transactions.items()):
+        console.print(f"[yellow]partition {names[partition]}: {each.describe()}[/]")
     if found.accounted:
-        pending = found.total("pending")
-        console.print("[green]every record is accounted for[/]" + (f"; {pending:,} are pending" if pending else ""))
+        pending, unstable = found.total("pending"), found.total("unstable")
+        readable = " that can be read" if unstable else ""
+        console.print(
+            f"[green]every record{readable} is accounted for[/]"
+            + (f"; {pending:,} are pending" if pending else "")
+            + (f"; [yellow]{unstable:,} are unstable: nothing is proven of them yet[/]" if unstable else "")
+        )
     else:
         console.print("[red]not every record is accounted for[/]")
 

@@ -20,12 +20,15 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
+    from workers.fleet.status.group import GroupStatus
     from workers.fleet.status.model import Status
     from workers.fleet.status.slot import SlotStatus
 
 WIDE = 132
 """From so many columns on every number is shown, and no name is shortened."""
 EVENTS = 6
+TRANSACTIONS = 3
+"""The most open transactions that are shown."""
 HIDDEN_EVENTS = ("running", "stopping")
 """They only repeat the event before or after them."""
 NARROW: dict[str, str] = {State.WAITING_FOR_MONGODB: "awaits MongoDB", State.WAITING_FOR_KAFKA: "awaits Kafka"}
@@ -50,8 +53,9 @@ def screen(status: Status, width: int, height: int | None = None) -> RenderableT
     parts: list[RenderableType] = [summary(status, width), Text(""), *_services(status), Text("")]
     if status.slots:
         parts += [_slots(status, width), Text("")]
-    parts += _group(status)
-    used = len(status.services) + len(status.slots) + 8
+    group = _group(status)
+    parts += group
+    used = len(status.services) + len(status.slots) + len(group) + 6
     shown = [event for event in status.events if event.get("event") not in HIDDEN_EVENTS]
     events = shown[-max(1, min(EVENTS, (height or 99) - used)) :]
     if events:
@@ -68,7 +72,11 @@ def summary(status: Status, width: int) -> Text:
         reading = sum(slot.state in WORKING for slot in status.slots)
         group = status.group
         owned = f" {_plural(group.partitions, 'partition')}, lag {group.lag:,}" if group and group.partitions else ""
-        return Text.assemble(("healthy", f"bold {GOOD}"), f": {_plural(reading, 'worker')} {_verb(reading)}{owned}")
+        unstable = sum(each.offsets for each in group.open_transactions.values()) if group else 0
+        behind = f", {unstable:,} unstable" if unstable else ""
+        return Text.assemble(
+            ("healthy", f"bold {GOOD}"), f": {_plural(reading, 'worker')} {_verb(reading)}{owned}{behind}"
+        )
     first, more = status.problems[0], len(status.problems) - 1
     rest = f" (+{more} more)" if more else ""
     head = "not healthy: " if status.fleet else ""
@@ -98,7 +106,7 @@ def _slots(status: Status, width: int) -> Table:
         ("restarts", 8, lambda slot: _number(slot.restarts)),
         ("owns", min(20, 6 + width - WIDE) if wide else 6, lambda slot: compact_partitions(slot.partitions) or "-"),
         ("rec/s", 6, lambda slot: _number(slot.records_per_second)),
-        ("lag", 6, lambda slot: _number(slot.lag)),
+        ("lag", 6, lambda slot: _at_least(slot.lag, 6, partial=slot.lag_partial)),
         ("commit", 6, lambda slot: _duration(slot.seconds_since_commit)),
         ("dead", 4, lambda slot: _number(slot.dead_letters, most=4)),
     ]
@@ -138,8 +146,27 @@ def _group(status: Status) -> list[Text]:
         owned = Text(f"unassigned: {compact_partitions(group.unowned)}", style=BAD)
     else:
         owned = Text("all assigned") if group.settled else Text("rebalancing", style=WARN)
-    topic = f"{'topic':<13}{group.topic}: {_plural(group.partitions, 'partition')}, lag {group.lag or 0:,}, "
-    return [first, Text.assemble(topic, owned)]
+    lag = _at_least(group.lag, 99, partial=bool(group.unanswered))
+    topic = f"{'topic':<13}{group.topic}: {_plural(group.partitions, 'partition')}, lag {lag}, "
+    return [first, Text.assemble(topic, owned), *_unreadable(group)]
+
+
+def _unreadable(group: GroupStatus) -> list[Text]:
+    """What stands although every worker is well, a line for each kind."""
+    lines = []
+    if group.unanswered:
+        lines.append(Text(f"{'no answer':<13}partition {compact_partitions(group.unanswered)}", style=BAD))
+    for partition, each in sorted(group.open_transactions.items())[:TRANSACTIONS]:
+        lines.append(
+            Text(
+                f"{'transaction':<13}partition {partition.partition}: {_number(each.offsets)} unstable, open for "
+                f"{_duration(each.seconds)} at offset {each.first_offset:,} ({each.source or 'age not known yet'})",
+                style=BAD if each.hanging else WARN,
+            )
+        )
+    if (more := len(group.open_transactions) - TRANSACTIONS) > 0:
+        lines.append(Text(f"{'':<13}and open transactions in {_plural(more, 'more partition')}", style=WARN))
+    return lines
 
 
 def _event(event: Mapping[str, Any]) -> Text:
@@ -189,6 +216,12 @@ def _number(value: float | None, most: int = 6, *, plain: bool = False) -> str:
     if plain or len(f"{value:,.0f}") <= most:
         return f"{value:.0f}" if plain else f"{value:,.0f}"
     return f"{value / 1e3:,.0f}k" if len(f"{value / 1e3:,.0f}k") <= most else f"{value / 1e6:,.0f}M"
+
+
+def _at_least(value: int | None, most: int, *, partial: bool) -> str:
+    """A sum; with a plus where a part of it is not known."""
+    shown = _number(value, most - partial)
+    return f"{shown}+" if partial and value is not None else shown
 
 
 def _duration(seconds: float | None, *, exact: bool = True) -> str:

@@ -13,7 +13,9 @@ from kafka.errors import KafkaError, TopicAlreadyExistsError
 from workers.errors import UnavailableError
 from workers.kafka.client_errors import describe, unreachable
 from workers.kafka.compat import close_unconnected
+from workers.kafka.leaders import log_offsets
 from workers.kafka.options import connection_options
+from workers.kafka.partition_offsets import PartitionOffsets
 from workers.kafka.partitions import to_client
 from workers.types import TopicIdentity, TopicPartition
 
@@ -34,26 +36,8 @@ class Topic(NamedTuple):
 
     identity: TopicIdentity
     partitions: list[TopicPartition]
-
-
-class PartitionOffsets(NamedTuple):
-    """The log start, the end and the committed offset of one partition."""
-
-    start: int
-    end: int
-    """The last stable offset: records of open transactions cannot be read yet."""
-    committed: int | None
-    """None: nothing was ever committed, or only for a deleted topic of this name."""
-
-    @property
-    def next_offset(self) -> int:
-        """The offset that the group reads next: the committed one, or the log start if that is later."""
-        return self.start if self.committed is None else max(self.start, self.committed)
-
-    @property
-    def lag(self) -> int:
-        """Offsets from `next_offset` to the end; never negative. Counts transaction markers, which are no records."""
-        return max(0, self.end - self.next_offset)
+    leaders: Mapping[TopicPartition, tuple[int, int]] = {}
+    """Of each partition the node id and the epoch of its leader; `NO_LEADER`: none."""
 
 
 class Member(NamedTuple):
@@ -125,8 +109,11 @@ class Admin:
         (found,) = self._ask(lambda: self._client.describe_topics([name]))
         if found["error_code"]:
             return None
-        partitions = sorted(TopicPartition(name, partition["partition_index"]) for partition in found["partitions"])
-        return Topic(TopicIdentity(name, UUID(str(found["topic_id"]))), partitions)
+        leaders = {
+            TopicPartition(name, each["partition_index"]): (each["leader_id"], each["leader_epoch"])
+            for each in found["partitions"]
+        }
+        return Topic(TopicIdentity(name, UUID(str(found["topic_id"]))), sorted(leaders), leaders)
 
     def create_topic(self, name: str, partitions: int) -> bool:
         """Create a topic with the broker's default replication factor; return False if it exists already.
@@ -169,22 +156,41 @@ class Admin:
         """By partition: the committed offset of the group (asked first), the log start and the end.
 
         Raises:
-            UnavailableError: one of the questions was not answered.
+            UnavailableError: one of the questions was not answered, for any partition.
+        """
+        deadline = time.monotonic() + self._patience
+        while missing := set(topic.partitions) - (found := self.answered_offsets(topic, group)).keys():
+            if time.monotonic() > deadline:
+                listed = ", ".join(map(str, sorted(missing)))
+                raise UnavailableError(f"Kafka does not tell the offsets of {listed}: is every broker up?")
+            time.sleep(0.1)
+            # It may have got a leader.
+            topic = self.topic(topic.identity.name) or topic
+        return found
+
+    def answered_offsets(self, topic: Topic, group: str) -> dict[TopicPartition, PartitionOffsets]:
+        """The same without the partitions for which Kafka does not answer: those without a leader, for example.
+
+        Raises:
+            UnavailableError: Kafka answered for none of those that have a leader.
         """
         partitions = to_client(topic.partitions)
         commits = self._ask(lambda: self._client.list_group_offsets({group: partitions}))[group]
-        starts = self._ask(lambda: self._client.list_partition_offsets(dict.fromkeys(partitions, OffsetSpec.EARLIEST)))
-        ends = self._ask(
-            lambda: self._client.list_partition_offsets(
-                dict.fromkeys(partitions, OffsetSpec.LATEST), isolation_level=IsolationLevel.READ_COMMITTED
-            )
-        )
+        leaders = {partition: topic.leaders.get(partition, (0, 0))[0] for partition in topic.partitions}
+        starts = self._ask(lambda: log_offsets(self._client, leaders, OffsetSpec.EARLIEST))
+        # Before the last stable offset: a record that arrives in between must not look as if a transaction were open.
+        leaders = {each: leaders[each] for each in starts}
+        watermarks = self._ask(lambda: log_offsets(self._client, leaders, OffsetSpec.LATEST))
+        leaders = {each: leaders[each] for each in watermarks}
+        ends = self._ask(lambda: log_offsets(self._client, leaders, OffsetSpec.LATEST, IsolationLevel.READ_COMMITTED))
         found = {}
-        for partition in topic.partitions:
+        for partition in sorted(ends):
             commit = commits.get(partition)
             known = commit and commit.offset >= 0 and commit.metadata in ("", str(topic.identity.uuid))
             committed = commit.offset if known else None
-            found[partition] = PartitionOffsets(starts[partition].offset, ends[partition].offset, committed)
+            start, end = starts[partition].offset, ends[partition].offset
+            unstable = max(0, watermarks[partition].offset - end)
+            found[TopicPartition(*partition)] = PartitionOffsets(start, end, committed, unstable)
         return found
 
     def since(
@@ -194,7 +200,9 @@ class Admin:
         then = OffsetTimestamp(int((time.time() - seconds) * 1000))
         found = self._ask(lambda: self._client.list_partition_offsets(dict.fromkeys(to_client(offsets), then)))
         return {
-            partition: each._replace(start=found[partition].offset if found[partition].offset >= 0 else each.end)
+            partition: each._replace(
+                start=found[partition].offset if found[partition].offset >= 0 else each.high_watermark
+            )
             for partition, each in offsets.items()
         }
 

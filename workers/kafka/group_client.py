@@ -14,7 +14,7 @@ from workers.kafka.log_reader import read_log
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from workers.kafka.admin import PartitionOffsets
+    from workers.kafka.partition_offsets import PartitionOffsets
     from workers.settings import Settings
     from workers.types import TopicPartition
 
@@ -35,7 +35,10 @@ class GroupClient:
         """By partition: a range of offsets (first, end) without a record, only transaction markers."""
 
     def partition_offsets(self) -> dict[TopicPartition, PartitionOffsets] | None:
-        """By partition of the topic. Offsets that are known to hold no record count as committed."""
+        """By partition of the topic for which Kafka answers: a worker is judged by those that can be read.
+
+        Offsets that are known to hold no record count as committed.
+        """
         return self._ask(self._partition_offsets)
 
     def evict(self, member_id: str) -> bool | None:
@@ -62,7 +65,7 @@ class GroupClient:
             partition: offsets._replace(committed=offsets.end)
             if self._empty.get(partition) == (offsets.next_offset, offsets.end)
             else offsets
-            for partition, offsets in admin.partition_offsets(topic, self._settings.group).items()
+            for partition, offsets in admin.answered_offsets(topic, self._settings.group).items()
         }
 
     def _ask(self, question: Callable[[Admin], T | None]) -> T | None:

@@ -28,11 +28,16 @@ log = structlog.get_logger()
 
 
 def read_log(
-    settings: Settings, ranges: Mapping[TopicPartition, tuple[int, int]]
+    settings: Settings,
+    ranges: Mapping[TopicPartition, tuple[int, int]],
+    options: Mapping[str, Any] | None = None,
 ) -> Iterator[tuple[TopicPartition, Sequence[Record]]]:
     """Every record in these ranges of offsets (first, end), by partition, in offset order.
 
     As for the workers, without the records of aborted transactions.
+
+    Args:
+        options: of the consumer; None: `log_reader_options`.
 
     Raises:
         UnavailableError: Kafka stopped answering before the ends were reached.
@@ -42,7 +47,7 @@ def read_log(
     }
     if not ends:
         return
-    consumer = open_consumer(settings, log_reader_options(settings))
+    consumer = open_consumer(settings, options or log_reader_options(settings))
     try:
         consumer.assign(list(ends))
         for tp in ends:
@@ -73,15 +78,21 @@ def read_log(
 class FirstRecords:
     """The timestamps of the first records at or after some offsets: one small fetch each, on a connection that is kept.
 
-    For one thread. After any error the timestamp is unknown, and the next call reconnects.
+    For one thread. A partition that cannot be read makes no other unknown, and the next call tries it again.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, options: Mapping[str, Any] | None = None) -> None:
+        """Args: options: of the consumer; None: `first_records_options`."""
         self._settings = settings
+        self._options = options or first_records_options(settings)
         self._consumer: Any = None
         self._topic: TopicIdentity | None = None
         self._known: dict[TopicPartition, tuple[int, float]] = {}
         """By partition: an offset, and the timestamp that was found for it. A record's timestamp never changes."""
+        self._empty: dict[TopicPartition, tuple[int, int]] = {}
+        """By partition: a range without a record. Only transaction markers are in it, and will ever be."""
+        self._failed: set[TopicPartition] = set()
+        """Partitions of which the last read failed: they are read last, each by itself."""
 
     def times(
         self, topic: TopicIdentity, ranges: Mapping[TopicPartition, tuple[int, int]]
@@ -89,21 +100,22 @@ class FirstRecords:
         """By partition: the Unix time of the first record in its range of offsets (first, end).
 
         None: the range holds no record, only transaction markers. A partition without an answer within
-        `FIRST_RECORDS_SECONDS` is left out.
+        `FIRST_RECORDS_SECONDS`, or whose record has no timestamp, is left out.
         """
         if topic != self._topic:
             self.close()
-            self._topic, self._known = topic, {}
+            self._topic, self._known, self._empty, self._failed = topic, {}, {}, set()
         self._known = {p: known for p, known in self._known.items() if p in ranges and ranges[p][0] == known[0]}
-        found: dict[TopicPartition, float | None] = {p: time for p, (_, time) in self._known.items()}
-        asked = {tp: ranges[TopicPartition(*tp)] for tp in to_client(ranges.keys() - found.keys())}
-        if asked:
-            try:
-                found |= self._read(asked)
-            except Exception as error:  # noqa: BLE001 a record may be corrupt, or larger than the memory
-                log.warning("cannot read the timestamps of the oldest records", error=describe(error))
-                self.close()
-        return found
+        self._empty = {p: empty for p, empty in self._empty.items() if ranges.get(p) == empty}
+        unknown = ranges.keys() - self._known.keys() - self._empty.keys()
+        together = sorted(unknown - self._failed)
+        groups = [together, *([each] for each in sorted(unknown & self._failed))]
+        deadline = time.monotonic() + FIRST_RECORDS_SECONDS
+        for group in groups:
+            if group and time.monotonic() < deadline and not self._read(group, ranges, deadline):
+                # Any of them may be at fault: the others are read without it.
+                groups += [[each] for each in group] if len(group) > 1 else []
+        return {p: time for p, (_, time) in self._known.items()} | dict.fromkeys(self._empty)
 
     def close(self) -> None:
         """Close the connection."""
@@ -112,26 +124,42 @@ class FirstRecords:
                 self._consumer.close(timeout_ms=1_000)
             self._consumer = None
 
-    def _read(self, asked: dict[Any, tuple[int, int]]) -> dict[TopicPartition, float | None]:
-        self._consumer = self._consumer or open_consumer(self._settings, first_records_options(self._settings))
-        consumer, deadline = self._consumer, time.monotonic() + FIRST_RECORDS_SECONDS
+    def _read(
+        self, group: Sequence[TopicPartition], ranges: Mapping[TopicPartition, tuple[int, int]], deadline: float
+    ) -> bool:
+        """Add what is found to the known and the empty; whether it could be read."""
+        asked = {tp: ranges[TopicPartition(*tp)] for tp in to_client(group) if TopicPartition(*tp) not in self._known}
+        try:
+            self._fetch(asked, deadline)
+        except Exception as error:  # noqa: BLE001 a record may be corrupt, or larger than the memory
+            if not self._failed.issuperset(group):
+                log.warning("cannot read the timestamps of the oldest records", error=describe(error))
+            self._failed.update(TopicPartition(*tp) for tp in asked)
+            # The client's next poll may never return.
+            self.close()
+            return False
+        self._failed.difference_update(group)
+        if asked:
+            # The fetches in flight may never end: reconnect at the next call.
+            self.close()
+        return True
+
+    def _fetch(self, asked: dict[Any, tuple[int, int]], deadline: float) -> None:
+        """Remove from `asked` what is answered."""
+        if not asked:
+            return
+        self._consumer = self._consumer or open_consumer(self._settings, self._options)
+        consumer = self._consumer
         consumer.assign(list(asked))
         consumer.resume(*asked)
         for tp, (first, _) in asked.items():
             consumer.seek(tp, first)
-        found: dict[TopicPartition, float | None] = {}
         while asked and time.monotonic() < deadline:
             for tp, records in consumer.poll(timeout_ms=100).items():
                 first, _ = asked.pop(tp)
                 consumer.pause(tp)
                 if records[0].timestamp >= 0:
-                    found[TopicPartition(*tp)] = records[0].timestamp / 1000
                     self._known[TopicPartition(*tp)] = first, records[0].timestamp / 1000
             for tp in [tp for tp, (_, end) in asked.items() if (consumer.position(tp, timeout_ms=100) or 0) >= end]:
-                del asked[tp]
+                self._empty[TopicPartition(*tp)] = asked.pop(tp)
                 consumer.pause(tp)
-                found[TopicPartition(*tp)] = None
-        if asked:
-            # The fetches in flight may never end: reconnect at the next call.
-            self.close()
-        return found

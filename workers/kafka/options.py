@@ -145,6 +145,11 @@ def first_records_options(settings: Settings) -> dict[str, Any]:
     }
 
 
+def uncommitted(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The same for a consumer that also reads what is not committed: to look at open transactions, never to store."""
+    return {**options, "isolation_level": "read_uncommitted"}
+
+
 def _metadata_max_age_seconds() -> float:
     given = os.environ.get(METADATA_MAX_AGE)
     try:

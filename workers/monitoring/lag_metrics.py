@@ -16,33 +16,75 @@ if TYPE_CHECKING:
 
 GROUP = ("consumergroup", "topic", "partition")
 PARTITION = ("topic", "partition")
+NOT_COMMITTED = -1
 
 BY_PARTITION: dict[str, tuple[str, tuple[str, ...], Callable[[PartitionLag], float | None]]] = {
-    # Names and labels of danielqsj/kafka_exporter: public dashboards and alerts use them.
+    # Names, labels and meaning of danielqsj/kafka_exporter, whose dashboards and alerts are public: the newest offset is
+    # the high watermark, and -1 is what it exports of a partition in which the group has committed nothing.
     "kafka_consumergroup_current_offset": (
-        "The committed offset of the group. Absent: nothing was committed since the topic was created.",
+        "The committed offset of the group; -1: none yet. Absent: it has committed nothing in the whole topic.",
         GROUP,
-        lambda part: part.committed,
+        lambda part: part.committed if part.committed is not None else NOT_COMMITTED if part.answered else None,
     ),
     "kafka_consumergroup_lag": (
-        "Offsets from the committed one to the last stable offset. Counts transaction markers, which are no records.",
+        (
+            "Offsets from the committed one to the high watermark: also what cannot be read yet, and transaction markers, "
+            "which are no records; -1: nothing is committed. Absent: nothing in the whole topic."
+        ),
         GROUP,
-        lambda part: part.records,
+        lambda part: part.unread if part.unread is not None else NOT_COMMITTED if part.answered else None,
     ),
     "kafka_topic_partition_current_offset": (
-        "The last stable offset: the end of the records that can be read.",
+        "The high watermark: the end of the records that Kafka has acknowledged.",
         PARTITION,
-        lambda part: part.end,
+        lambda part: part.high_watermark,
     ),
     "kafka_topic_partition_oldest_offset": (
         "The log start: the first offset that Kafka still holds.",
         PARTITION,
         lambda part: part.start,
     ),
+    "workers_lag_records": (
+        (
+            "Records that can be read and are not committed: offsets up to the last stable offset, 0 if they are known to be "
+            "transaction markers only."
+        ),
+        GROUP,
+        lambda part: part.readable,
+    ),
     "workers_lag_seconds": (
-        "The age of the oldest record that is not committed; 0: there is none. Absent: not known.",
+        "The age of the oldest record that can be read and is not committed; 0: there is none. Absent: not known.",
         PARTITION,
         lambda part: part.seconds,
+    ),
+    "workers_partition_last_stable_offset": (
+        "The last stable offset: the end of the records that can be read.",
+        PARTITION,
+        lambda part: part.end,
+    ),
+    "workers_partition_unstable_records": (
+        (
+            "Offsets from the last stable offset to the high watermark: acknowledged, and readable only when the transaction "
+            "that is open there has ended."
+        ),
+        PARTITION,
+        lambda part: part.unstable,
+    ),
+    "workers_partition_unstable_seconds": (
+        (
+            "The age of the open transaction: by the timestamp of its first record, or since it was first seen; 0: there is "
+            "none. Absent: not known."
+        ),
+        PARTITION,
+        lambda part: part.unstable_seconds,
+    ),
+    "workers_partition_unknown": (
+        (
+            "1 if Kafka does not answer for the partition, or the age of its oldest record is not known; else 0. Sums and "
+            "maxima over the partitions are without it."
+        ),
+        PARTITION,
+        lambda part: float(not part.answered or part.seconds is None),
     ),
     "workers_partition_unowned": (
         "1 if no member of the group owns the partition, also during a rebalance; else 0.",
@@ -60,8 +102,12 @@ BY_PARTITION: dict[str, tuple[str, tuple[str, ...], Callable[[PartitionLag], flo
         lambda part: part.headroom,
     ),
 }
-HELP_SUM = "Offsets that are not committed, over all partitions of the topic."
-HELP_MEMBERS = "Members of the group; a killed one counts until it is evicted, or its session times out."
+NEEDS_A_COMMIT = ("kafka_consumergroup_current_offset", "kafka_consumergroup_lag")
+"""Absent where the group has committed nothing in the whole topic."""
+HELP_SUM = "kafka_consumergroup_lag, over the partitions in which something is committed. Absent: in none."
+HELP_MEMBERS = (
+    "Members of the group; a killed one counts until it is evicted, or its session times out. Absent: no such group."
+)
 HELP_UP = "1 if Kafka answered at the last poll, else 0; then all series of the group and the topic are absent."
 HELP_SUCCESS = "When Kafka last answered."
 
@@ -85,9 +131,11 @@ class LagMetrics(Collector):
     def collect(self) -> Iterator[GaugeMetricFamily]:
         snapshot = self._current()
         partitions = snapshot.partitions if snapshot else None
+        unread = [part.unread for part in (partitions or {}).values() if part.unread is not None]
         for name, (text, labels, value) in BY_PARTITION.items():
             family = GaugeMetricFamily(name, text, labels=labels)
-            for partition, part in sorted((partitions or {}).items()):
+            shown = {} if name in NEEDS_A_COMMIT and not unread else partitions or {}
+            for partition, part in sorted(shown.items()):
                 if (number := value(part)) is not None:
                     values = {
                         "consumergroup": self._group,
@@ -98,10 +146,10 @@ class LagMetrics(Collector):
             yield family
         lag_sum = GaugeMetricFamily("kafka_consumergroup_lag_sum", HELP_SUM, labels=["consumergroup", "topic"])
         members = GaugeMetricFamily("kafka_consumergroup_members", HELP_MEMBERS, labels=["consumergroup"])
-        if snapshot:
+        if snapshot and snapshot.members is not None:
             members.add_metric([self._group], snapshot.members)
-            if partitions is not None:
-                lag_sum.add_metric([self._group, self._topic], snapshot.point.lag)
+        if unread:
+            lag_sum.add_metric([self._group, self._topic], sum(unread))
         up = GaugeMetricFamily("workers_lag_up", HELP_UP, value=float(snapshot is not None))
         success = GaugeMetricFamily("workers_lag_last_success_timestamp_seconds", HELP_SUCCESS)
         if (time := self._last_success()) is not None:

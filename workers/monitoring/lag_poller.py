@@ -13,12 +13,15 @@ from workers.connection import KeptConnection
 from workers.errors import WorkersError
 from workers.kafka.admin import WATCH_PATIENCE_SECONDS, Admin
 from workers.kafka.log_reader import FirstRecords
+from workers.kafka.open_transactions import HANGING_SECONDS, OpenTransactions
+from workers.log_fields import Action
 from workers.monitoring.lag import CommitTimes, LagSnapshot, Point, lag_snapshot, uncommitted_ranges
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from workers.settings import Settings
+    from workers.types import TopicPartition
 
 HISTORY_SECONDS = 600
 STALE_INTERVALS = 2
@@ -42,7 +45,11 @@ class LagPoller:
             lambda: Admin(settings, WATCH_PATIENCE_SECONDS).connect(), _log_unavailable, _log_available
         )
         self._first_records = FirstRecords(settings)
+        self._open_transactions = OpenTransactions(settings)
         self._commit_times = CommitTimes()
+        self._waiting_times = CommitTimes(lambda each: each.next_offset if each.lag else None)
+        self._standing: dict[TopicPartition, str] = {}
+        """By partition that stands for a reason of Kafka's own: the reason, which was logged."""
         self._snapshot: LagSnapshot | None = None
         self._taken_at = 0.0
         self._points: deque[Point | None] = deque(maxlen=max(2, int(HISTORY_SECONDS / self.interval)))
@@ -79,20 +86,24 @@ class LagPoller:
         settings, now = self._settings, time.time()
         group = admin.group(settings.group, settings.topic)
         topic = admin.topic(settings.topic)
-        offsets = topic and admin.partition_offsets(topic, settings.group)
-        if topic is None or offsets is None:
+        if topic is None:
             return lag_snapshot(now, group, None, {}, {})
+        offsets = admin.answered_offsets(topic, settings.group)
         return lag_snapshot(
             now,
             group,
             offsets,
             self._first_records.times(topic.identity, uncommitted_ranges(offsets)),
             self._commit_times.update(offsets, now),
+            waiting=self._waiting_times.update(offsets, now),
+            open_transactions=self._open_transactions.look(topic.identity, offsets, now),
+            unanswered=set(topic.partitions) - offsets.keys(),
         )
 
     def close(self) -> None:
         """Close the connections. Not after `start`: then the thread does so at its end."""
         self._first_records.close()
+        self._open_transactions.close()
         self._connection.close()
 
     def _run(self) -> None:
@@ -111,7 +122,38 @@ class LagPoller:
             self._points.append(None)
             return
         self._taken_at, self._snapshot, self.last_success = time.monotonic(), snapshot, snapshot.time
+        self._log_standstill(snapshot)
         self._points.append(snapshot.point)
+
+    def _log_standstill(self, snapshot: LagSnapshot) -> None:
+        """Log, once each, what keeps a partition from being read although every worker is well."""
+        found = {}
+        for partition, part in (snapshot.partitions or {}).items():
+            if not part.answered:
+                found[partition] = "Kafka does not answer for a partition; nothing is known of it"
+            elif (part.unstable_seconds or 0.0) > HANGING_SECONDS:
+                found[partition] = "a transaction stays open; what was sent after its first record cannot be read"
+        for partition in sorted(found.keys() | self._standing.keys()):
+            if (why := found.get(partition)) == self._standing.get(partition):
+                continue
+            if why is None:
+                log.info(
+                    "a partition can be read again",
+                    action=Action.READ,
+                    topic=partition.topic,
+                    partition=partition.partition,
+                )
+                continue
+            part = (snapshot.partitions or {})[partition]
+            facts = {"offset": part.end, "unstable": part.unstable, "seconds": part.unstable_seconds}
+            log.warning(
+                why,
+                action=Action.READ,
+                topic=partition.topic,
+                partition=partition.partition,
+                **(facts if part.answered else {}),
+            )
+        self._standing = found
 
 
 def _log_unavailable(error: Exception) -> None:

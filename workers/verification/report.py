@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from workers.kafka.open_transactions import OpenTransaction
     from workers.types import TopicPartition
 
 MAX_OFFSETS = 10
@@ -16,6 +19,7 @@ OUTCOMES = {
     "stored": "a document, with the record's content",
     "dead_lettered": "a dead letter, with its reason",
     "pending": "neither, and not committed: still to be read",
+    "unstable": "behind an open transaction: acknowledged, not to be read before it ends, neither lost nor proven",
     "expired": "offsets before the log start without a document: removed before they were read, or never a record",
     "compacted": "documents and dead letters of records that compaction has removed since",
     "missing": "neither, and committed: lost",
@@ -59,6 +63,8 @@ class VerifyReport:
     foreign: int | None = None
     """Documents whose id is of no partition of this topic: of another topic, of an earlier incarnation, or inserted by
     hand; None: only recent records were compared."""
+    open_transactions: Mapping[TopicPartition, OpenTransaction] = field(default_factory=dict)
+    """By partition: the transaction that was open at the beginning, and keeps its *unstable* records from being read."""
 
     @property
     def accounted(self) -> bool:
@@ -79,4 +85,11 @@ class VerifyReport:
             }
             for part in self.partitions
         ]
-        return asdict(self) | {"partitions": partitions, "accounted": self.accounted}
+        open_transactions = [
+            partition._asdict() | each.as_dict() for partition, each in sorted(self.open_transactions.items())
+        ]
+        return asdict(replace(self, open_transactions={})) | {
+            "partitions": partitions,
+            "open_transactions": open_transactions,
+            "accounted": self.accounted,
+        }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass
@@ -10,8 +11,10 @@ from typing import TYPE_CHECKING
 from workers.errors import NotFoundError
 from workers.formats.json import parse_json
 from workers.formats.limits import Limits
-from workers.kafka.admin import Admin, PartitionOffsets
+from workers.kafka.admin import Admin
 from workers.kafka.log_reader import read_log
+from workers.kafka.open_transactions import OpenTransactions
+from workers.kafka.options import log_reader_options, uncommitted
 from workers.pipeline.reader import RecordReader
 from workers.sinks.registry import open_reader
 from workers.types import Insert, Record, RejectReason, TopicIdentity, TopicPartition
@@ -21,6 +24,8 @@ from workers.verification.report import PartitionReport, VerifyReport
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from workers.kafka.open_transactions import OpenTransaction
+    from workers.kafka.partition_offsets import PartitionOffsets
     from workers.settings import Settings
     from workers.sinks.base import SinkReader
 
@@ -58,9 +63,12 @@ def verify(
         if since_seconds is not None:
             offsets = admin.since(offsets, since_seconds)
         comparison = _Comparison(settings, topic.identity, offsets, sink, progress)
+        open_transactions = comparison.count_unstable()
         in_kafka = comparison.compare_records()
         committed = any(each.committed is not None for each in offsets.values())
-        report = VerifyReport(settings.topic, settings.group, list(comparison.reports.values()), committed)
+        reports = list(comparison.reports.values())
+        report = VerifyReport(settings.topic, settings.group, reports, committed)
+        report.open_transactions = open_transactions
         if since_seconds is None:
             unmatched, report.foreign = comparison.unmatched_ids(in_kafka)
             now = admin.partition_offsets(topic, settings.group)
@@ -96,7 +104,7 @@ class _Comparison:
         """Count every record by its outcome; return the offsets of the records, by partition."""
         in_kafka = {partition: OffsetBitmap(each.start) for partition, each in self.offsets.items()}
         all_dead_letters = self.sink.all_dead_letters()
-        total, done = sum(each.end - each.start for each in self.offsets.values()), 0
+        total, done = sum(max(0, each.end - each.start) for each in self.offsets.values()), 0
         ranges = {partition: (each.start, each.end) for partition, each in self.offsets.items()}
         for partition, records in read_log(self.settings, ranges):
             for first in range(0, len(records), RECORDS_PER_QUERY):
@@ -108,6 +116,20 @@ class _Comparison:
                 in_kafka[partition].add(record.offset)
             self.reports[partition].counts["kafka"] += len(records)
         return in_kafka
+
+    def count_unstable(self) -> dict[TopicPartition, OpenTransaction]:
+        """Count the records behind open transactions, which are read for this only; return these transactions."""
+        # With --since, the first record that is recent enough may be one of them.
+        ranges = {
+            p: (max(each.start, each.end), each.high_watermark) for p, each in self.offsets.items() if each.unstable
+        }
+        if not ranges:
+            return {}
+        with closing(OpenTransactions(self.settings)) as transactions:
+            found = transactions.look(self.topic, self.offsets, time.time())
+        for partition, records in read_log(self.settings, ranges, uncommitted(log_reader_options(self.settings))):
+            self.reports[partition].counts["unstable"] += len(records)
+        return found
 
     def _compare(
         self, partition: TopicPartition, records: Sequence[Record], all_dead_letters: Mapping[str, str] | None

@@ -14,7 +14,9 @@ from tests.support.batches import tp, tps
 from tests.support.statuses import OWNS, judged, kafka, process, seen, with_slot
 from workers.cli import render_status as show_status
 from workers.fleet.status.poller import Down
-from workers.kafka.admin import GroupDescription, Member, PartitionOffsets
+from workers.kafka.admin import GroupDescription, Member
+from workers.kafka.open_transactions import OpenTransaction
+from workers.kafka.partition_offsets import PartitionOffsets
 from workers.state.heartbeat import State
 
 NOW = datetime.now(UTC)
@@ -58,6 +60,10 @@ SCREENS = {
     "silent": with_slot("worker_02", beat=replace(BEAT, iterated=-99_000.0)),
     "no worker": {"slots": {}},
     "no topic": {"kafka": kafka(offsets=None)},
+    "no answer": {"kafka": kafka(offsets={tp(0): PartitionOffsets(0, 123_456, 0)}, unanswered=tps(1, 2, 3, 4, 5))},
+    "transactions": {
+        "kafka": kafka(open_transactions={tp(p): OpenTransaction(10**9, 10**7, 10.0**6, "record") for p in range(6)})
+    },
 }
 
 
@@ -86,9 +92,20 @@ def test_every_screen_fits_and_no_line_is_broken(width, facts):
     assert len(rows) == len(facts.get("slots", OWNS))
     # A line that was too long and was broken would begin with something else.
     first = {line.split()[0] for line in lines if line.strip()}
-    assert first <= {"healthy:", "not", "supervisord", "Kafka", "MongoDB", "slot", "group", "topic", "?"} | {
-        word for word in first if re.fullmatch(r"(worker_)?\d\d|\d\d:\d\d:\d\d", word)
-    }
+    assert first <= {
+        "healthy:",
+        "not",
+        "supervisord",
+        "Kafka",
+        "MongoDB",
+        "slot",
+        "group",
+        "topic",
+        "?",
+        "no",
+        "transaction",
+        "and",
+    } | {word for word in first if re.fullmatch(r"(worker_)?\d\d|\d\d:\d\d:\d\d", word)}
 
 
 @pytest.mark.parametrize("width", [80, 200])
@@ -160,6 +177,21 @@ def test_group_and_topic_are_told_in_a_line_each(facts, group, topic):
 
     assert f"group        {group}" in lines
     assert f"topic        {topic}" in lines
+
+
+def test_what_cannot_be_read_is_told_below_the_topic():
+    waiting = drawn(
+        132, kafka=kafka(open_transactions={tp(2): OpenTransaction(1_000, 40, 3.0, "observed", 3.0)})
+    ).splitlines()
+    assert waiting[0] == "healthy: 4 workers read 6 partitions, lag 60, 40 unstable"
+    assert "transaction  partition 2: 40 unstable, open for 3.0s at offset 1,000 (observed)" in waiting
+
+    lines = drawn(80, **SCREENS["no answer"]).splitlines()
+    assert "no answer    partition 1-5" in lines
+    assert "topic        numtest: 6 partitions, lag 123,456+, all assigned" in lines
+    (row,) = (line for line in lines if line.startswith("00 "))
+    assert "123k+" in row.split()
+    assert sum(line.startswith("transaction") for line in drawn(80, **SCREENS["transactions"]).splitlines()) == 3
 
 
 def test_a_low_terminal_shows_fewer_events_and_all_the_rest():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from workers.kafka.admin import PartitionOffsets
+from workers.kafka.partition_offsets import PartitionOffsets
 
 
 @pytest.mark.parametrize(
@@ -36,3 +36,9 @@ def test_a_group_goes_on_where_it_committed_and_never_before_the_log_start(start
     offsets = PartitionOffsets(start, end, committed)
 
     assert (offsets.next_offset, offsets.lag) == (next_offset, lag)
+
+
+def test_what_is_behind_an_open_transaction_is_no_lag_and_belongs_to_the_log():
+    offsets = PartitionOffsets(0, 100, 100, unstable=40)
+
+    assert (offsets.lag, offsets.end, offsets.high_watermark) == (0, 100, 140)

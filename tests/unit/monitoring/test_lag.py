@@ -6,7 +6,9 @@ from prometheus_client import generate_latest
 
 from tests.support.batches import tp, tps
 from tests.support.scrape import parse
-from workers.kafka.admin import GroupDescription, Member, PartitionOffsets
+from workers.kafka.admin import GroupDescription, Member
+from workers.kafka.open_transactions import OpenTransaction
+from workers.kafka.partition_offsets import PartitionOffsets
 from workers.monitoring.lag import CommitTimes, lag_snapshot, uncommitted_ranges
 from workers.monitoring.lag_metrics import BY_PARTITION, LagMetrics
 
@@ -21,8 +23,8 @@ SPANS = {
 }
 
 
-def seen(times=None, group=GROUP, spans=SPANS):
-    return lag_snapshot(NOW, group, spans, times or {}, {tp(0): 900.0})
+def seen(times=None, group=GROUP, spans=SPANS, **facts):
+    return lag_snapshot(NOW, group, spans, times or {}, {tp(0): 900.0}, **facts)
 
 
 def test_lag_is_what_can_still_be_read():
@@ -44,6 +46,54 @@ def test_an_age_is_known_or_0_where_nothing_waits_or_absent():
 
 def test_a_producers_clock_that_runs_ahead_makes_no_negative_age():
     assert seen({tp(1): NOW + 5}).partitions[tp(1)].seconds == 0.0
+
+
+def test_where_no_timestamp_tells_an_age_it_is_how_long_the_record_was_seen_to_wait():
+    """Its producer's clock runs ahead, it has none, or it cannot be read: it would stand still at an age of 0, or none."""
+    found = seen({tp(1): NOW + 600}, waiting={tp(1): 940.0, tp(2): 930.0, tp(3): NOW}).partitions
+
+    assert [found[tp(p)].seconds for p in range(4)] == [0.0, 60.0, 70.0, None]
+    old = seen({tp(1): 500.0}, waiting={tp(1): 940.0}).partitions
+    assert old[tp(1)].seconds == 500.0, "its timestamp is older than this process"
+
+
+def test_a_partition_without_an_answer_takes_no_figure_of_the_others_away():
+    found = seen({tp(1): 990.0, tp(3): 970.0}, spans={p: SPANS[p] for p in (tp(0), tp(1), tp(3))}, unanswered=[tp(2)])
+
+    assert (found.point.lag, found.point.seconds, found.point.end) == (42, 30.0, 209)
+    assert (found.point.unanswered, found.point.age_unknown) == (["numtest-2"], ["numtest-2"])
+    assert not found.partitions[tp(2)].answered
+    series = scraped(found)
+    assert [labels["partition"] for labels, value in series["workers_partition_unknown"] if value] == ["2"]
+    assert [labels["partition"] for labels, _ in series["workers_lag_seconds"]] == ["0", "1", "3"]
+    assert ({"topic": "numtest", "partition": "2"}, 1) in series["workers_partition_unowned"]
+
+
+def test_the_greatest_age_is_that_of_the_known_and_says_whose_it_lacks():
+    found = seen({tp(1): 990.0}).point
+
+    assert (found.seconds, found.age_unknown) == (10.0, ["numtest-2", "numtest-3"])
+    assert seen({tp(1): 990.0, tp(2): 980.0, tp(3): None}).point.age_unknown == []
+
+
+def test_markers_of_transactions_are_offsets_and_nothing_that_waits():
+    part = seen({tp(3): None}).partitions[tp(3)]
+
+    assert (part.records, part.readable) == (2, 0)
+    assert seen().partitions[tp(3)].readable == 2, "as long as nobody has looked"
+
+
+def test_what_is_behind_an_open_transaction_is_counted_beside_the_lag():
+    spans = {tp(0): PartitionOffsets(0, 100, 100, unstable=40), tp(1): PartitionOffsets(0, 100, 90, unstable=7)}
+    found = seen({tp(1): 999.0}, spans=spans, open_transactions={tp(0): OpenTransaction(100, 40, 75.0, "record")})
+    parts = found.partitions
+
+    assert (parts[tp(0)].records, parts[tp(0)].unstable, parts[tp(0)].unstable_seconds) == (0, 40, 75.0)
+    assert parts[tp(1)].unstable_seconds is None, "nobody has looked yet"
+    assert (found.point.lag, found.point.end, found.point.high_watermark) == (10, 200, 247)
+    series = scraped(found)
+    assert series["workers_partition_unstable_seconds"] == [({"topic": "numtest", "partition": "0"}, 75.0)]
+    assert ({"topic": "numtest", "partition": "0"}, 100.0) in series["workers_partition_last_stable_offset"]
 
 
 def test_what_no_member_reads_is_unowned():
@@ -88,14 +138,45 @@ def test_every_number_is_exported_under_the_labels_of_kafka_exporter():
         ("workers_partition_unowned", ours, 0),
         ("workers_partition_last_commit_timestamp_seconds", ours | {"partition": "0"}, 900),
         ("workers_partition_retention_headroom_records", ours, 20),
-        ("kafka_consumergroup_lag_sum", group | {"topic": "numtest"}, 102),
+        ("kafka_consumergroup_lag_sum", group | {"topic": "numtest"}, 120),
+        ("workers_lag_records", group | ours, 40),
         ("kafka_consumergroup_members", group, 2),
         ("workers_lag_up", {}, 1),
         ("workers_lag_last_success_timestamp_seconds", {}, NOW),
     ):
         assert (labels, expected) in series[name]
     assert len(series["workers_lag_seconds"]) == 2, "0, which has nothing to read, and 1, of which the time is known"
-    assert len(series["kafka_consumergroup_current_offset"]) == 3, "nothing was committed in partition 3"
+
+
+def test_names_of_kafka_exporter_have_its_meaning():
+    """Its source, kafka_exporter.go: the newest offset is the high watermark; lag is that minus the commit, whatever the
+    log start, and below 0 if the commit is beyond; without a commit both are -1, and count in no sum."""
+    spans = {
+        tp(0): PartitionOffsets(0, 100, 100, unstable=40),
+        tp(1): PartitionOffsets(50, 100, 20),
+        tp(2): PartitionOffsets(0, 5, 9),
+        tp(3): PartitionOffsets(7, 9, None),
+    }
+    series = scraped(seen(spans=spans))
+
+    def by_partition(name):
+        return {int(labels["partition"]): value for labels, value in series[name]}
+
+    assert by_partition("kafka_topic_partition_current_offset") == {0: 140, 1: 100, 2: 5, 3: 9}
+    assert by_partition("kafka_topic_partition_oldest_offset") == {0: 0, 1: 50, 2: 0, 3: 7}
+    assert by_partition("kafka_consumergroup_current_offset") == {0: 100, 1: 20, 2: 9, 3: -1}
+    assert by_partition("kafka_consumergroup_lag") == {0: 40, 1: 80, 2: -4, 3: -1}
+    assert [value for _, value in series["kafka_consumergroup_lag_sum"]] == [116]
+
+
+def test_a_group_that_has_committed_nothing_has_no_lag_and_one_that_is_not_there_no_members():
+    spans = {tp(0): PartitionOffsets(0, 100, None)}
+    series = scraped(seen(spans=spans, group=GroupDescription("Dead", {})))
+
+    for name in ("kafka_consumergroup_lag", "kafka_consumergroup_current_offset", "kafka_consumergroup_lag_sum"):
+        assert name not in series
+    assert "kafka_consumergroup_members" not in series
+    assert [value for _, value in series["workers_lag_records"]] == [100], "which is what the alerts ask"
 
 
 def test_when_kafka_is_away_no_number_of_before_is_exported():

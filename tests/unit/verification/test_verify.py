@@ -11,7 +11,9 @@ import pytest
 from tests.support.batches import TOPIC, tp
 from tests.support.fake_broker import FakeRecord
 from workers.errors import NotFoundError, UnavailableError
-from workers.kafka.admin import PartitionOffsets, Topic
+from workers.kafka.admin import Topic
+from workers.kafka.log_reader import FirstRecords
+from workers.kafka.partition_offsets import PartitionOffsets
 from workers.settings import load
 from workers.verification import verify as verification
 from workers.verification.report import PartitionReport, VerifyReport
@@ -40,7 +42,9 @@ class Situation:
         (found,) = verify(load()).partitions
         return found
 
-    def records(self, _settings: object, ranges: dict[Any, tuple[int, int]]) -> Iterator[tuple[Any, list[FakeRecord]]]:
+    def records(
+        self, _settings: object, ranges: dict[Any, tuple[int, int]], _options: object = None
+    ) -> Iterator[tuple[Any, list[FakeRecord]]]:
         first, end = ranges[tp(0)]
         inside = [FakeRecord(0, offset, b'{"n": %d}' % offset) for offset in self.kafka if first <= offset < end]
         yield tp(0), inside[:3]
@@ -264,6 +268,22 @@ def test_an_offset_too_far_for_a_bitmap_is_unexpected(now):
 
 def test_a_place_is_read_back_from_its_id():
     assert parse_document_id(TOPIC.document_id(3, 42), TOPIC) == (tp(3), 42)
+
+
+def test_what_is_behind_an_open_transaction_is_counted_and_neither_missing_nor_pending(now, monkeypatch):
+    """Offsets 20 to 24, of which 22 is a marker; the fleet has stored 20 meanwhile: the transaction ended."""
+    monkeypatch.setattr(FirstRecords, "times", lambda *_: {tp(0): 1.0})
+    now.span = PartitionOffsets(10, 20, 15, unstable=5)
+    now.kafka += [20, 21, 23, 24]
+    now.documents[20] = b'{"n": 20}'
+    now.later = PartitionOffsets(10, 25, 21)
+
+    report = verify(load())
+    (found,) = report.partitions
+    assert (found.counts["unstable"], found.counts["kafka"], found.counts["pending"]) == (4, 10, 5)
+    assert (report.accounted, report.open_transactions[tp(0)].source) == (True, "record")
+    assert report.as_dict()["open_transactions"][0]["first_offset"] == 20
+    assert "unstable" in report.as_dict()["partitions"][0]
 
 
 def test_nothing_is_claimed_where_it_could_not_look(now, monkeypatch):

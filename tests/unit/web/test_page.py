@@ -11,8 +11,13 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 import workers
+from tests.support.batches import tp
 from workers.errors import UnavailableError
+from workers.kafka.admin import GroupDescription, Member
+from workers.kafka.open_transactions import OpenTransaction
+from workers.kafka.partition_offsets import PartitionOffsets
 from workers.monitoring.http import Health, Server
+from workers.monitoring.lag import lag_snapshot
 from workers.web.page import FleetView, application, is_allowed_host
 
 PAGE = Path(workers.__file__).parent / "web/static"
@@ -49,9 +54,10 @@ class Survey:
 
 class Watch:
     interval = 5.0
+    snapshot = None
 
     def current(self):
-        return None
+        return self.snapshot
 
     def points(self):
         return [None]
@@ -88,6 +94,28 @@ def ask(server, path, method="GET", **headers):
         return answer.status, answer.read().decode(), dict(answer.getheaders())
     finally:
         connection.close()
+
+
+def test_what_cannot_be_read_and_what_is_not_known_are_in_the_json(survey):
+    group = GroupDescription("Stable", {"m": Member("worker_00", "h", [tp(0), tp(1)])})
+    watch = Watch()
+    watch.snapshot = lag_snapshot(
+        1_000.0,
+        group,
+        {tp(0): PartitionOffsets(0, 100, 100, unstable=40)},
+        {},
+        {},
+        open_transactions={tp(0): OpenTransaction(100, 40, 75.0, "record")},
+        unanswered=[tp(1)],
+    )
+    watch.points = lambda: [watch.snapshot.point]
+    found = json.loads(FleetView(watch, lambda: survey).as_json())
+
+    first, second = found["partitions"]
+    assert (first["end"], first["high_watermark"], first["unstable"]) == (100, 140, 40)
+    assert (first["unstable_seconds"], first["unstable_source"]) == (75.0, "record")
+    assert (second["end"], second["records"], second["owner"]) == (None, None, "worker_00")
+    assert (found["points"][0]["unanswered"], found["points"][0]["end"]) == (["numtest-1"], 100)
 
 
 @pytest.mark.parametrize("path", ["/", "/fleet.css", "/fleet.js", "/fleet.json", "/metrics", "/healthz"])

@@ -15,6 +15,7 @@ from workers.fleet.status.poller import Down, Poller
 from workers.fleet.status.slot import SlotFacts
 from workers.fleet.supervisor import Process, SupervisorClient
 from workers.kafka.admin import Admin
+from workers.kafka.open_transactions import OpenTransactions
 from workers.naming import all_worker_names, is_worker
 from workers.settings import redact
 from workers.sinks.registry import open_sink
@@ -142,7 +143,7 @@ class _KafkaRequest:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._connection = KeptConnection(lambda: Admin(settings, KAFKA_TIMEOUT_SECONDS).connect())
-        self.close = self._connection.close
+        self._open_transactions = OpenTransactions(settings)
 
     def __call__(self) -> KafkaAnswer:
         return self._connection.ask(self._ask)
@@ -150,7 +151,17 @@ class _KafkaRequest:
     def _ask(self, admin: Admin) -> KafkaAnswer:
         topic = admin.topic(self._settings.topic)
         group = admin.group(self._settings.group, self._settings.topic)
-        return KafkaAnswer(group, topic and admin.partition_offsets(topic, self._settings.group))
+        if topic is None:
+            return KafkaAnswer(group, None)
+        offsets = admin.answered_offsets(topic, self._settings.group)
+        unanswered = set(topic.partitions) - offsets.keys()
+        return KafkaAnswer(
+            group, offsets, unanswered, self._open_transactions.look(topic.identity, offsets, time.time())
+        )
+
+    def close(self) -> None:
+        self._open_transactions.close()
+        self._connection.close()
 
 
 class _MongoDBRequest:

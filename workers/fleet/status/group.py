@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from workers.types import TopicPartition, by_topic
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from workers.kafka.admin import GroupDescription
+    from workers.kafka.open_transactions import OpenTransaction
 
 STABLE = "Stable"
 SETTLED = (STABLE, "Empty", "Dead")
@@ -41,12 +42,24 @@ class GroupStatus:
     unowned: list[TopicPartition]
     """Partitions that no live member is assigned; empty while the group rebalances."""
     lag: int | None
-    """Records that are not committed yet, over all partitions."""
+    """Records that can be read and are not committed yet, over the partitions that are not `unanswered`."""
+    unanswered: list[TopicPartition] = field(default_factory=list)
+    """Partitions for which Kafka does not answer: nothing is known of them, and nothing of them can be read."""
+    open_transactions: Mapping[TopicPartition, OpenTransaction] = field(default_factory=dict)
+    """By partition in which there is one: what is behind it cannot be read yet."""
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
-        members = [asdict(member) | {"partitions": by_topic(member.partitions)} for member in self.members]
-        return asdict(self) | {"members": members, "unowned": by_topic(self.unowned)}
+        return asdict(replace(self, open_transactions={})) | {
+            "members": [asdict(member) | {"partitions": by_topic(member.partitions)} for member in self.members],
+            "unowned": by_topic(self.unowned),
+            "unanswered": by_topic(self.unanswered),
+            "lag_partial": bool(self.unanswered),
+            "unstable": sum(each.offsets for each in self.open_transactions.values()),
+            "open_transactions": [
+                partition._asdict() | each.as_dict() for partition, each in sorted(self.open_transactions.items())
+            ],
+        }
 
     @property
     def settled(self) -> bool:
@@ -58,14 +71,21 @@ class GroupStatus:
         """Everything that is wrong with it, in sentences."""
         if self.partitions is None:
             return [f"there is no topic {self.topic} yet; `workers produce` makes it"]
+        standing = [
+            f"{describe_partitions([partition])}: {each.describe()}"
+            for partition, each in sorted(self.open_transactions.items())
+            if each.hanging
+        ]
+        if self.unanswered:
+            standing.insert(0, f"Kafka does not answer for {describe_partitions(self.unanswered)}: is every broker up?")
         if not self.settled:
-            return [f"the group {self.name} is rebalancing"]
+            return [f"the group {self.name} is rebalancing", *standing]
         owners = Counter(partition for member in self.members for partition in member.partitions)
         shared = sorted(partition for partition, count in owners.items() if count > 1)
         problems = [f"{describe_partitions(shared)} assigned to more than one member"] if shared else []
-        return problems + (
-            [f"{describe_partitions(self.unowned)} not assigned to any live member"] if self.unowned else []
-        )
+        if self.unowned:
+            problems.append(f"{describe_partitions(self.unowned)} not assigned to any live member")
+        return problems + standing
 
 
 def build_group_status(
@@ -74,23 +94,30 @@ def build_group_status(
     group: GroupDescription,
     lags: Mapping[TopicPartition, int] | None,
     dead: Collection[str | None],
+    unanswered: Collection[TopicPartition] = (),
+    open_transactions: Mapping[TopicPartition, OpenTransaction] | None = None,
 ) -> GroupStatus:
     """The status of the group from the broker's answers.
 
     Args:
         lags: by partition of the topic; None: there is no such topic.
         dead: ids of members whose process has ended, which the broker may not have noticed yet.
+        unanswered: partitions of the topic that are not in `lags`, since Kafka did not answer for them.
+        open_transactions: by partition in which there is one.
     """
     members = [GroupMember(member_id, *member) for member_id, member in group.members.items()]
     owned = {partition for each in members if each.member_id not in dead for partition in each.partitions}
+    partitions = {*(lags or ()), *unanswered}
     return GroupStatus(
         name=name,
         topic=topic,
         state=group.state,
         members=sorted(members, key=lambda each: (each.client_id, each.member_id)),
-        partitions=None if lags is None else len(lags),
-        unowned=sorted({*(lags or ())} - owned) if group.state in SETTLED else [],
+        partitions=None if lags is None else len(partitions),
+        unowned=sorted(partitions - owned) if group.state in SETTLED else [],
         lag=None if lags is None else sum(lags.values()),
+        unanswered=sorted(unanswered),
+        open_transactions=open_transactions or {},
     )
 
 

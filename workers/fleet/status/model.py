@@ -12,10 +12,12 @@ from workers.fleet.status.slot import SlotFacts, SlotStatus, build_slot_status
 from workers.fleet.supervisor import NOT_RUNNING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from workers.fleet.supervisor import Process
-    from workers.kafka.admin import GroupDescription, PartitionOffsets
+    from workers.kafka.admin import GroupDescription
+    from workers.kafka.open_transactions import OpenTransaction
+    from workers.kafka.partition_offsets import PartitionOffsets
     from workers.types import TopicPartition
 
 
@@ -32,6 +34,10 @@ class KafkaAnswer(NamedTuple):
     group: GroupDescription
     offsets: Mapping[TopicPartition, PartitionOffsets] | None
     """By partition; None: there is no such topic."""
+    unanswered: Collection[TopicPartition] = ()
+    """Partitions of the topic for which it did not answer."""
+    open_transactions: Mapping[TopicPartition, OpenTransaction] = {}
+    """By partition in which there is one."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +83,7 @@ class Status:
 
     @property
     def healthy(self) -> bool:
-        """Every worker runs, iterates and is in the group, every partition is assigned, every service answers."""
+        """Every worker runs, iterates and is in the group, every partition is assigned and can be read, every service answers."""
         return not self.problems
 
     @property
@@ -126,7 +132,9 @@ def build_status(info: FleetInfo, answers: Answers, now: float, time: str) -> St
     if kafka and kafka.offsets is not None:
         lags = {partition: each.lag for partition, each in kafka.offsets.items()}
     dead = {facts.dead_member for facts in answers.slots.values()}
-    group = kafka and build_group_status(info.group, info.topic, kafka.group, lags, dead)
+    group = kafka and build_group_status(
+        info.group, info.topic, kafka.group, lags, dead, kafka.unanswered, kafka.open_transactions
+    )
     members = kafka.group.members if kafka and group and group.settled else None
     slots = [
         build_slot_status(name, facts, now, info.max_iteration_seconds, answers.uptimes.get(name), lags, members)

@@ -91,6 +91,9 @@ class SlotStatus:
     records: int | None = None
     records_per_second: float | None = None
     lag: int | None = None
+    """Of its partitions for which Kafka answered; None: for none of them."""
+    lag_partial: bool = False
+    """Whether Kafka did not answer for some of its partitions."""
     dead_letters: int | None = None
     rebalances: int | None = None
     seconds_since_iteration: float | None = None
@@ -206,13 +209,16 @@ def _running(facts: SlotFacts, now: float, max_iteration_seconds: float) -> tupl
 def _with_numbers(
     own: SlotStatus, facts: SlotFacts, beat: Beat, now: float, lags: Mapping[TopicPartition, int] | None
 ) -> SlotStatus:
+    known = [lags[partition] for partition in beat.partitions if partition in lags] if lags is not None else []
+    partial = lags is not None and len(known) < len(beat.partitions)
     return replace(
         own,
         partitions=beat.partitions,
         halted_partitions=_halted(beat),
         records=beat.records,
         records_per_second=facts.rate,
-        lag=None if lags is None else sum(lags.get(partition, 0) for partition in beat.partitions),
+        lag=None if lags is None or (partial and not known) else sum(known),
+        lag_partial=partial,
         dead_letters=beat.dead_letters,
         rebalances=beat.rebalances,
         seconds_since_iteration=max(0.0, now - beat.iterated),

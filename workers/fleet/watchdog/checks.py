@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from workers.fleet.supervisor import Process, SupervisorClient
-    from workers.kafka.admin import PartitionOffsets
+    from workers.kafka.partition_offsets import PartitionOffsets
     from workers.settings import Settings
     from workers.types import TopicPartition
 

@@ -15,7 +15,7 @@ from workers.state.heartbeat import Beat, State
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from workers.kafka.admin import PartitionOffsets
+    from workers.kafka.partition_offsets import PartitionOffsets
     from workers.types import TopicPartition
 
 MISSES = 2

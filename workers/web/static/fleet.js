@@ -34,11 +34,12 @@ function duration(seconds) {
 
 const clock = (time) => new Date(time).toLocaleTimeString("en-GB");
 
-// The increase a second between neighbouring points; offsets of a topic that was created again begin at 0 again.
+// The increase a second between neighbouring points; offsets of a topic that was created again begin at 0 again, and
+// sums without the same partitions cannot be compared.
 function rates(points, name) {
   return points.slice(1).map((point, i) => {
     const before = points[i];
-    if (!point || !before || point[name] < before[name]) return null;
+    if (!point || !before || point[name] < before[name] || String(point.unanswered) !== String(before.unanswered)) return null;
     return (point[name] - before[name]) / (point.time - before.time);
   });
 }
@@ -101,13 +102,23 @@ function partition(part, owners, topics) {
     element("td", name),
     element("td", owner, owner === "unassigned" ? "bad" : ""),
     element("td", number(part.records)),
-    element("td", part.records ? duration(part.seconds) : ""),
+    element("td", part.records === 0 ? "" : duration(part.seconds)),
     element("td", number(part.committed)),
     element("td", number(part.end)),
+    element("td", unreadable(part), part.end === null || part.unstable ? "bad" : ""),
   ]);
   node.dataset.partition = key;
   return node;
 }
+
+/* What Kafka has acknowledged and does not return yet: an open transaction is before it. */
+function unreadable(part) {
+  if (part.end === null) return "no answer";
+  return part.unstable ? `${number(part.unstable)}, for ${duration(part.unstable_seconds)}` : "";
+}
+
+/* A sum or a maximum, with the partitions that are not in it. */
+const partial = (value, missing) => missing?.length ? `${value} without ${missing.slice(0, 3).join(", ")}${missing.length > 3 ? ", ..." : ""}` : value;
 
 /* Who owns what. Events of before 0.1.0 have numbers only, and no topic. */
 function assignment(owners) {
@@ -134,14 +145,14 @@ function show({ status, partitions, points, interval }) {
   at("verdict").className = status.healthy ? "good" : "bad";
   at("problems").replaceChildren(...status.problems.map((problem) => element("li", problem)));
   const sums = {
-    "records not yet stored": number(last && last.lag),
-    "age of the oldest": last && !last.lag ? "none" : duration(last && last.seconds),
+    "records not yet stored": partial(number(last && last.lag), last && last.unanswered),
+    "age of the oldest": partial(last && !last.lag ? "none" : duration(last && last.seconds), last && last.age_unknown),
     "records stored a second": number(stored.at(-1)),
     "healthy workers": `${status.slots.filter((each) => each.healthy).length} of ${status.slots.length}`,
   };
   const tile = ([name, value]) => row("div", [element("dt", name), element("dd", value)]);
   at("sums").replaceChildren(...Object.entries(sums).map(tile));
-  chart(at("rates"), [{ values: rates(points, "end"), kind: "one" }, { values: stored, kind: "two" }], interval);
+  chart(at("rates"), [{ values: rates(points, "high_watermark"), kind: "one" }, { values: stored, kind: "two" }], interval);
   chart(at("lag"), [{ values: points.map((point) => point && point.lag), kind: "one" }], interval);
   chart(at("age"), [{ values: points.map((point) => point && point.seconds), kind: "one" }], interval);
   at("slots").replaceChildren(...status.slots.map(slot));

@@ -13,10 +13,13 @@ from workers.errors import ExitCode
 from workers.fleet.status.group import compact_partitions
 from workers.fleet.status.model import Answers, SupervisordAnswer, build_status
 from workers.fleet.status.poller import Down
-from workers.kafka.admin import GroupDescription, Member, PartitionOffsets
+from workers.kafka.admin import GroupDescription, Member
+from workers.kafka.open_transactions import OpenTransaction
+from workers.kafka.partition_offsets import PartitionOffsets
 from workers.types import TopicPartition
 
 MEMBERS = kafka().group.members
+WITHOUT_3 = {partition: each for partition, each in kafka().offsets.items() if partition != tp(3)}
 
 
 def moved(**owners: list[int]):
@@ -58,6 +61,11 @@ def test_a_fleet_that_is_well_is_healthy():
         (
             {"kafka": moved(worker_00=[0, 1], worker_01=[1, 2, 3, 4, 5])},
             "partition 1 of numtest assigned to more than one member",
+        ),
+        ({"kafka": kafka(offsets=WITHOUT_3, unanswered=[tp(3)])}, "Kafka does not answer for partition 3 of numtest"),
+        (
+            {"kafka": kafka(open_transactions={tp(2): OpenTransaction(1_000, 40, 75.0, "record")})},
+            "partition 2 of numtest: a transaction has been open at offset 1,000 for 75 s, by the timestamp of its first",
         ),
     ],
     ids=lambda value: value.replace(" ", "_") if isinstance(value, str) else "",
@@ -122,6 +130,39 @@ def test_lag_counts_from_what_is_committed_or_from_what_kafka_still_has():
     assert status.group.lag == 60 + 50 + 50
     assert status.slot("worker_00").lag == 110
     assert status.slot("worker_01").lag == 50
+
+
+def test_a_partition_without_an_answer_is_missing_in_the_sums_and_they_say_so():
+    status = judged(kafka=kafka(offsets=WITHOUT_3, unanswered=[tp(3)]))
+    found = json.loads(json.dumps(status.as_dict()))
+
+    assert (status.group.partitions, status.group.lag, status.group.unowned) == (6, 50, [])
+    assert (found["group"]["unanswered"], found["group"]["lag_partial"]) == ({"numtest": [3]}, True)
+    assert [(slot["lag"], slot["lag_partial"]) for slot in found["slots"]] == [
+        (20, False), (10, True), (10, False), (10, False),
+    ]  # fmt: skip
+    alone = judged(kafka=kafka(offsets={tp(0): PartitionOffsets(0, 9, 9)}, unanswered=tps(1, 2, 3, 4, 5)))
+    assert (alone.slot("worker_01").lag, alone.slot("worker_01").lag_partial) == (None, True), "unknown is not 0"
+
+
+def test_a_transaction_that_is_open_for_a_moment_is_shown_and_is_no_problem():
+    status = judged(kafka=kafka(open_transactions={tp(2): OpenTransaction(1_000, 40, 3.0, "observed", 3.0)}))
+    found = json.loads(json.dumps(status.as_dict()))["group"]
+
+    assert status.healthy
+    assert (found["unstable"], found["lag"]) == (40, 60)
+    assert found["open_transactions"] == [
+        {
+            "topic": "numtest",
+            "partition": 2,
+            "first_offset": 1_000,
+            "offsets": 40,
+            "seconds": 3.0,
+            "source": "observed",
+            "standing_seconds": 3.0,
+            "hanging": False,
+        }
+    ]
 
 
 def test_everything_is_in_the_json():

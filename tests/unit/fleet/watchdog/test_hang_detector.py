@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.batches import tp
 from workers.fleet.watchdog.hang_detector import HangDetector, WorkerObservation, own_beat
-from workers.kafka.admin import PartitionOffsets
+from workers.kafka.partition_offsets import PartitionOffsets
 from workers.state.event_log import Hang
 from workers.state.heartbeat import Beat, State
 
@@ -118,6 +118,16 @@ def test_never_an_idle_one(watch):
 
 def test_never_while_kafka_does_not_say(watch):
     assert watch.first_stall(offsets=None) is None
+
+
+def test_never_for_records_behind_an_open_transaction_which_nobody_can_read(watch):
+    assert watch.first_stall(offsets=EMPTY | {tp(0): PartitionOffsets(0, 70, 70, unstable=1_000)}) is None
+
+
+def test_a_partition_without_an_answer_hides_no_other(watch):
+    _, stall = watch.first_stall(offsets={tp(0): LAG[tp(0)]})
+
+    assert stall.partitions == (tp(0),)
 
 
 def test_never_for_partitions_that_it_has_halted_or_does_not_own(watch):

@@ -1,0 +1,33 @@
+"""The offsets of one partition, of its log and of the group, and what follows from them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class PartitionOffsets(NamedTuple):
+    """The log start, the end and the committed offset of one partition."""
+
+    start: int
+    end: int
+    """The last stable offset: records of open transactions, and all records behind them, cannot be read yet."""
+    committed: int | None
+    """None: nothing was ever committed, or only for a deleted topic of this name."""
+    unstable: int = 0
+    """Offsets from the last stable offset to the high watermark: Kafka has acknowledged them, and nobody can read them
+    before the transaction that is open at the last stable offset ends. Counts transaction markers, which are no records."""
+
+    @property
+    def high_watermark(self) -> int:
+        """The end of the records that Kafka has acknowledged, readable or not: kafka_exporter's newest offset."""
+        return self.end + self.unstable
+
+    @property
+    def next_offset(self) -> int:
+        """The offset that the group reads next: the committed one, or the log start if that is later."""
+        return self.start if self.committed is None else max(self.start, self.committed)
+
+    @property
+    def lag(self) -> int:
+        """Offsets from `next_offset` to the end; never negative. Counts transaction markers, which are no records."""
+        return max(0, self.end - self.next_offset)

@@ -1,0 +1,99 @@
+"""What the group has not committed yet, and why: for those who wait until it has."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, NamedTuple, Self
+
+from workers.kafka.admin import Admin
+from workers.kafka.log_reader import FirstRecords
+from workers.kafka.open_transactions import OpenTransactions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from workers.kafka.open_transactions import OpenTransaction
+    from workers.settings import Settings
+    from workers.types import TopicPartition
+
+POLL_SECONDS = 0.2
+"""Between two looks."""
+FIRST_TELL_SECONDS, TELL_SECONDS = 2.0, 10.0
+"""Until the first line about what is waited for, and between two of them."""
+
+
+class Remaining(NamedTuple):
+    """What is left at one moment."""
+
+    pending: int
+    """Offsets that can be read and are not committed. Where only transaction markers are left, 0."""
+    open_transactions: Mapping[TopicPartition, OpenTransaction]
+    """By partition in which one is open."""
+
+    @property
+    def nothing(self) -> bool:
+        """Whether everything that Kafka has acknowledged is committed."""
+        return not self.pending and not self.open_transactions
+
+    def describe(self) -> str:
+        """One line for people who wait."""
+        parts = [f"{self.pending:,} offsets are not committed yet"] if self.pending else []
+        parts += [f"{partition}: {each.describe()}" for partition, each in sorted(self.open_transactions.items())]
+        return "; ".join(parts)
+
+
+class Backlog:
+    """Looks at what is left, with the connection of the caller. For one thread. Use it with `with`, or close it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._first_records = FirstRecords(settings)
+        self._open_transactions = OpenTransactions(settings)
+        self._before: dict[TopicPartition, tuple[int, int]] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._first_records.close()
+        self._open_transactions.close()
+
+    def look(self, admin: Admin) -> Remaining | None:
+        """What is left now; None: there is no topic.
+
+        Raises:
+            UnavailableError: Kafka did not answer.
+        """
+        topic = admin.topic(self._settings.topic)
+        if topic is None:
+            return None
+        offsets = admin.partition_offsets(topic, self._settings.group)
+        ranges = {partition: (each.next_offset, each.end) for partition, each in offsets.items() if each.lag}
+        # A commit never reaches behind a transaction marker at the end of a log. Records are looked for only where
+        # nothing moved since the last look.
+        standing = {partition: each for partition, each in ranges.items() if self._before.get(partition) == each}
+        self._before = ranges
+        times = self._first_records.times(topic.identity, standing)
+        markers = {partition for partition, found in times.items() if found is None}
+        return Remaining(
+            sum(end - first for partition, (first, end) in ranges.items() if partition not in markers),
+            self._open_transactions.look(topic.identity, offsets, time.time()),
+        )
+
+
+def wait_until_committed(settings: Settings, seconds: float, tell: Callable[[str], None]) -> None:
+    """Wait until everything that Kafka has acknowledged is committed, at most so many seconds, and tell what for.
+
+    Polls on one connection: a new one is expensive.
+
+    Raises:
+        UnavailableError: Kafka did not answer.
+    """
+    started = time.monotonic()
+    deadline, tell_at = started + seconds, started + FIRST_TELL_SECONDS
+    with Admin(settings) as admin, Backlog(settings) as backlog:
+        while (left := backlog.look(admin)) and not left.nothing and (now := time.monotonic()) < deadline:
+            if now >= tell_at:
+                tell(f"waiting: {left.describe()}")
+                tell_at = now + TELL_SECONDS
+            time.sleep(POLL_SECONDS)
