@@ -52,6 +52,10 @@ class WireMongo:
         self.collections: dict[str, dict[Any, Document]] = defaultdict(dict)
         self.script: dict[str, deque[Answer | Callable[[list[Document]], Answer]]] = defaultdict(deque)
         self.chokes_on: Callable[[Document], bool] = lambda _document: False
+        self.refuses: Callable[[str, Document], Document | None] = lambda _collection, _document: None
+        """What is answered for one document of an insert, by collection: code, errmsg and more; None: as usual."""
+        self.refusals = 0
+        """So many of the next documents are refused, with a code that nobody knows."""
         self.answers_ping = True
         self.up = True
         self.unique_field: str | None = None
@@ -135,11 +139,19 @@ class WireMongo:
         errors = []
         for index, document in enumerate(documents):
             stored = self.collections[collection]
-            if document["_id"] in stored or self._taken(document, stored):
+            if refusal := self._refusal(collection, document):
+                errors.append({"index": index, **refusal})
+            elif document["_id"] in stored or self._taken(document, stored):
                 errors.append(write_error(index, 11000, f"E11000 duplicate key {document}"))
             else:
                 stored[document["_id"]] = document
         return {"n": len(documents) - len(errors), "ok": 1, **({"writeErrors": errors} if errors else {})}
+
+    def _refusal(self, collection: str, document: Document) -> Document | None:
+        if self.refusals:
+            self.refusals -= 1
+            return {"code": 987_654, "errmsg": "not now"}
+        return self.refuses(collection, document)
 
     def _taken(self, document: Document, stored: dict[Any, Document]) -> bool:
         field = self.unique_field
