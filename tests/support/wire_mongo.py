@@ -56,6 +56,9 @@ class WireMongo:
         """What is answered for one document of an insert, by collection: code, errmsg and more; None: as usual."""
         self.refusals = 0
         """So many of the next documents are refused, with a code that nobody knows."""
+        self.answers: dict[str, Document] = {}
+        """What commands other than inserts are answered with, by their name."""
+        self.largest_message = HELLO["maxMessageSizeBytes"]
         self.answers_ping = True
         self.up = True
         self.unique_field: str | None = None
@@ -113,6 +116,8 @@ class WireMongo:
         name = next(iter(command))
         if name == "insert":
             return self._insert(command, documents)
+        if name in self.answers:
+            return self.answers[name]
         if name == "find":
             stored = self.collections[command["find"]]
             wanted = command["filter"].get("_id", {}).get("$in", stored)
@@ -124,7 +129,9 @@ class WireMongo:
             return {"cursor": {"id": 0, "ns": "test.$cmd.listCollections", "firstBatch": collections}, "ok": 1}
         if name == "ping":
             return {"ok": 1} if self.answers_ping else CloseConnection
-        return HELLO if name.lower() in ("hello", "ismaster") else {"ok": 1}
+        if name.lower() in ("hello", "ismaster"):
+            return {**HELLO, "maxMessageSizeBytes": self.largest_message}
+        return {"ok": 1}
 
     def _insert(self, command: Document, documents: list[Document]) -> Answer:
         collection = command["insert"]

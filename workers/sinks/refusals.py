@@ -131,7 +131,7 @@ class Suspects:
 def undecided(refusals: Mapping[str, Refusal], why: str, *, no_proof: bool = False) -> UndecidedError:
     """The error that has refused records redelivered. Args: why: what is waited for, for the log."""
     first = next(iter(refusals.values()))
-    records = f"{len(refusals):,} record{'s' if len(refusals) > 1 else ''} refused"
+    records = f"{len(refusals):,} record{'s' if len(refusals) > 1 else ''} not stored"
     wait = max(refusal.retry_after for refusal in refusals.values())
     error = UndecidedError(first.retry_reason, f"{first.error}; {records}, {why}", wait)
     error.no_proof = no_proof

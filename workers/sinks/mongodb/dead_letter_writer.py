@@ -72,7 +72,7 @@ class DeadLetterWriter:
         try:
             self._dead_letters.insert_many(letters, ordered=False)
         except DocumentTooLarge:
-            # The driver sends none that is larger than the server says it accepts, and does not say which it was.
+            # The driver's own, for a document larger than a message that the server takes; it does not say which.
             return self._halves(rejects, letters, new) if len(rejects) > 1 else list(rejects)
         except BulkWriteError as error:
             failures = error.details.get("writeErrors", [])

@@ -14,7 +14,7 @@ from workers.errors import RetryReason, SinkUnavailableError
 from workers.sinks.mongodb.codes import DUPLICATE_KEYS
 from workers.sinks.mongodb.encoding import documents_equal
 from workers.sinks.mongodb.errors import ErrorClass, classify, classify_failure
-from workers.sinks.mongodb.messages import describe_error, describe_failure, retry_after
+from workers.sinks.mongodb.messages import describe_error, describe_failure, one_line, retry_after
 from workers.sinks.refusals import Refusal
 from workers.types import Insert, Reject, RejectReason
 
@@ -70,26 +70,21 @@ class Inserter:
         try:
             self._documents.insert_many([insert.document for insert in inserts], ordered=False)
             outcome.stored_anything = True
-        except DocumentTooLarge:
-            self._insert_into(outcome, self._without_too_large(outcome, inserts), divide)
+        except DocumentTooLarge as error:
+            # The driver's own, for a document larger than a message that the server takes; it does not say which.
+            if len(inserts) > 1:
+                self._insert_halves(outcome, inserts, divide)
+            else:
+                outcome.refuse(inserts[0], RejectReason.TOO_LARGE, one_line(str(error)))
         except BulkWriteError as error:
             self._sort_failures(outcome, inserts, error.details)
         except PyMongoError as error:
             self._command_refused(outcome, inserts, error, divide)
 
-    def _without_too_large(self, outcome: InsertOutcomes, inserts: Sequence[Insert]) -> list[Insert]:
-        """The driver sends none that is larger than the server says it accepts: some accept less than MongoDB."""
-        most = self._collections.client.max_bson_size
-        kept = []
-        for insert in inserts:
-            if (size := len(insert.document.raw)) <= most:
-                kept.append(insert)
-            else:
-                error = f"the document has {size} bytes; this server accepts {most}"
-                outcome.refuse(insert, RejectReason.TOO_LARGE, error)
-        if len(kept) == len(inserts):
-            raise SinkUnavailableError(RetryReason.ERROR, f"a document is larger than the {most} bytes of this server")
-        return kept
+    def _insert_halves(self, outcome: InsertOutcomes, inserts: Sequence[Insert], divide: bool) -> None:
+        middle = len(inserts) // 2
+        self._insert_into(outcome, inserts[:middle], divide)
+        self._insert_into(outcome, inserts[middle:], divide)
 
     def _sort_failures(self, outcome: InsertOutcomes, inserts: Sequence[Insert], details: Mapping[str, Any]) -> None:
         """Handle each failure of a bulk by its code. Never log the error's text: it contains the documents."""
@@ -129,19 +124,17 @@ class Inserter:
             raise error
         code, details = getattr(error, "code", None), getattr(error, "details", None)
         if len(inserts) > 1 and (divide or found.error_class is ErrorClass.COMMAND):
-            middle = len(inserts) // 2
-            self._insert_into(outcome, inserts[:middle], divide)
-            self._insert_into(outcome, inserts[middle:], divide)
+            self._insert_halves(outcome, inserts, divide)
         elif len(inserts) == 1 and code in DUPLICATE_KEYS:
             self._compare(outcome, [(inserts[0], details or {})])
         else:
             answer = details if isinstance(details, dict) else {}
-            if found.reason is RetryReason.CONNECTION_LOST:
-                said = "the server closes the connection on it"
-            elif code is not None and len(inserts) == 1:
-                said = describe_failure(code, answer.get("errmsg"), inserts[0].document)
-            else:
+            if len(inserts) > 1:
                 said = describe_error(error)
+            elif found.reason is RetryReason.CONNECTION_LOST:
+                said = "the server closes the connection on it"
+            else:
+                said = describe_failure(code, answer.get("errmsg"), inserts[0].document)
             cause = str(found.reason) if code is None else f"code {code}"
             refusal = Refusal(cause, RejectReason.REFUSED_BY_SERVER, said, found.reason, retry_after(answer))
             outcome.suspects |= dict.fromkeys((insert.id for insert in inserts), refusal)

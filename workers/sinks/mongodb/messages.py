@@ -28,9 +28,12 @@ CUT = "..."
 GROUP = re.compile(r"\{.*\}|\[.*\]|\"[^\"]*\"|`[^`]*`|(?<!\w)'[^']*'(?!\w)|[\[{\"`].*$", re.DOTALL)
 """What stands in braces, brackets or quotes; to the end where nothing closes it. An apostrophe within a word is none."""
 WORD = re.compile(r"[^\W_]{3,}")
+SHORTEST_PART = 5
 LONG_NUMBER = re.compile(r"\d{4,}")
 NUMBER = re.compile(r"\d+(?:\.\d+)?")
-DELAY = re.compile(r"retry[\s_-]*after(?P<in_name>[\s_-]*ms)?[\s:=\"']*(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>[a-z]*)", re.I)
+DELAY = re.compile(
+    r"retry[\s_-]*after(?P<in_name>[\s_-]*ms)?[\s:=\"']*(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>[a-z]*)", re.IGNORECASE
+)
 DELAY_FIELDS = ("retryAfterMS", "retryAfterMs", "RetryAfterMs", "baseBackoffMS")
 """Fields of an answer that hold milliseconds. The last is MongoDB's: the shortest backoff after an overload."""
 
@@ -49,7 +52,7 @@ def without_payload(message: str, document: RawBSONDocument | None = None) -> st
     text = LONG_NUMBER.sub(CUT, GROUP.sub(CUT, message))
     if document is not None:
         content = document.raw[_after_id(document.raw) :]
-        text = WORD.sub(lambda word: CUT if word[0].encode() in content else word[0], text)
+        text = WORD.sub(lambda word: CUT if _has_word(content, word[0]) else word[0], text)
         if NUMBER.search(text):
             numbers = set(_numbers(bson.decode(document.raw)))
             text = NUMBER.sub(lambda number: CUT if number[0] in numbers else number[0], text)
@@ -83,7 +86,7 @@ def retry_after(answer: Mapping[str, Any] | None, message: str = "") -> float:
     answer = answer or {}
     info = answer.get("errInfo")
     waits = [
-        float(each[name]) / 1000
+        max(0.0, float(each[name]) / 1000)
         for each in (answer, info if isinstance(info, dict) else {})
         for name in DELAY_FIELDS
         if isinstance(each.get(name), int | float)
@@ -114,6 +117,12 @@ def _numbers(value: Any) -> Iterator[str]:
             yield from _numbers(each)
     elif isinstance(value, int | float):
         yield str(abs(value))
+
+
+def _has_word(content: bytes, word: str) -> bool:
+    """Whether BSON has this word, or a longer one that begins with it: a server may cut what it quotes."""
+    end = rb"" if len(word) >= SHORTEST_PART else rb"(?![\w\x80-\xff])"
+    return re.search(rb"(?<![\w\x80-\xff])" + re.escape(word.encode()) + end, content) is not None
 
 
 def _after_id(raw: bytes) -> int:
