@@ -13,7 +13,7 @@ from tests.support.fake_broker import Answer, FakeBroker, FakeRecord, UnknownMem
 from workers.errors import RetryReason, SinkUnavailableError, UnavailableError
 from workers.pipeline.observer import NullObserver, Observer
 from workers.sinks.mongodb.encoding import encode
-from workers.sinks.refusals import Refusal, Suspects, earlier_ids, refused_alone, undecided
+from workers.sinks.refusals import Refusal, Suspects, refused_alone, undecided
 from workers.types import (
     Batch,
     CommitResult,
@@ -253,9 +253,7 @@ class FakeSink:
     def _prove(self, inserts: list[Insert], suspects: dict[str, Refusal]) -> None:
         documents = self._database.documents
         first = next(each for each in inserts if each.id in suspects)
-        stored = [each.id for each in inserts if each.id in documents] or [
-            each for each in earlier_ids(first) if each in documents
-        ]
+        stored = [each.id for each in inserts if each.id in documents] or list(documents)
         if not stored:
             raise undecided(suspects, "nothing to compare with", no_proof=True)
         if self._write_alone(Insert(stored[0], RawBSONDocument(documents[stored[0]]), first.record)):

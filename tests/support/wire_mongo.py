@@ -120,7 +120,8 @@ class WireMongo:
             return self.answers[name]
         if name == "find":
             stored = self.collections[command["find"]]
-            wanted = command["filter"].get("_id", {}).get("$in", stored)
+            asked = command["filter"].get("_id", {})
+            wanted = asked.get("$in") or [each for each in stored if asked.get("$gte", "") <= each]
             found = [stored[document_id] for document_id in wanted if document_id in stored]
             batch = found[: command.get("limit") or None]
             return {"cursor": {"id": 0, "ns": f"test.{command['find']}", "firstBatch": batch}, "ok": 1}

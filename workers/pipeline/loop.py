@@ -147,7 +147,9 @@ class Loop:
 
     def _halt(self, partitions: set[TopicPartition], batch: Batch) -> None:
         """Stop reading these partitions, from this batch on: too many of their records are rejects."""
-        first_offsets = {partition: first for partition, first in batch.first_offsets.items() if partition in partitions}
+        first_offsets = {
+            partition: first for partition, first in batch.first_offsets.items() if partition in partitions
+        }
         self.source.rewind(first_offsets, batch.assignment_epoch)
         self.source.halt(partitions)
         self.observer.halted(partitions, TOO_MANY_REJECTS)
@@ -160,7 +162,7 @@ class Loop:
             return error
         self.observer.written(batch, result, seconds)
         if result.refused:
-            self._to_halt |= self.reject_limit.count_refused(result.refused)
+            self._to_halt |= self.reject_limit.count_refused(batch, result.refused)
         return None
 
     def _commit(self, batch: Batch) -> CommitResult:

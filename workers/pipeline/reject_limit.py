@@ -29,26 +29,37 @@ class RejectLimit:
     _rejects: Counter[TopicPartition] = field(default_factory=Counter, init=False)
     _counted: dict[TopicPartition, tuple[TopicIdentity, int]] = field(default_factory=dict, init=False)
     """By partition that was rewound: the offset up to which its records were counted before."""
+    _halved_before: dict[TopicPartition, int] = field(default_factory=dict, init=False)
+    """By partition: what was counted of offsets before this one was halved since."""
 
     def count(self, batch: Batch) -> set[TopicPartition]:
         """Count a batch that was decoded; return those of its partitions that are over the limit now."""
         over_limit = set()
         for partition, part in batch.partitions.items():
-            # Before adding, so that what the sink refuses of a batch is compared with all of the batch.
-            if self._records[partition] >= 2 * self.min_records:
+            size, rejects = self._new(partition, part)
+            # Before adding, so that a batch is compared with all of itself, also after it was written.
+            if size and self._records[partition] >= 2 * self.min_records:
                 self._records[partition] //= 2
                 self._rejects[partition] //= 2
-            size, rejects = self._new(partition, part)
+                self._halved_before[partition] = part.first_offset
             self._records[partition] += size
             self._rejects[partition] += rejects
             if part.rejects and self._is_over(partition):
                 over_limit.add(partition)
         return over_limit
 
-    def count_refused(self, refused: Mapping[TopicPartition, int]) -> set[TopicPartition]:
-        """Count decoded records that the sink refused (`WriteResult.refused`); return the partitions over the limit."""
-        self._rejects.update(refused)
-        return {partition for partition, count in refused.items() if count and self._is_over(partition)}
+    def count_refused(self, batch: Batch, refused: Mapping[TopicPartition, int]) -> set[TopicPartition]:
+        """Count the records of a batch that the sink refused, after it was written and perhaps the next one counted.
+
+        Args: refused: `WriteResult.refused`. Returns the partitions that are over the limit now.
+        """
+        over_limit = set()
+        for partition, count in refused.items():
+            weight = 2 if batch.partitions[partition].first_offset < self._halved_before.get(partition, 0) else 1
+            self._rejects[partition] += count // weight
+            if count and self._is_over(partition):
+                over_limit.add(partition)
+        return over_limit
 
     def redelivered(self, batch: Batch) -> None:
         """The batch was counted, and is redelivered: its records are counted once, however often they are tried."""

@@ -33,7 +33,6 @@ between two attempts: a write, and what a server may ask to wait.
 """
 FEW = 8
 """So many suspects may be judged by a document that was stored before; see `require_proof`."""
-EARLIER_RECORDS = 20
 TRIED_TOGETHER = 100
 """Suspects that are tried alone, one after another, between two proofs that the server takes documents."""
 
@@ -138,13 +137,6 @@ def undecided(refusals: Mapping[str, Refusal], why: str, *, no_proof: bool = Fal
     return error
 
 
-def earlier_ids(operation: Operation) -> list[str]:
-    """The ids of the records before this one in its partition: one of their documents may serve as the other one."""
-    offset = operation.record.offset
-    prefix = operation.id.removesuffix(str(offset))
-    return [f"{prefix}{each}" for each in range(max(0, offset - EARLIER_RECORDS), offset)]
-
-
 def refused_alone(
     suspects: Sequence[Operation], write_alone: Callable[[Operation], Refusal | None], prove: Callable[[], None]
 ) -> dict[str, Refusal]:
@@ -176,4 +168,6 @@ def require_proof(refusals: Mapping[str, Refusal], batch_size: int, *, stored_an
     """
     count = len(refusals)
     if not stored_anything_new and count > FEW and 2 * count >= batch_size:
-        raise undecided(refusals, "half of the batch or more; waiting until a new document is stored beside them", no_proof=True)
+        raise undecided(
+            refusals, "half of the batch or more; waiting until a new document is stored beside them", no_proof=True
+        )

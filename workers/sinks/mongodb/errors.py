@@ -148,4 +148,3 @@ def translate_read_errors() -> Iterator[None]:
         raise UnavailableError(
             f"MongoDB does not answer ({type(error).__name__}): is it running, is WORKERS_MONGODB_URI right?"
         ) from error
-

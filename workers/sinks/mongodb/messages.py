@@ -51,10 +51,11 @@ def without_payload(message: str, document: RawBSONDocument | None = None) -> st
     """
     text = LONG_NUMBER.sub(CUT, GROUP.sub(CUT, message))
     if document is not None:
-        content = document.raw[_after_id(document.raw) :]
+        raw = bytes(document.raw)
+        content = raw[_after_id(raw) :]
         text = WORD.sub(lambda word: CUT if _has_word(content, word[0]) else word[0], text)
         if NUMBER.search(text):
-            numbers = set(_numbers(bson.decode(document.raw)))
+            numbers = set(_numbers(bson.decode(raw)))
             text = NUMBER.sub(lambda number: CUT if number[0] in numbers else number[0], text)
     return one_line(text)
 

@@ -22,7 +22,7 @@ from workers.sinks.mongodb.dead_letter_writer import DeadLetterWriter
 from workers.sinks.mongodb.encoding import encode
 from workers.sinks.mongodb.errors import translate_write_errors
 from workers.sinks.mongodb.inserts import Inserter, InsertOutcomes
-from workers.sinks.refusals import Suspects, UndecidedError, earlier_ids, refused_alone, require_proof, undecided
+from workers.sinks.refusals import Suspects, UndecidedError, refused_alone, require_proof, undecided
 from workers.types import Insert, Reject, RejectReason, TopicPartition, WriteResult, partition_of
 
 if TYPE_CHECKING:
@@ -132,6 +132,9 @@ class MongoSink:
 
         Asked only for new suspects: their dead letters were written after the last commit, if at all.
         """
+        if any(each.retry_reason is RetryReason.CONNECTION_LOST for each in outcome.suspects.values()):
+            # Nobody there is found out sooner by this than by the question.
+            self.ping()
         unknown = [each for each in outcome.suspects if each not in self._suspects]
         # Entered first: if the question takes too long, it is not asked a second time.
         self._suspects.refused({each: outcome.suspects[each] for each in unknown}, alone=not outcome.as_a_whole)
@@ -197,12 +200,12 @@ class MongoSink:
     def _prove(self, neighbour: Insert | None, suspects: Sequence[Insert], refusals: dict[str, Refusal]) -> None:
         """Write a document again that is stored: nothing changes, and the server has taken a write.
 
-        The neighbour is one of the batch; a redelivery writes it again too. Without one it is that of a record before,
-        which is looked up first: what a user has deleted must not come back.
+        The neighbour is one of the batch; a redelivery writes it again too. Without one it is any of the topic's, which is
+        looked up first: what a user has deleted must not come back.
         """
-        if neighbour is None:
-            stored = self._collections.find(earlier_ids(suspects[0]))
-            neighbour = next((Insert(each, found, suspects[0].record) for each, found in stored.items()), None)
+        first = suspects[0]
+        if neighbour is None and (found := self._collections.find_any(first.id[: first.id.index("/") + 1])):
+            neighbour = Insert(found["_id"], found, first.record)
         if neighbour is None:
             raise undecided(refusals, "and there is no other document to compare with; waiting for one", no_proof=True)
         if self._inserter.insert([neighbour]).suspects:

@@ -23,7 +23,10 @@ COSMOS = (
     ("said", "kept"),
     [
         ("request rate is large, retry after 40 ms", "request rate is large, retry after 40 ms"),
-        ('E11000 duplicate key error collection: a.b index: x_1 dup key: { owner: "hunter2" }', "index: x_1 dup key: ..."),
+        (
+            'E11000 duplicate key error collection: a.b index: x_1 dup key: { owner: "hunter2" }',
+            "index: x_1 dup key: ...",
+        ),
         ("Can't extract geo keys: { _id: 1, at: { x: 'hunter2' } } from it", "Can't extract geo keys: ... from it"),
         ("invalid value: [ [ 42 ] ] (nested arrays are not supported)", "(nested arrays are not supported)"),
         ("invalid key: 'hunter2' (key must not)", "invalid key: ... (key must not)"),
@@ -63,7 +66,10 @@ def test_the_code_of_a_command_has_its_name_from_the_server_or_from_the_table_an
 
 def test_what_the_driver_puts_into_its_text_is_not_told():
     """Retryable writes on a server that has none: the driver's error holds every document of the bulk."""
-    details = {"errmsg": None, "writeErrors": [{"op": {"owner": "hunter2"}, "errmsg": "hunter2", "index": 0, "code": 20}]}
+    details = {
+        "errmsg": None,
+        "writeErrors": [{"op": {"owner": "hunter2"}, "errmsg": "hunter2", "index": 0, "code": 20}],
+    }
     for error in (OperationFailure("Transaction numbers", 20, details), BulkWriteError(details)):
         with pytest.raises(SinkUnavailableError) as raised, translate_write_errors():
             raise error

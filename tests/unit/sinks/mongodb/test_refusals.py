@@ -97,7 +97,9 @@ def test_a_server_that_stores_a_half_and_then_nothing_new_blames_nobody(server, 
     """It goes on to find what it has: that proves that it answers, and not that it takes a new document."""
     batch = batch_of(*map(document, range(40)))
     server.refuses = lambda collection, found: (
-        UNKNOWN if collection == DOCUMENTS and found["number"] >= 20 and found["_id"] not in server.collections[DOCUMENTS] else None
+        UNKNOWN
+        if collection == DOCUMENTS and found["number"] >= 20 and found["_id"] not in server.collections[DOCUMENTS]
+        else None
     )
 
     try_for(sink, clock, batch, 5 * PATIENCE)
@@ -161,7 +163,9 @@ def test_a_cause_that_passes_while_it_is_judged_blames_nobody(server, sink, cloc
     try_for(sink, clock, batch, PATIENCE)
     # In the bulk both are refused; alone the first is stored.
     server.refuses = lambda collection, found: (
-        UNKNOWN if collection == DOCUMENTS and found["number"] in (1, 2) and (server.inserts[-1][1] > 1 or found["number"] == 2) else None
+        UNKNOWN
+        if collection == DOCUMENTS and found["number"] in (1, 2) and (server.inserts[-1][1] > 1 or found["number"] == 2)
+        else None
     )
 
     with pytest.raises(UndecidedError, match="it passes"):
@@ -243,7 +247,7 @@ def test_a_record_alone_is_not_blamed_before_there_is_another_to_compare_with(se
     assert (written.stored, written.dead_letters) == ({tp(0): 1}, {(tp(0), REFUSED): 1})
 
 
-def test_a_record_alone_is_compared_with_one_that_was_stored_before_it(server, sink, clock):
+def test_a_record_alone_is_compared_with_one_that_is_stored(server, sink, clock):
     """Looked up, and written again without a change; by another process too."""
     sink.write(batch_of(document(3), document(4)))
     later = MongoSink(load(mongodb_uri=server.uri), clock)
@@ -268,9 +272,11 @@ def test_what_the_user_has_deleted_does_not_come_back_for_a_comparison(server, s
 
 
 @pytest.mark.parametrize("labels", [["SystemOverloadedError"], ["RetryableError"], ["RetryableWriteError"]])
-def test_an_answer_with_a_label_of_an_overload_is_the_servers_whatever_its_code(server, sink, clock, labels):
+def test_an_answer_with_a_label_of_an_overload_is_the_servers_whatever_its_code(server, sink, labels):
     sink.write(batch_of(document(0)))
-    server.script[DOCUMENTS] = Forever({"ok": 0, "code": 987_654, "errmsg": "busy", "errorLabels": labels, "baseBackoffMS": 70})
+    server.script[DOCUMENTS] = Forever(
+        {"ok": 0, "code": 987_654, "errmsg": "busy", "errorLabels": labels, "baseBackoffMS": 70}
+    )
 
     with pytest.raises(SinkUnavailableError) as error:
         sink.write(batch_of(document(1)))
@@ -343,9 +349,7 @@ def test_an_id_that_is_taken_by_nothing_is_never_the_records_fault(server, sink,
 
 @pytest.mark.parametrize("answer", [UNKNOWN, {"code": 16500, "errmsg": "RetryAfterMs=40"}])
 def test_dead_letters_that_are_refused_are_waited_for_and_say_with_what(server, sink, clock, answer):
-    server.refuses = lambda collection, found: (
-        answer if collection == DEAD_LETTERS else bad(1)(collection, found)
-    )
+    server.refuses = lambda collection, found: answer if collection == DEAD_LETTERS else bad(1)(collection, found)
 
     error = try_for(sink, clock, batch_of(document(0), document(1)), 3 * PATIENCE)
 
