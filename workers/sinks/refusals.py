@@ -16,6 +16,7 @@ records, so the time goes on over redelivery. After a rebalance or a crash it st
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
@@ -32,7 +33,7 @@ FORGOTTEN_AFTER_SECONDS = 90.0
 between two attempts: a write, and what a server may ask to wait.
 """
 FEW = 8
-"""So many suspects may be judged by a document that was stored before; see `require_proof`."""
+"""So many suspects may be judged by a document that was stored before; see `Suspects.require_proof`."""
 TRIED_TOGETHER = 100
 """Suspects that are tried alone, one after another, between two proofs that the server takes documents."""
 
@@ -75,6 +76,7 @@ class Suspects:
         """Args: patience: seconds."""
         self._patience, self._clock = patience, clock
         self._by_id: dict[str, _Suspect] = {}
+        self._stored_at = -math.inf
 
     def __bool__(self) -> bool:
         return bool(self._by_id)
@@ -82,10 +84,17 @@ class Suspects:
     def __contains__(self, document_id: str) -> bool:
         return document_id in self._by_id
 
-    def refused(self, refusals: Mapping[str, Refusal], *, alone: bool) -> None:
-        """Enter refusals, by id. Args: alone: each was refused by itself, and not a whole command."""
+    def refused(self, refusals: Mapping[str, Refusal], *, alone: bool, stored_others: bool = False) -> None:
+        """Enter refusals, by id.
+
+        Args:
+            alone: each was refused by itself, and not a whole command.
+            stored_others: in the same attempt, behind one of these, another was stored that was not there before.
+        """
         now = self._clock()
         self._forget(now)
+        if stored_others:
+            self._stored_at = now
         for document_id, refusal in refusals.items():
             first = known.first if (known := self._by_id.get(document_id)) else now
             self._by_id[document_id] = _Suspect(first, now, refusal.cause, alone)
@@ -98,6 +107,7 @@ class Suspects:
         # A part of a command that was refused as a whole says nothing about the cause: the rest may be it.
         causes = {suspect.cause for suspect in stored if suspect.alone}
         if causes:
+            self._stored_at = now
             for suspect in self._by_id.values():
                 if suspect.cause in causes:
                     suspect.first = now
@@ -121,6 +131,23 @@ class Suspects:
                 waited[suspect.cause] = max(waited.get(suspect.cause, 0.0), now - suspect.first)
         causes = {refusal.cause for refusal in refusals.values()}
         return self._patience - min((waited.get(cause, 0.0) for cause in causes), default=0.0)
+
+    def require_proof(self, refusals: Mapping[str, Refusal], batch_size: int) -> None:
+        """Refuse to judge by a document that was stored before where that proves little.
+
+        Written again, such a document shows that the server takes the command and finds the id, and not that it takes a
+        new document. That is enough for a few suspects, but not for half of a batch or more: there a new document must
+        have been stored since they were first refused.
+
+        Raises:
+            UndecidedError: nothing new was stored.
+        """
+        count = len(refusals)
+        first = min((known.first for each in refusals if (known := self._by_id.get(each))), default=0.0)
+        if count > FEW and 2 * count >= batch_size and self._stored_at < first:
+            raise undecided(
+                refusals, "half of the batch or more; waiting until a new document is stored beside them", no_proof=True
+            )
 
     def _forget(self, now: float) -> None:
         for each in [each for each, known in self._by_id.items() if now - known.last > FORGOTTEN_AFTER_SECONDS]:
@@ -154,20 +181,3 @@ def refused_alone(
             prove()
         guilty |= {each.id: refusal for each in remaining if (refusal := write_alone(each))}
     return guilty
-
-
-def require_proof(refusals: Mapping[str, Refusal], batch_size: int, *, stored_anything_new: bool) -> None:
-    """Refuse to judge by a document that was stored before where that proves little.
-
-    A document that is stored already can be written again without a change: the server takes the command, and finds the
-    id. It has not shown that it takes a new document. That is enough for a few, but not where half of the batch or more
-    is refused: there a new document must have been stored beside them.
-
-    Raises:
-        UndecidedError: nothing new was stored.
-    """
-    count = len(refusals)
-    if not stored_anything_new and count > FEW and 2 * count >= batch_size:
-        raise undecided(
-            refusals, "half of the batch or more; waiting until a new document is stored beside them", no_proof=True
-        )

@@ -64,7 +64,10 @@ class DeadLetterWriter:
             query = {"_id": {"$in": list(ids[first : first + IDS_PER_QUERY])}}
             for letter in self._dead_letters.find(query, wanted, batch_size=IDS_PER_QUERY):
                 if not letter.get("replayed_at"):
-                    found[letter["_id"]] = Settled(RejectReason(letter["reason"]), letter["error"])
+                    # Another version may know other reasons.
+                    known = letter.get("reason") in set(RejectReason)
+                    reason = RejectReason(letter["reason"]) if known else RejectReason.REFUSED_BY_SERVER
+                    found[letter["_id"]] = Settled(reason, str(letter.get("error", "")))
         return found
 
     def _write(self, rejects: Sequence[Reject], letters: Sequence[dict[str, Any]], new: set[str]) -> list[Reject]:

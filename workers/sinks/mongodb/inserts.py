@@ -38,8 +38,6 @@ class InsertOutcomes:
     """By id."""
     as_a_whole: bool = False
     """Whether a command of several documents was refused as a whole: nothing is known of any of them."""
-    stored_anything: bool = False
-    """Whether a document was stored that was not there before."""
 
     def refuse(self, insert: Insert, reason: RejectReason, error: str) -> None:
         self.refused[insert.id] = Reject(insert.id, reason, error, insert.record)
@@ -48,7 +46,16 @@ class InsertOutcomes:
         """Add what became of some of these documents in a later attempt."""
         self.duplicates |= part.duplicates
         self.refused |= part.refused
-        self.stored_anything |= part.stored_anything
+
+    def stored_behind_a_suspect(self, inserts: Sequence[Insert]) -> bool:
+        """Whether a document that was not there before was stored, and one before it refused.
+
+        Only then did the server take documents while it refused others: it may have been well, and then not any more.
+        """
+        ids = iter([insert.id for insert in inserts])
+        return any(each in self.suspects for each in ids) and any(
+            each not in self.suspects and each not in self.duplicates and each not in self.refused for each in ids
+        )
 
 
 class Inserter:
@@ -69,7 +76,6 @@ class Inserter:
             return
         try:
             self._documents.insert_many([insert.document for insert in inserts], ordered=False)
-            outcome.stored_anything = True
         except DocumentTooLarge as error:
             # The driver's own, for a document larger than a message that the server takes; it does not say which.
             if len(inserts) > 1:
@@ -88,7 +94,6 @@ class Inserter:
 
     def _sort_failures(self, outcome: InsertOutcomes, inserts: Sequence[Insert], details: Mapping[str, Any]) -> None:
         """Handle each failure of a bulk by its code. Never log the error's text: it contains the documents."""
-        outcome.stored_anything |= details.get("nInserted", 0) > 0
         failures = details.get("writeErrors", ())
         if concerns := details.get("writeConcernErrors"):
             # Whatever its code: the write may be rolled back. No failure beside it counts.

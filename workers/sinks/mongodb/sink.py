@@ -22,7 +22,7 @@ from workers.sinks.mongodb.dead_letter_writer import DeadLetterWriter
 from workers.sinks.mongodb.encoding import encode
 from workers.sinks.mongodb.errors import translate_write_errors
 from workers.sinks.mongodb.inserts import Inserter, InsertOutcomes
-from workers.sinks.refusals import Suspects, UndecidedError, refused_alone, require_proof, undecided
+from workers.sinks.refusals import Suspects, UndecidedError, refused_alone, undecided
 from workers.types import Insert, Reject, RejectReason, TopicPartition, WriteResult, partition_of
 
 if TYPE_CHECKING:
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from workers.types import Batch
 
 PING_SECONDS = 2.0
+LATE = 0.9
+"""Of the write timeout: a write that fails after so much of it has run out of time, whatever the driver calls it."""
 SAMPLE = 8
 """So many documents of a command that is refused as a whole are tried alone, until one is taken."""
 
@@ -96,13 +98,17 @@ class MongoSink:
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
+        started = time.monotonic()
         try:
             with translate_write_errors(), pymongo.timeout(self._timeout):
                 yield
         except UndecidedError:
             raise
         except SinkUnavailableError as error:
-            # A trial that takes too long, or whose dead letters are refused, is no outage.
+            # To judge many records may take longer than a write may, above all where the server hangs up on each and the
+            # driver looks for it again. That is no outage: in a smaller batch there are fewer of them.
+            if self._suspects and time.monotonic() - started > LATE * self._timeout:
+                raise SinkUnavailableError(RetryReason.TIMEOUT, str(error), error.retry_after) from error
             if error.reason not in (RetryReason.TIMEOUT, RetryReason.DEAD_LETTERS):
                 self._suspects.interrupted()
             raise
@@ -120,7 +126,8 @@ class MongoSink:
             stored = (each.id for each in inserts if each.id not in outcome.suspects and each.id not in outcome.refused)
             self._suspects.passed(stored)
         if outcome.suspects:
-            self._suspects.refused(outcome.suspects, alone=not outcome.as_a_whole)
+            stored_others = outcome.stored_behind_a_suspect(inserts)
+            self._suspects.refused(outcome.suspects, alone=not outcome.as_a_whole, stored_others=stored_others)
             left = self._suspects.seconds_left(outcome.suspects, known=is_replay)
             if left > 0:
                 raise undecided(outcome.suspects, f"tried again for {left:.0f} s before a record is blamed for it")
@@ -137,7 +144,8 @@ class MongoSink:
             self.ping()
         unknown = [each for each in outcome.suspects if each not in self._suspects]
         # Entered first: if the question takes too long, it is not asked a second time.
-        self._suspects.refused({each: outcome.suspects[each] for each in unknown}, alone=not outcome.as_a_whole)
+        new = {each: outcome.suspects[each] for each in unknown}
+        self._suspects.refused(new, alone=not outcome.as_a_whole)
         settled = self._dead_letters.settled(unknown)
         if not settled:
             return outcome
@@ -163,13 +171,14 @@ class MongoSink:
             self._require_one_of(suspects, outcome)
             divided = self._inserter.insert(suspects, divide=True)
             self._suspects.passed(each.id for each in suspects if each.id not in divided.suspects)
-            self._suspects.refused(divided.suspects, alone=True)
+            stored_others = divided.stored_behind_a_suspect(suspects)
+            self._suspects.refused(divided.suspects, alone=True, stored_others=stored_others)
             outcome.add(divided)
             refusals = outcome.suspects = divided.suspects
             suspects = [each for each in suspects if each.id in refusals]
         if not suspects:
             return
-        require_proof(refusals, len(inserts), stored_anything_new=outcome.stored_anything)
+        self._suspects.require_proof(refusals, len(inserts))
         neighbour = next((each for each in inserts if each.id not in refusals and each.id not in outcome.refused), None)
         guilty = refused_alone(
             suspects, lambda each: self._write_alone(each, outcome), lambda: self._prove(neighbour, suspects, refusals)

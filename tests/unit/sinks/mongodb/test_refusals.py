@@ -136,6 +136,17 @@ def test_many_records_that_are_refused_share_one_wait(server, sink, clock):
     assert len(server.inserts) <= 3 * len(numbers)
 
 
+@pytest.mark.parametrize("later", [False, True])
+def test_where_most_of_a_batch_is_refused_a_new_document_must_be_stored_beside_them(server, sink, clock, later):
+    """In the same bulk, behind one that was refused, or in a later one."""
+    numbers = set(range(20, 38 if later else 39))
+    server.refuses = bad(*numbers)
+    try_for(sink, clock, batch_of(*map(document, range(10, 38 if later else 40))), PATIENCE)
+    batch = batch_of(*map(document, range(10, 40)))
+
+    assert sink.write(batch).dead_letters == {(tp(0), REFUSED): len(numbers)}
+
+
 def test_a_record_that_comes_later_shares_the_wait_of_its_batch(server, sink, clock):
     server.refuses = bad(1, 4)
     try_for(sink, clock, batch_of(*map(document, range(3))), PATIENCE)
@@ -233,6 +244,22 @@ def test_documents_that_make_the_server_hang_up_are_found_and_their_neighbours_s
     assert len(server.collections[DOCUMENTS]) == 100 - len(bad_ones)
     assert set(buried(server)) == {document(number).id for number in bad_ones}
     assert set(buried(server).values()) == {"the server closes the connection on it"}
+
+
+def test_a_trial_that_takes_longer_than_a_write_may_makes_the_batch_smaller_and_loses_no_time(server, clock):
+    """The driver calls it unreachable: each time that the server hangs up it looks for it again."""
+    sink = MongoSink(load(mongodb_uri=server.uri, write_timeout=0.5), clock)
+    server.chokes_on = lambda found: found.get("number") == 1
+    batch = batch_of(*map(document, range(4)))
+    try_for(sink, clock, batch, PATIENCE)
+    server.slow = 0.15
+    with pytest.raises(SinkUnavailableError) as error:
+        sink.write(batch)
+    assert error.value.reason == "timeout"
+    server.slow = 0.0
+
+    assert sink.write(batch).dead_letters == {(tp(0), REFUSED): 1}
+    sink.close()
 
 
 def test_a_record_alone_is_not_blamed_before_there_is_another_to_compare_with(server, sink, clock):
