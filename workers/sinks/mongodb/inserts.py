@@ -111,10 +111,13 @@ class Inserter:
                 said = describe_failure(code, failure.get("errmsg"), insert.document)
                 wait = max(map(retry_after, failures))
                 raise SinkUnavailableError(found.reason, f"the database answered a write with {said}", wait)
-            said = describe_failure(code, failure.get("errmsg"), insert.document)
             if found.error_class is ErrorClass.RECORD:
+                said = describe_failure(code, failure.get("errmsg"), insert.document)
                 outcome.refuse(insert, RejectReason.REFUSED_BY_SERVER, said)
             else:
+                # One description is enough for the log of them all; a dead letter's is of a refusal alone.
+                first = next(iter(outcome.suspects.values()), None)
+                said = first.error if first else describe_failure(code, failure.get("errmsg"), insert.document)
                 outcome.suspects[insert.id] = Refusal(
                     f"code {code}", RejectReason.REFUSED_BY_SERVER, said, found.reason, retry_after(failure)
                 )

@@ -122,8 +122,18 @@ def _numbers(value: Any) -> Iterator[str]:
 
 def _has_word(content: bytes, word: str) -> bool:
     """Whether BSON has this word, or a longer one that begins with it: a server may cut what it quotes."""
-    end = rb"" if len(word) >= SHORTEST_PART else rb"(?![\w\x80-\xff])"
-    return re.search(rb"(?<![\w\x80-\xff])" + re.escape(word.encode()) + end, content) is not None
+    wanted = word.encode()
+    at = content.find(wanted)
+    while at >= 0:
+        end = at + len(wanted)
+        if not _is_word(content[at - 1 : at]) and (len(word) >= SHORTEST_PART or not _is_word(content[end : end + 1])):
+            return True
+        at = content.find(wanted, end)
+    return False
+
+
+def _is_word(byte: bytes) -> bool:
+    return byte.isalnum() or byte >= b"\x80" or byte == b"_"
 
 
 def _after_id(raw: bytes) -> int:
