@@ -83,6 +83,8 @@ class SinkUnavailableError(WorkersError):
 
     exit_code = ExitCode.UNAVAILABLE
 
-    def __init__(self, reason: RetryReason, detail: str) -> None:
+    def __init__(self, reason: RetryReason, detail: str, retry_after: float = 0.0) -> None:
+        """Args: retry_after: seconds that the sink asks to wait before the next attempt, at least."""
         self.reason = reason
+        self.retry_after = retry_after
         super().__init__(f"{reason}: {detail}")

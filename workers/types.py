@@ -231,6 +231,8 @@ class WriteResult(NamedTuple):
     duplicates: Mapping[TopicPartition, int]
     """Already stored, with the same content, by an earlier delivery of the same record."""
     dead_letters: Mapping[tuple[TopicPartition, RejectReason], int]
+    refused: Mapping[TopicPartition, int] = {}
+    """Those of the dead letters whose record was decoded, and then refused by the sink."""
 
 
 class CommitResult(StrEnum):

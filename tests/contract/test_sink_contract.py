@@ -4,6 +4,8 @@ scripted server and real servers pass, test by test.
 
 from __future__ import annotations
 
+import contextlib
+import time
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -12,8 +14,9 @@ import pymongo
 import pytest
 
 from tests.support.batches import batch_of, document, reject
-from tests.support.sink_sides import FakeSide, JavaSide, RealSide, Side, WireSide
+from tests.support.sink_sides import REFUSED_FOR, FakeSide, JavaSide, RealSide, Side, WireSide
 from workers.errors import SinkUnavailableError, UnavailableError
+from workers.sinks.refusals import UndecidedError
 from workers.types import Batch, RejectedError, RejectReason, TopicPartition, WriteResult
 
 
@@ -30,6 +33,8 @@ def java_mongo() -> Iterator[Any]:
     yield started
     started.__exit__()
 
+
+LONGEST_SECONDS = 30
 
 SIDES = ["fake", "wire", *(pytest.param(name, marks=pytest.mark.integration) for name in ("real", "java"))]
 
@@ -61,6 +66,15 @@ def write(side: Side, batch: Batch) -> Counts:
     found: WriteResult = side.sink.write(batch)
     dead_letters = {(tp.partition, reason): count for (tp, reason), count in found.dead_letters.items() if count}
     return Counts(counted(found.stored), counted(found.duplicates), dead_letters)
+
+
+def write_at_last(side: Side, batch: Batch) -> Counts:
+    """Write it as the loop does, again and again until it is written."""
+    deadline = time.monotonic() + LONGEST_SECONDS
+    while time.monotonic() < deadline:
+        with contextlib.suppress(UndecidedError):
+            return write(side, batch)
+    raise TimeoutError("it is not written")
 
 
 def counted(counts: Mapping[TopicPartition, int]) -> dict[int, int]:
@@ -123,9 +137,10 @@ def test_a_duplicate_on_another_unique_index_is_a_dead_letter(side):
     side.keep_unique("number")
     write(side, batch_of(document(7)))
 
-    written = write(side, batch_of(document(1, number=7), document(2)))
+    written = write_at_last(side, batch_of(document(1, number=7), document(2)))
 
-    assert written == ({0: 1}, {}, {(0, RejectReason.DUPLICATE_KEY): 1})
+    assert written.dead_letters == {(0, RejectReason.DUPLICATE_KEY): 1}
+    assert sum(written.stored.values()) + sum(written.duplicates.values()) == 1
     assert side.dead_letters() == {document(1).id: "duplicate_key"}
     assert sorted(side.documents()) == [document(2).id, document(7).id]
 
@@ -134,7 +149,7 @@ def test_a_document_that_the_server_chokes_on_is_found_and_its_neighbours_are_st
     """FerretDB closes the connection on a NaN, which decode never lets through; `chokes_on` has each server's own."""
     good = [document(offset) for offset in (0, 1, 3)]
 
-    written = write(side, batch_of(*good, document(2, value=side.chokes_on)))
+    written = write_at_last(side, batch_of(*good, document(2, value=side.chokes_on)))
 
     assert written.dead_letters == {(0, RejectReason.REFUSED_BY_SERVER): 1}
     assert sum(written.stored.values()) + sum(written.duplicates.values()) == 3
@@ -144,12 +159,68 @@ def test_a_document_that_the_server_chokes_on_is_found_and_its_neighbours_are_st
 
 def test_the_judgement_of_a_document_that_the_server_chokes_on_is_the_same_again(side):
     bad = batch_of(document(0), document(2, value=side.chokes_on))
-    write(side, bad)
+    write_at_last(side, bad)
 
     again = write(side, bad)
 
     assert again == ({}, {0: 2}, {})
     assert side.dead_letters() == {document(2).id: "refused_by_server"}
+
+
+SCRIPTED = pytest.mark.parametrize("side", ["fake", "wire"], indirect=True)
+"""A server that others wrote cannot be told to refuse what it would take."""
+
+
+@SCRIPTED
+@pytest.mark.parametrize("documents", [1, 5, 20])
+def test_a_server_that_is_busy_makes_no_dead_letter(side, documents):
+    """It says neither that it is busy, nor what is wrong with a document."""
+    batch = batch_of(*map(document, range(20)))
+    side.refuse(documents)
+
+    with pytest.raises(UndecidedError):
+        write(side, batch)
+    written = write_at_last(side, batch)
+
+    assert sum(written.stored.values()) + sum(written.duplicates.values()) == 20
+    assert side.dead_letters() == {}
+
+
+@SCRIPTED
+def test_a_server_that_is_busy_for_longer_than_the_patience_makes_no_dead_letter_either(side):
+    write(side, batch_of(document(0)))
+    batch = batch_of(*map(document, range(10)))
+    side.refuse(1_000_000)
+    deadline = time.monotonic() + 4 * REFUSED_FOR
+    while time.monotonic() < deadline:
+        with pytest.raises(UndecidedError):
+            write(side, batch)
+    side.refuse(0)
+
+    assert sum(write_at_last(side, batch).stored.values()) == 9
+    assert side.dead_letters() == {}
+
+
+@SCRIPTED
+def test_a_record_that_is_refused_counts_as_refused_once(side):
+    bad = batch_of(document(0), document(2, value=side.chokes_on), rejects=[reject(1)])
+    deadline = time.monotonic() + LONGEST_SECONDS
+    counts = []
+    while len(counts) < 2:
+        assert time.monotonic() < deadline
+        with contextlib.suppress(UndecidedError):
+            counts.append({tp.partition: n for tp, n in side.sink.write(bad).refused.items() if n})
+
+    assert counts == [{0: 1}, {}]
+
+
+@SCRIPTED
+def test_one_operation_that_is_refused_while_the_server_is_busy_is_no_reject(side):
+    write(side, batch_of(document(0)))
+    side.refuse(1_000_000)
+
+    with pytest.raises(SinkUnavailableError):
+        side.sink.write_one(document(1))
 
 
 def test_an_empty_value_and_a_tombstone_are_dead_letters_exactly_once(side):

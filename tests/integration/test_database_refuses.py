@@ -1,4 +1,7 @@
-"""A database that answers, and takes no writes: full, read-only, or not for this user. No record is ever blamed for it."""
+"""A database that answers, and takes no writes: full, read-only, busy, or not for this user. No record is blamed for it.
+
+And records that it refuses while it takes others: their partition is halted if there are too many.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from tests.support.embedded import EmbeddedStack, wait_until
 from tests.support.ferretdb import OwnFerretDB
 from tests.support.plain_workers import PlainWorkers
 from tests.support.user import Services
+from tests.support.wire_mongo import WireMongo
 from workers.errors import SinkUnavailableError
 from workers.settings import load
 from workers.sinks.mongodb.sink import MongoSink
@@ -125,3 +129,68 @@ def test_a_user_whom_the_database_refuses_is_told_and_nothing_is_read(workers: P
     workers.start()
     workers.wait_committed({0: 250})
     assert (workers.verify().code, len(workers.documents())) == (0, 250)
+
+
+BUSY = {"code": 987_654, "errmsg": "request rate is large, retry after 40 ms"}
+
+
+@pytest.fixture
+def scripted(stack: EmbeddedStack, tmp_path: Path) -> Iterator[tuple[PlainWorkers, WireMongo]]:
+    """A worker on a server that refuses what the test says; 20 numbers are stored."""
+    with WireMongo() as server, PlainWorkers(Services(stack.bootstrap_servers, server.uri), tmp_path) as workers:
+        workers.kafka.create(1)
+        workers.numbers(0, 0, 20)
+        workers.start(WORKERS_REFUSAL_PATIENCE="1")
+        workers.wait_committed({0: 20})
+        yield workers, server
+
+
+def test_a_busy_database_makes_no_dead_letter_and_a_record_that_is_refused_alone_is_one(
+    scripted: tuple[PlainWorkers, WireMongo],
+) -> None:
+    """For longer than the patience nothing is taken, half of a bulk, or the whole command, under a code that nobody knows."""
+    workers, server = scripted
+    members = workers.kafka.members()
+    refusals = lambda: workers.total("workers_write_retries_total", reason="error")  # noqa: E731
+    server.refuses = lambda collection, found: BUSY if collection == "numtest" and found["number"] >= 30 else None
+    workers.numbers(0, 20, 20)
+    wait_until(lambda: refusals() >= 4, PATIENCE_SECONDS, "it has tried, and again")
+    server.refuses = lambda collection, _found: BUSY if collection == "numtest" else None
+    before = refusals()
+    wait_until(lambda: refusals() >= before + 2, PATIENCE_SECONDS, "it has tried, and again")
+
+    assert (workers.kafka.committed(), workers.kafka.members(), workers.alive()) == ({0: 20}, members, True)
+    assert not server.collections["numtest_dead_letters"]
+    (told,) = [line for line in workers.log().splitlines() if AWAY in line]
+    assert "code 987654: request rate is large" in told
+
+    server.refuses = lambda _collection, found: BUSY if found.get("number") == 41 else None
+    workers.numbers(0, 40, 20)
+    workers.wait_committed({0: 60})
+    (letter,) = server.collections["numtest_dead_letters"].values()
+    assert (letter["offset"], letter["error"]) == (41, "code 987654: request rate is large, retry after 40 ms")
+    assert len(server.collections["numtest"]) == 59
+    assert workers.verify().code == 0
+
+
+def test_a_flood_of_what_the_database_refuses_halts_its_partition_and_comes_out_whole_when_the_limit_is_raised(
+    stack: EmbeddedStack, tmp_path: Path
+) -> None:
+    """FerretDB refuses an array in an array, so that decoding lets it through."""
+    with PlainWorkers(stack, tmp_path, {"WORKERS_MAX_POLL_RECORDS": "500"}) as workers:
+        workers.kafka.create(2)
+        workers.send(0, *[b'{"number": [[%d]]}' % number for number in range(4_000)])
+        workers.numbers(1, 0, 300)
+        workers.start()
+        wait_until(lambda: workers.total("workers_stopped_partitions") == 1, PATIENCE_SECONDS, "a partition is stopped")
+        workers.wait_committed({**workers.kafka.committed(), 1: 300})
+        stopped_at = workers.kafka.committed()[0]
+        assert workers.letters.count_documents({}) == stopped_at < 2_500
+        assert "too many rejects" in workers.log()
+        assert workers.verify().code == 0
+
+        assert workers.stop() == 0
+        workers.start(WORKERS_MAX_REJECT_SHARE="1")
+        workers.wait_committed({0: 4_000, 1: 300})
+        assert workers.letters.count_documents({"reason": "refused_by_server"}) == 4_000
+        assert workers.verify().code == 0

@@ -89,6 +89,17 @@ class LoopMachine(RuleBasedStateMachine):
         """It goes away after so many writes; None: it is back."""
         self.world.break_the_database(writes)
 
+    @rule(documents=st.integers(0, 40))
+    def refuse(self, documents: int) -> None:
+        """The database is busy for so many documents, and does not say that it is."""
+        self.world.refuse(documents)
+
+    @rule(partition=PARTITION)
+    def produce_choking(self, partition: int) -> None:
+        """A record that the database refuses, and a neighbour of it."""
+        self.world.produce(partition, 1, poison=False)
+        self.world.produce_choking(partition)
+
     @rule(late=st.booleans())
     def write_late(self, late: bool) -> None:
         """The database is slow, or quick: a batch is written after the next poll, or before it."""

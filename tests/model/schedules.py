@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 
 from tests.model.world import FAILURES, LEAST_FOR_THE_LIMIT, MOST_WORKERS, PARTITIONS, POINTS, World
 from tests.support.oracle import BrokenPromiseError, Sent
@@ -10,8 +11,8 @@ from tests.support.oracle import BrokenPromiseError, Sent
 ACTIONS = 30
 
 
-def play(world: World, seed: int) -> None:
-    """Run one schedule to its end; raises what broke the promise."""
+def play(world: World, seed: int, before: Callable[[World, random.Random], None] | None = None) -> None:
+    """Run one schedule to its end; raises what broke the promise. Args: before: acts before each action."""
     chance = random.Random(seed)
     try:
         world.writes_late = chance.random() < 0.5
@@ -19,6 +20,8 @@ def play(world: World, seed: int) -> None:
             world.start()
         world.turns(3)
         for _ in range(ACTIONS):
+            if before:
+                before(world, chance)
             _act(world, chance)
             world.check()
         world.heal_and_drain()

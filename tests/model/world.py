@@ -9,13 +9,14 @@ from dataclasses import dataclass, field
 from tests.model.stepper import Stepper
 from tests.support.batches import reader
 from tests.support.fake_broker import Answer, FakeBroker
-from tests.support.fakes import FakeDatabase, FakeSink, FakeSource, FakeWriter, Pause
+from tests.support.fakes import CHOKES, FakeDatabase, FakeSink, FakeSource, FakeWriter, Pause
 from tests.support.oracle import BrokenPromiseError, Oracle, Seen, Sent
 from workers.errors import SinkUnavailableError
 from workers.pipeline.backoff import Backoff, BatchSize
 from workers.pipeline.loop import Loop
 from workers.pipeline.observer import NullObserver
 from workers.pipeline.reject_limit import RejectLimit
+from workers.sinks.refusals import UndecidedError
 from workers.types import Batch, CommitResult, TopicPartition, WriteResult
 
 PARTITIONS = 3
@@ -62,6 +63,7 @@ class Witness(NullObserver):
 
     def sink_unavailable(self, error: SinkUnavailableError, attempt: int, wait: float) -> None:
         self._sightings["writes retried"] += 1
+        self._sightings["records refused for no known cause"] += isinstance(error, UndecidedError)
 
 
 class FakeWorker:
@@ -127,6 +129,16 @@ class World:
             record = self.broker.append(partition, value)
             self.oracle.acknowledged(Sent(partition, record.offset, value, poison))
 
+    def produce_choking(self, partition: int) -> None:
+        """A record whose document the database refuses, and does not say why."""
+        value = b'{"number": %d, "%s": true}' % (len(self.oracle.sent), CHOKES.encode())
+        record = self.broker.append(partition, value)
+        self.oracle.acknowledged(Sent(partition, record.offset, value, poison=True))
+
+    def refuse(self, documents: int) -> None:
+        """The database is busy: it refuses so many of the next documents, as it refuses what it chokes on."""
+        self.database.refusals = documents
+
     def expire(self, partition: int, records: int) -> None:
         log = self.broker.partitions[partition]
         self.broker.expire(partition, log.beginning + records)
@@ -189,6 +201,7 @@ class World:
     def heal_and_drain(self) -> None:
         """Nothing fails any more: then everything must be stored and committed, in a bounded number of turns."""
         self.break_the_database(None)
+        self.refuse(0)
         self.broker.next_answer = Answer.LANDS
         while self.ghosts:
             self.evict_ghost()

@@ -13,6 +13,7 @@ from tests.support.fake_broker import Answer, FakeBroker, FakeRecord, UnknownMem
 from workers.errors import RetryReason, SinkUnavailableError, UnavailableError
 from workers.pipeline.observer import NullObserver, Observer
 from workers.sinks.mongodb.encoding import encode
+from workers.sinks.refusals import Refusal, Suspects, refused_alone, undecided
 from workers.types import (
     Batch,
     CommitResult,
@@ -28,6 +29,14 @@ from workers.types import (
 
 Pause = Callable[[str], None]
 """Called where a process may be stopped or killed: the model stops workers there."""
+
+
+PATIENCE_WRITES = 3
+"""The refusal patience of the fake sink, in writes."""
+CHOKES = "choke"
+"""The fake database refuses whatever has this field, and does not say why."""
+CHOKED = Refusal("code 1", RejectReason.REFUSED_BY_SERVER, "code 1: no")
+BUSY = Refusal("code 1", RejectReason.REFUSED_BY_SERVER, "code 1: not now")
 
 
 def no_pause(_point: str) -> None: ...
@@ -159,6 +168,8 @@ class FakeSink:
     def __init__(self, database: FakeDatabase, pause: Pause = no_pause) -> None:
         self._database = database
         self._pause = pause
+        # Its clock counts what is written by all workers, so a schedule decides how long a refusal lasts.
+        self._suspects = Suspects(PATIENCE_WRITES, lambda: database.writes)
 
     def check(self) -> None:
         self._database.take()
@@ -171,6 +182,7 @@ class FakeSink:
 
     def write(self, batch: Batch) -> WriteResult:
         self._pause("write")
+        self._database.writes += 1
         operations = [operation for part in batch.partitions.values() for operation in part.operations]
         known, refused = self._insert(operations)
         self._pause("dead letters")
@@ -183,6 +195,7 @@ class FakeSink:
             duplicates=Counter(partition_of(each.record) for each in operations if each.id in known)
             + Counter(partition_of(each.record) for each in rejects if each.id not in new),
             dead_letters=Counter((partition_of(each.record), each.reason) for each in rejects if each.id in new),
+            refused=Counter(partition_of(each.record) for each in refused if each.id in new),
         )
 
     def write_one(self, operation: Operation) -> Reject | None:
@@ -194,15 +207,57 @@ class FakeSink:
     def _insert(self, inserts: list[Insert]) -> tuple[set[str], list[Reject]]:
         known: set[str] = set()
         refused: list[Reject] = []
+        suspects: dict[str, Refusal] = {}
         for count, insert in enumerate(inserts):
             if count == len(inserts) // 2:
                 self._pause("half")
             self._database.take()
-            if reason := self._database.insert(insert):
+            reason = self._database.insert(insert)
+            if isinstance(reason, Refusal):
+                suspects[insert.id] = reason
+            elif reason:
                 refused.append(Reject(insert.id, RejectReason(reason), "refused", insert.record))
             elif reason is None:
                 known.add(insert.id)
+        gone = {reject.id for reject in refused}
+        self._suspects.passed(each.id for each in inserts if each.id not in suspects and each.id not in gone)
+        if suspects:
+            for each in [each for each in inserts if each.id in suspects and each.id in self._database.dead_letters]:
+                refused.append(self._database.dead_letters[each.id])
+                del suspects[each.id]
+        if suspects:
+            refused += self._judge(inserts, suspects)
         return known, refused
+
+    def _judge(self, inserts: list[Insert], suspects: dict[str, Refusal]) -> list[Reject]:
+        """As `MongoSink` does, for which the contract holds both."""
+        self._suspects.refused(suspects, alone=True)
+        if self._suspects.seconds_left(suspects) > 0:
+            raise undecided(suspects, "too early to judge")
+        tried = [each for each in inserts if each.id in suspects]
+        guilty = refused_alone(tried, self._write_alone, lambda: self._prove(inserts, suspects))
+        causes = self._suspects.passed(each.id for each in tried if each.id not in guilty)
+        if causes & {refusal.cause for refusal in guilty.values()}:
+            raise undecided(guilty, "the cause passes")
+        return [
+            Reject(each.id, guilty[each.id].reject_reason, guilty[each.id].error, each.record)
+            for each in tried
+            if each.id in guilty
+        ]
+
+    def _write_alone(self, insert: Insert) -> Refusal | None:
+        self._database.take()
+        answer = self._database.insert(insert)
+        return answer if isinstance(answer, Refusal) else None
+
+    def _prove(self, inserts: list[Insert], suspects: dict[str, Refusal]) -> None:
+        documents = self._database.documents
+        first = next(each for each in inserts if each.id in suspects)
+        stored = [each.id for each in inserts if each.id in documents] or list(documents)
+        if not stored:
+            raise undecided(suspects, "nothing to compare with", no_proof=True)
+        if self._write_alone(Insert(stored[0], RawBSONDocument(documents[stored[0]]), first.record)):
+            raise undecided(suspects, "another is refused too", no_proof=True)
 
     def _write_dead_letters(self, rejects: list[Reject]) -> set[str]:
         new = set()
@@ -292,6 +347,10 @@ class FakeDatabase:
         self.dead_letters: dict[str, Reject] = {}
         self.up = True
         self.breaks_after: int | None = None
+        self.refusals = 0
+        """So many of the next documents are refused, and the database does not say why."""
+        self.writes = 0
+        """Of batches, by all workers: the time of the suspects."""
         self.unique_field = unique_field
 
     def take(self) -> None:
@@ -307,13 +366,16 @@ class FakeDatabase:
         if self.breaks_after is not None:
             self.breaks_after -= 1
 
-    def insert(self, insert: Insert) -> RejectReason | str | None:
+    def insert(self, insert: Insert) -> RejectReason | Refusal | str | None:
         """Returns "" for stored, None for stored before with the same content, or why it is refused."""
         raw = insert.document.raw
         fields = bson.decode(raw)
         stored = self.documents.get(insert.id)
-        if any(value != value for value in fields.values()):
-            return RejectReason.REFUSED_BY_SERVER
+        if self.refusals:
+            self.refusals -= 1
+            return BUSY
+        if CHOKES in fields or any(value != value for value in fields.values()):
+            return CHOKED
         if stored is not None:
             return None if stored == raw else RejectReason.CONFLICT
         if self.unique_field and any(

@@ -13,21 +13,25 @@ from pymongo.errors import (
     PyMongoError,
     ServerSelectionTimeoutError,
     WaitQueueTimeoutError,
+    WriteConcernError,
     WTimeoutError,
 )
 
 from tests.corpus.corpus import CORPUS, REFUSED_BY_FERRETDB, Case
 from workers.sinks.mongodb import errors as verdict
+from workers.sinks.mongodb.codes import RECORD, UNAVAILABLE
 from workers.sinks.mongodb.errors import ErrorClass
 
 SHOWN_BYTES = 44
 MEANS = {
     ErrorClass.UNAVAILABLE: "retry",
     ErrorClass.RECORD: "reject",
-    ErrorClass.UNKNOWN: "find out, one by one",
+    ErrorClass.COMMAND: "divide at once, then as any other",
+    ErrorClass.UNKNOWN: "wait, then find out",
     ErrorClass.FATAL: "stop",
 }
 DISK_ERROR = OperationFailure("... database or disk is full (13)", 1)
+OVERLOADED = OperationFailure("x", 424242, {"errorLabels": ["SystemOverloadedError"]})
 EXCEPTIONS: list[PyMongoError] = [
     ServerSelectionTimeoutError("x"),
     WaitQueueTimeoutError("x"),
@@ -35,10 +39,13 @@ EXCEPTIONS: list[PyMongoError] = [
     ExecutionTimeout("x", 50),
     NotPrimaryError("x"),
     WTimeoutError("x"),
+    WriteConcernError("x", 79),
     AutoReconnect("x"),
     DISK_ERROR,
     OperationFailure("x", 2),
     OperationFailure("x", 13),
+    OperationFailure("x", 257),
+    OVERLOADED,
     OperationFailure("x", 424242),
     ConfigurationError("x"),
     InvalidOperation("x"),
@@ -71,12 +78,14 @@ def corpus_rows() -> list[str]:
 
 
 def verdict_rows() -> list[str]:
-    codes: list[int | None] = sorted({*verdict.UNAVAILABLE_CODES, *verdict.RECORD_CODES})
-    rows = [_verdict_row(f"code {code}", verdict.classify_code(code)) for code in codes]
+    codes: list[int] = sorted({*verdict.UNAVAILABLE_CODES, *verdict.RECORD_CODES})
+    names = {code: each.name for code, each in UNAVAILABLE.items()} | RECORD
+    rows = [_verdict_row(f"code {code}, {names[code]}", verdict.classify_code(code)) for code in codes]
     rows.append(_verdict_row("any other code", verdict.classify_code(424242)))
     for error in EXCEPTIONS:
         code = f" {error.code}" if isinstance(error, OperationFailure) and type(error) is OperationFailure else ""
         code += " about SQLite's disk" if error is DISK_ERROR else ""
+        code += f" with the label {OVERLOADED.details['errorLabels'][0]}" if error is OVERLOADED else ""
         rows.append(_verdict_row(f"`{type(error).__name__}`{code}", verdict.classify(error)))
     return rows
 

@@ -22,6 +22,8 @@ from workers.sinks.mongodb.sink import MongoSink
 NUMBERS = itertools.count()
 PATIENCE = 5
 """Seconds for one write, all of which may be spent on looking for a server that is away."""
+REFUSED_FOR = 0.3
+"""Seconds that a document must be refused before it is judged."""
 
 
 class FakeSide:
@@ -43,6 +45,9 @@ class FakeSide:
     def keep_unique(self, field: str) -> None:
         self.database.unique_field = field
 
+    def refuse(self, documents: int) -> None:
+        self.database.refusals = documents
+
     def go_away(self) -> None:
         self.database.up = False
 
@@ -60,7 +65,11 @@ class WireSide:
     def __init__(self) -> None:
         self._server = WireMongo().__enter__()
         self._server.chokes_on = lambda document: any(value != value for value in document.values())
-        settings = load(mongodb_uri=f"{self._server.uri}/?serverSelectionTimeoutMS=300", write_timeout=PATIENCE)
+        settings = load(
+            mongodb_uri=f"{self._server.uri}/?serverSelectionTimeoutMS=300",
+            write_timeout=PATIENCE,
+            refusal_patience=REFUSED_FOR,
+        )
         self.sink: Sink = MongoSink(settings)
         self.reader: SinkReader = MongoReader(settings)
 
@@ -72,6 +81,9 @@ class WireSide:
 
     def keep_unique(self, field: str) -> None:
         self._server.unique_field = field
+
+    def refuse(self, documents: int) -> None:
+        self._server.refusals = documents
 
     def go_away(self) -> None:
         self._server.up = False
@@ -93,7 +105,12 @@ class ServerSide:
 
     def __init__(self, uri: str) -> None:
         name = f"contract_{next(NUMBERS)}"
-        settings = load(mongodb_uri=f"{uri}/?serverSelectionTimeoutMS=2000", database=name, write_timeout=PATIENCE)
+        settings = load(
+            mongodb_uri=f"{uri}/?serverSelectionTimeoutMS=2000",
+            database=name,
+            write_timeout=PATIENCE,
+            refusal_patience=REFUSED_FOR,
+        )
         self.sink: Sink = MongoSink(settings)
         self.reader: SinkReader = MongoReader(settings)
         self._client: MongoClient[Any] = MongoClient(uri)

@@ -52,6 +52,15 @@ class WireMongo:
         self.collections: dict[str, dict[Any, Document]] = defaultdict(dict)
         self.script: dict[str, deque[Answer | Callable[[list[Document]], Answer]]] = defaultdict(deque)
         self.chokes_on: Callable[[Document], bool] = lambda _document: False
+        self.refuses: Callable[[str, Document], Document | None] = lambda _collection, _document: None
+        """What is answered for one document of an insert, by collection: code, errmsg and more; None: as usual."""
+        self.refusals = 0
+        """So many of the next documents are refused, with a code that nobody knows."""
+        self.answers: dict[str, Document] = {}
+        """What commands other than inserts are answered with, by their name."""
+        self.largest_message = HELLO["maxMessageSizeBytes"]
+        self.slow = 0.0
+        """Seconds before each answer to an insert."""
         self.answers_ping = True
         self.up = True
         self.unique_field: str | None = None
@@ -109,9 +118,12 @@ class WireMongo:
         name = next(iter(command))
         if name == "insert":
             return self._insert(command, documents)
+        if name in self.answers:
+            return self.answers[name]
         if name == "find":
             stored = self.collections[command["find"]]
-            wanted = command["filter"].get("_id", {}).get("$in", stored)
+            asked = command["filter"].get("_id", {})
+            wanted = asked.get("$in") or [each for each in stored if asked.get("$gte", "") <= each]
             found = [stored[document_id] for document_id in wanted if document_id in stored]
             batch = found[: command.get("limit") or None]
             return {"cursor": {"id": 0, "ns": f"test.{command['find']}", "firstBatch": batch}, "ok": 1}
@@ -120,10 +132,13 @@ class WireMongo:
             return {"cursor": {"id": 0, "ns": "test.$cmd.listCollections", "firstBatch": collections}, "ok": 1}
         if name == "ping":
             return {"ok": 1} if self.answers_ping else CloseConnection
-        return HELLO if name.lower() in ("hello", "ismaster") else {"ok": 1}
+        if name.lower() in ("hello", "ismaster"):
+            return {**HELLO, "maxMessageSizeBytes": self.largest_message}
+        return {"ok": 1}
 
     def _insert(self, command: Document, documents: list[Document]) -> Answer:
         collection = command["insert"]
+        self._silence.wait(self.slow)
         self.inserts.append((collection, len(documents), command))
         scripted = self.script[collection].popleft() if self.script[collection] else AsUsual
         if callable(scripted) and not isinstance(scripted, type):
@@ -135,11 +150,19 @@ class WireMongo:
         errors = []
         for index, document in enumerate(documents):
             stored = self.collections[collection]
-            if document["_id"] in stored or self._taken(document, stored):
+            if refusal := self._refusal(collection, document):
+                errors.append({"index": index, **refusal})
+            elif document["_id"] in stored or self._taken(document, stored):
                 errors.append(write_error(index, 11000, f"E11000 duplicate key {document}"))
             else:
                 stored[document["_id"]] = document
         return {"n": len(documents) - len(errors), "ok": 1, **({"writeErrors": errors} if errors else {})}
+
+    def _refusal(self, collection: str, document: Document) -> Document | None:
+        if self.refusals:
+            self.refusals -= 1
+            return {"code": 987_654, "errmsg": "not now"}
+        return self.refuses(collection, document)
 
     def _taken(self, document: Document, stored: dict[Any, Document]) -> bool:
         field = self.unique_field

@@ -21,11 +21,11 @@ class Backoff:
     jitter: Callable[[], float] = random.random
     attempts: int = field(default=0, init=False)
 
-    def next_wait(self) -> float:
-        """Seconds until the next attempt."""
+    def next_wait(self, at_least: float = 0.0) -> float:
+        """Seconds until the next attempt. Args: at_least: what the other side asks for, also beyond the cap."""
         without_jitter = min(self.cap, self.first * 2.0 ** min(self.attempts, 30))
         self.attempts += 1
-        return without_jitter * (0.5 + self.jitter() / 2)
+        return max(at_least, without_jitter * (0.5 + self.jitter() / 2))
 
     def reset(self) -> None:
         """Start from the first wait again, after an attempt that succeeded."""

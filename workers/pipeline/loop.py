@@ -84,6 +84,8 @@ class Loop:
     reject_limit: RejectLimit = field(default_factory=RejectLimit)
     poison_guard: PoisonGuard = field(default_factory=NullPoisonGuard)
     backoff: Backoff = field(default_factory=Backoff)
+    _to_halt: set[TopicPartition] = field(default_factory=set, init=False)
+    """Partitions of the batch that was just written, of which the sink has refused too many records."""
 
     def run(self) -> None:
         in_flight: Batch | None = None
@@ -96,6 +98,7 @@ class Loop:
                 self._back_off_and_redeliver(in_flight, next_batch, failure)
                 in_flight = None
                 continue
+            next_batch = self._halt_refused(next_batch)
             if next_batch and not self.stopping():
                 self.writer.begin(next_batch)
             else:
@@ -133,10 +136,21 @@ class Loop:
             batch = batch.without(over_limit)
         return batch if batch.partitions else None
 
+    def _halt_refused(self, next_batch: Batch | None) -> Batch | None:
+        """Halt what is to be halted after a write; returns the next batch without it. What was written is committed."""
+        if partitions := self._to_halt:
+            self._to_halt = set()
+            batch = next_batch or Batch()
+            self._halt(partitions, batch)
+            next_batch = batch.without(partitions)
+        return next_batch if next_batch and next_batch.partitions else None
+
     def _halt(self, partitions: set[TopicPartition], batch: Batch) -> None:
         """Stop reading these partitions, from this batch on: too many of their records are rejects."""
-        first_offsets = batch.first_offsets
-        self.source.rewind({partition: first_offsets[partition] for partition in partitions}, batch.assignment_epoch)
+        first_offsets = {
+            partition: first for partition, first in batch.first_offsets.items() if partition in partitions
+        }
+        self.source.rewind(first_offsets, batch.assignment_epoch)
         self.source.halt(partitions)
         self.observer.halted(partitions, TOO_MANY_REJECTS)
 
@@ -147,6 +161,8 @@ class Loop:
         except SinkUnavailableError as error:
             return error
         self.observer.written(batch, result, seconds)
+        if result.refused:
+            self._to_halt |= self.reject_limit.count_refused(batch, result.refused)
         return None
 
     def _commit(self, batch: Batch) -> CommitResult:
@@ -161,12 +177,13 @@ class Loop:
         self, in_flight: Batch, next_batch: Batch | None, error: SinkUnavailableError | None = None
     ) -> None:
         """Rewind both batches and wait. They are not kept in memory: a rebalance may revoke their partitions."""
-        wait = self.backoff.next_wait()
+        wait = self.backoff.next_wait(error.retry_after if error else 0.0)
         if error:
             if error.reason is RetryReason.TIMEOUT:
                 self.batch_size.shrink()
             self.observer.sink_unavailable(error, self.backoff.attempts, wait)
         for batch in (next_batch, in_flight):
             if batch:
+                self.reject_limit.redelivered(batch)
                 self.source.rewind(batch.first_offsets, batch.assignment_epoch)
         self.source.hold(wait)

@@ -102,6 +102,10 @@ class Settings(BaseModel):
         description="seconds that one iteration of the loop may take, until Kafka removes the worker from the group",
     )
     write_timeout: Seconds = Field(20, description="the timeout of a write to MongoDB, in seconds")
+    refusal_patience: Seconds = Field(
+        30,
+        description="seconds that MongoDB must refuse a record without a known cause, while it stores others, until the record is a dead letter",
+    )
     commit_timeout: Seconds = Field(5, description="the timeout of a commit, in seconds")
     progress_timeout: Seconds = Field(
         60, description="seconds without a commit in a partition with a backlog until the watchdog kills its worker"

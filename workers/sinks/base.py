@@ -47,14 +47,17 @@ class Sink(Protocol):
 
         Raises:
             SinkUnavailableError: within the write timeout. Nothing of the batch counts as written, though some of it may
-                be. The batch must be redelivered.
+                be. The batch must be redelivered. So it is, too, while a record is refused for no known cause: the
+                record becomes a dead letter only as `workers.sinks.refusals` says, over several attempts.
         """
 
     def write_one(self, operation: Operation) -> Reject | None:
         """Write one operation as `write` does, but return a reject instead of writing its dead letter.
 
+        Waits for the refusal patience where the server refuses it for no known cause. Not for the loop.
+
         Raises:
-            SinkUnavailableError: as for `write`.
+            SinkUnavailableError: the server takes no writes, or nothing proves that it takes another.
         """
 
     def ping(self) -> None:

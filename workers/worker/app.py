@@ -216,7 +216,7 @@ class Worker:
                 if (now := time.monotonic()) - logged_at >= LOG_EVERY_SECONDS:
                     logged_at = now
                     log.warning(f"waiting for {service}", error=str(error))
-                self._stop.wait(backoff.next_wait())
+                self._stop.wait(backoff.next_wait(getattr(error, "retry_after", 0.0)))
         return None
 
     def _acquire_slot(self, slot: Slot) -> None:

@@ -17,6 +17,12 @@ def test_waits_double_up_to_the_cap_and_begin_again_after_a_success():
     assert backoff.next_wait() == pytest.approx(0.1)
 
 
+def test_what_the_other_side_asks_for_is_waited_for_also_beyond_the_cap():
+    backoff = Backoff(first=0.1, cap=1.0, jitter=lambda: 1.0)
+
+    assert [backoff.next_wait(0.15), backoff.next_wait(0.15), backoff.next_wait(7.0)] == pytest.approx([0.15, 0.2, 7.0])
+
+
 @given(st.floats(0, 1, exclude_max=True), st.integers(0, 100))
 def test_a_wait_is_in_the_upper_half_of_its_range(jitter, attempts):
     backoff = Backoff(first=0.5, cap=5.0, jitter=lambda: jitter)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.batches import batch_of, document, reject, tp
 from workers.pipeline.reject_limit import RejectLimit
-from workers.types import Batch
+from workers.types import Batch, TopicIdentity, TopicPartition
 
 
 def mixed(good: int, bad: int, partition: int = 0, first: int = 0) -> Batch:
@@ -90,3 +92,59 @@ def test_a_partition_of_nothing_but_rejects_is_over_as_soon_as_enough_were_seen(
         assert over == ({tp(0)} if seen >= 25 else set())
         if over:
             return
+
+
+def refused(limit: RejectLimit, batch: Batch, count: int) -> set[TopicPartition]:
+    return limit.count_refused(batch, {tp(0): count})
+
+
+@pytest.mark.parametrize(("count", "over"), [(4, False), (5, False), (6, True), (10, True)])
+def test_records_that_the_sink_refuses_count_after_their_batch_was_written(count, over):
+    limit, batch = RejectLimit(max_share=0.5, min_records=10), mixed(10, 0)
+    assert limit.count(batch) == set()
+
+    assert refused(limit, batch, count) == ({tp(0)} if over else set())
+
+
+@pytest.mark.parametrize("read_ahead", [0, 1, 10, 100])
+def test_the_size_of_the_batch_that_was_read_meanwhile_makes_no_share_larger(read_ahead):
+    """Old batches weigh less: what is refused of one weighs as much as its records do by then."""
+    limit, batch = RejectLimit(max_share=0.5, min_records=10), mixed(100, 0)
+    limit.count(batch)
+    if read_ahead:
+        limit.count(mixed(read_ahead, 0, first=100))
+
+    assert refused(limit, batch, 45) == set()
+
+
+def test_a_share_of_1_is_no_limit_for_what_the_sink_refuses_either():
+    limit = RejectLimit(max_share=1.0, min_records=1)
+    for number in range(20):
+        batch = mixed(10, 0, first=10 * number)
+        limit.count(batch)
+        limit.count(mixed(1, 0, first=10 * number + 10))
+
+        assert refused(limit, batch, 10) == set()
+
+
+def test_what_is_redelivered_is_counted_once():
+    """A refused record is tried for half a minute: its batch must not weigh ten times what was refused of it."""
+    limit, batch, after = RejectLimit(max_share=0.5, min_records=10), mixed(10, 0), mixed(10, 0, first=10)
+    for _ in range(10):
+        limit.count(batch)
+        limit.count(after)
+        for each in (batch, after):
+            limit.redelivered(each)
+    assert limit.count(batch) == limit.count(mixed(5, 0, first=15)) == set()
+
+    assert refused(limit, batch, 10) == set()
+    assert refused(limit, after, 10) == {tp(0)}
+
+
+def test_an_incarnation_of_a_topic_says_nothing_about_the_next():
+    limit, batch = RejectLimit(max_share=0.5, min_records=10), mixed(0, 9)
+    limit.count(batch)
+    limit.redelivered(mixed(1_000, 0))
+    batch.partitions[tp(0)].topic = TopicIdentity("numtest", UUID(int=7))
+
+    assert limit.count(batch) == {tp(0)}

@@ -70,6 +70,7 @@ def test_a_variable_goes_over_the_env_file_and_an_option_over_both(tmp_path, mon
         ("WORKERS_WRITE_TIMEOUT", "0", "greater than 0"),
         ("WORKERS_WRITE_TIMEOUT", "nan", ""),
         ("WORKERS_WRITE_TIMEOUT", "inf", ""),
+        ("WORKERS_REFUSAL_PATIENCE", "0", "greater than 0"),
         ("WORKERS_LOG_LEVEL", "loud", "debug"),
         ("WORKERS_SECURITY_PROTOCOL", "TLS", "SASL_SSL"),
         ("WORKERS_SECURITY_PROTOCOL", "SASL_SSL", "WORKERS_SASL_USERNAME"),

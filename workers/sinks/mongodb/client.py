@@ -65,3 +65,8 @@ class Collections:
             query = {"_id": {"$in": ids[first : first + IDS_PER_QUERY]}}
             found.update((each["_id"], each) for each in self.documents.find(query, batch_size=IDS_PER_QUERY))
         return found
+
+    def find_any(self, prefix: str) -> RawBSONDocument | None:
+        """A stored document whose id begins so, if there is one."""
+        found: RawBSONDocument | None = self.documents.find_one({"_id": {"$gte": prefix, "$lt": f"{prefix}\uffff"}})
+        return found

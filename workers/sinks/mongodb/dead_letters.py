@@ -20,11 +20,16 @@ KEPT_VALUE_BYTES = 8 * 1024 * 1024
 KEPT_HEADER_BYTES = 64 * 1024
 
 
-def to_document(reject: Reject, worker: str, now: datetime) -> dict[str, Any]:
+def to_document(
+    reject: Reject, worker: str, now: datetime, most: int = KEPT_VALUE_BYTES + KEPT_HEADER_BYTES
+) -> dict[str, Any]:
     """The dead letter of a reject, under the record's own id, so that writing it is idempotent too.
 
     Keys, values and header values are kept as raw bytes. Those that are too large are cut; `value_bytes` and
     `value_sha256` are of the whole value.
+
+    Args: most: bytes of the value, and of the key, that are kept at most. Less than the default where a server takes
+        smaller documents than MongoDB does.
     """
     record = reject.record
     value = record.value
@@ -36,11 +41,11 @@ def to_document(reject: Reject, worker: str, now: datetime) -> dict[str, Any]:
         "partition": record.partition,
         "offset": record.offset,
         "timestamp": EPOCH + timedelta(milliseconds=record.timestamp) if 0 <= record.timestamp < 2**47 else None,
-        "key": record.key if record.key is None else record.key[:KEPT_HEADER_BYTES],
-        "value": value if value is None else value[:KEPT_VALUE_BYTES],
+        "key": record.key if record.key is None else record.key[: min(most, KEPT_HEADER_BYTES)],
+        "value": value if value is None else value[: min(most, KEPT_VALUE_BYTES)],
         "value_bytes": None if value is None else len(value),
         "value_sha256": None if value is None else hashlib.sha256(value).hexdigest(),
-        "headers": _kept_headers(record),
+        "headers": _kept_headers(record, min(most, KEPT_HEADER_BYTES)),
         "worker": worker,
         "rejected_at": now,
         "attempts": 1,
@@ -113,8 +118,8 @@ def _query(chosen: DeadLetterFilter) -> dict[str, Any]:
     return query
 
 
-def _kept_headers(record: Record) -> list[dict[str, Any]]:
-    kept, room = [], KEPT_HEADER_BYTES
+def _kept_headers(record: Record, room: int) -> list[dict[str, Any]]:
+    kept = []
     for key, value in record.headers:
         room -= len(key) + len(value or b"") + 16
         if room < 0:

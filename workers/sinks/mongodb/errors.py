@@ -17,15 +17,15 @@ from pymongo.errors import (
     PyMongoError,
     ServerSelectionTimeoutError,
     WaitQueueTimeoutError,
-    WTimeoutError,
+    WriteConcernError,
 )
 
 from workers.errors import RetryReason, SinkUnavailableError, UnavailableError
+from workers.sinks.mongodb.codes import COMMAND_TOO_LARGE, DUPLICATE_KEYS, RECORD, UNAVAILABLE
+from workers.sinks.mongodb.messages import describe_error, retry_after
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-DUPLICATE_KEY = 11000
 
 
 class ErrorClass(Enum):
@@ -33,7 +33,8 @@ class ErrorClass(Enum):
 
     UNAVAILABLE = "the database cannot take writes now: back off and redeliver, without a limit"
     RECORD = "this record cannot be stored: a dead letter"
-    UNKNOWN = "the cause is unknown: find it by writing the documents one by one"
+    COMMAND = "the command was refused for what is in it: divide it at once"
+    UNKNOWN = "the cause is unknown: the server's own fault until it was tried with patience"
     FATAL = "configuration, or a bug: stop"
 
 
@@ -44,47 +45,10 @@ class Classification(NamedTuple):
     reason: RetryReason
 
 
-# The server's own codes: https://github.com/mongodb/mongo/blob/master/src/mongo/base/error_codes.yml
-UNAVAILABLE_CODES = {
-    6: RetryReason.UNREACHABLE,
-    7: RetryReason.UNREACHABLE,
-    13: RetryReason.NOT_AUTHORIZED,
-    18: RetryReason.NOT_AUTHORIZED,
-    24: RetryReason.BUSY,
-    50: RetryReason.TIMEOUT,
-    64: RetryReason.NOT_ACKNOWLEDGED,
-    89: RetryReason.TIMEOUT,
-    91: RetryReason.SHUTTING_DOWN,
-    100: RetryReason.NOT_ACKNOWLEDGED,
-    112: RetryReason.BUSY,
-    189: RetryReason.NOT_PRIMARY,
-    262: RetryReason.TIMEOUT,
-    8000: RetryReason.NOT_AUTHORIZED,
-    9001: RetryReason.UNREACHABLE,
-    10107: RetryReason.NOT_PRIMARY,
-    11600: RetryReason.SHUTTING_DOWN,
-    11602: RetryReason.NOT_PRIMARY,
-    13388: RetryReason.BUSY,
-    13435: RetryReason.NOT_PRIMARY,
-    13436: RetryReason.NOT_PRIMARY,
-    14031: RetryReason.DISK_FULL,
-}
-RECORD_CODES = {
-    2,  # BadValue
-    9,  # FailedToParse
-    14,  # TypeMismatch
-    15,  # Overflow (nested too deep)
-    22,  # InvalidBSON
-    52,  # DollarPrefixedFieldName
-    53,  # InvalidIdField
-    56,  # EmptyFieldName
-    57,  # DottedFieldName
-    121,  # DocumentValidationFailure
-    171,  # CannotIndexParallelArrays
-    10334,  # BSONObjectTooLarge
-    16755,  # a value that a geo index cannot take
-    17280,  # KeyTooLong
-}
+UNAVAILABLE_CODES = {code: each.reason for code, each in UNAVAILABLE.items()}
+RECORD_CODES = set(RECORD)
+OVERLOAD_LABELS = ("SystemOverloadedError", "RetryableError", "RetryableWriteError")
+"""MongoDB's labels of an answer that is to be asked for again, whatever its code."""
 INTERNAL_ERROR = 1
 DISK = re.compile(
     r"(disk I/O error|database or disk is full|attempt to write a readonly database|database is locked) \(\d+\)"
@@ -95,12 +59,19 @@ for its dead letter and not for its document.
 
 
 def classify_code(code: int | None) -> Classification:
-    """The class of a server's error code, for a command or for one document of it."""
+    """The class of a server's error code, as the answer for one document."""
     if code in UNAVAILABLE_CODES:
         return Classification(ErrorClass.UNAVAILABLE, UNAVAILABLE_CODES[code])
     if code in RECORD_CODES:
         return Classification(ErrorClass.RECORD, RetryReason.REFUSED)
     return Classification(ErrorClass.UNKNOWN, RetryReason.ERROR)
+
+
+def classify_failure(code: int | None, message: str) -> Classification:
+    """The class of the answer for one document of a bulk."""
+    if code == INTERNAL_ERROR and DISK.search(message):
+        return Classification(ErrorClass.UNAVAILABLE, RetryReason.DISK_ERROR)
+    return classify_code(code)
 
 
 def classify(error: PyMongoError) -> Classification:
@@ -112,21 +83,33 @@ def classify(error: PyMongoError) -> Classification:
         return Classification(unavailable, RetryReason.NOT_PRIMARY)
     if isinstance(error, (ServerSelectionTimeoutError, WaitQueueTimeoutError)):
         return Classification(unavailable, RetryReason.UNREACHABLE)
-    if isinstance(error, WTimeoutError):
+    if isinstance(error, WriteConcernError):
         return Classification(unavailable, RetryReason.NOT_ACKNOWLEDGED)
     if isinstance(error, NetworkTimeout) or error.timeout:
         return Classification(unavailable, RetryReason.TIMEOUT)
     if isinstance(error, AutoReconnect):
-        # Some servers close the connection on a document that they cannot store (FerretDB does for NaN).
+        if error.has_error_label("SystemOverloadedError"):
+            # The driver's own label of a connection that the server did not take: nothing was sent.
+            return Classification(unavailable, RetryReason.UNREACHABLE)
+        # Some servers close the connection on a document that they cannot store (FerretDB does for NaN). Other labels
+        # are the driver's too, and say only that the connection was lost.
         return Classification(ErrorClass.UNKNOWN, RetryReason.CONNECTION_LOST)
     if isinstance(error, OperationFailure):
-        if error.code == INTERNAL_ERROR and DISK.search(str(error)):
-            return Classification(unavailable, RetryReason.DISK_ERROR)
-        found = classify_code(error.code)
-        # The error of a command, not of a document, so no record is known to be the cause.
-        unknown = Classification(ErrorClass.UNKNOWN, RetryReason.ERROR)
-        return unknown if found.error_class is ErrorClass.RECORD else found
+        return _classify_command(error)
     return Classification(ErrorClass.UNKNOWN, RetryReason.ERROR)
+
+
+def _classify_command(error: OperationFailure) -> Classification:
+    """The error of a command, not of a document, so no record is known to be the cause."""
+    message = str((error.details or {}).get("errmsg", "")) or str(error)
+    found = classify_failure(error.code, message)
+    if found.error_class is ErrorClass.UNAVAILABLE:
+        return found
+    if any(map(error.has_error_label, OVERLOAD_LABELS)):
+        return Classification(ErrorClass.UNAVAILABLE, RetryReason.BUSY)
+    if error.code in RECORD_CODES | COMMAND_TOO_LARGE.keys() | DUPLICATE_KEYS:
+        return Classification(ErrorClass.COMMAND, RetryReason.ERROR)
+    return found
 
 
 @contextmanager
@@ -142,7 +125,10 @@ def translate_write_errors() -> Iterator[None]:
         found = classify(error)
         if found.error_class is ErrorClass.FATAL:
             raise
-        raise SinkUnavailableError(found.reason, one_line(str(error)) or type(error).__name__) from error
+        # The cause is not chained for an answer of the server: its text holds the whole answer, with documents perhaps.
+        cause = None if isinstance(error, OperationFailure) else error
+        wait = retry_after(error.details if isinstance(error, OperationFailure) else None)
+        raise SinkUnavailableError(found.reason, describe_error(error), wait) from cause
 
 
 @contextmanager
@@ -158,12 +144,7 @@ def translate_read_errors() -> Iterator[None]:
         if classify(error).reason is RetryReason.NOT_AUTHORIZED:
             raise UnavailableError("MongoDB refused the user or the password in WORKERS_MONGODB_URI") from error
         if isinstance(error, OperationFailure):
-            raise UnavailableError(f"MongoDB refused to answer: code {error.code}") from error
+            raise UnavailableError(f"MongoDB refused to answer: {describe_error(error)}") from error
         raise UnavailableError(
             f"MongoDB does not answer ({type(error).__name__}): is it running, is WORKERS_MONGODB_URI right?"
         ) from error
-
-
-def one_line(text: str) -> str:
-    """A server's message, short enough for a log line and a dead letter."""
-    return " ".join(text.split())[:200]

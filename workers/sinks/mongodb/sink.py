@@ -6,65 +6,52 @@ a duplicate key; the stored document is then read and compared: equal is a dupli
 
 from __future__ import annotations
 
+import random
+import threading
+import time
 from collections import Counter
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pymongo
-from pymongo.errors import BulkWriteError, PyMongoError
 
 from workers.errors import BadConfigurationError, RetryReason, SinkUnavailableError
+from workers.pipeline.backoff import Backoff
 from workers.sinks.mongodb.client import Collections
-from workers.sinks.mongodb.dead_letters import to_document
-from workers.sinks.mongodb.encoding import documents_equal, encode
-from workers.sinks.mongodb.errors import (
-    DUPLICATE_KEY,
-    ErrorClass,
-    classify,
-    classify_code,
-    one_line,
-    translate_write_errors,
-)
+from workers.sinks.mongodb.dead_letter_writer import DeadLetterWriter
+from workers.sinks.mongodb.encoding import encode
+from workers.sinks.mongodb.errors import translate_write_errors
+from workers.sinks.mongodb.inserts import Inserter, InsertOutcomes
+from workers.sinks.refusals import Suspects, UndecidedError, refused_alone, undecided
 from workers.types import Insert, Reject, RejectReason, TopicPartition, WriteResult, partition_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from bson.raw_bson import RawBSONDocument
 
     from workers.settings import Settings
+    from workers.sinks.refusals import Refusal
     from workers.types import Batch
 
 PING_SECONDS = 2.0
-ATTEMPTS_ALONE = 3
-"""A document is the cause of an unknown error if it fails this often alone, while the server answers."""
-
-
-@dataclass(slots=True)
-class _InsertOutcomes:
-    """The outcomes of the inserts of one write. An insert that is in none of these is stored."""
-
-    duplicates: set[str] = field(default_factory=set)
-    """Ids under which the same content was stored before."""
-    refused: dict[str, Reject] = field(default_factory=dict)
-    """By id."""
-    with_dead_letter: set[str] = field(default_factory=set)
-    """The ids among the refused whose dead letter `_isolate` has written."""
-
-    def refuse(self, insert: Insert, reason: RejectReason, error: str) -> None:
-        self.refused[insert.id] = Reject(insert.id, reason, error, insert.record)
+LATE = 0.9
+"""Of the write timeout: a write that fails after so much of it has run out of time, whatever the driver calls it."""
+SAMPLE = 8
+"""So many documents of a command that is refused as a whole are tried alone, until one is taken."""
 
 
 class MongoSink:
     """A collection of documents, and a collection of dead letters. See `Sink`."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
         """Prepare a client; it does not connect yet. Build it in the process that uses it."""
         self._timeout = settings.write_timeout
-        self._worker = settings.worker
         self._collections = Collections(settings, appname=f"kafka-mongo-workers {settings.worker}", maxPoolSize=4)
         self._documents = self._collections.documents
+        self._inserter = Inserter(self._collections)
+        self._dead_letters = DeadLetterWriter(self._collections, settings.worker)
+        self._suspects = Suspects(settings.refusal_patience, clock)
 
     def ping(self) -> None:
         with translate_write_errors(), pymongo.timeout(PING_SECONDS):
@@ -88,121 +75,153 @@ class MongoSink:
     def write(self, batch: Batch) -> WriteResult:
         """See `Sink.write`: within the write timeout, dead letters included."""
         parts = batch.partitions.values()
-        with translate_write_errors(), pymongo.timeout(self._timeout):
-            outcome = self._insert([operation for part in parts for operation in part.operations])
+        with self._writing():
+            outcome = self._store([operation for part in parts for operation in part.operations])
             rejects = [reject for part in parts for reject in part.rejects] + [*outcome.refused.values()]
-            new = self._write_dead_letters(rejects) | outcome.with_dead_letter
+            new = self._dead_letters.write(rejects)
         return _result(batch, outcome, rejects, new)
 
     def write_one(self, operation: Insert) -> Reject | None:
-        with translate_write_errors(), pymongo.timeout(self._timeout):
-            outcome = self._insert([operation])
-        return outcome.refused.get(operation.id)
+        """See `Sink.write_one`. Waits for the refusal patience if it must; one wait is enough for all of one cause."""
+        backoff, stop = Backoff(), threading.Event()
+        while True:
+            try:
+                with self._writing():
+                    return self._store([operation], is_replay=True).refused.get(operation.id)
+            except UndecidedError as error:
+                if error.no_proof:
+                    raise
+                stop.wait(backoff.next_wait(error.retry_after))
 
     def close(self) -> None:
         self._collections.client.close()
 
-    def _insert(self, inserts: Sequence[Insert]) -> _InsertOutcomes:
-        outcome = _InsertOutcomes()
-        self._insert_into(outcome, inserts)
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        started = time.monotonic()
+        try:
+            with translate_write_errors(), pymongo.timeout(self._timeout):
+                yield
+        except UndecidedError:
+            raise
+        except SinkUnavailableError as error:
+            # To judge many records may take longer than a write may, above all where the server hangs up on each and the
+            # driver looks for it again. That is no outage: in a smaller batch there are fewer of them.
+            if self._suspects and time.monotonic() - started > LATE * self._timeout:
+                raise SinkUnavailableError(RetryReason.TIMEOUT, str(error), error.retry_after) from error
+            if error.reason not in (RetryReason.TIMEOUT, RetryReason.DEAD_LETTERS):
+                self._suspects.interrupted()
+            raise
+
+    def _store(self, inserts: Sequence[Insert], *, is_replay: bool = False) -> InsertOutcomes:
+        """Insert; afterwards each is stored, found stored, or refused.
+
+        Raises:
+            UndecidedError: some were refused for an unknown cause, and must be redelivered.
+        """
+        outcome = self._inserter.insert(inserts)
+        if outcome.suspects and not is_replay:
+            outcome = self._leave_out_settled(inserts, outcome)
+        if self._suspects:
+            stored = (each.id for each in inserts if each.id not in outcome.suspects and each.id not in outcome.refused)
+            self._suspects.passed(stored)
+        if outcome.suspects:
+            stored_others = outcome.stored_behind_a_suspect(inserts)
+            self._suspects.refused(outcome.suspects, alone=not outcome.as_a_whole, stored_others=stored_others)
+            left = self._suspects.seconds_left(outcome.suspects, known=is_replay)
+            if left > 0:
+                raise undecided(outcome.suspects, f"tried again for {left:.0f} s before a record is blamed for it")
+            self._judge(inserts, outcome)
         return outcome
 
-    def _insert_into(self, outcome: _InsertOutcomes, inserts: Sequence[Insert]) -> None:
-        if not inserts:
-            return
-        try:
-            self._documents.insert_many([insert.document for insert in inserts], ordered=False)
-        except BulkWriteError as error:
-            self._classify_failures(outcome, inserts, error)
-        except PyMongoError as error:
-            if classify(error).error_class is not ErrorClass.UNKNOWN:
-                raise
-            self._isolate(outcome, inserts, error)
+    def _leave_out_settled(self, inserts: Sequence[Insert], outcome: InsertOutcomes) -> InsertOutcomes:
+        """Take over the verdicts of earlier deliveries: a record with a dead letter is not tried again.
 
-    def _classify_failures(self, outcome: _InsertOutcomes, inserts: Sequence[Insert], error: BulkWriteError) -> None:
-        """Handle each failure of a bulk by its code. Never log the error's text: it contains the documents."""
-        if concerns := error.details.get("writeConcernErrors"):
-            detail = f"write concern error {concerns[0].get('code')}"
-            raise SinkUnavailableError(RetryReason.NOT_ACKNOWLEDGED, detail) from None
-        duplicates, unknown = [], []
-        for failure in error.details.get("writeErrors", ()):
-            insert, code = inserts[failure["index"]], failure.get("code")
-            error_class, reason = classify_code(code)
-            if code == DUPLICATE_KEY:
-                duplicates.append(insert)
-            elif error_class is ErrorClass.UNAVAILABLE:
-                raise SinkUnavailableError(reason, f"the database answered a write with code {code}") from None
-            elif error_class is ErrorClass.RECORD:
-                message = one_line(failure.get("errmsg", ""))
-                outcome.refuse(insert, RejectReason.REFUSED_BY_SERVER, f"code {code}: {message}")
-            else:
-                unknown.append(insert)
-        self._compare(outcome, duplicates)
-        for insert in unknown:
-            self._isolate(outcome, [insert], error)
-
-    def _isolate(self, outcome: _InsertOutcomes, inserts: Sequence[Insert], error: PyMongoError) -> None:
-        """Halve the inserts until the document on which the server fails is alone.
-
-        Its dead letter is written at once: only if that write succeeds is the document at fault, and not the database.
+        Asked only for new suspects: their dead letters were written after the last commit, if at all.
         """
-        self.ping()
-        if len(inserts) > 1:
-            middle = len(inserts) // 2
-            self._insert_into(outcome, inserts[:middle])
-            self._insert_into(outcome, inserts[middle:])
-            return
-        for _ in range(ATTEMPTS_ALONE - 1):
-            try:
-                self._documents.insert_one(inserts[0].document)
-            except PyMongoError as failure:
-                if classify(failure).error_class is ErrorClass.UNAVAILABLE:
-                    raise
-                if getattr(failure, "code", None) == DUPLICATE_KEY:
-                    self._compare(outcome, inserts)
-                    return
-                error = failure
-            else:
-                return
+        if any(each.retry_reason is RetryReason.CONNECTION_LOST for each in outcome.suspects.values()):
+            # Nobody there is found out sooner by this than by the question.
             self.ping()
-        outcome.refuse(
-            inserts[0], RejectReason.REFUSED_BY_SERVER, f"it fails also when written alone: {type(error).__name__}"
-        )
-        outcome.with_dead_letter |= self._write_dead_letters([outcome.refused[inserts[0].id]])
-
-    def _compare(self, outcome: _InsertOutcomes, inserts: Sequence[Insert]) -> None:
-        """Compare inserts that failed with a duplicate key with what is stored under their ids."""
-        stored = self._collections.find([insert.id for insert in inserts]) if inserts else {}
+        unknown = [each for each in outcome.suspects if each not in self._suspects]
+        # Entered first: if the question takes too long, it is not asked a second time.
+        new = {each: outcome.suspects[each] for each in unknown}
+        self._suspects.refused(new, alone=not outcome.as_a_whole)
+        settled = self._dead_letters.settled(unknown)
+        if not settled:
+            return outcome
+        if outcome.as_a_whole:
+            again = self._inserter.insert([each for each in inserts if each.id not in settled])
+            again.add(outcome)
+            outcome = again
         for insert in inserts:
-            found = stored.get(insert.id)
-            if found is None:
-                outcome.refuse(insert, RejectReason.DUPLICATE_KEY, "a unique index other than _id's refuses it")
-            elif documents_equal(found, insert.document):
-                outcome.duplicates.add(insert.id)
-            else:
-                outcome.refuse(insert, RejectReason.CONFLICT, "another document is stored under this id")
+            if found := settled.get(insert.id):
+                outcome.suspects.pop(insert.id, None)
+                outcome.refuse(insert, found.reason, found.error)
+        return outcome
 
-    def _write_dead_letters(self, rejects: Sequence[Reject]) -> set[str]:
-        """Insert dead letters; return the ids of those that were not stored before."""
-        if not rejects:
-            return set()
-        now = datetime.now(UTC)
-        try:
-            self._collections.dead_letters.insert_many(
-                [to_document(reject, self._worker, now) for reject in rejects], ordered=False
-            )
-        except BulkWriteError as error:
-            failures = error.details.get("writeErrors", [])
-            codes = [failure.get("code") for failure in failures if failure.get("code") != DUPLICATE_KEY]
-            if codes or error.details.get("writeConcernErrors"):
-                raise SinkUnavailableError(
-                    RetryReason.DEAD_LETTERS, f"the database refused a dead letter: codes {codes[:3]}"
-                ) from None
-            return {reject.id for reject in rejects} - {rejects[failure["index"]].id for failure in failures}
-        return {reject.id for reject in rejects}
+    def _judge(self, inserts: Sequence[Insert], outcome: InsertOutcomes) -> None:
+        """Find which suspects are the cause: see `workers.sinks.refusals`. The rest is stored by that.
+
+        Raises:
+            UndecidedError: nothing proves that the server takes documents, or the cause was seen to pass.
+        """
+        refusals = outcome.suspects
+        suspects = [each for each in inserts if each.id in refusals]
+        if outcome.as_a_whole:
+            self._require_one_of(suspects, outcome)
+            divided = self._inserter.insert(suspects, divide=True)
+            self._suspects.passed(each.id for each in suspects if each.id not in divided.suspects)
+            stored_others = divided.stored_behind_a_suspect(suspects)
+            self._suspects.refused(divided.suspects, alone=True, stored_others=stored_others)
+            outcome.add(divided)
+            refusals = outcome.suspects = divided.suspects
+            suspects = [each for each in suspects if each.id in refusals]
+        if not suspects:
+            return
+        self._suspects.require_proof(refusals, len(inserts))
+        neighbour = next((each for each in inserts if each.id not in refusals and each.id not in outcome.refused), None)
+        guilty = refused_alone(
+            suspects, lambda each: self._write_alone(each, outcome), lambda: self._prove(neighbour, suspects, refusals)
+        )
+        stored = (each.id for each in suspects if each.id not in guilty and each.id not in outcome.refused)
+        causes = self._suspects.passed(stored)
+        if causes & {refusal.cause for refusal in guilty.values()}:
+            raise undecided(guilty, "others were stored that were refused for the same cause: it passes")
+        for suspect in suspects:
+            if refusal := guilty.get(suspect.id):
+                outcome.refuse(suspect, refusal.reject_reason, refusal.error)
+        outcome.suspects = {}
+
+    def _write_alone(self, insert: Insert, outcome: InsertOutcomes) -> Refusal | None:
+        alone = self._inserter.insert([insert])
+        outcome.add(alone)
+        return alone.suspects.get(insert.id)
+
+    def _require_one_of(self, suspects: Sequence[Insert], outcome: InsertOutcomes) -> None:
+        """Prove that the server takes one of these alone: any few of them, since the first may all be the cause."""
+        for each in random.sample(suspects, min(SAMPLE, len(suspects))):
+            if not self._write_alone(each, outcome):
+                return
+        if len(suspects) == 1:
+            return
+        raise undecided(outcome.suspects, "and so is each that was tried alone", no_proof=True)
+
+    def _prove(self, neighbour: Insert | None, suspects: Sequence[Insert], refusals: dict[str, Refusal]) -> None:
+        """Write a document again that is stored: nothing changes, and the server has taken a write.
+
+        The neighbour is one of the batch; a redelivery writes it again too. Without one it is any of the topic's, which is
+        looked up first: what a user has deleted must not come back.
+        """
+        first = suspects[0]
+        if neighbour is None and (found := self._collections.find_any(first.id[: first.id.index("/") + 1])):
+            neighbour = Insert(found["_id"], found, first.record)
+        if neighbour is None:
+            raise undecided(refusals, "and there is no other document to compare with; waiting for one", no_proof=True)
+        if self._inserter.insert([neighbour]).suspects:
+            raise undecided(refusals, "and so is a document that was stored before", no_proof=True)
 
 
-def _result(batch: Batch, outcome: _InsertOutcomes, rejects: Sequence[Reject], new: set[str]) -> WriteResult:
+def _result(batch: Batch, outcome: InsertOutcomes, rejects: Sequence[Reject], new: set[str]) -> WriteResult:
     """Count every record once. A reject whose dead letter was stored before is a duplicate, like a document."""
     stored = {partition: len(part.operations) for partition, part in batch.partitions.items()}
     duplicates: Counter[TopicPartition] = Counter()
@@ -211,12 +230,14 @@ def _result(batch: Batch, outcome: _InsertOutcomes, rejects: Sequence[Reject], n
         for partition, part in batch.partitions.items():
             duplicates[partition] = sum(operation.id in outcome.duplicates for operation in part.operations)
             stored[partition] -= duplicates[partition]
+    refused: Counter[TopicPartition] = Counter()
     for reject in rejects:
         partition = partition_of(reject.record)
         if reject.id in outcome.refused:
             stored[partition] -= 1
+            refused[partition] += reject.id in new
         if reject.id in new:
             dead_letters[partition, reject.reason] += 1
         else:
             duplicates[partition] += 1
-    return WriteResult(stored, duplicates, dead_letters)
+    return WriteResult(stored, duplicates, dead_letters, +refused)
