@@ -25,13 +25,14 @@ from workers.pipeline.observer import Observers
 from workers.pipeline.poison import NullPoisonGuard, PoisonGuard
 from workers.pipeline.reader import RecordReader
 from workers.pipeline.reject_limit import RejectLimit
+from workers.process import is_no_thread, limit_memory
 from workers.sinks.registry import open_sink
 from workers.sinks.writer import BackgroundWriter
 from workers.state.crash_journal import JournaledPoisonGuard
 from workers.state.heartbeat import Heartbeat, State
 from workers.state.slot import Slot
 from workers.worker.crash_loop import CrashLoopBackoff
-from workers.worker.process_setup import limit_memory, require_time_to_stop, tune_interpreter
+from workers.worker.process_setup import require_time_to_stop, tune_interpreter
 from workers.worker.recycling import Recycling
 from workers.worker.signals import StopSignal
 from workers.worker.stall_timer import StallTimer, enable_stack_dumps

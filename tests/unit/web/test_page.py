@@ -12,7 +12,8 @@ from prometheus_client import CollectorRegistry
 
 import workers
 from workers.errors import UnavailableError
-from workers.monitoring.http import Health, Server
+from workers.monitoring.http import Health
+from workers.monitoring.http_server import Server
 from workers.web.page import FleetView, application, is_allowed_host
 
 PAGE = Path(workers.__file__).parent / "web/static"

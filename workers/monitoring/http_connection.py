@@ -1,0 +1,101 @@
+"""One connection of an HTTP client: one request and its answer, neither of which is ever waited for."""
+
+from __future__ import annotations
+
+import selectors
+import socket
+import struct
+import time
+from enum import Enum
+
+from workers.monitoring.http_request import TOO_LARGE, is_complete
+
+MAX_REQUEST_BYTES = 32 * 1024
+REQUEST_SECONDS = 5.0
+"""From the connection to the last byte of the request, however it is divided."""
+ANSWER_SECONDS = 15.0
+"""From the request until the client has read the whole answer."""
+LINGER_SECONDS = 1.0
+"""To discard what a client still sends, a body for example: closing before it is read would destroy the answer."""
+ABORT = struct.pack("ii", 1, 0)
+"""SO_LINGER: the kernel drops what was not sent, and keeps nothing for a client that does not read."""
+
+
+class State(Enum):
+    """What a connection does."""
+
+    READING = "reading the request"
+    ANSWERING = "waiting for the answer"
+    WRITING = "writing the answer"
+    LINGERING = "discarding what follows"
+    CLOSED = "closed"
+
+
+class Connection:
+    """Used by one thread. Whoever has it closes it when `deadline` has passed."""
+
+    def __init__(self, client: socket.socket, host: str, selector: selectors.BaseSelector) -> None:
+        """Args: client: non-blocking; from now on this connection's, which closes it."""
+        self._socket = client
+        self._selector = selector
+        self._received = bytearray()
+        self._unsent = memoryview(b"")
+        self.host = host
+        self.state = State.READING
+        self.deadline = time.monotonic() + REQUEST_SECONDS
+        """In seconds of `time.monotonic`."""
+        selector.register(client, selectors.EVENT_READ, self)
+
+    def proceed(self) -> bytes | None:
+        """Read or write what can be without waiting.
+
+        Returns:
+            The request, once, when it is whole: its answer is due. None: there is nothing to answer.
+        """
+        try:
+            if self.state is State.WRITING:
+                self._send()
+                return None
+            received = self._socket.recv(MAX_REQUEST_BYTES)
+        except BlockingIOError:
+            return None
+        except OSError:
+            self.close()
+            return None
+        if not received:
+            self.close()
+        elif self.state is State.READING:
+            self._received += received
+            if is_complete(self._received):
+                self.state, self.deadline = State.ANSWERING, time.monotonic() + ANSWER_SECONDS
+                # What else it sends is not looked at meanwhile, nor that it has no more to send.
+                self._selector.unregister(self._socket)
+                return bytes(self._received)
+            if len(self._received) >= MAX_REQUEST_BYTES:
+                self._selector.unregister(self._socket)
+                self.write(TOO_LARGE)
+        return None
+
+    def write(self, content: bytes) -> None:
+        """Answer the request."""
+        if self.state is State.CLOSED:
+            return
+        self._selector.register(self._socket, selectors.EVENT_WRITE, self)
+        self.state, self._unsent = State.WRITING, memoryview(content)
+        self.proceed()
+
+    def _send(self) -> None:
+        self._unsent = self._unsent[self._socket.send(self._unsent) :]
+        if not self._unsent:
+            self._socket.shutdown(socket.SHUT_WR)
+            self.state, self.deadline = State.LINGERING, time.monotonic() + LINGER_SECONDS
+            self._selector.modify(self._socket, selectors.EVENT_READ, self)
+
+    def close(self, *, abort: bool = False) -> None:
+        """Args: abort: the client has had its time; it gets nothing more."""
+        if self.state not in (State.ANSWERING, State.CLOSED):
+            self._selector.unregister(self._socket)
+        self.state = State.CLOSED
+        if abort:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, ABORT)
+        self._socket.close()
