@@ -46,6 +46,11 @@ class Connection:
         """In seconds of `time.monotonic`."""
         selector.register(client, selectors.EVENT_READ, self)
 
+    @property
+    def unsent(self) -> int:
+        """Bytes of the answer that the client has not taken yet."""
+        return len(self._unsent)
+
     def proceed(self) -> bytes | None:
         """Read or write what can be without waiting.
 

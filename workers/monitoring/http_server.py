@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication
 
 MAX_CONNECTIONS = 64
+MAX_UNSENT_BYTES = 4 << 20
+"""Of all answers that clients have not read yet."""
 BACKLOG = 128
 ACCEPTS_PER_TURN = 16
 """Fewer than there may be, so that a request that has arrived is read before its connection is the oldest one."""
@@ -86,8 +88,10 @@ class Server:
             self._selector = selectors.DefaultSelector()
         except OSError as error:
             holder = port_holder(port) if error.errno == errno.EADDRINUSE else None
+            # Not its own text: `create_server` puts more into that.
+            why = os.strerror(error.errno) if (error.errno or 0) > 0 else error.strerror
             raise UnavailableError(
-                f"cannot serve {self._what} on {host}:{port}: {error.strerror}{f' by {holder}' if holder else ''}. "
+                f"cannot serve {self._what} on {host}:{port}: {why}{f' by {holder}' if holder else ''}. "
                 f"Set {self._setting} to another port, or stop the process that has this one: another fleet?"
             ) from error
         self.port = self._listener.getsockname()[1]
@@ -124,11 +128,11 @@ class Server:
 
     def _serve(self) -> None:
         while not self._closing:
+            worked = LONGEST_PAUSE_SECONDS
             try:
                 worked = self._turn()
             except Exception as error:  # noqa: BLE001 nothing that happens to one connection may end the server
                 self._log("serving over HTTP failed once; it goes on", error=f"{type(error).__name__}: {error}")
-                worked = LONGEST_PAUSE_SECONDS
             time.sleep(min(LONGEST_PAUSE_SECONDS, worked * (1 / PROCESSOR_SHARE - 1)))
 
     def _turn(self) -> float:
@@ -155,8 +159,7 @@ class Server:
 
     def _seconds_to_next_deadline(self) -> float | None:
         deadlines = [each.deadline for each in self._connections]
-        if self._accept_again:
-            deadlines.append(self._accept_again)
+        deadlines += [self._accept_again] if self._accept_again else []
         return max(0.0, min(deadlines) - time.monotonic()) if deadlines else None
 
     def _accept(self) -> None:
@@ -194,18 +197,18 @@ class Server:
             if path_of(request) in self._waiting:
                 self._questions.put((connection, request))
             else:
-                self._write(connection, self._answer(connection, request))
+                self._write(connection, answer(self._app, self._environ, connection.host, request))
                 return
         if connection.state is State.CLOSED:
             self._close(connection)
 
     def _write(self, connection: Connection, content: bytes) -> None:
+        writing = [each for each in self._connections if each.state is State.WRITING]
+        while writing and sum(each.unsent for each in writing) > MAX_UNSENT_BYTES:
+            self._close(writing.pop(0), abort=True)
         connection.write(content)
         if connection.state is State.CLOSED:
             self._close(connection)
-
-    def _answer(self, connection: Connection, request: bytes) -> bytes:
-        return answer(self._app, self._environ, connection.host, request)
 
     def _close(self, connection: Connection, *, abort: bool = False) -> None:
         connection.close(abort=abort)
@@ -241,7 +244,7 @@ class Server:
             connection, request = question
             # A client that has been closed meanwhile needs no answer.
             if connection.state is State.ANSWERING:
-                self._answers.append((connection, self._answer(connection, request)))
+                self._answers.append((connection, answer(self._app, self._environ, connection.host, request)))
                 self._wake()
 
     def _wake(self) -> None:
