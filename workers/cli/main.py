@@ -70,8 +70,7 @@ def run() -> None:
     from workers.worker.app import Worker
 
     settings = load()
-    log.configure(settings)
-    Worker(settings).run()
+    Worker(settings, log.configure(settings)).run()
 
 
 @app.command()

@@ -21,7 +21,7 @@ ABORT = struct.pack("ii", 1, 0)
 """SO_LINGER: the kernel drops what was not sent, and keeps nothing for a client that does not read."""
 
 
-class State(Enum):
+class ConnectionState(Enum):
     """What a connection does."""
 
     READING = "reading the request"
@@ -41,7 +41,7 @@ class Connection:
         self._received = bytearray()
         self._unsent = memoryview(b"")
         self.host = host
-        self.state = State.READING
+        self.state = ConnectionState.READING
         self.deadline = time.monotonic() + REQUEST_SECONDS
         """In seconds of `time.monotonic`."""
         selector.register(client, selectors.EVENT_READ, self)
@@ -58,7 +58,7 @@ class Connection:
             The request, once, when it is whole: its answer is due. None: there is nothing to answer.
         """
         try:
-            if self.state is State.WRITING:
+            if self.state is ConnectionState.WRITING:
                 self._send()
                 return None
             received = self._socket.recv(MAX_REQUEST_BYTES)
@@ -69,10 +69,10 @@ class Connection:
             return None
         if not received:
             self.close()
-        elif self.state is State.READING:
+        elif self.state is ConnectionState.READING:
             self._received += received
             if is_complete(self._received):
-                self.state, self.deadline = State.ANSWERING, time.monotonic() + ANSWER_SECONDS
+                self.state, self.deadline = ConnectionState.ANSWERING, time.monotonic() + ANSWER_SECONDS
                 # What else it sends is not looked at meanwhile, nor that it has no more to send.
                 self._selector.unregister(self._socket)
                 return bytes(self._received)
@@ -83,24 +83,24 @@ class Connection:
 
     def write(self, content: bytes) -> None:
         """Answer the request."""
-        if self.state is State.CLOSED:
+        if self.state is ConnectionState.CLOSED:
             return
         self._selector.register(self._socket, selectors.EVENT_WRITE, self)
-        self.state, self._unsent = State.WRITING, memoryview(content)
+        self.state, self._unsent = ConnectionState.WRITING, memoryview(content)
         self.proceed()
 
     def _send(self) -> None:
         self._unsent = self._unsent[self._socket.send(self._unsent) :]
         if not self._unsent:
             self._socket.shutdown(socket.SHUT_WR)
-            self.state, self.deadline = State.LINGERING, time.monotonic() + LINGER_SECONDS
+            self.state, self.deadline = ConnectionState.LINGERING, time.monotonic() + LINGER_SECONDS
             self._selector.modify(self._socket, selectors.EVENT_READ, self)
 
     def close(self, *, abort: bool = False) -> None:
         """Args: abort: the client has had its time; it gets nothing more."""
-        if self.state not in (State.ANSWERING, State.CLOSED):
+        if self.state not in (ConnectionState.ANSWERING, ConnectionState.CLOSED):
             self._selector.unregister(self._socket)
-        self.state = State.CLOSED
+        self.state = ConnectionState.CLOSED
         if abort:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, ABORT)
         self._socket.close()

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Self
 import structlog
 
 from workers.errors import UnavailableError
-from workers.monitoring.http_connection import Connection, State
+from workers.monitoring.http_connection import Connection, ConnectionState
 from workers.monitoring.http_request import answer, path_of
 from workers.process import SMALL_STACK, NoThreadError, start_thread
 from workers.state.proc import port_holder
@@ -89,7 +89,7 @@ class Server:
         except OSError as error:
             holder = port_holder(port) if error.errno == errno.EADDRINUSE else None
             # Not its own text: `create_server` puts more into that.
-            why = os.strerror(error.errno) if (error.errno or 0) > 0 else error.strerror
+            why = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
             raise UnavailableError(
                 f"cannot serve {self._what} on {host}:{port}: {why}{f' by {holder}' if holder else ''}. "
                 f"Set {self._setting} to another port, or stop the process that has this one: another fleet?"
@@ -188,7 +188,9 @@ class Server:
     def _close_least_needed(self) -> None:
         """The oldest of the address that has most, and sooner than one that waits for its answer."""
         per_host = Counter(each.host for each in self._connections)
-        oldest = min(self._connections, key=lambda each: (each.state is State.ANSWERING, -per_host[each.host]))
+        oldest = min(
+            self._connections, key=lambda each: (each.state is ConnectionState.ANSWERING, -per_host[each.host])
+        )
         self._close(oldest, abort=True)
 
     def _proceed(self, connection: Connection) -> None:
@@ -199,15 +201,15 @@ class Server:
             else:
                 self._write(connection, answer(self._app, self._environ, connection.host, request))
                 return
-        if connection.state is State.CLOSED:
+        if connection.state is ConnectionState.CLOSED:
             self._close(connection)
 
     def _write(self, connection: Connection, content: bytes) -> None:
-        writing = [each for each in self._connections if each.state is State.WRITING]
+        writing = [each for each in self._connections if each.state is ConnectionState.WRITING]
         while writing and sum(each.unsent for each in writing) > MAX_UNSENT_BYTES:
             self._close(writing.pop(0), abort=True)
         connection.write(content)
-        if connection.state is State.CLOSED:
+        if connection.state is ConnectionState.CLOSED:
             self._close(connection)
 
     def _close(self, connection: Connection, *, abort: bool = False) -> None:
@@ -243,7 +245,7 @@ class Server:
         while (question := self._questions.get()) is not None:
             connection, request = question
             # A client that has been closed meanwhile needs no answer.
-            if connection.state is State.ANSWERING:
+            if connection.state is ConnectionState.ANSWERING:
                 self._answers.append((connection, answer(self._app, self._environ, connection.host, request)))
                 self._wake()
 

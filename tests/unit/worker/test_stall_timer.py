@@ -161,7 +161,8 @@ def test_a_hang_is_ended_also_where_there_is_no_thread_to_end_it():
 
 def test_with_a_thread_again_a_hang_is_ended_with_its_stacks():
     ended = run(
-        "LIMIT = 0.5", NO_THREAD.replace("used + (300 << 10))", "-1)"),
+        "LIMIT = 0.5",
+        NO_THREAD.replace("used + (300 << 10))", "-1)"),
         "time.sleep(0.1)",
         "timer.iterated()",
         "resource.setrlimit(resource.RLIMIT_DATA, (-1, -1))",

@@ -71,6 +71,8 @@ class Checks:
         self._hang_detector = HangDetector(
             max(settings.max_iteration_seconds, settings.stall_timeout) + OWN_TIMER_SECONDS, settings.progress_timeout
         )
+        self._evicted: set[tuple[str, str]] = set()
+        """Worker and member, where the file with the member id could not be removed."""
         self._fatal_since: dict[str, float] = {}
         self._future_beats: set[tuple[int, int]] = set()
         """Processes whose heartbeat with a time in the future was logged: once each."""
@@ -134,7 +136,7 @@ class Checks:
         Returns:
             Whether Kafka answered.
         """
-        if (member := self._dead_member(name)) is None:
+        if (member := self._dead_member(name)) is None or (name, member) in self._evicted:
             return True
         if (was_member := self._group.evict(member)) is None:
             return False
@@ -170,8 +172,8 @@ class Checks:
         """Remove the member id, unless another process has acquired the slot meanwhile."""
         slot = self._slot(name)
         with slot.try_lock() as held:
-            if held and slot.predecessor() == member:
-                slot.forget_member()
+            if held and slot.predecessor() == member and not slot.forget_member():
+                self._evicted.add((name, member))
 
     def _revive(self, workers: Mapping[str, Process], now: float) -> None:
         fatal = {name for name, process in workers.items() if process.state == "FATAL"}
