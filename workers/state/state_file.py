@@ -80,17 +80,17 @@ class StateFile:
                 os.posix_fallocate(self._file, 0, self._size)
 
 
-def open_in_folder(path: str | Path, flags: int) -> int:
+def open_in_folder(path: str | Path, flags: int, mode: int = 0o600) -> int:
     """A file descriptor of the file, in a folder that is made if it is missing: a typo must not make a whole tree.
 
     Raises:
         OSError: it cannot be opened.
     """
     try:
-        return os.open(path, flags | os.O_CLOEXEC, 0o600)
+        return os.open(path, flags | os.O_CLOEXEC, mode)
     except FileNotFoundError:
         Path(path).parent.mkdir(exist_ok=True)
-        return os.open(path, flags | os.O_CLOEXEC, 0o600)
+        return os.open(path, flags | os.O_CLOEXEC, mode)
 
 
 def _write_all(file: int, content: bytes, offset: int) -> None:
