@@ -68,6 +68,11 @@ class InProgress:
         yield
         self._file.write(b"%8d" % 0)
 
+    def restore(self) -> None:
+        """Write the file again, if it could not be written. Only while nothing is in progress."""
+        if self._file.is_failing:
+            self._file.write(b"%8d" % 0)
+
 
 class CrashJournal:
     """The journal that all workers of the group on this host share. This process must hold the slot."""
@@ -171,6 +176,10 @@ class JournaledPoisonGuard(NullObserver):
             self._crashes = self._journal.all()
         return isolate(fetched, self._crashes) if self._crashes else Isolated(fetched, {})
 
+    def iterated(self) -> None:
+        # Nothing is in progress now.
+        self._in_progress.restore()
+
     def in_progress(self, fetched: Fetched) -> AbstractContextManager[None]:
         return self._in_progress.hold(fetched)
 
@@ -188,10 +197,8 @@ class JournaledPoisonGuard(NullObserver):
             self._crashes = self._journal.forget(is_resolved)
         except OSError as error:
             # In the journal they do no harm: those records are never read again. The next assignment removes them.
-            self._failures.failed(self._file, error)
+            self._failures.failed_once(self._file, error)
             self._crashes = [crash for crash in self._crashes if not is_resolved(crash)]
-        else:
-            self._failures.succeeded(self._file)
 
 
 def _in_progress(content: bytes) -> list[Crash]:

@@ -215,6 +215,6 @@ class Slot:
         try:
             self._member_file.unlink(missing_ok=True)
         except OSError as error:
-            self._failures.failed(self._member_file, error)
+            self._failures.failed_once(self._member_file, error)
             return False
         return True

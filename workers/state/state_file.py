@@ -37,6 +37,8 @@ class StateFile:
         self._clock = clock
         self._file: int | None = None
         self._check_at = 0.0
+        self.is_failing = False
+        """Whether the last write failed."""
 
     def write(self, content: bytes, offset: int = 0) -> None:
         """Overwrite this part of the file."""
@@ -48,9 +50,11 @@ class StateFile:
                 return
             _write_all(self._file, content, offset)
         except OSError as error:
+            self.is_failing = True
             self._failures.failed(self._path, error)
             self.close()
         else:
+            self.is_failing = False
             self._failures.succeeded(self._path)
 
     def overwrite(self, content: bytes) -> None:

@@ -38,15 +38,18 @@ class WriteFailures:
         """Failures since the start of the process."""
 
     def failed(self, path: Path, error: OSError, loss: str = "") -> None:
-        """Note that this file could not be written. Args: loss: what cannot be done without it, for the line."""
-        name, why = str(path), error.strerror or type(error).__name__
+        """Note that this file cannot be written, until it is. Args: loss: what cannot be done without it, for the line."""
+        self._failing = {**self._failing, str(path): _reason(error)}
+        self.failed_once(path, error, loss)
+
+    def failed_once(self, path: Path, error: OSError, loss: str = "") -> None:
+        """Note that this file could not be written, where nothing waits to be written again."""
+        name = str(path)
         self.count += 1
-        self._failing = {**self._failing, name: why}
         if self._clock() - self._told.get(name, -TELL_EVERY_SECONDS) >= TELL_EVERY_SECONDS:
             self._told[name] = self._clock()
-            self._tell(
-                f"{loss and loss + ': '}cannot write {name}: {why}; this process works on without it. {_what_to_do(error)}"
-            )
+            line = f"cannot write {name}: {_reason(error)}; this process works on without it. {_what_to_do(error)}"
+            self._tell(f"{loss}: {line}" if loss else line)
 
     def succeeded(self, path: Path) -> None:
         """Note that this file was written."""
@@ -58,6 +61,10 @@ class WriteFailures:
         if failing := self._failing:
             return "cannot write " + ", ".join(f"{name}: {why}" for name, why in sorted(failing.items()))
         return None
+
+
+def _reason(error: OSError) -> str:
+    return error.strerror or type(error).__name__
 
 
 def _what_to_do(error: OSError) -> str:
