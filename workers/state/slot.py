@@ -193,6 +193,10 @@ class Slot:
         Without it, and if this process is killed, its partitions are idle until the session timeout.
         """
         self._member = member_id
+        if self.predecessor() == member_id:
+            # It joined again under the same one.
+            self._failures.succeeded(self._member_file)
+            return
         new = self._member_file.with_suffix(".new")
         try:
             new.write_text(member_id + "\n", encoding="utf-8")
