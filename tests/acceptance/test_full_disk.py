@@ -11,7 +11,7 @@ from tests.support.embedded import EmbeddedStack, wait_until
 from tests.support.fleet import Fleet
 from tests.support.full_disk import Disk, full_disk
 
-pytestmark = pytest.mark.acceptance
+pytestmark = [pytest.mark.acceptance, pytest.mark.slow]
 
 PARTITIONS = 2
 TWO = "[program:worker]\nnumprocs=2\n"
