@@ -59,7 +59,11 @@ def connect(port: int, kind: Kind) -> socket.socket:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     # Thousands of closed connections would use up the ports of this machine.
     client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    client.connect(("127.0.0.1", port))
+    try:
+        client.connect(("127.0.0.1", port))
+    except OSError:
+        client.close()
+        raise
     client.setblocking(False)
     return client
 

@@ -1,4 +1,4 @@
-"""One connection of an HTTP client: one request and its answer, neither of which is ever waited for."""
+"""The connections of HTTP clients: one request each, and its answer, neither of which is ever waited for."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from enum import Enum
 
 from workers.monitoring.http_request import TOO_LARGE, is_complete
 
+BACKLOG = 128
+"""Connections that the kernel keeps until they are accepted."""
 MAX_REQUEST_BYTES = 32 * 1024
 REQUEST_SECONDS = 5.0
 """From the connection to the last byte of the request, however it is divided."""
@@ -19,6 +21,17 @@ LINGER_SECONDS = 1.0
 """To discard what a client still sends, a body for example: closing before it is read would destroy the answer."""
 ABORT = struct.pack("ii", 1, 0)
 """SO_LINGER: the kernel drops what was not sent, and keeps nothing for a client that does not read."""
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens there. A name of both kinds of address, as localhost, means the IPv4 one.
+
+    Raises:
+        OSError: there is no such address, or the port is in use.
+    """
+    found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    family, _, _, _, address = min(found, key=lambda each: each[0] is not socket.AF_INET)
+    return socket.create_server(address[:2], family=family, backlog=BACKLOG)
 
 
 class ConnectionState(Enum):

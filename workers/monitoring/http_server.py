@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Self
 import structlog
 
 from workers.errors import UnavailableError
-from workers.monitoring.http_connection import Connection, ConnectionState
+from workers.monitoring.http_connection import Connection, ConnectionState, listen
 from workers.monitoring.http_request import answer, path_of
 from workers.process import SMALL_STACK, NoThreadError, start_thread
 from workers.state.proc import port_holder
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 MAX_CONNECTIONS = 64
 MAX_UNSENT_BYTES = 4 << 20
 """Of all answers that clients have not read yet."""
-BACKLOG = 128
 ACCEPTS_PER_TURN = 16
 """Fewer than there may be, so that a request that has arrived is read before its connection is the oldest one."""
 PROCESSOR_SHARE = 0.2
@@ -82,8 +81,7 @@ class Server:
         """
         host, port = self._host, self.port
         try:
-            family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-            self._listener = socket.create_server(address[:2], family=family, backlog=BACKLOG)
+            self._listener = listen(host, port)
             self._wake_reader, self._wake_writer = socket.socketpair()
             self._selector = selectors.DefaultSelector()
         except OSError as error:

@@ -170,8 +170,11 @@ def test_an_application_that_fails_is_a_500_and_told(health, capsys):
 FEW_DESCRIPTORS = """
 import os, resource, sys, time
 from prometheus_client import CollectorRegistry
+from prometheus_client.process_collector import ProcessCollector
 from workers.monitoring.http import Health, HealthServer
-server = HealthServer("127.0.0.1", 0, CollectorRegistry(), Health(1000)).start()
+registry = CollectorRegistry()
+ProcessCollector(registry=registry)
+server = HealthServer("127.0.0.1", 0, registry, Health(1000)).start()
 taken = []
 resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
 try:
@@ -206,14 +209,14 @@ def test_without_a_file_descriptor_scrapes_are_still_answered_and_nothing_spins(
             # One that has to make room at once may see even its connecting fail.
             with contextlib.suppress(ConnectionError):
                 idle.append(connect(port, KINDS["silent"]))
-        answers = [scrape.page(port, "/healthz")[0] for _ in range(5)]
+        answers = [scrape.page(port, path)[0] for path in ("/healthz", "/metrics") * 3]
         other.stdin.write("\n")
         other.stdin.flush()
         spent = next(float(line) for line in other.stdout if line[0].isdigit() and line.count(" ") == 0)
         assert spent - used < 2
         for client in idle:
             client.close()
-        assert answers == [200] * 5
+        assert answers == [200] * 6
         wait_until(lambda: scrape.page(port, "/healthz") == (200, "ok\n"), 5, "it answers again")
 
 
