@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 from typing import TYPE_CHECKING, Any
 from wsgiref.simple_server import ServerHandler, WSGIRequestHandler
 
@@ -13,6 +14,11 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
+EXPENSIVE_SECONDS = 0.005
+"""Of processor time. The metrics of an ordinary worker take less."""
+REUSE_FACTOR = 5
+"""An answer is given again for so many times as long as it took to make."""
+MOST_RECENT = 4
 TOO_LARGE = b"HTTP/1.0 431 Request Header Fields Too Large\r\n\r\n"
 
 
@@ -25,6 +31,31 @@ def path_of(head: bytes | bytearray) -> str:
     """The path that is asked for, without its query; empty if this is no request."""
     words = head.partition(b"\n")[0].split()
     return words[1].partition(b"?")[0].decode("latin-1") if len(words) > 1 else ""
+
+
+class Answers:
+    """The answers of one application. An expensive one is given again, for a moment, to the same request: many clients
+    that ask for a large page cost little more than one.
+    """
+
+    def __init__(self, app: WSGIApplication, environ: WSGIEnvironment) -> None:
+        """Args: environ: what is the same in all requests: `SERVER_NAME` and so on."""
+        self._app, self._environ = app, environ
+        self._recent: dict[bytes, tuple[float, bytes]] = {}
+        """By request: until when its answer is given again, and the answer."""
+
+    def to(self, client: str, request: bytes) -> bytes:
+        """The bytes to send. Args: client: its address."""
+        now, began = time.monotonic(), time.thread_time()
+        until, content = self._recent.get(request, (0.0, b""))
+        if now < until:
+            return content
+        content = answer(self._app, self._environ, client, request)
+        if (cost := time.thread_time() - began) > EXPENSIVE_SECONDS:
+            if len(self._recent) >= MOST_RECENT:
+                self._recent.clear()
+            self._recent[request] = time.monotonic() + REUSE_FACTOR * cost, content
+        return content
 
 
 def answer(app: WSGIApplication, environ: WSGIEnvironment, client: str, head: bytes) -> bytes:

@@ -22,7 +22,7 @@ import structlog
 
 from workers.errors import UnavailableError
 from workers.monitoring.http_connection import Connection, ConnectionState, listen
-from workers.monitoring.http_request import answer, path_of
+from workers.monitoring.http_request import Answers, path_of
 from workers.process import SMALL_STACK, NoThreadError, start_thread
 from workers.state.proc import port_holder
 
@@ -93,7 +93,8 @@ class Server:
                 f"Set {self._setting} to another port, or stop the process that has this one: another fleet?"
             ) from error
         self.port = self._listener.getsockname()[1]
-        self._environ = {"SERVER_NAME": host, "SERVER_PORT": str(self.port), "SCRIPT_NAME": "", "REMOTE_HOST": ""}
+        environ = {"SERVER_NAME": host, "SERVER_PORT": str(self.port), "SCRIPT_NAME": "", "REMOTE_HOST": ""}
+        self._answered = Answers(self._app, environ)
         for each in (self._listener, self._wake_reader, self._wake_writer):
             each.setblocking(False)
         self._selector.register(self._listener, selectors.EVENT_READ)
@@ -197,7 +198,7 @@ class Server:
             if path_of(request) in self._waiting:
                 self._questions.put((connection, request))
             else:
-                self._write(connection, answer(self._app, self._environ, connection.host, request))
+                self._write(connection, self._answered.to(connection.host, request))
                 return
         if connection.state is ConnectionState.CLOSED:
             self._close(connection)
@@ -244,7 +245,7 @@ class Server:
             connection, request = question
             # A client that has been closed meanwhile needs no answer.
             if connection.state is ConnectionState.ANSWERING:
-                self._answers.append((connection, answer(self._app, self._environ, connection.host, request)))
+                self._answers.append((connection, self._answered.to(connection.host, request)))
                 self._wake()
 
     def _wake(self) -> None:
