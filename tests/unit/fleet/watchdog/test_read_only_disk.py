@@ -55,7 +55,7 @@ def test_checks_begin_as_soon_as_there_is_a_thread(monkeypatch):
 
     tries = []
 
-    def start_thread(run, name):
+    def start_thread(_run, name):
         tries.append(name)
         if len(tries) < 3:
             raise NoThreadError("none")
