@@ -1,7 +1,7 @@
-"""What scrapes cost a worker: none, 50 a second, and clients that never read, in turn, on one backlog.
+"""What scrapes cost a worker: none, 50 a second, clients that never read, and a crowd that means harm, on one backlog.
 
 Needs the servers of the settings (for example `make demo`), and a machine that does nothing else. Uses a topic, groups
-and a database of its own, and removes them. Each round has all three, in an order that goes round; what counts is the
+and a database of its own, and removes them. Each round has all four, in an order that goes round; what counts is the
 ratio within a round, since the machine's other work falls on all of them.
 
     python -m bench.scrape [rounds] [records]
@@ -27,6 +27,7 @@ from kafka import KafkaAdminClient
 from prometheus_client.parser import text_string_to_metric_families
 from pymongo import MongoClient
 
+from tests.support.hostile import HostileClients
 from workers.kafka.admin import Admin
 from workers.kafka.options import connection_options
 from workers.kafka.producer import Producer, numbers
@@ -36,6 +37,8 @@ PARTITIONS = 6
 SCRAPES_A_SECOND = 50
 DEAF = 20
 """Half of them have asked and read nothing of the answer, with hardly a byte of buffer; half have asked by half."""
+CROWD = 500
+"""Clients of every kind that tests know; one that is thrown out comes back, 400 a second."""
 ASK_EVERY = 1.0
 """Seconds between two looks of the bench itself at the worker's metrics."""
 
@@ -180,8 +183,19 @@ def deaf(settings: Settings) -> Iterator[None]:
         yield
 
 
+@contextlib.contextmanager
+def crowd(settings: Settings) -> Iterator[None]:
+    with HostileClients(settings.metrics_port + settings.slot, CROWD):
+        yield
+
+
 ALONE = "not scraped"
-ARMS = {ALONE: nobody, f"{SCRAPES_A_SECOND} scrapes a second": scraping, f"{DEAF} clients that never read": deaf}
+ARMS = {
+    ALONE: nobody,
+    f"{SCRAPES_A_SECOND} scrapes a second": scraping,
+    f"{DEAF} clients that never read": deaf,
+    f"{CROWD} hostile clients": crowd,
+}
 
 
 def clean_up(settings: Settings) -> None:

@@ -10,6 +10,7 @@ from workers.errors import RetryReason, SinkUnavailableError
 from workers.kafka.admin import GroupDescription, Member, PartitionOffsets
 from workers.monitoring.lag import lag_snapshot
 from workers.monitoring.lag_metrics import LagMetrics
+from workers.monitoring.output_metrics import OutputMetrics
 from workers.monitoring.watchdog_metrics import WatchdogMetrics
 from workers.monitoring.worker_metrics import WorkerMetrics
 from workers.types import TopicPartition
@@ -40,6 +41,7 @@ with the scrapes, and between 74 % and 132 % with those clients.)
 def workers() -> CollectorRegistry:
     """With every label set once."""
     metrics = WorkerMetrics("numtest")
+    OutputMetrics(metrics.registry, lambda: None, lambda: 0, lambda: 0)
     metrics.owns([TopicPartition("numtest", 0)])
     metrics.sink_unavailable(SinkUnavailableError(RetryReason.TIMEOUT, ""), 1, 0.1)
     return metrics.registry

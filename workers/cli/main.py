@@ -17,6 +17,7 @@ from workers.cli import dead_letters as cli_dead_letters
 from workers.cli import fleet as cli_fleet
 from workers.cli import lag as cli_lag
 from workers.cli import render as show
+from workers.cli import streams
 from workers.cli import watchdog as cli_watchdog
 from workers.errors import ExitCode, NotFoundError, WorkersError
 from workers.settings import load, load_all, redact
@@ -66,8 +67,7 @@ def run() -> None:
     from workers.worker.app import Worker
 
     settings = load()
-    log.configure(settings)
-    Worker(settings).run()
+    Worker(settings, log.configure(settings)).run()
 
 
 @app.command()
@@ -191,7 +191,8 @@ app.add_typer(cli_dead_letters.app, name="dead-letters")
 
 def main() -> NoReturn:
     """The entry point `workers`. Ends with one of `ExitCode`, or 130 after Ctrl-C."""
-    sys.exit(_exit_code())
+    streams.prepare()
+    sys.exit(streams.finish(_exit_code(), lambda message: err.print(f"workers: {message}", markup=False)))
 
 
 def _exit_code() -> int:
@@ -211,7 +212,10 @@ def _exit_code() -> int:
         return 130
     except BrokenPipeError:
         return ExitCode.FAILED
-    except Exception:  # noqa: BLE001 the last resort: a bug ends with its own exit code and a traceback
+    except Exception as error:  # noqa: BLE001 the last resort: a bug ends with its own exit code and a traceback
+        if isinstance(error, OSError) and error.filename is None and error.errno in streams.NO_ROOM:
+            err.print(f"workers: cannot write to standard output: {error.strerror}", markup=False)
+            return ExitCode.FAILED
         err.print("workers: an unexpected error, which is a bug; please report it with this traceback:")
         traceback.print_exc()
         return ExitCode.BUG

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import errno
-import threading
 import time
-from typing import TYPE_CHECKING, Self
-from wsgiref.simple_server import WSGIRequestHandler, make_server
+from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, make_wsgi_app
-from prometheus_client.exposition import ThreadingWSGIServer
 
-from workers.errors import SinkUnavailableError, UnavailableError
+from workers.errors import SinkUnavailableError
+from workers.monitoring.http_server import Server
 from workers.pipeline.observer import NullObserver
-from workers.state.proc import port_holder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+    from wsgiref.types import StartResponse, WSGIEnvironment
+
+PING_SHARED_SECONDS = 0.5
+"""One ping of the sink answers all `/readyz` that wait, and those that come so soon after it."""
 
 
 class Health(NullObserver):
@@ -30,6 +29,10 @@ class Health(NullObserver):
         self._last_iteration = clock()
         self.connected: Callable[[], bool] = lambda: False
         self.ping: Callable[[], None] | None = None
+        self.degraded: Callable[[], str | None] = lambda: None
+        """What this process does without, although it works: told by `/readyz`, which stays 200."""
+        self._pinged_at: float | None = None
+        self._ping_problem: str | None = None
 
     def iterated(self) -> None:
         self._last_iteration = self._clock()
@@ -43,53 +46,19 @@ class Health(NullObserver):
         """Why this process cannot process records now; None: it can."""
         if not self.connected():
             return "not in the consumer group yet"
-        try:
-            if self.ping:
+        return self._ping() or self.liveness_problem()
+
+    def _ping(self) -> str | None:
+        """Why the sink cannot be used; None: it can. Called on one thread."""
+        if self.ping and (self._pinged_at is None or self._clock() - self._pinged_at >= PING_SHARED_SECONDS):
+            try:
                 self.ping()
-        except SinkUnavailableError as error:
-            return f"MongoDB: {error}"
-        return self.liveness_problem()
-
-
-class Server:
-    """Serves a WSGI application on a thread of its own."""
-
-    def __init__(self, host: str, port: int, app: WSGIApplication, what: str, setting: str) -> None:
-        """Args:
-        what: what is served, for the error message.
-        setting: the setting of the port, for the error message.
-        """
-        self._host, self.port, self._app = host, port, app
-        self._what, self._setting = what, setting
-        self._thread: threading.Thread | None = None
-
-    def start(self) -> Self:
-        """Bind the port and serve; `port` is then the one that was bound, also where 0 was asked for.
-
-        Raises:
-            UnavailableError: the port is in use.
-        """
-        host, port = self._host, self.port
-        try:
-            self._server = make_server(host, port, self._app, ThreadingWSGIServer, handler_class=_Quiet)
-        except OSError as error:
-            holder = port_holder(port) if error.errno == errno.EADDRINUSE else None
-            raise UnavailableError(
-                f"cannot serve {self._what} on {host}:{port}: {error.strerror}{f' by {holder}' if holder else ''}. "
-                f"Set {self._setting} to another port, or stop the process that has this one: another fleet?"
-            ) from error
-        self._server.daemon_threads = True
-        self.port = self._server.server_port
-        self._thread = threading.Thread(target=self._server.serve_forever, args=[0.1], name="http", daemon=True)
-        self._thread.start()
-        return self
-
-    def close(self) -> None:
-        """Stop serving, and release the port."""
-        if self._thread:
-            self._server.shutdown()
-            self._server.server_close()
-            self._thread.join()
+                self._ping_problem = None
+            except SinkUnavailableError as error:
+                self._ping_problem = f"MongoDB: {error}"
+            # Read again: a ping that was not answered took seconds.
+            self._pinged_at = self._clock()
+        return self._ping_problem
 
 
 class HealthServer(Server):
@@ -109,12 +78,9 @@ class HealthServer(Server):
             check = {"/healthz": health.liveness_problem, "/readyz": health.readiness_problem}.get(path)
             problem = check() if check else "no such page; there are /metrics, /healthz, /readyz"
             status = "200 OK" if problem is None else "503 Service Unavailable" if check else "404 Not Found"
+            if problem is None and path == "/readyz" and (without := health.degraded()):
+                problem = f"ok, but {without}"
             start_response(status, [("Content-Type", "text/plain; charset=utf-8")])
-            return [f"{problem or 'ok'}\n".encode()]
+            return [f"{problem or 'ok'}\n".encode(errors="backslashreplace")]
 
-        super().__init__(host, port, app, "metrics", setting)
-
-
-class _Quiet(WSGIRequestHandler):
-    def log_message(self, format: str, *args: object) -> None:
-        """Log nothing: scrapes are too frequent."""
+        super().__init__(host, port, app, "metrics", setting, waiting={"/readyz"})

@@ -16,6 +16,7 @@ from workers.kafka.log_reader import FirstRecords
 from workers.kafka.open_transactions import HANGING_SECONDS, OpenTransactions
 from workers.log_fields import Action
 from workers.monitoring.lag import CommitTimes, LagSnapshot, Point, lag_snapshot, uncommitted_ranges
+from workers.process import start_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,16 +55,18 @@ class LagPoller:
         self._taken_at = 0.0
         self._points: deque[Point | None] = deque(maxlen=max(2, int(HISTORY_SECONDS / self.interval)))
         self._stop_event = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="lag", daemon=True)
+        self._thread: threading.Thread | None = None
         self.last_success: float | None = None
         """Unix time of the last snapshot."""
 
     def start(self) -> None:
-        self._thread.start()
+        """Raises: NoThreadError."""
+        self._thread = start_thread(self._run, "lag")
 
     def stop(self) -> None:
         self._stop_event.set()
-        self._thread.join(STOP_SECONDS)
+        if self._thread:
+            self._thread.join(STOP_SECONDS)
 
     def current(self) -> LagSnapshot | None:
         """The last snapshot; None: there is none, or it is stale."""

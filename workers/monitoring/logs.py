@@ -1,16 +1,22 @@
-"""The configuration of logs: one line an event, to standard output, of which supervisord keeps one file a process."""
+"""The configuration of logs: one line an event, to standard output, of which supervisord keeps one file a process.
+
+What the operator must see although standard output cannot be written goes to standard error, in the same format.
+"""
 
 from __future__ import annotations
 
 import logging
 import re
 import sys
-from contextlib import suppress
 from typing import TYPE_CHECKING, TextIO, cast
 
 import structlog
 
+from workers.monitoring.log_output import DROPPED_FIELD, LogOutput
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from structlog.typing import EventDict, Processor, WrappedLogger
 
     from workers.settings import Settings
@@ -18,15 +24,20 @@ if TYPE_CHECKING:
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
-def configure(settings: Settings, name: str | None = None) -> None:
+def configure(settings: Settings, name: str | None = None) -> LogOutput:
     """Write this package's log, and the clients' warnings, to standard output in one format.
 
     Args: name: of the process, if it is not a worker.
+
+    Returns:
+        Where the lines go: it counts those that could not be written.
     """
 
     def name_worker(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
         event["worker"] = name or settings.worker
         event.setdefault("topic", settings.topic)
+        if out.dropped_in_a_row:
+            event[DROPPED_FIELD] = out.dropped_in_a_row
         return event
 
     shared: list[Processor] = [
@@ -42,14 +53,15 @@ def configure(settings: Settings, name: str | None = None) -> None:
             key_order=["timestamp", "level", "worker", "event", "action"], drop_missing=True, bool_as_flag=False
         )
     )
-    out = cast("TextIO", _WithoutReader(sys.stdout))
+    out = LogOutput(sys.stdout, standard_error())
+    stream = cast("TextIO", out)
     structlog.configure(
         processors=[*shared, render],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[settings.log_level.upper()]),
-        logger_factory=structlog.WriteLoggerFactory(out),
+        logger_factory=structlog.WriteLoggerFactory(stream),
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(out)
+    handler = logging.StreamHandler(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared],
@@ -60,22 +72,13 @@ def configure(settings: Settings, name: str | None = None) -> None:
     root.handlers = [handler]
     # Never the clients' DEBUG level: they log every byte that they send and receive, also passwords and payloads.
     root.setLevel(logging.INFO if settings.log_level == "debug" else logging.WARNING)
+    return out
 
 
-class _WithoutReader:
-    """Standard output that ignores a broken pipe: a worker whose supervisord was killed must still finish its batch."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-
-    def write(self, text: str) -> int:
-        with suppress(BrokenPipeError):
-            return self._stream.write(text)
-        return len(text)
-
-    def flush(self) -> None:
-        with suppress(BrokenPipeError):
-            self._stream.flush()
+def standard_error() -> Callable[[str], None]:
+    """A function that writes a warning to standard error, in the format of the log. It never raises, and never waits long."""
+    logger = structlog.WriteLogger(cast("TextIO", LogOutput(sys.stderr)))
+    return cast("Callable[[str], None]", structlog.wrap_logger(logger).warning)
 
 
 def _escape(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:

@@ -59,7 +59,7 @@ class Observers(NullObserver):
     """Several observers as one, called in the order of the arguments."""
 
     def __init__(self, *observers: Observer) -> None:
-        self._all = observers
+        self._all: tuple[Observer, ...] = observers
 
 
 def _to_all(event: str) -> Callable[..., None]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
+
+from workers.errors import RetryReason, SinkUnavailableError
+from workers.process import is_no_thread, start_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,12 +23,13 @@ class BackgroundWriter:
     """
 
     def __init__(self, sink: Sink, clock: Callable[[], float] = time.monotonic) -> None:
+        """Raises: NoThreadError: there is no thread to write."""
         self._sink = sink
         self._clock = clock
         self._batches: SimpleQueue[Batch] = SimpleQueue()
         self._outcomes: SimpleQueue[tuple[WriteResult, float] | BaseException] = SimpleQueue()
         # A daemon thread: a process that ends on an error does not wait for a write.
-        threading.Thread(target=self._run, name="writer", daemon=True).start()
+        start_thread(self._run, "writer")
 
     def begin(self, batch: Batch) -> None:
         """Start to write the batch, and return at once."""
@@ -50,4 +53,7 @@ class BackgroundWriter:
             try:
                 self._outcomes.put((self._sink.write(batch), self._clock() - started))
             except BaseException as error:  # noqa: BLE001 raised on the loop's thread, by `finish`
-                self._outcomes.put(error)
+                # The database's client starts threads too, when it connects: without one it cannot be used now.
+                self._outcomes.put(
+                    SinkUnavailableError(RetryReason.ERROR, str(error)) if is_no_thread(error) else error
+                )

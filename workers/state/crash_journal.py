@@ -16,14 +16,15 @@ import structlog
 
 from workers.pipeline.observer import NullObserver
 from workers.pipeline.poison import Crash, Isolated, isolate
-from workers.state.mapped_file import mapped_file
 from workers.state.proc import process_started
+from workers.state.state_file import StateFile
+from workers.state.write_failures import WriteFailures
 from workers.types import CommitResult, TopicPartition
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
     from contextlib import AbstractContextManager
-    from mmap import mmap
+    from pathlib import Path
 
     from workers.state.slot import Slot
     from workers.types import Batch, Fetched
@@ -42,16 +43,14 @@ class InProgress:
     """The file of the records that this process decodes now."""
 
     @classmethod
-    def open(cls, slot: Slot) -> Self:
-        """Begin to write the file of this slot, which this process has acquired.
-
-        Raises:
-            UnavailableError: it cannot be written.
+    def open(cls, slot: Slot, failures: WriteFailures | None = None) -> Self:
+        """Begin to write the file of this slot, which this process has acquired. Where it cannot be written, a crash of
+        this process is not known to others: that is told to `failures`.
         """
-        return cls(mapped_file(slot.file(IN_PROGRESS), SIZE))
+        return cls(StateFile(slot.file(IN_PROGRESS), SIZE, failures or WriteFailures()))
 
-    def __init__(self, memory: mmap) -> None:
-        self._memory = memory
+    def __init__(self, file: StateFile) -> None:
+        self._file = file
         # A process crashes once, so this identifies the crash.
         self._id = f"{os.getpid()}-{process_started(os.getpid())}"
 
@@ -64,10 +63,15 @@ class InProgress:
             for partition, records in fetched.records.items()
         ]
         content = json.dumps({"version": VERSION, "id": self._id, "ranges": ranges}).encode()
-        self._memory[8 : 8 + len(content)] = content
-        self._memory[:8] = b"%8d" % len(content)
+        self._file.write(content, 8)
+        self._file.write(b"%8d" % len(content))
         yield
-        self._memory[:8] = b"%8d" % 0
+        self._file.write(b"%8d" % 0)
+
+    def restore(self) -> None:
+        """Write the file again, if it could not be written. Only while nothing is in progress."""
+        if self._file.is_failing:
+            self._file.write(b"%8d" % 0)
 
 
 class CrashJournal:
@@ -82,22 +86,24 @@ class CrashJournal:
     def open(self) -> None:
         """Add the crash of this slot's predecessor, and remove the files of version 1."""
         old = [
-            path for kind in VERSION_1 for path in (self._slot.file(kind), self._slot.group_file(kind)) if path.exists()
+            path
+            for kind in VERSION_1
+            for path in (self._slot.file(kind), self._slot.group_file(kind))
+            if os.path.lexists(path)
         ]
         if old:
             log.warning("ignored and removed crash records of an earlier version", files=" ".join(map(str, old)))
         for path in old:
-            path.unlink(missing_ok=True)
+            with suppress(OSError):
+                path.unlink()
         self._add_crash_of(self._slot)
 
     def all(self) -> list[Crash]:
         """Every crash in the journal, after adding those of the workers that are dead now."""
         for other in self._slot.others():
-            if other.try_acquire():
-                try:
+            with other.try_lock() as held:
+                if held:
                     self._add_crash_of(other)
-                finally:
-                    other.unlock()
         return self._read()
 
     def forget(self, resolved: Callable[[Crash], bool]) -> list[Crash]:
@@ -110,7 +116,7 @@ class CrashJournal:
         """
         try:
             with slot.file(IN_PROGRESS).open("r+b") as file:
-                for crash in (found := _in_progress(file.read(8 + SIZE))):
+                for crash in (found := _in_progress(file.read())):
                     self._on_crash(crash)
                 if found:
                     self._change(
@@ -144,22 +150,21 @@ class JournaledPoisonGuard(NullObserver):
     """See `PoisonGuard`. As an observer it reads the crash journal again after every new assignment."""
 
     @classmethod
-    def open(cls, slot: Slot, on_crash: Callable[[Crash], None]) -> Self:
+    def open(cls, slot: Slot, on_crash: Callable[[Crash], None], failures: WriteFailures | None = None) -> Self:
         """Enter what the slot's predecessor left in the journal, and begin to write what is in progress.
 
         Args:
             slot: acquired by this process.
             on_crash: called with each crash that is new in the journal.
-
-        Raises:
-            UnavailableError: the state directory cannot be written.
+            failures: told what cannot be written. The guard then knows less, and nothing else suffers.
         """
         journal = CrashJournal(slot, on_crash)
         journal.open()
-        return cls(journal, InProgress.open(slot))
+        failures = failures or WriteFailures()
+        return cls(journal, InProgress.open(slot, failures), slot.group_file(JOURNAL), failures)
 
-    def __init__(self, journal: CrashJournal, in_progress: InProgress) -> None:
-        self._journal = journal
+    def __init__(self, journal: CrashJournal, in_progress: InProgress, file: Path, failures: WriteFailures) -> None:
+        self._journal, self._file, self._failures = journal, file, failures
         self._in_progress = in_progress
         self._crashes: list[Crash] | None = None
 
@@ -171,20 +176,29 @@ class JournaledPoisonGuard(NullObserver):
             self._crashes = self._journal.all()
         return isolate(fetched, self._crashes) if self._crashes else Isolated(fetched, {})
 
+    def iterated(self) -> None:
+        # Nothing is in progress now.
+        self._in_progress.restore()
+
     def in_progress(self, fetched: Fetched) -> AbstractContextManager[None]:
         return self._in_progress.hold(fetched)
 
     def committed(self, batch: Batch, result: CommitResult) -> None:
         """Drop the crashes below the committed offsets: those records are stored or dead letters."""
-        if self._crashes and result is CommitResult.OK:
-            parts = batch.partitions
-            self._crashes = self._journal.forget(
-                lambda crash: (
-                    (part := parts.get(crash.partition)) is not None
-                    and part.topic.prefix == crash.incarnation
-                    and crash.next <= part.next_offset
-                )
-            )
+        if not self._crashes or result is not CommitResult.OK:
+            return
+        parts = batch.partitions
+
+        def is_resolved(crash: Crash) -> bool:
+            part = parts.get(crash.partition)
+            return part is not None and part.topic.prefix == crash.incarnation and crash.next <= part.next_offset
+
+        try:
+            self._crashes = self._journal.forget(is_resolved)
+        except OSError as error:
+            # In the journal they do no harm: those records are never read again. The next assignment removes them.
+            self._failures.failed_once(self._file, error)
+            self._crashes = [crash for crash in self._crashes if not is_resolved(crash)]
 
 
 def _in_progress(content: bytes) -> list[Crash]:

@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from workers.state.state_file import open_in_folder
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -78,12 +80,11 @@ class EventLog:
         named = {} if process is None else {"process": process}
         line = json.dumps({"time": time, "event": event, **named, **facts}).encode() + b"\n"
         with self._lock:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
             with suppress(FileNotFoundError):
                 if self._path.stat().st_size + len(line) > self._size:
                     self._rotate()
             # Opened each time, so that no event is lost when the file is moved or removed meanwhile.
-            with self._path.open("a+b", buffering=0) as file:
+            with open(self._path, "a+b", buffering=0, opener=_open_for_all) as file:
                 if file.tell() and os.pread(file.fileno(), 1, file.tell() - 1) != b"\n":
                     # The writer was killed in the middle of a line: end that line, so that this one can be parsed.
                     line = b"\n" + line
@@ -146,6 +147,11 @@ def _inode(path: Path) -> int | None:
         return path.stat().st_ino
     except OSError:
         return None
+
+
+def _open_for_all(path: str, flags: int) -> int:
+    """Other users may read events, as far as their umask lets them."""
+    return open_in_folder(path, flags, 0o666)
 
 
 def _numbered(path: Path, number: int) -> Path:

@@ -11,13 +11,13 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Self
 
 from workers.pipeline.observer import NullObserver
-from workers.state.mapped_file import mapped_file
 from workers.state.proc import process_started
+from workers.state.state_file import StateFile
+from workers.state.write_failures import WriteFailures
 from workers.types import CommitResult, TopicPartition, by_topic, from_topics
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
-    from mmap import mmap
     from pathlib import Path
 
     from workers.errors import SinkUnavailableError
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 VERSION = 2
 """Of the content. Version 1, which did not name itself, has partitions without their topic."""
 SIZE = 64 * 1024
-"""Of the file: enough for ten thousand partitions."""
+"""Of the file at first: enough for some thousand partitions."""
 TORN_READS = 5
 
 
@@ -78,17 +78,15 @@ class Heartbeat(NullObserver):
     """The observer that writes the file."""
 
     @classmethod
-    def open(cls, path: Path, clock: Callable[[], float] = time.monotonic) -> Self:
-        """Begin to write this file.
+    def open(
+        cls, path: Path, clock: Callable[[], float] = time.monotonic, failures: WriteFailures | None = None
+    ) -> Self:
+        """Begin to write this file. One that cannot be written is told to `failures`, and ends nobody."""
+        return cls(StateFile(path, SIZE, failures or WriteFailures()), clock)
 
-        Raises:
-            UnavailableError: it cannot be written.
-        """
-        return cls(mapped_file(path, SIZE), clock)
-
-    def __init__(self, memory: mmap, clock: Callable[[], float]) -> None:
+    def __init__(self, file: StateFile, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._memory = memory
+        self._file = file
         pid, now = os.getpid(), clock()
         # One dictionary, whose values are replaced and never changed: the client's IO thread calls `rebalanced`.
         beat = asdict(Beat(pid, process_started(pid) or 0, since=now, iterated=now))
@@ -97,10 +95,13 @@ class Heartbeat(NullObserver):
         self._write()
 
     def enter(self, state: State, until: float | None = None) -> None:
-        """Change the state. `STOPPING` is the last one: later changes are ignored."""
+        """Change the state. `STOPPING` is the last one: later changes are ignored. A signal handler may enter that one."""
         if self._beat["state"] not in (state, State.STOPPING):
             self._beat |= {"state": state, "since": self._clock(), "until": until}
-            self._write()
+            if state is State.STOPPING:
+                self._file.overwrite(self._content())
+            else:
+                self._write()
 
     def iterated(self) -> None:
         self._beat["iterated"] = self._clock()
@@ -135,8 +136,11 @@ class Heartbeat(NullObserver):
         self.enter(State.SINK_UNAVAILABLE)
 
     def _write(self) -> None:
+        self._file.write(self._content())
+
+    def _content(self) -> bytes:
         content = json.dumps(self._beat).encode()
-        self._memory[: len(content) + 19] = b"%08x %08d\n%s\n" % (zlib.crc32(content), len(content), content)
+        return b"%08x %08d\n%s\n" % (zlib.crc32(content), len(content), content)
 
 
 def read_beat(path: Path) -> Beat | None:

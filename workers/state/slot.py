@@ -6,21 +6,39 @@ outlive it: the next process in the slot reads the dead member's id there, and e
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-import structlog
-
-from workers.errors import BadConfigurationError
+from workers.errors import BadConfigurationError, UnavailableError
 from workers.naming import all_worker_names
+from workers.state.state_file import open_in_folder
+from workers.state.write_failures import WriteFailures
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-log = structlog.get_logger()
+WRONG_SETTING = {
+    errno.ENOTDIR,
+    errno.ENOENT,
+    errno.EEXIST,
+    errno.EISDIR,
+    errno.ENAMETOOLONG,
+    errno.ELOOP,
+    errno.EINVAL,
+    errno.ENOLCK,
+    errno.ENOSYS,
+    errno.EOPNOTSUPP,
+}
+"""The folder is not one, its parent is missing, or it does not know locks: more room or rights would not help."""
+UNWRITABLE = {errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EDQUOT}
+
+
+class SlotUnavailableError(UnavailableError):
+    """The slot cannot be locked now: the disk is full or read-only, or the folder belongs to another user."""
 
 
 class Slot:
@@ -31,9 +49,15 @@ class Slot:
     in that moment retries.
     """
 
-    def __init__(self, folder: Path, group: str, worker: str) -> None:
-        """Does no I/O: the folder is created when the slot is acquired."""
+    def __init__(self, folder: Path, group: str, worker: str, failures: WriteFailures | None = None) -> None:
+        """Does no I/O: the folder is created when the slot is acquired.
+
+        Args: failures: told when a file cannot be written.
+        """
         self._folder, self._group, self._worker = folder, group, worker
+        self._failures = failures or WriteFailures()
+        self._member: str | None = None
+        """The member id that this process wants to be remembered."""
         self._member_file = self.file("member")
         self._lock_file = self.file("lock")
         self.heartbeat_file = self.file("heartbeat")
@@ -51,7 +75,7 @@ class Slot:
     def others(self) -> list[Slot]:
         """The other slots of the group in this folder that were ever acquired."""
         found = [Slot(self._folder, self._group, name) for name in all_worker_names() if name != self._worker]
-        return [slot for slot in found if slot._lock_file.exists()]
+        return [slot for slot in found if os.path.lexists(slot._lock_file)]
 
     def try_acquire(self) -> bool:
         """Lock the slot for this process, until `unlock` or the end of the process.
@@ -60,11 +84,11 @@ class Slot:
             True: this process holds it; False: another process does, see `holder_pid`.
 
         Raises:
-            BadConfigurationError: the folder cannot be created, or does not support files or locks.
+            BadConfigurationError: the folder cannot be one for files and locks.
+            SlotUnavailableError: the disk is full or read-only, the folder belongs to another user.
         """
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            lock = os.open(self._lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            lock = self._open_lock()
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
@@ -73,17 +97,58 @@ class Slot:
         except BlockingIOError:
             return False
         except OSError as error:
-            raise BadConfigurationError(
-                [
-                    f"WORKERS_STATE_DIR={self._folder}: cannot be used: {error.strerror}; it must be a folder on a local disk"
-                ]
-            ) from error
+            problem = f"WORKERS_STATE_DIR={self._folder}: cannot be used: {error.strerror}"
+            if error.errno in WRONG_SETTING:
+                raise BadConfigurationError(
+                    [f"{problem}; it must be a folder on a local disk, in a folder that exists"]
+                ) from error
+            raise SlotUnavailableError(problem) from error
         self._lock = lock
         # The pid is only for an error message, so a full disk is no error here.
         with suppress(OSError):
             os.ftruncate(lock, 0)
             os.write(lock, f"{os.getpid()}\n".encode())
         return True
+
+    def _open_lock(self) -> int:
+        try:
+            return open_in_folder(self._lock_file, os.O_RDWR | os.O_CREAT)
+        except OSError as error:
+            if error.errno not in UNWRITABLE:
+                raise
+            # A file that is there can be locked without writing to it.
+            with suppress(OSError):
+                return os.open(self._lock_file, os.O_RDONLY | os.O_CLOEXEC)
+            raise
+
+    def restore(self) -> None:
+        """Make the lock and the member id again where their files were removed, or could not be written. Never raises.
+
+        Call it now and then, with the slot acquired. A slot that another process has got meanwhile stays that one's: the
+        sink is idempotent, so two members with one name cost speed and nothing else.
+        """
+        if self._lock is not None and not self._is_mine(self._lock):
+            old, self._lock = self._lock, None
+            try:
+                held = self.try_acquire()
+            except (BadConfigurationError, UnavailableError):
+                held = False
+            if not held:
+                # The old lock is better than none: nobody else can see it, and nothing else needs it.
+                self._lock = old
+                self._failures.failed(self._lock_file, OSError(errno.ENOENT, "removed, and cannot be locked again"))
+                return
+            os.close(old)
+            self._failures.succeeded(self._lock_file)
+        if self._member is not None and self.predecessor() != self._member:
+            self.remember_member(self._member)
+
+    def _is_mine(self, lock: int) -> bool:
+        try:
+            return os.path.samestat(self._lock_file.stat(), os.fstat(lock))
+        except OSError as error:
+            # An error of the disk says nothing about the file.
+            return not isinstance(error, FileNotFoundError)
 
     def holder_pid(self) -> int | None:
         """The pid of the last process that acquired the slot; None: not known."""
@@ -103,10 +168,12 @@ class Slot:
     def try_lock(self) -> Iterator[bool]:
         """Hold the lock within this context, if no process has it; yields whether it is held.
 
-        Raises:
-            BadConfigurationError: as `try_acquire`.
+        A lock that cannot be taken, for whatever reason, is not held: nothing is proven then.
         """
-        held = self.try_acquire()
+        try:
+            held = self.try_acquire()
+        except (BadConfigurationError, SlotUnavailableError):
+            held = False
         try:
             yield held
         finally:
@@ -121,15 +188,37 @@ class Slot:
             return None
 
     def remember_member(self, member_id: str) -> None:
-        """Keep this process's member id for its successor. Atomic: a kill -9 leaves the old file or the new one."""
+        """Keep this process's member id for its successor. Atomic: a kill -9 leaves the old file or the new one.
+
+        Without it, and if this process is killed, its partitions are idle until the session timeout.
+        """
+        self._member = member_id
+        if self.predecessor() == member_id:
+            # It joined again under the same one.
+            self._failures.succeeded(self._member_file)
+            return
         new = self._member_file.with_suffix(".new")
         try:
             new.write_text(member_id + "\n", encoding="utf-8")
             new.replace(self._member_file)
         except OSError as error:
-            # The worker goes on: if it is killed, its partitions are idle until the session timeout.
-            log.warning("cannot keep the member id of this worker", file=str(new), error=error.strerror)
+            self._failures.failed(self._member_file, error, "cannot keep the member id of this worker")
+            with suppress(OSError):
+                # Half of it would take the room that others need.
+                new.unlink()
+        else:
+            self._failures.succeeded(self._member_file)
 
-    def forget_member(self) -> None:
-        """Delete the member id: the member has left the group, or was evicted. Call it with the slot locked."""
-        self._member_file.unlink(missing_ok=True)
+    def forget_member(self) -> bool:
+        """Delete the member id: the member has left the group, or was evicted. Call it with the slot locked.
+
+        Returns:
+            Whether it is gone; if not (a read-only disk), its member is evicted once more, in vain.
+        """
+        self._member = None
+        try:
+            self._member_file.unlink(missing_ok=True)
+        except OSError as error:
+            self._failures.failed_once(self._member_file, error)
+            return False
+        return True

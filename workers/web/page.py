@@ -6,11 +6,14 @@ import ipaddress
 import json
 import threading
 import time
+from contextlib import ExitStack
 from dataclasses import asdict
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from prometheus_client import make_wsgi_app
+
+from workers.process import NoThreadError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -72,8 +75,13 @@ class FleetView:
 
     def _as_dict(self) -> dict[str, Any]:
         if self._collector is None:
-            self._collector = self._new_collector()
-            self._collector.start()
+            collector = self._new_collector()
+            # If there is no thread for one of its pollers, the others end again: the next request tries anew.
+            with ExitStack() as undo:
+                undo.callback(collector.close)
+                collector.start()
+                undo.pop_all()
+            self._collector = collector
             self._collector.wait(FIRST_STATUS_SECONDS)
         snapshot = self._lag.current()
         partitions = snapshot.partitions if snapshot else None
@@ -113,7 +121,10 @@ def application(
             pages: Iterable[bytes] = metrics(environ, start_response)
             return pages
         if path == "/fleet.json":
-            return answer("200 OK", fleet.as_json(), JSON)
+            try:
+                return answer("200 OK", fleet.as_json(), JSON)
+            except NoThreadError as error:
+                return answer("503 Service Unavailable", f"{error}\n".encode())
         if path == "/healthz":
             problem = health.liveness_problem()
             return answer("503 Service Unavailable" if problem else "200 OK", f"{problem or 'ok'}\n".encode())

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import logging
 import os
-import resource
 import signal
-import sys
 import threading
 from typing import TYPE_CHECKING
 
 import structlog
 
 from workers.fleet.status.collector import StatusCollector
-from workers.monitoring.http import Health, Server
+from workers.monitoring.http import Health
+from workers.monitoring.http_server import Server
 from workers.monitoring.lag_metrics import LagMetrics
 from workers.monitoring.lag_poller import LagPoller
+from workers.process import limit_memory
 from workers.web.page import FleetView, application
 
 if TYPE_CHECKING:
@@ -40,9 +40,8 @@ def serve(settings: Settings, paths: StatePaths) -> None:
     stop_event, parent = threading.Event(), os.getppid()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop_event.set())
-    if sys.platform == "linux":
-        # It reads records too: a decompression bomb must fail one poll, and not take the memory of the machine.
-        resource.setrlimit(resource.RLIMIT_DATA, (settings.memory_limit << 20, settings.memory_limit << 20))
+    # It reads records too: a decompression bomb must fail one poll, and not take the memory of the machine.
+    limit_memory(settings.memory_limit)
     # The client logs every attempt to connect, for hours; LagPoller logs once that Kafka is unavailable.
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
     health = Health(LONGEST_POLL_SECONDS + settings.lag_interval)
@@ -50,7 +49,9 @@ def serve(settings: Settings, paths: StatePaths) -> None:
     metrics = LagMetrics(settings.group, settings.topic, lag.current, lambda: lag.last_success)
     fleet = FleetView(lag, lambda: StatusCollector(settings, paths))
     app = application(settings.metrics_host, metrics.registry, health, fleet)
-    server = Server(settings.metrics_host, settings.lag_port, app, "the page", "WORKERS_LAG_PORT").start()
+    server = Server(
+        settings.metrics_host, settings.lag_port, app, "the page", "WORKERS_LAG_PORT", waiting={"/fleet.json"}
+    ).start()
     log.info("serving", pid=os.getpid(), page=f"http://{settings.metrics_host}:{server.port}/")
     lag.start()
     # Ends with its parent: an orphan would keep the port that the next fleet needs.

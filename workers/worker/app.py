@@ -18,29 +18,31 @@ from workers.kafka.source import KafkaSource
 from workers.log_fields import Action
 from workers.monitoring.http import Health, HealthServer
 from workers.monitoring.log_observer import LogObserver
+from workers.monitoring.logs import standard_error
+from workers.monitoring.output_metrics import OutputMetrics
 from workers.monitoring.worker_metrics import WorkerMetrics
 from workers.pipeline.backoff import Backoff, BatchSize
 from workers.pipeline.loop import Loop
 from workers.pipeline.observer import Observers
-from workers.pipeline.poison import NullPoisonGuard, PoisonGuard
 from workers.pipeline.reader import RecordReader
 from workers.pipeline.reject_limit import RejectLimit
+from workers.process import NoThreadError, is_no_thread, limit_memory
 from workers.sinks.registry import open_sink
 from workers.sinks.writer import BackgroundWriter
-from workers.state.crash_journal import JournaledPoisonGuard
-from workers.state.heartbeat import Heartbeat, State
-from workers.state.slot import Slot
-from workers.worker.crash_loop import CrashLoopBackoff
-from workers.worker.process_setup import limit_memory, require_time_to_stop, tune_interpreter
+from workers.state.heartbeat import State
+from workers.state.write_failures import WriteFailures
+from workers.worker.process_setup import require_time_to_stop, tune_interpreter
 from workers.worker.recycling import Recycling
 from workers.worker.signals import StopSignal
+from workers.worker.slot_files import SlotFiles
 from workers.worker.stall_timer import StallTimer, enable_stack_dumps
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from workers.pipeline.poison import Crash
+    from workers.monitoring.log_output import LogOutput
     from workers.settings import Settings
+    from workers.worker.crash_loop import CrashLoopBackoff
 
 T = TypeVar("T")
 ATTEMPT_SECONDS = 60.0
@@ -55,31 +57,27 @@ LOG_EVERY_SECONDS = 10.0
 log = structlog.get_logger()
 
 
-def _log_crash(crash: Crash) -> None:
-    log.warning(
-        "a worker crashed while it decoded these records",
-        action=Action.READ,
-        partition=crash.partition.partition,
-        first=crash.first,
-        last=crash.next - 1,
-    )
-
-
 class Worker:
     """Create it in the process that it runs in; `run` returns after a clean stop."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, log_output: LogOutput | None = None) -> None:
+        """Args: log_output: where this process logs to; its dropped lines are counted."""
         self._settings = settings
         self._stop = StopSignal(self._on_stop)
         self._stall = StallTimer(settings.stall_timeout)
         self._metrics = WorkerMetrics(settings.topic)
         self._health = Health(settings.max_iteration_seconds)
         recycle = Recycling(settings.max_records, settings.max_memory, settings.healthy_after, self._stop.request)
-        self._observer = Observers(self._stall, self._metrics, self._health, LogObserver(), recycle)
-        self._slot = settings.state_dir and Slot(settings.state_dir, settings.group, settings.worker)
-        self._heartbeat: Heartbeat | None = None
-        self._crash_loop: CrashLoopBackoff | None = None
-        self._poison_guard: PoisonGuard = NullPoisonGuard()
+        failures = WriteFailures(standard_error())
+        self._files = SlotFiles(settings, failures)
+        self._observer = Observers(self._stall, self._metrics, self._health, LogObserver(), recycle, self._files)
+        self._health.degraded = failures.problem
+        OutputMetrics(
+            self._metrics.registry,
+            failures.problem,
+            lambda: failures.count,
+            lambda: log_output.dropped if log_output else 0,
+        )
         self._predecessor_evicted = False
 
     def run(self) -> None:
@@ -106,12 +104,7 @@ class Worker:
         settings = self._settings
         require_time_to_stop(settings.drain_timeout)
         limit_memory(settings.memory_limit)
-        if self._slot:
-            self._acquire_slot(self._slot)
-            self._heartbeat = Heartbeat.open(self._slot.heartbeat_file)
-            self._crash_loop = CrashLoopBackoff(self._slot.starts_file, settings.healthy_after)
-            guard = self._poison_guard = JournaledPoisonGuard.open(self._slot, _log_crash)
-            self._observer = Observers(self._observer, self._heartbeat, self._crash_loop, guard)
+        self._files.open(self._stop)
         self._stall.allow(ATTEMPT_SECONDS)
         server = self._serve()
         log.info(
@@ -119,32 +112,31 @@ class Worker:
             pid=os.getpid(),
             metrics=f"http://{settings.metrics_host}:{server.port}/metrics" if server else None,
         )
-        if self._crash_loop:
-            self._back_off_after_crashes(self._crash_loop)
-            self._crash_loop.start_health_clock()
+        if crash_loop := self._files.crash_loop:
+            self._back_off_after_crashes(crash_loop)
+            crash_loop.start_health_clock()
         sink = open_sink(settings)
         self._health.ping = sink.ping
         self._wait_for("MongoDB", State.WAITING_FOR_MONGODB, sink.check, SinkUnavailableError)
-        if source := self._wait_for("Kafka", State.WAITING_FOR_KAFKA, self._join, UnavailableError):
+        # Its thread is needed: before the group is joined, so that a worker that cannot have it delays nobody.
+        writer = self._wait_for("a thread", State.WAITING_FOR_MONGODB, lambda: BackgroundWriter(sink), NoThreadError)
+        source = writer and self._wait_for("Kafka", State.WAITING_FOR_KAFKA, self._join, UnavailableError)
+        if writer and source:
             self._health.connected = source.connected
-            self._enter(State.JOINING)
+            self._files.enter(State.JOINING)
             tune_interpreter()
             limits = Limits(settings.max_value_bytes, settings.max_depth, settings.max_fields)
             Loop(
                 source,
                 RecordReader(parse_json, sink.encode, limits),
-                BackgroundWriter(sink),
+                writer,
                 self._observer,
                 self._stop,
                 BatchSize(settings.max_poll_records),
                 RejectLimit(settings.max_reject_share, settings.min_reject_records),
-                self._poison_guard,
+                self._files,
             ).run()
-        if self._crash_loop:
-            self._crash_loop.reset()
-        if self._slot and source:
-            self._slot.forget_member()
-            self._slot.unlock()
+        self._files.close(left_group=source is not None)
         sink.close()
         if server:
             server.close()
@@ -155,6 +147,9 @@ class Worker:
         port = settings.metrics_port and settings.metrics_port + settings.slot
         try:
             return HealthServer(settings.metrics_host, port, self._metrics.registry, self._health).start()
+        except NoThreadError as error:
+            log.warning("works without metrics", error=str(error))
+            return None
         except UnavailableError as error:
             if not settings.metrics_optional:
                 raise
@@ -166,7 +161,7 @@ class Worker:
         if not (wait := crash_loop.record_start()):
             return
         until = time.monotonic() + wait
-        self._enter(State.CRASH_LOOP_BACKOFF, until)
+        self._files.enter(State.CRASH_LOOP_BACKOFF, until)
         log.warning(
             "crash-loop backoff: the last starts of this slot ended before they were healthy; their causes are in this log",
             starts=crash_loop.starts - 1,
@@ -190,11 +185,11 @@ class Worker:
 
     def _on_join(self, member_id: str) -> None:
         # A static member is not evicted: its successor gets its partitions by its group.instance.id.
-        if self._slot and not self._settings.static_membership:
-            self._slot.remember_member(member_id)
+        if not self._settings.static_membership:
+            self._files.remember_member(member_id)
 
     def _evict_predecessor(self, admin: Admin) -> None:
-        if self._slot and not self._predecessor_evicted and (member_id := self._slot.predecessor()):
+        if not self._predecessor_evicted and (member_id := self._files.predecessor()):
             evicted = admin.evict(self._settings.group, member_id)
             self._predecessor_evicted = True
             log.info("took over from the predecessor", action=Action.EVICT, member=member_id, was_still_member=evicted)
@@ -206,40 +201,22 @@ class Worker:
             What the attempt returned, or None if a stop was requested.
         """
         backoff, logged_at = Backoff(first=0.2), -LOG_EVERY_SECONDS
-        self._enter(state)
+        self._files.enter(state)
         while not self._stop():
             self._observer.iterated()
             self._stall.allow(ATTEMPT_SECONDS)
             try:
                 return attempt()
-            except unavailable as error:
+            except (unavailable, RuntimeError) as error:
+                # A client that cannot start a thread of its own is waited for like one that cannot connect.
+                if not (isinstance(error, unavailable) or is_no_thread(error)):
+                    raise
                 if (now := time.monotonic()) - logged_at >= LOG_EVERY_SECONDS:
                     logged_at = now
                     log.warning(f"waiting for {service}", error=str(error))
                 self._stop.wait(backoff.next_wait(getattr(error, "retry_after", 0.0)))
         return None
 
-    def _acquire_slot(self, slot: Slot) -> None:
-        """Wait for the slot as long as a predecessor may take to stop; a process that holds it longer is another fleet's."""
-        backoff = Backoff(cap=1.0)
-        waited = 0.0
-        while not slot.try_acquire():
-            holder = slot.holder_pid() or "unknown"
-            if waited > self._settings.drain_timeout or self._stop():
-                raise UnavailableError(
-                    f"{self._settings.worker} is already running as pid {holder}: another fleet of this group uses "
-                    f"the same state folder; stop it, or set WORKERS_STATE_DIR or WORKERS_SLOT"
-                )
-            if waited == 0:
-                log.warning("the slot is still held by another process; waiting for it to end", pid=holder)
-            wait = backoff.next_wait()
-            waited += wait
-            self._stop.wait(wait)
-
-    def _enter(self, state: State, until: float | None = None) -> None:
-        if self._heartbeat:
-            self._heartbeat.enter(state, until)
-
     def _on_stop(self) -> None:
         self._stall.finish_within(self._settings.drain_timeout)
-        self._enter(State.STOPPING)
+        self._files.enter(State.STOPPING)

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import random
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
-
-import structlog
 
 from workers.pipeline.backoff import Backoff
 from workers.pipeline.observer import NullObserver
+from workers.state.write_failures import WriteFailures
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,8 +23,8 @@ FREE_STARTS = 2
 FIRST_SECONDS, CAP_SECONDS = 1.0, 60.0
 MAX_DIGITS = 6
 """Of the count in the file. A longer number was not written by this module, and counts as 0."""
-
-log = structlog.get_logger()
+RESET_AGAIN_SECONDS = 5.0
+"""Between two attempts to reset a count that cannot be written."""
 
 
 class CrashLoopBackoff(NullObserver):
@@ -40,14 +40,20 @@ class CrashLoopBackoff(NullObserver):
         healthy_after: float,
         clock: Callable[[], float] = time.monotonic,
         jitter: Callable[[], float] = random.random,
+        failures: WriteFailures | None = None,
     ) -> None:
-        """Args: healthy_after: seconds of life after which earlier crashes no longer count."""
+        """Args:
+        healthy_after: seconds of life after which earlier crashes no longer count.
+        failures: told when the file cannot be written.
+        """
         self._file = file
+        self._failures = failures or WriteFailures()
         self._healthy_after = healthy_after
         self._clock = clock
         self._jitter = jitter
         self._clock_started: float | None = None
         self._is_reset = False
+        self._reset_again_at: float | None = None
         self.starts = 0
         """Since the slot was last healthy, including this one. Set by `record_start`."""
 
@@ -67,9 +73,13 @@ class CrashLoopBackoff(NullObserver):
         return backoff.next_wait()
 
     def reset(self) -> None:
-        """Set the count to 0: the worker is healthy, or has stopped cleanly."""
-        self._is_reset = True
-        self._write(0)
+        """Set the count to 0: the worker is healthy, or has stopped cleanly.
+
+        On a disk that is full the file is removed, which means the same and needs no room. If that fails too, `iterated`
+        tries again: a disk must not brake the next start.
+        """
+        self._is_reset = self._write(0) or self._remove()
+        self._reset_again_at = None if self._is_reset else self._clock() + RESET_AGAIN_SECONDS
 
     def start_health_clock(self) -> None:
         """The backoff is over: from now on the life of this process counts towards `healthy_after`."""
@@ -78,7 +88,8 @@ class CrashLoopBackoff(NullObserver):
     def iterated(self) -> None:
         if self._is_reset or self._clock_started is None:
             return
-        if self._clock() - self._clock_started >= self._healthy_after:
+        now = self._clock()
+        if now - self._clock_started >= self._healthy_after and now >= (self._reset_again_at or now):
             self.reset()
 
     def _read(self) -> int:
@@ -88,11 +99,24 @@ class CrashLoopBackoff(NullObserver):
             return 0
         return int(text) if text.isdigit() and len(text) <= MAX_DIGITS else 0
 
-    def _write(self, starts: int) -> None:
-        """Atomic. A count that cannot be written is logged, and does not end the worker."""
+    def _write(self, starts: int) -> bool:
+        """Atomic. A count that cannot be written is told, and does not end the worker. Returns: whether it was."""
         new = self._file.with_suffix(".starts.new")
         try:
             new.write_text(f"{min(starts, 10**MAX_DIGITS - 1)}\n", encoding="ascii")
             new.replace(self._file)
         except OSError as error:
-            log.warning("cannot count the starts of this slot", file=str(self._file), error=error.strerror)
+            self._failures.failed(self._file, error, "cannot count the starts of this slot")
+            with suppress(OSError):
+                new.unlink()
+            return False
+        self._failures.succeeded(self._file)
+        return True
+
+    def _remove(self) -> bool:
+        with suppress(OSError):
+            self._file.unlink(missing_ok=True)
+            # There is nothing to write any more.
+            self._failures.succeeded(self._file)
+            return True
+        return False

@@ -1,20 +1,13 @@
-"""The set-up of a worker's process: memory limit, interpreter, time to stop."""
+"""The set-up of a worker's process: interpreter, time to stop."""
 
 from __future__ import annotations
 
 import gc
 import os
-import resource
 import sys
 
 from workers.errors import BadConfigurationError, UnavailableError
 from workers.fleet.supervisor import SupervisorClient
-
-
-def limit_memory(mebibytes: int) -> None:
-    """Limit the data of this process, so that a decompression bomb ends it and not the machine. Args: in MiB."""
-    if sys.platform == "linux":
-        resource.setrlimit(resource.RLIMIT_DATA, (mebibytes << 20, mebibytes << 20))
 
 
 def tune_interpreter() -> None:

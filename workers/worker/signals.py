@@ -8,15 +8,19 @@ import select
 import signal
 import stat
 import sys
-import threading
 from typing import TYPE_CHECKING
 
+import structlog
+
 from workers.errors import ExitCode
+from workers.process import SMALL_STACK, NoThreadError, start_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 PR_SET_PDEATHSIG = 1
+
+log = structlog.get_logger()
 
 
 class StopSignal:
@@ -71,7 +75,11 @@ def _send_sighup_when_supervisord_ends() -> None:
     except OSError:
         piped = False
     if piped:
-        threading.Thread(target=_wait_for_end_of_input, name="supervisord", daemon=True).start()
+        try:
+            start_thread(_wait_for_end_of_input, "supervisord", SMALL_STACK)
+        except NoThreadError as error:
+            # On Linux the kernel tells it all the same, see above.
+            log.warning("this worker may not notice the end of supervisord", error=str(error))
 
 
 def _wait_for_end_of_input() -> None:

@@ -9,6 +9,8 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+import structlog
+
 from workers.errors import ExitCode
 from workers.pipeline.observer import NullObserver
 
@@ -18,18 +20,26 @@ if TYPE_CHECKING:
 RE_ARM_SECONDS = 1.0
 """Arming takes 50 us (faulthandler starts a thread), so it is done once a second; the limit is longer by that second."""
 DUMP_SECONDS = 1.0
-"""From the stack dump to the exit."""
+"""From the stack dump to the exit, and from the exit to the signal that needs no thread."""
+LOG_EVERY_SECONDS = 60.0
 SIGEV_THREAD = 2
+
+log = structlog.get_logger()
 
 
 def enable_stack_dumps() -> None:
     """Write all stacks to the log on SIGUSR1, and when the process crashes in C."""
     faulthandler.enable()
     faulthandler.register(signal.SIGUSR1)
+    # The last resort of the timer below ends the process: nobody may have made it ignored.
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
 
 
 class StallTimer(NullObserver):
     """The observer that restarts a timer at every iteration. The timer is the kernel's and ends the process in C.
+
+    The stack dump, and the exit with code 75, each need a thread when their time has come. Where the system gives none, a
+    SIGALRM of the kernel ends the process a second later, and supervisord sees that signal.
 
     A process that is stopped (SIGSTOP) for longer than the limit may end when it is continued, since the clock runs on.
     Its session in the group has expired by then, or is about to. While the machine sleeps, the clock stands still.
@@ -42,10 +52,14 @@ class StallTimer(NullObserver):
         self._exit_in = _exit_timer(ExitCode.STALLED)
         self._rearm_at = 0.0
         self._stop_deadline: float | None = None
+        self._without_stacks: str | None = None
+        """Why a stall would be ended without a stack dump; None: with one."""
+        self._logged = -LOG_EVERY_SECONDS
 
     def iterated(self) -> None:
         if self._clock() >= self._rearm_at:
             self.allow(self._limit)
+            self._log_without_stacks()
 
     def allow(self, seconds: float) -> None:
         """Allow this iteration to take longer than the limit, for example to connect."""
@@ -62,9 +76,24 @@ class StallTimer(NullObserver):
         self._set(seconds)
 
     def _set(self, seconds: float) -> None:
-        faulthandler.dump_traceback_later(seconds, exit=self._exit_in is None)
         if self._exit_in:
             self._exit_in(seconds + DUMP_SECONDS)
+        try:
+            faulthandler.dump_traceback_later(seconds, exit=self._exit_in is None)
+        except (RuntimeError, MemoryError, ValueError, OSError) as error:
+            # No thread for it, or no standard error to write to. Not logged here: a signal handler may have called this.
+            self._without_stacks = f"{type(error).__name__}: {error}"
+            # The exit may get no thread either when its time has come.
+            signal.setitimer(signal.ITIMER_REAL, seconds + 2 * DUMP_SECONDS)
+        else:
+            if self._without_stacks:
+                signal.setitimer(signal.ITIMER_REAL, 0)
+            self._without_stacks = None
+
+    def _log_without_stacks(self) -> None:
+        if self._without_stacks and self._clock() - self._logged >= LOG_EVERY_SECONDS:
+            self._logged = self._clock()
+            log.warning("a stall would end this worker without its stacks in the log", error=self._without_stacks)
 
 
 class _Event(ctypes.Structure):

@@ -16,7 +16,8 @@ from workers.errors import UnavailableError
 from workers.kafka.admin import GroupDescription, Member
 from workers.kafka.open_transactions import OpenTransaction
 from workers.kafka.partition_offsets import PartitionOffsets
-from workers.monitoring.http import Health, Server
+from workers.monitoring.http import Health
+from workers.monitoring.http_server import Server
 from workers.monitoring.lag import lag_snapshot
 from workers.web.page import FleetView, application, is_allowed_host
 

@@ -6,7 +6,8 @@ import stat
 
 import pytest
 
-from workers.worker.crash_loop import CrashLoopBackoff
+from tests.support.full_disk import full_disk
+from workers.worker.crash_loop import RESET_AGAIN_SECONDS, CrashLoopBackoff
 
 
 class Clock:
@@ -74,6 +75,28 @@ def test_a_clean_stop_is_healthy(file):
     brake.reset()
 
     assert start(file).record_start() == 0
+
+
+@pytest.mark.parametrize("removable", [True, False])
+def test_a_worker_that_is_healthy_on_a_full_disk_is_forgiven_as_soon_as_that_is_possible(file, clock, removable):
+    """Else the starts of before the disk was full brake those after it."""
+    crashes(file, 5)
+    with full_disk(file.parent / "disk", fill=False) as disk:
+        there = disk.folder / "starts"
+        there.write_bytes(file.read_bytes())
+        disk.fill()
+        brake = start(there, clock)
+        assert brake.record_start() > 0
+        brake.start_health_clock()
+        if not removable:
+            brake._remove = lambda: False
+        clock.now = 10
+        brake.iterated()
+        assert there.exists() is not removable
+        disk.make_room()
+        clock.now = 10 + RESET_AGAIN_SECONDS
+        brake.iterated()
+        assert start(there).record_start() == 0
 
 
 def test_it_is_forgiven_once_and_not_with_every_turn(file, clock):

@@ -124,3 +124,52 @@ def test_a_fault_in_c_tells_its_stack():
 
     assert ended.returncode == -signal.SIGSEGV
     assert "in faulty" in ended.stderr
+
+
+NO_THREAD = """
+import resource
+from pathlib import Path
+timer = stall.StallTimer(LIMIT)
+timer.iterated()
+used = int(Path("/proc/self/status").read_text().split("VmData:")[1].split()[0]) << 10
+resource.setrlimit(resource.RLIMIT_DATA, (used + (300 << 10), used + (300 << 10)))
+"""
+"""A memory limit as the worker's own, reached: threads cannot be started, small objects still can be made."""
+
+
+def test_a_timer_that_gets_no_thread_ends_no_loop_and_is_told_once():
+    ended = run(
+        "LIMIT = 30",
+        NO_THREAD,
+        "until = time.monotonic() + 1",
+        "while time.monotonic() < until:",
+        "    timer.iterated()",
+        "print('goes on')",
+    )
+
+    assert ended.returncode == 0, ended.stderr
+    lines = ended.stdout.splitlines()
+    assert lines[-1] == "goes on"
+    assert sum("a stall would end this worker without its stacks" in line for line in lines) == 1
+
+
+def test_a_hang_is_ended_also_where_there_is_no_thread_to_end_it():
+    ended = run("LIMIT = 0.3", NO_THREAD, "time.sleep(0.1)", "timer.iterated()", "time.sleep(HANG)")
+
+    assert ended.returncode in (75, -signal.SIGALRM)
+
+
+def test_with_a_thread_again_a_hang_is_ended_with_its_stacks():
+    ended = run(
+        "LIMIT = 0.5",
+        NO_THREAD.replace("used + (300 << 10))", "-1)"),
+        "time.sleep(0.1)",
+        "timer.iterated()",
+        "resource.setrlimit(resource.RLIMIT_DATA, (-1, -1))",
+        "time.sleep(0.1)",
+        "timer.iterated()",
+        "time.sleep(HANG)",
+    )
+
+    assert ended.returncode == 75
+    assert "Timeout" in ended.stderr

@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from workers.errors import WorkersError
+from workers.process import start_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,12 +38,12 @@ class Poller(Generic[T]):
         self._requested: float | None = None
         """When the request was sent that has no answer yet."""
         self._stop_event = threading.Event()
-        self._thread = threading.Thread(target=self._poll, daemon=True)
         self.answered = threading.Event()
         """Set with the first answer."""
 
     def start(self) -> None:
-        self._thread.start()
+        """Raises: NoThreadError."""
+        start_thread(self._poll)
 
     def stop(self) -> None:
         """Stop polling. A request that hangs is not waited for: its thread is a daemon."""

@@ -25,6 +25,7 @@ from workers.state.event_log import Event, Hang
 from workers.state.heartbeat import read_beat
 from workers.state.proc import process_started, process_stat
 from workers.state.slot import Slot
+from workers.state.write_failures import WriteFailures
 from workers.types import by_topic
 
 if TYPE_CHECKING:
@@ -71,6 +72,9 @@ class Checks:
         self._hang_detector = HangDetector(
             max(settings.max_iteration_seconds, settings.stall_timeout) + OWN_TIMER_SECONDS, settings.progress_timeout
         )
+        self._failures = WriteFailures()
+        self._evicted: set[tuple[str, str]] = set()
+        """Worker and member, where the file with the member id could not be removed."""
         self._fatal_since: dict[str, float] = {}
         self._future_beats: set[tuple[int, int]] = set()
         """Processes whose heartbeat with a time in the future was logged: once each."""
@@ -134,7 +138,7 @@ class Checks:
         Returns:
             Whether Kafka answered.
         """
-        if (member := self._dead_member(name)) is None:
+        if (member := self._dead_member(name)) is None or (name, member) in self._evicted:
             return True
         if (was_member := self._group.evict(member)) is None:
             return False
@@ -147,7 +151,12 @@ class Checks:
     def _evict_dead(self, running: set[str]) -> None:
         """Remove dead members from the group, also those of slots that the configuration no longer has."""
         start, end = f"{self._settings.group}-".replace("/", "_"), ".member"
-        for path in sorted(self._folder.glob(f"*{end}")):
+        try:
+            paths = sorted(self._folder.glob(f"*{end}"))
+        except OSError:
+            # The folder cannot be read now: nobody is known to be dead.
+            paths = []
+        for path in paths:
             name = path.name.removeprefix(start).removesuffix(end)
             # A worker that is starting evicts its predecessor itself.
             if not path.name.startswith(start) or not is_worker(name) or name in running:
@@ -170,8 +179,8 @@ class Checks:
         """Remove the member id, unless another process has acquired the slot meanwhile."""
         slot = self._slot(name)
         with slot.try_lock() as held:
-            if held and slot.predecessor() == member:
-                slot.forget_member()
+            if held and slot.predecessor() == member and not slot.forget_member():
+                self._evicted.add((name, member))
 
     def _revive(self, workers: Mapping[str, Process], now: float) -> None:
         fatal = {name for name, process in workers.items() if process.state == "FATAL"}
@@ -201,4 +210,4 @@ class Checks:
             )
 
     def _slot(self, name: str) -> Slot:
-        return Slot(self._folder, self._settings.group, name)
+        return Slot(self._folder, self._settings.group, name, self._failures)

@@ -24,6 +24,7 @@ from workers.fleet.watchdog.checks import Checks
 from workers.monitoring.http import Health, HealthServer
 from workers.monitoring.watchdog_metrics import WatchdogMetrics
 from workers.naming import is_worker
+from workers.process import NoThreadError, start_thread
 from workers.state.event_log import Event, EventLog, since_fleet_started
 from workers.state.proc import process_started
 
@@ -85,6 +86,7 @@ class Watchdog:
         # The main thread fills these three, and the second one empties them.
         self._exited_workers: deque[str] = deque()
         self._check_due = True
+        self._checks_thread: threading.Thread | None = None
         self._wakeup = threading.Event()
         self._wakeup.set()
 
@@ -95,7 +97,7 @@ class Watchdog:
         self._fleet = f"{parent}-{process_started(parent)}"
         self._resume()
         self._serve()
-        threading.Thread(target=self._run_checks, name="checks", daemon=True).start()
+        self._start_checks()
         log.info("started", pid=os.getpid(), events=str(self._path))
         while event := self._next_event():
             self._health.iterated()
@@ -120,6 +122,14 @@ class Watchdog:
         if events and events[0]["event"] == Event.FLEET_STARTED and events[0] in ours:
             for event in events:
                 self._metrics.count(event)
+
+    def _start_checks(self) -> None:
+        """Start the second thread. Called again with every TICK until there is one."""
+        if self._checks_thread is None:
+            try:
+                self._checks_thread = start_thread(self._run_checks, "checks")
+            except NoThreadError as error:
+                log.error("no worker is checked; trying again within seconds", error=str(error))
 
     def _serve(self) -> None:
         host, port = self._settings.metrics_host, self._settings.watchdog_port
@@ -149,6 +159,7 @@ class Watchdog:
         if name.startswith("TICK"):
             self._check_due = True
             self._wakeup.set()
+            self._start_checks()
         elif serial <= self._last_serial:
             # Already recorded by a watchdog that was killed before it acknowledged the event.
             pass
