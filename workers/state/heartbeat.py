@@ -37,6 +37,8 @@ class State(StrEnum):
     CRASH_LOOP_BACKOFF = "crash-loop backoff"
     WAITING_FOR_MONGODB = "waiting for MongoDB"
     WAITING_FOR_KAFKA = "waiting for Kafka"
+    FENCED = "fenced"
+    """Another process is in the group with the static id of this worker, which waits until that one has left."""
     JOINING = "joining"
     READING = "reading"
     SINK_UNAVAILABLE = "database unavailable"

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+STATIC = "static"
+"""The word after the member id of a static member (WORKERS_STATIC_MEMBERSHIP)."""
+
 log = structlog.get_logger()
 
 
@@ -38,6 +41,7 @@ class Slot:
         self._lock_file = self.file("lock")
         self.heartbeat_file = self.file("heartbeat")
         self.starts_file = self.file("starts")
+        self._fenced_file = self.file("fenced")
         self._lock: int | None = None
 
     def file(self, kind: str) -> Path:
@@ -115,16 +119,29 @@ class Slot:
 
     def predecessor(self) -> str | None:
         """The member id of the last process in this slot; None: it left the group itself, or the id is not known."""
-        try:
-            return self._member_file.read_text(encoding="utf-8").strip() or None
-        except (OSError, UnicodeDecodeError):
-            return None
+        words = self._member_words()
+        return words[0] if words else None
 
-    def remember_member(self, member_id: str) -> None:
+    def evictable(self, static: bool) -> str | None:
+        """The same, for a member to evict once it is dead. Not a static one whose successor is static too: the successor
+        gets its partitions by its static id, without a rebalance.
+
+        Args: static: WORKERS_STATIC_MEMBERSHIP of today; the last process may have had another.
+        """
+        words = self._member_words()
+        return None if not words or (static and STATIC in words[1:]) else words[0]
+
+    def _member_words(self) -> list[str]:
+        try:
+            return self._member_file.read_text(encoding="utf-8").split()
+        except (OSError, UnicodeDecodeError):
+            return []
+
+    def remember_member(self, member_id: str, static: bool = False) -> None:
         """Keep this process's member id for its successor. Atomic: a kill -9 leaves the old file or the new one."""
         new = self._member_file.with_suffix(".new")
         try:
-            new.write_text(member_id + "\n", encoding="utf-8")
+            new.write_text(f"{member_id} {STATIC}\n" if static else f"{member_id}\n", encoding="utf-8")
             new.replace(self._member_file)
         except OSError as error:
             # The worker goes on: if it is killed, its partitions are idle until the session timeout.
@@ -133,3 +150,19 @@ class Slot:
     def forget_member(self) -> None:
         """Delete the member id: the member has left the group, or was evicted. Call it with the slot locked."""
         self._member_file.unlink(missing_ok=True)
+
+    def remember_fenced(self) -> None:
+        """Keep for the successor that another process took this slot's static id: it must not take it back at once, or the
+        two would end each other for ever.
+        """
+        # On a full disk the successor takes it back, and says so.
+        with suppress(OSError):
+            self._fenced_file.touch()
+
+    def was_fenced(self) -> bool:
+        """See `remember_fenced`."""
+        return self._fenced_file.exists()
+
+    def forget_fenced(self) -> None:
+        """The other process has left the group."""
+        self._fenced_file.unlink(missing_ok=True)

@@ -31,6 +31,7 @@ from workers.state.crash_journal import JournaledPoisonGuard
 from workers.state.heartbeat import Heartbeat, State
 from workers.state.slot import Slot
 from workers.worker.crash_loop import CrashLoopBackoff
+from workers.worker.membership import Membership
 from workers.worker.process_setup import limit_memory, require_time_to_stop, tune_interpreter
 from workers.worker.recycling import Recycling
 from workers.worker.signals import StopSignal
@@ -76,11 +77,11 @@ class Worker:
         self._health = Health(settings.max_iteration_seconds)
         recycle = Recycling(settings.max_records, settings.max_memory, settings.healthy_after, self._stop.request)
         self._observer = Observers(self._stall, self._metrics, self._health, LogObserver(), recycle)
-        self._slot = settings.state_dir and Slot(settings.state_dir, settings.group, settings.worker)
+        self._slot = Slot(settings.state_dir, settings.group, settings.worker) if settings.state_dir else None
         self._heartbeat: Heartbeat | None = None
         self._crash_loop: CrashLoopBackoff | None = None
         self._poison_guard: PoisonGuard = NullPoisonGuard()
-        self._predecessor_evicted = False
+        self._membership = Membership(settings, self._slot)
 
     def run(self) -> None:
         """Run until SIGTERM or SIGINT, then finish the batch in flight.
@@ -93,7 +94,8 @@ class Worker:
         4. The poison guard enters the records that the predecessor had in progress in the crash journal.
         5. The sink is checked before the group is joined: a member that cannot write would block its partitions.
         6. `_join` evicts the predecessor's member, and then joins; the slot remembers the member id for the successor.
-        7. The loop. At its end the member has left the group, so its id is removed and the slot unlocked.
+        7. The loop. At its end a dynamic member has left the group, so its id is removed and the slot unlocked. A static
+           member stays, for its successor; one that was fenced leaves a note, so that its successor waits (`FENCED`).
 
         Raises:
             BadConfigurationError: a C extension of the Kafka client is missing, the collection drops documents or allows
@@ -125,12 +127,14 @@ class Worker:
         sink = open_sink(settings)
         self._health.ping = sink.ping
         self._wait_for("MongoDB", State.WAITING_FOR_MONGODB, sink.check, SinkUnavailableError)
+        if self._membership.was_fenced:
+            self._wait_for("its place in the group", State.FENCED, self._membership.take_back, UnavailableError)
         if source := self._wait_for("Kafka", State.WAITING_FOR_KAFKA, self._join, UnavailableError):
             self._health.connected = source.connected
             self._enter(State.JOINING)
             tune_interpreter()
             limits = Limits(settings.max_value_bytes, settings.max_depth, settings.max_fields)
-            Loop(
+            loop = Loop(
                 source,
                 RecordReader(parse_json, sink.encode, limits),
                 BackgroundWriter(sink),
@@ -139,11 +143,13 @@ class Worker:
                 BatchSize(settings.max_poll_records),
                 RejectLimit(settings.max_reject_share, settings.min_reject_records),
                 self._poison_guard,
-            ).run()
+            )
+            with self._membership.remember_if_fenced():
+                loop.run()
         if self._crash_loop:
             self._crash_loop.reset()
         if self._slot and source:
-            self._slot.forget_member()
+            self._membership.left()
             self._slot.unlock()
         sink.close()
         if server:
@@ -173,7 +179,7 @@ class Worker:
             seconds=round(wait, 1),
         )
         with suppress(UnavailableError), Admin(self._settings, EVICT_TIMEOUT_SECONDS) as admin:
-            self._evict_predecessor(admin)
+            self._membership.evict_predecessor(admin)
         while not self._stop() and (left := until - time.monotonic()) > 0:
             self._observer.iterated()
             self._stop.wait(min(left, BEAT_SECONDS))
@@ -181,23 +187,9 @@ class Worker:
     def _join(self) -> KafkaSource:
         """Connect to Kafka, remove this slot's dead member from the group, and subscribe."""
         settings = self._settings
-        with Admin(settings) as admin:
-            if admin.topic(settings.topic) is None:
-                raise UnavailableError(f"there is no topic {settings.topic} yet; `workers produce` makes it")
-            self._evict_predecessor(admin)
+        self._membership.prepare()
         consumer = open_consumer(settings, group_member_options(settings))
-        return KafkaSource(settings, consumer, self._observer, self._stop, self._on_join)
-
-    def _on_join(self, member_id: str) -> None:
-        # A static member is not evicted: its successor gets its partitions by its group.instance.id.
-        if self._slot and not self._settings.static_membership:
-            self._slot.remember_member(member_id)
-
-    def _evict_predecessor(self, admin: Admin) -> None:
-        if self._slot and not self._predecessor_evicted and (member_id := self._slot.predecessor()):
-            evicted = admin.evict(self._settings.group, member_id)
-            self._predecessor_evicted = True
-            log.info("took over from the predecessor", action=Action.EVICT, member=member_id, was_still_member=evicted)
+        return KafkaSource(settings, consumer, self._observer, self._stop, self._membership.joined)
 
     def _wait_for(self, service: str, state: State, attempt: Callable[[], T], unavailable: type[Exception]) -> T | None:
         """Retry until it succeeds, for hours if need be: after an exit supervisord would retry, with worse backoff.

@@ -157,11 +157,11 @@ class Checks:
                 return
 
     def _dead_member(self, name: str) -> str | None:
-        """The member id in a slot whose lock is free. A dead member stays dead, so the lock is not needed to evict it."""
+        """The member to evict of a slot whose lock is free. A dead member stays dead, so the lock is not needed to evict it."""
         slot = self._slot(name)
         with slot.try_lock() as held:
-            member = slot.predecessor() if held else None
-            if held and member is None:
+            member = slot.evictable(self._settings.static_membership) if held else None
+            if held and slot.predecessor() is None:
                 # An empty file, which a full disk may leave: removed, so that it is not read at every check.
                 slot.forget_member()
         return member
