@@ -9,27 +9,32 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import secrets
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Self
 
 import structlog
 
+from workers.errors import UnavailableError
 from workers.pipeline.observer import NullObserver
 from workers.pipeline.poison import Crash, Isolated, isolate
 from workers.state.mapped_file import mapped_file
-from workers.state.proc import process_started
 from workers.types import CommitResult, TopicPartition
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
     from contextlib import AbstractContextManager
     from mmap import mmap
+    from pathlib import Path
 
     from workers.state.slot import Slot
     from workers.types import Batch, Fetched
 
 VERSION = 2
-MAX_CRASHES = 1_000
+MAX_RANGES = 10_000
+"""In the journal, the newest. One crash adds a range for each partition of its batch, so that it has to hold some of the
+largest batches: a crash that is forgotten at once would never be counted twice.
+"""
 SIZE = 64 * 1024
 IN_PROGRESS, JOURNAL = "in-progress", "crashes"
 VERSION_1 = ("in-hand", "deaths", "deaths-lock")
@@ -48,12 +53,14 @@ class InProgress:
         Raises:
             UnavailableError: it cannot be written.
         """
-        return cls(mapped_file(slot.file(IN_PROGRESS), SIZE))
+        path = slot.file(IN_PROGRESS)
+        return cls(path, mapped_file(path, SIZE))
 
-    def __init__(self, memory: mmap) -> None:
-        self._memory = memory
-        # A process crashes once, so this identifies the crash.
-        self._id = f"{os.getpid()}-{process_started(os.getpid())}"
+    def __init__(self, path: Path, memory: mmap) -> None:
+        self._path, self._memory = path, memory
+        # A process crashes once, so this identifies the crash. The pid is for people: it is given out again, in a container
+        # at every start, and the start time repeats when the machine was booted again.
+        self._id = f"{os.getpid()}-{secrets.token_hex(8)}"
 
     @contextmanager
     def hold(self, fetched: Fetched) -> Iterator[None]:
@@ -64,10 +71,21 @@ class InProgress:
             for partition, records in fetched.records.items()
         ]
         content = json.dumps({"version": VERSION, "id": self._id, "ranges": ranges}).encode()
-        self._memory[8 : 8 + len(content)] = content
-        self._memory[:8] = b"%8d" % len(content)
+        if self._has_room(len(content)):
+            self._memory[8 : 8 + len(content)] = content
+            self._memory[:8] = b"%8d" % len(content)
         yield
         self._memory[:8] = b"%8d" % 0
+
+    def _has_room(self, length: int) -> bool:
+        """Map a larger file for a batch of very many partitions. On a full disk such a batch is decoded unguarded."""
+        if 8 + length > len(self._memory):
+            try:
+                self._memory = mapped_file(self._path, 8 + 2 * length)
+            except UnavailableError as error:
+                log.warning("a crash would not be known to have met these records", error=str(error))
+                return False
+        return True
 
 
 class CrashJournal:
@@ -105,27 +123,34 @@ class CrashJournal:
         return self._change(lambda crashes: [crash for crash in crashes if not resolved(crash)])
 
     def _add_crash_of(self, slot: Slot) -> None:
-        """Move the records in progress of a dead worker to the journal. Idempotent, by `Crash.id`: a kill -9 after the
-        journal was written, and before the file is cleared, adds the crash only once.
+        """Move the records in progress of a dead worker to the journal. Call it with that slot locked.
+
+        Idempotent, by `Crash.id`: a kill -9 after the journal was written, and before the file is cleared, adds the crash
+        only once, and it is told once.
         """
         try:
             with slot.file(IN_PROGRESS).open("r+b") as file:
-                for crash in (found := _in_progress(file.read(8 + SIZE))):
-                    self._on_crash(crash)
-                if found:
-                    self._change(
-                        lambda crashes: ([crash for crash in crashes if crash not in found] + found)[-MAX_CRASHES:]
-                    )
+                if found := _in_progress(file.read()):
+                    self._change(lambda crashes: self._added(crashes, found))
                 file.seek(0)
                 file.write(b"%8d" % 0)
         except (OSError, ValueError, TypeError, KeyError):
             # Nothing was in progress, or the file cannot be read.
             return
 
+    def _added(self, crashes: list[Crash], found: list[Crash]) -> list[Crash]:
+        known = {crash.id for crash in crashes}
+        new = [crash for crash in found if crash.id not in known]
+        for crash in new:
+            self._on_crash(crash)
+        return (crashes + new)[-MAX_RANGES:] if new else crashes
+
     def _change(self, change: Callable[[list[Crash]], list[Crash]]) -> list[Crash]:
         with self._file.with_suffix(".crashes-lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            crashes = change(self._read())
+            before = self._read()
+            if (crashes := change(before)) == before:
+                return crashes
             new = self._file.with_suffix(".new")
             rows = [(each.id, each.incarnation, *each.partition, each.first, each.next, each.alone) for each in crashes]
             new.write_text(json.dumps({"version": VERSION, "crashes": rows}), encoding="utf-8")
@@ -176,15 +201,15 @@ class JournaledPoisonGuard(NullObserver):
 
     def committed(self, batch: Batch, result: CommitResult) -> None:
         """Drop the crashes below the committed offsets: those records are stored or dead letters."""
-        if self._crashes and result is CommitResult.OK:
-            parts = batch.partitions
-            self._crashes = self._journal.forget(
-                lambda crash: (
-                    (part := parts.get(crash.partition)) is not None
-                    and part.topic.prefix == crash.incarnation
-                    and crash.next <= part.next_offset
-                )
-            )
+        parts = batch.partitions
+
+        def resolved(crash: Crash) -> bool:
+            part = parts.get(crash.partition)
+            return part is not None and part.topic.prefix == crash.incarnation and crash.next <= part.next_offset
+
+        # The journal is a file with a lock: not for each commit, as long as there is a crash somewhere.
+        if self._crashes and result is CommitResult.OK and any(map(resolved, self._crashes)):
+            self._crashes = self._journal.forget(resolved)
 
 
 def _in_progress(content: bytes) -> list[Crash]:
