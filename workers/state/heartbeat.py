@@ -59,6 +59,8 @@ class Beat:
     """When the loop last iterated. It also does while it waits, and without records to read."""
     committed: float | None = None
     """When a commit last succeeded."""
+    assigned: float | None = None
+    """When it was last given an assignment, which it reads from then on."""
     partitions: tuple[TopicPartition, ...] = ()
     """Its assignment."""
     halted: tuple[TopicPartition, ...] = ()
@@ -115,6 +117,7 @@ class Heartbeat(NullObserver):
     def owns(self, partitions: Collection[TopicPartition]) -> None:
         self._beat["partitions"] = by_topic(partitions)
         self._beat["rebalances"] += 1
+        self._beat["assigned"] = self._clock()
         self.enter(State.READING)
         self._write()
 

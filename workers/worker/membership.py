@@ -38,9 +38,7 @@ class Membership:
         """
         with Admin(self._settings) as admin:
             if admin.topic(self._settings.topic) is None:
-                raise UnavailableError(
-                    f"there is no topic {self._settings.topic} yet; `workers produce` makes it"
-                )
+                raise UnavailableError(f"there is no topic {self._settings.topic} yet; `workers produce` makes it")
             self.evict_predecessor(admin)
 
     def evict_predecessor(self, admin: Admin) -> None:

@@ -6,7 +6,7 @@ import os
 import signal
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -77,6 +77,12 @@ class Checks:
         self._seen_joins: object = None
         self._recorded_joins: object = None
         """The joins of all workers: at the last check, and in the last `rebalanced` event."""
+        self._resumed_owners: object = None
+
+    def resume(self, events: Iterable[Mapping[str, Any]]) -> None:
+        """Go on after these events, which an earlier watchdog of this fleet has written."""
+        rebalances = [event.get("partitions") for event in events if event["event"] == Event.REBALANCED]
+        self._resumed_owners = rebalances[-1] if rebalances else None
 
     def run_once(self) -> None:
         """Observe every worker once, and act on it."""
@@ -122,11 +128,12 @@ class Checks:
         if process_started(observed.pid) != observed.started:
             return
         with suppress(ProcessLookupError):
+            at = time.time()
             os.kill(observed.pid, signal.SIGKILL)
             log.warning(
                 "killed a worker that hung", process=name, pid=observed.pid, kind=stall.hang, detail=stall.detail
             )
-            self._record_event(Event.STALLED, name, kind=stall.hang, pid=observed.pid, detail=stall.detail)
+            self._record_event(Event.STALLED, name, at=at, kind=stall.hang, pid=observed.pid, detail=stall.detail)
 
     def evict(self, name: str) -> bool:
         """Remove a worker's member from the group, if it is dead, so that the others take over before its restart.
@@ -138,10 +145,11 @@ class Checks:
             return True
         if (was_member := self._group.evict(member)) is None:
             return False
-        self._forget(name, member)
         log.info("evicted a dead worker", action=Action.EVICT, process=name, member=member, was_still_member=was_member)
         if was_member:
+            # Before the id is forgotten: killed in between, the next watchdog finds that it is no member any more.
             self._record_event(Event.EVICTED, name, member=member)
+        self._forget(name, member)
         return True
 
     def _evict_dead(self, running: set[str]) -> None:
@@ -195,10 +203,13 @@ class Checks:
         every = sorted(partition for partitions in owned.values() for partition in partitions)
         settled = unchanged or every == sorted(offsets or {})
         if every and joins != self._recorded_joins and settled and len(every) == len(set(every)):
-            self._recorded_joins = joins
-            self._record_event(
-                Event.REBALANCED, partitions={name: by_topic(partitions) for name, partitions in owned.items()}
-            )
+            first, self._recorded_joins = self._recorded_joins is None, joins
+            owners = {name: by_topic(partitions) for name, partitions in owned.items()}
+            if first and owners == self._resumed_owners:
+                # An earlier watchdog has recorded it.
+                return
+            last = max((beat.assigned for beat in beats.values() if beat.assigned is not None), default=time.monotonic())
+            self._record_event(Event.REBALANCED, at=last - time.monotonic() + time.time(), partitions=owners)
 
     def _slot(self, name: str) -> Slot:
         return Slot(self._folder, self._settings.group, name)

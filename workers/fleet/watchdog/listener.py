@@ -11,8 +11,11 @@ import os
 import signal
 import sys
 import threading
+import time
 import traceback
 from collections import deque
+from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 import structlog
@@ -21,11 +24,15 @@ from supervisor import childutils
 from workers.errors import BadConfigurationError, BadUsageError, UnavailableError
 from workers.fleet.supervisor import SupervisorClient
 from workers.fleet.watchdog.checks import Checks
+from workers.fleet.watchdog.event_times import EventTimes
+from workers.fleet.watchdog.process_times import ProcessTimes
+from workers.fleet.watchdog.takeovers import watch_takeovers
 from workers.monitoring.http import Health, HealthServer
 from workers.monitoring.watchdog_metrics import WatchdogMetrics
 from workers.naming import is_worker
 from workers.state.event_log import Event, EventLog, since_fleet_started
-from workers.state.proc import process_started
+from workers.state.proc import process_started, uptime
+from workers.state.slot import Slot
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -81,6 +88,9 @@ class Watchdog:
         self._fleet = ""
         """Names one run of supervisord, whose event serials begin at 0."""
         self._last_serial = -1
+        self._folder = folder
+        self._supervisord = supervisord
+        self._processes = ProcessTimes(os.getppid())
         self._checks = Checks(settings, folder, supervisord, self._record, self._metrics.set_processes)
         # The main thread fills these three, and the second one empties them.
         self._exited_workers: deque[str] = deque()
@@ -93,9 +103,16 @@ class Watchdog:
         signal.signal(signal.SIGTERM, _exit)
         parent = os.getppid()
         self._fleet = f"{parent}-{process_started(parent)}"
+        self._processes.scan()
+        start_seconds: dict[str, float] = {}
+        with suppress(UnavailableError):
+            start_seconds = self._supervisord.start_seconds()
+        fleet_started = time.time() - (uptime(process_started(parent) or 0) or 0.0)
+        self._times = EventTimes(self._processes, fleet_started, start_seconds)
         self._resume()
         self._serve()
         threading.Thread(target=self._run_checks, name="checks", daemon=True).start()
+        threading.Thread(target=self._watch_takeovers, name="takeovers", daemon=True).start()
         log.info("started", pid=os.getpid(), events=str(self._path))
         while event := self._next_event():
             self._health.iterated()
@@ -115,6 +132,9 @@ class Watchdog:
         """Continue after a watchdog that was killed: with its counters, and without the events that it has written."""
         events = since_fleet_started(self._path)
         ours = [each for each in events if each.get("fleet") == self._fleet]
+        self._times.resume(ours)
+        if ours:
+            self._checks.resume(events)
         self._last_serial = max((each["serial"] for each in ours if isinstance(each.get("serial"), int)), default=-1)
         # Without the first events the counters would be lower than before: Prometheus would take that for a reset.
         if events and events[0]["event"] == Event.FLEET_STARTED and events[0] in ours:
@@ -153,7 +173,9 @@ class Watchdog:
             # Already recorded by a watchdog that was killed before it acknowledged the event.
             pass
         elif name == "SUPERVISOR_STATE_CHANGE_RUNNING":
-            self._record(Event.FLEET_STARTED, None, pid=os.getppid(), fleet=self._fleet, serial=serial)
+            # After a reload (SIGHUP) it is the same process of supervisord, and another fleet.
+            started = None if self._last_serial >= 0 else self._times.fleet_started
+            self._record(Event.FLEET_STARTED, None, at=started, pid=os.getppid(), fleet=self._fleet, serial=serial)
         elif name == "SUPERVISOR_STATE_CHANGE_STOPPING":
             self._record(Event.FLEET_STOPPING, None, fleet=self._fleet, serial=serial)
         elif name.startswith(STATE_PREFIX):
@@ -164,22 +186,34 @@ class Watchdog:
         process = payload["processname"]
         if "expected" in payload:
             facts["expected"] = payload["expected"] == "1"
-        self._record(event, process, **facts, fleet=self._fleet, serial=serial)
+        at = self._times.of(event, process, int(payload.get("pid", "0")) or None)
+        self._record(event, process, at=at, **facts, fleet=self._fleet, serial=serial)
         if event is Event.EXITED and is_worker(process):
             self._exited_workers.append(process)
             self._wakeup.set()
 
-    def _record(self, event: Event, process: str | None = None, **facts: Any) -> None:
-        """Count an event and write it to the event log. A full disk is logged once, and stops nothing else."""
+    def _record(self, event: Event, process: str | None = None, *, at: float | None = None, **facts: Any) -> None:
+        """Count an event and write it to the event log. A full disk is logged once, and stops nothing else.
+
+        Args: at: when it happened, in seconds since the epoch; None: now.
+        """
         self._metrics.count({"event": event, "process": process, **facts})
         try:
-            self._event_log.append(event, process, **facts)
+            self._event_log.append(event, process, at=at, **facts)
         except OSError as error:
             if not self._write_failed:
                 log.error(f"events cannot be written: {self._path}: {error.strerror}")
             self._write_failed = True
         else:
             self._write_failed = False
+
+    def _watch_takeovers(self) -> NoReturn:
+        while True:
+            try:
+                watch_takeovers(self._processes, partial(Slot, self._folder, self._settings.group), self._record)
+            except Exception:  # noqa: BLE001 one that fails must not end the watch of the next
+                log.error("a takeover could not be measured; the next one is", error=traceback.format_exc())
+                time.sleep(1)
 
     def _run_checks(self) -> NoReturn:
         while True:
