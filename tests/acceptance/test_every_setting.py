@@ -49,7 +49,7 @@ RECYCLED = {
     "metrics_port": "0",
     "lag_port": "0",
     "watchdog_port": "0",
-    "metrics_host": "0.0.0.0",  # noqa: S104 the setting that is tried
+    "metrics_host": "0.0.0.0",
     "max_poll_records": "50",
 }
 IMPATIENT = {
@@ -157,7 +157,9 @@ def test_a_fleet_with_these_settings_starts_restarts_recovers_and_is_proven(
             assert exactly_once(fleet) == set(range(1200))
 
 
-def test_a_worker_without_a_state_dir_comes_back_after_the_session_timeout(stack: EmbeddedStack, tmp_path: Path) -> None:
+def test_a_worker_without_a_state_dir_comes_back_after_the_session_timeout(
+    stack: EmbeddedStack, tmp_path: Path
+) -> None:
     """The one setting that a fleet under supervisord cannot be without: nothing of the last process is known."""
     with PlainWorkers(stack, tmp_path, {"WORKERS_STATE_DIR": "", "WORKERS_SESSION_TIMEOUT": "6"}) as workers:
         workers.kafka.create(2)

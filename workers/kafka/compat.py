@@ -1,4 +1,4 @@
-"""All private names of kafka-python that this project uses: eight attributes, and three patches.
+"""All private names of kafka-python that this project uses: seven attributes, and three patches.
 
 They are no interface of the client, so every use says why it is needed, until when, and which test fails when the
 client changes. Importing this module checks the version of the client that it was written for, and does nothing else. No
@@ -102,15 +102,18 @@ def request_rejoin(consumer: Any) -> None:
 def is_fenced(consumer: Any) -> bool:
     """Whether the broker answered a heartbeat with "fenced": another process joined with this member's static id.
 
-    Safe on any thread. The lock makes it exact: the client enters STABLE and enables its heartbeats while it holds it.
+    Safe on any thread. The client enters STABLE and enables its heartbeats under a lock, which `group_metadata` takes too; a
+    member that joins again is `rejoining` before it disables them.
 
     Why: the client stops its heartbeats then, and nothing else: it stays STABLE and fetches, until a commit fails.
     Until: poll raises FencedInstanceIdError.
     Test: tests/integration/test_static_membership.py::test_of_two_processes_with_one_name_one_ends_and_says_why
     """
-    coordinator = consumer._coordinator
-    with coordinator._lock:
-        return bool(coordinator.group_instance_id and coordinator.stable() and not coordinator._heartbeat_enabled)
+    from kafka.structs import MemberState
+
+    member, coordinator = consumer.group_metadata(), consumer._coordinator
+    stable = member.group_instance_id is not None and member.state is MemberState.STABLE
+    return stable and not coordinator._heartbeat_enabled and not coordinator.rejoining
 
 
 def retry_coordinator_search(consumer: Any) -> None:

@@ -86,9 +86,9 @@ class EventLog:
         named = {} if process is None else {"process": process}
         line = json.dumps({"time": time, "event": event, **named, **facts}).encode() + b"\n"
         with self._lock:
-            if (self._last is None or time < self._last) and self._insert(time, line):
+            if at is not None and (self._last is None or time < self._last) and self._insert(time, line):
                 return
-            self._last = time
+            self._last = max(time, self._last or "")
             self._path.parent.mkdir(parents=True, exist_ok=True)
             with suppress(FileNotFoundError):
                 if self._path.stat().st_size + len(line) > self._size:
@@ -106,10 +106,9 @@ class EventLog:
 
         Never before the start of the fleet, unless that is the event. Atomic: a kill -9 leaves the old file or the new one.
         """
-        try:
-            lines = self._path.read_bytes().splitlines(keepends=True)
-        except OSError:
+        if not self._path.is_file():
             return False
+        lines = self._path.read_bytes().splitlines(keepends=True)
         place = len(lines)
         while place and _happened_after(lines[place - 1], time):
             place -= 1

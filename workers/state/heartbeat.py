@@ -59,8 +59,6 @@ class Beat:
     """When the loop last iterated. It also does while it waits, and without records to read."""
     committed: float | None = None
     """When a commit last succeeded."""
-    assigned: float | None = None
-    """When it was last given an assignment, which it reads from then on."""
     partitions: tuple[TopicPartition, ...] = ()
     """Its assignment."""
     halted: tuple[TopicPartition, ...] = ()
@@ -72,6 +70,8 @@ class Beat:
     """Assignments since it was started."""
     until: float | None = None
     """When the crash-loop backoff ends."""
+    assigned: float | None = None
+    """When it was last given an assignment, which it reads from then on."""
 
     def is_alive(self) -> bool:
         """Whether the process that wrote this still runs, and its pid was not reused."""

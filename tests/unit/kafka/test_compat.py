@@ -71,9 +71,9 @@ def private_uses(source: str) -> set[str]:
     }
 
 
-def test_compat_uses_eight_private_attributes():
+def test_compat_uses_seven_private_attributes():
     assert privates(ast.parse(COMPAT.read_text())) == {
-        "_cluster", "_coordinator", "_maybe_uncompress", "_buffer", "_pos", "_closed", "_lock", "_heartbeat_enabled",
+        "_cluster", "_coordinator", "_maybe_uncompress", "_buffer", "_pos", "_closed", "_heartbeat_enabled",
     }  # fmt: skip
 
 

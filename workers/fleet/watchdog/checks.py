@@ -208,7 +208,9 @@ class Checks:
             if first and owners == self._resumed_owners:
                 # An earlier watchdog has recorded it.
                 return
-            last = max((beat.assigned for beat in beats.values() if beat.assigned is not None), default=time.monotonic())
+            last = max(
+                (beat.assigned for beat in beats.values() if beat.assigned is not None), default=time.monotonic()
+            )
             self._record_event(Event.REBALANCED, at=last - time.monotonic() + time.time(), partitions=owners)
 
     def _slot(self, name: str) -> Slot:

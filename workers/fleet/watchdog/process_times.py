@@ -12,16 +12,15 @@ import threading
 import time
 from collections import defaultdict, deque
 from contextlib import suppress
-from pathlib import Path
 from typing import NamedTuple
 
-from workers.state.proc import process_started, uptime
+from workers.state.proc import children, environment_value, process_started, uptime
 
 KEPT = 100
 """Starts and ends that are remembered of each process."""
 TICK_SECONDS = 0.02
 """The kernel counts the start of a process in hundredths of a second."""
-NAME = b"SUPERVISOR_PROCESS_NAME="
+NAME = "SUPERVISOR_PROCESS_NAME"
 """In the environment of each child of supervisord."""
 
 
@@ -48,7 +47,7 @@ class ProcessTimes:
 
     def __init__(self, parent: int) -> None:
         """Does no I/O. Args: parent: the pid of supervisord."""
-        self._children_file = Path(f"/proc/{parent}/task/{parent}/children")
+        self._parent = parent
         self._lock = threading.Lock()
         self._epoll: select.epoll | None = None
         self._watched: dict[int, int] = {}
@@ -64,7 +63,7 @@ class ProcessTimes:
         with self._lock:
             if self._epoll is None:
                 self._epoll = select.epoll()
-            for pid in self._pids():
+            for pid in children(self._parent):
                 if pid not in self._watched:
                     with suppress(OSError):
                         self._watched[pid] = pidfd = os.pidfd_open(pid)
@@ -119,18 +118,9 @@ class ProcessTimes:
         started = [each.started for each in self._children.values() if each.name == name and each.pid != pid]
         return min([now, *(start for start in started if start > not_before)])
 
-    def _pids(self) -> list[int]:
-        with suppress(OSError, ValueError):
-            return [int(pid) for pid in self._children_file.read_text(encoding="ascii").split()]
-        return []
-
 
 def _child(pid: int) -> _Child | None:
     """None: it is no child with a name yet, or belongs to another user, or has ended."""
-    with suppress(OSError):
-        environment = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
-        name = next((each.removeprefix(NAME) for each in environment if each.startswith(NAME)), None)
-        seconds = uptime(process_started(pid) or 0)
-        if name and seconds is not None:
-            return _Child(name.decode(errors="replace"), pid, time.time() - seconds)
-    return None
+    name = environment_value(pid, NAME)
+    seconds = uptime(process_started(pid) or 0)
+    return _Child(name, pid, time.time() - seconds) if name and seconds is not None else None

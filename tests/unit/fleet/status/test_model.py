@@ -136,6 +136,7 @@ def test_everything_is_in_the_json():
         "client_id": "worker_03",
         "host": "10.0.0.1",
         "partitions": {"numtest": [5]},
+        "static_id": None,
     }
     assert found["slots"][0]["partitions"] == {"numtest": [0, 1]}
     assert found["events"] == [{"event": "exited", "process": "worker_02"}]
