@@ -142,8 +142,14 @@ def since_fleet_started(path: Path) -> list[dict[str, Any]]:
 
 
 def count_starts(path: Path) -> Counter[str]:
-    """By process: the number of its starts since the fleet was started. All but the first are restarts."""
-    return Counter(event.get("process", "") for event in since_fleet_started(path) if event["event"] == Event.STARTING)
+    """By process: the number of its starts since the fleet was started. All but the first are restarts.
+
+    Empty if rotation has deleted the beginning: a number that is too low would be wrong.
+    """
+    events = since_fleet_started(path)
+    if not events or events[0]["event"] != Event.FLEET_STARTED:
+        return Counter()
+    return Counter(event.get("process", "") for event in events if event["event"] == Event.STARTING)
 
 
 def _newest_first(path: Path) -> Iterator[dict[str, Any]]:

@@ -133,3 +133,13 @@ def test_what_is_learned_late_stands_where_it_happened(path):
     EventLog(path).append(Event.EXITED, "worker_00", serial=9)
     assert serials(path)[-1] == 9
     assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+def test_starts_whose_first_was_rotated_away_are_not_counted(path):
+    events = EventLog(path, size=1_000)
+    events.append(Event.FLEET_STARTED)
+    events.append(Event.STARTING, "worker_00")
+    assert count_starts(path) == {"worker_00": 1}
+    for _ in range(100):
+        events.append(Event.STARTING, "worker_00")
+    assert count_starts(path) == {}
