@@ -71,11 +71,16 @@ def test_what_was_sent_stored_and_refused_is_counted_as_it_was(running_fleet: Fl
 
     listed = fleet.command("dead-letters", "list", "--json").stdout.splitlines()
     assert len(listed) == len(fleet.dead_letters()) == BAD
-    assert fleet.command("dead-letters", "list", "--limit", "3").stdout.splitlines()[-1] == f"3 of {BAD}; --limit shows more"
+    assert (
+        fleet.command("dead-letters", "list", "--limit", "3").stdout.splitlines()[-1]
+        == f"3 of {BAD}; --limit shows more"
+    )
     replayed = fleet.command("dead-letters", "replay", "--all")
     assert (replayed.returncode, replayed.stdout.splitlines()[-1]) == (1, f"0 are stored, {BAD} fail again")
     assert {each["attempts"] for each in fleet.dead_letters()} == {2}
-    assert fleet.command("dead-letters", "purge", "--all", "--yes").stdout.startswith(f"{BAD} dead letters were purged: ")
+    assert fleet.command("dead-letters", "purge", "--all", "--yes").stdout.startswith(
+        f"{BAD} dead letters were purged: "
+    )
     assert fleet.command("dead-letters", "purge", "--all", "--yes").stdout.strip().endswith(f"{BAD} were purged before")
 
 
@@ -101,11 +106,16 @@ def test_restarts_uptimes_and_rates_are_those_of_the_processes(running_fleet: Fl
         (fleet.environment, fleet.folder) = own
         (fleet.tree / ".env").unlink()
     slots = {slot["name"]: slot for slot in json.loads(ran.stdout)["slots"]}
-    assert {name: slot["restarts"] for name, slot in slots.items()} == {**restarts, "worker_03": restarts["worker_03"] + 1}
+    assert {name: slot["restarts"] for name, slot in slots.items()} == {
+        **restarts,
+        "worker_03": restarts["worker_03"] + 1,
+    }
     assert {slot["pid"] for slot in slots.values()} == {fleet.pid(slot) for slot in fleet.slots()}
     # In whole seconds, as supervisord counts.
     assert 0 <= slots["worker_03"]["uptime_seconds"] <= time.monotonic() - killed + 1
-    assert all(slots[name]["uptime_seconds"] > slots["worker_03"]["uptime_seconds"] for name in slots if name != "worker_03")
+    assert all(
+        slots[name]["uptime_seconds"] > slots["worker_03"]["uptime_seconds"] for name in slots if name != "worker_03"
+    )
 
     producing = fleet.producing("--count", "100000", "--interval", "0.005")
     wait_until(lambda: sum(fleet.kafka.committed().values()) > 200, 30, "numbers flow")
