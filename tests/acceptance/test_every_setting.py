@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -126,7 +128,9 @@ def test_a_fleet_with_these_settings_starts_restarts_recovers_and_is_proven(
         paths = {name: fleet.environment.pop(f"WORKERS_{name.upper()}") for name in ("state_dir", "events_file")}
         text = "".join(f"WORKERS_{name.upper()}={value}\n" for name, value in paths.items())
         (fleet.tree / ".env").write_text(text)
-    with fleet:
+    with ExitStack() as taken, fleet:
+        if "metrics_optional" in settings:
+            taken.enter_context(socket.create_server(("127.0.0.1", fleet.metrics_port + 1)))
         fleet.kafka.create(PARTITIONS)
         wait_healthy(fleet)
         fleet.produce("--count", "600")

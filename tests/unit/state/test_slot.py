@@ -112,6 +112,27 @@ def test_a_clean_end_leaves_no_member_behind(slot, tmp_path):
     assert successor.predecessor() is None
 
 
+@pytest.mark.parametrize(
+    ("was_static", "is_static", "evicted"),
+    [(False, False, True), (False, True, True), (True, False, True), (True, True, False)],
+)
+def test_a_dead_member_is_evicted_unless_its_successor_gets_its_partitions_by_its_static_id(
+    slot, was_static, is_static, evicted
+):
+    """Also where WORKERS_STATIC_MEMBERSHIP was changed between the two."""
+    slot.remember_member("member", static=was_static)
+    assert slot.predecessor() == "member"
+    assert slot.evictable(is_static) == ("member" if evicted else None)
+
+
+def test_that_a_process_was_fenced_is_known_to_the_next_until_it_has_its_place_again(slot, tmp_path):
+    slot.remember_fenced()
+    successor = Slot(tmp_path, "counters", "worker_00")
+    assert (successor.was_fenced(), Slot(tmp_path, "counters", "worker_01").was_fenced()) == (True, False)
+    successor.forget_fenced()
+    assert not slot.was_fenced()
+
+
 def test_a_child_does_not_keep_the_slot(slot, tmp_path):
     """The lock is not handed on to a program that is started meanwhile."""
     slot.try_acquire()

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from workers.fleet.watchdog.process_times import ProcessTimes
 
-LATE_SECONDS = 2.0
+LATE_SECONDS = 1.2
 """supervisord notices within a second that a process has stayed up; an event that is read later was kept back."""
 ENDS = (Event.EXITED, Event.STOPPED, Event.BACKOFF)
 
