@@ -43,6 +43,16 @@ class UnavailableError(WorkersError):
     exit_code = ExitCode.UNAVAILABLE
 
 
+class FencedError(UnavailableError):
+    """Another process joined the group with the static id of this member, which is not in the group any more."""
+
+    def __init__(self, worker: str) -> None:
+        super().__init__(
+            f"another process joined this group as {worker}; use another WORKERS_SLOT: give each fleet slots of its own, "
+            f"with numprocs_start in deploy/local.d/, or set WORKERS_STATIC_MEMBERSHIP=false"
+        )
+
+
 class BadUsageError(WorkersError):
     """The arguments of a command contradict each other, or make no sense."""
 

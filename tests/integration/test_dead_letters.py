@@ -251,7 +251,20 @@ def test_purge_asks_on_a_terminal(done: PlainWorkers, answer: bytes, code: int) 
 def test_what_was_thrown_away_stays_as_a_note_and_is_accounted_for(done: PlainWorkers) -> None:
     kept = letter(done, "not_utf8", 1)
     cli(done, "replay", "--reason", "too_large")
-    assert cli(done, "purge", "--all", "--yes") == ["4 dead letters were purged"]
+    # Each count is of what was done, and the second time nothing is.
+    assert cli(done, "purge", "--reason", "not_json", "--partition", "0", "--yes") == [
+        "1 dead letters were purged: of 1 only the payload, because their records are not stored: a note stays"
+    ]
+    assert cli(done, "purge", "--all", "--dry-run") == ["3 dead letters would be purged; 1 were purged before"]
+    assert done.letters.count_documents({"purged_at": {"$exists": True}}) == 1
+    (told,) = cli(done, "purge", "--all", "--yes")
+    assert told == (
+        "3 dead letters were purged: 1 deleted, because their records are stored; of 2 only the payload, because their "
+        "records are not stored: a note stays; 1 were purged before"
+    )
+    after = done.contents()
+    assert cli(done, "purge", "--all", "--yes") == ["no dead letter to purge matches; 3 were purged before"]
+    assert done.contents() == after
 
     note = letter(done, "not_utf8", 1)
     assert note == {

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import sys
+from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
@@ -15,7 +17,7 @@ from workers.errors import BadUsageError, ExitCode
 from workers.settings import Settings, load
 from workers.sinks.base import DeadLetterFilter
 from workers.types import RejectReason, TopicPartition
-from workers.verification.dead_letters import DeadLetters, as_json
+from workers.verification.dead_letters import DeadLetters, Purged, as_json
 
 app = typer.Typer(help="Records that could not be stored: find, replay or purge them.", no_args_is_help=True)
 out = show.console()
@@ -132,9 +134,12 @@ def purge(
     with DeadLetters(settings) as letters:
         for letter_id in chosen.ids:
             letters.get(letter_id)
+        matching, chosen = letters.count(chosen), replace(chosen, unpurged=True)
         total = letters.count(chosen)
+        before = f"; {matching - total:,} were purged before" if matching > total else ""
         if not total or dry_run:
-            out.print(f"{total:,} dead letters would be purged" if total else "no dead letter matches")
+            nothing = "no dead letter to purge matches" if matching else "no dead letter matches"
+            out.print((f"{total:,} dead letters would be purged" if total else nothing) + before)
             return
         if not yes:
             if not sys.stdin.isatty():
@@ -142,9 +147,11 @@ def purge(
                     f"{total:,} dead letters would be purged: without a terminal, confirm it with --yes"
                 )
             typer.confirm(f"purge {total:,} dead letters?", abort=True)
-        for letter in letters.find(chosen):
-            letters.purge(letter)
-    out.print(f"{total:,} dead letters were purged")
+        done = Counter(letters.purge(letter) for letter in letters.find(chosen))
+    deleted, notes = done[Purged.DELETED], done[Purged.PAYLOAD_DELETED]
+    parts = [f"{deleted:,} deleted, because their records are stored"] if deleted else []
+    parts += [f"of {notes:,} only the payload, because their records are not stored: a note stays"] if notes else []
+    out.print(f"{deleted + notes:,} dead letters were purged: {'; '.join(parts) or 'another purge was faster'}{before}")
 
 
 def _chosen(

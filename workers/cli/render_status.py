@@ -180,6 +180,7 @@ def _event(event: Mapping[str, Any]) -> Text:
         "revived": "restarted after FATAL",
         "evicted": f"removed from the group: {event.get('member')}",
         "stalled": f"stalled ({event.get('kind')}), killed: pid {event.get('pid')}",
+        "taken_over": f"taken over after {event.get('seconds')} s: {_owners(event.get('partitions'))}",
         "rebalanced": f"rebalanced: {_owners(event.get('partitions'))}",
     }.get(kind, kind)
     style = {"exited": "" if event.get("expected") else BAD, "fatal": BAD, "stalled": BAD, "backoff": WARN}

@@ -8,7 +8,8 @@ def watchdog() -> None:
 
     Example: supervisorctl -c deploy/supervisord.conf status watchdog
     """
-    from workers.fleet.watchdog.listener import Watchdog, take_streams
+    from workers.fleet.watchdog.listener import Watchdog
+    from workers.fleet.watchdog.streams import take_streams
     from workers.monitoring import logs as log
     from workers.settings import load
 

@@ -97,11 +97,12 @@ class Restart:
                 f"{slot.name} was asked to stop, and supervisord {error}; `workers status` shows whether it runs; "
                 f"the slots after it were not restarted"
             ) from error
+        deadline = time.monotonic() + STOP_SECONDS
         try:
             stopped = self._wait(lambda status: _is_down(status.slot(slot.name)), STOP_SECONDS)
         finally:
             # Whatever interrupts the wait, a Ctrl-C for example: no slot is left stopped.
-            self._start(slot)
+            self._start(slot, deadline)
         self._on_progress(f"{slot.name} is starting")
         self._must_work.add(slot.name)
         back = self._wait(lambda status: self._is_back(status, slot), self._timeout)
@@ -112,9 +113,14 @@ class Restart:
         killed = ended is not None and ended.exit_status == -1
         return Restarted(slot.name, time.monotonic() - started, slot.pid, new.pid, new.partitions, killed)
 
-    def _start(self, slot: SlotStatus) -> None:
-        if self._wait(lambda status: _is_down(status.slot(slot.name)), STOP_SECONDS) is None:
-            raise NotBackError(f"{slot.name} does not stop; the slots after it were not restarted")
+    def _start(self, slot: SlotStatus, deadline: float) -> None:
+        """Args: deadline: of `time.monotonic`, until which it may be stopping."""
+        left = max(0.0, deadline - time.monotonic())
+        if self._wait(lambda status: _is_down(status.slot(slot.name)), left) is None:
+            raise NotBackError(
+                f"{slot.name} has not stopped after {STOP_SECONDS:g} s, and supervisord stops it still; "
+                f"`workers status` shows it; the slots after it were not restarted"
+            )
         try:
             self._supervisord.start(slot.full_name)
         except UnavailableError as error:

@@ -108,6 +108,10 @@ class SupervisorClient:
         """By process name: `stopwaitsecs`, the seconds from the stop signal to SIGKILL."""
         return {each["name"]: float(each["stopwaitsecs"]) for each in self.call("getAllConfigInfo")}
 
+    def start_seconds(self) -> dict[str, float]:
+        """By process name: `startsecs`, the seconds that it must stay up to be RUNNING."""
+        return {each["name"]: float(each["startsecs"]) for each in self.call("getAllConfigInfo")}
+
     def start(self, name: str) -> None:
         """Start a process; returns at once. Does nothing if it already runs."""
         self._call_idempotent(ALREADY_STARTED, "startProcess", name, False)

@@ -47,6 +47,8 @@ class Member(NamedTuple):
     host: str
     partitions: list[TopicPartition]
     """Its assignment, in one topic."""
+    static_id: str | None = None
+    """Its `group.instance.id`; None: a dynamic member."""
 
 
 class GroupDescription(NamedTuple):
@@ -147,7 +149,12 @@ class Admin:
         """
         found = self._ask(lambda: self._client.describe_groups([group]))[group]
         members = {
-            each["member_id"]: Member(each["client_id"], each["client_host"].removeprefix("/"), _assigned(each, topic))
+            each["member_id"]: Member(
+                each["client_id"],
+                each["client_host"].removeprefix("/"),
+                _assigned(each, topic),
+                each.get("group_instance_id"),
+            )
             for each in found["members"]
         }
         return GroupDescription(found["group_state"], members)

@@ -1,4 +1,4 @@
-"""All private names of kafka-python that this project uses: six attributes, and three patches.
+"""All private names of kafka-python that this project uses: nine attributes, and four patches.
 
 They are no interface of the client, so every use says why it is needed, until when, and which test fails when the
 client changes. Importing this module checks the version of the client that it was written for, and does nothing else. No
@@ -99,6 +99,23 @@ def request_rejoin(consumer: Any) -> None:
     consumer._coordinator.request_rejoin()
 
 
+def is_fenced(consumer: Any) -> bool:
+    """Whether the broker answered a heartbeat with "fenced": another process joined with this member's static id.
+
+    Safe on any thread. The client enters STABLE and enables its heartbeats under a lock, which `group_metadata` takes too; a
+    member that joins again is `rejoining` before it disables them.
+
+    Why: the client stops its heartbeats then, and nothing else: it stays STABLE and fetches, until a commit fails.
+    Until: poll raises FencedInstanceIdError.
+    Test: tests/integration/test_static_membership.py::test_of_two_processes_with_one_name_one_ends_and_says_why
+    """
+    from kafka.structs import MemberState
+
+    member, coordinator = consumer.group_metadata(), consumer._coordinator
+    stable = member.group_instance_id is not None and member.state is MemberState.STABLE
+    return stable and not coordinator._heartbeat_enabled and not coordinator.rejoining
+
+
 def retry_coordinator_search(consumer: Any) -> None:
     """Treat a retriable error of the search for the group coordinator as "not found yet". Call it before the first poll.
 
@@ -119,6 +136,33 @@ def retry_coordinator_search(consumer: Any) -> None:
             return False
 
     coordinator.ensure_coordinator_ready_async = search_or_retry
+
+
+def keep_completed_join(consumer: Any) -> None:
+    """A join that completes between two polls counts. Call it before the first poll.
+
+    Why: the next poll throws its result away and joins again. When the leader of the group joins again, everybody has to: the
+        group rebalanced about once a second, and its leader never got its partitions.
+    Until: `join_group_async` looks at the result of a join that is done.
+    Test: tests/integration/test_rejoin.py::test_a_join_that_completes_between_two_polls_is_not_made_again
+    """
+    from kafka.structs import MemberState
+
+    coordinator = consumer._coordinator
+    join = coordinator.join_group_async
+
+    async def join_or_complete(timeout_ms: float | None = None) -> bool:
+        done = coordinator._join_task
+        if done is not None and done.succeeded() and coordinator.state is MemberState.REBALANCING:
+
+            async def assignment() -> Any:
+                return done.value
+
+            # Not done before this coroutine waits for it.
+            coordinator._join_task = coordinator._manager.call_soon(assignment)
+        return bool(await join(timeout_ms))
+
+    coordinator.join_group_async = join_or_complete
 
 
 def install_record_decoder(decode: Callable[[Any], Iterator[Any]]) -> None:

@@ -75,6 +75,7 @@ def open_consumer(settings: Settings, options: Mapping[str, Any]) -> KafkaConsum
     except KafkaError as error:
         raise UnavailableError(unreachable(settings, error)) from error
     compat.retry_coordinator_search(consumer)
+    compat.keep_completed_join(consumer)
     return consumer
 
 

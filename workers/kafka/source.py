@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import structlog
@@ -19,16 +18,17 @@ from kafka.errors import (
 )
 from kafka.structs import MemberState
 
-from workers.errors import UnavailableError
+from workers.errors import FencedError
 from workers.kafka import compat
 from workers.kafka.client_errors import describe
+from workers.kafka.fencing import end_on_client_error
 from workers.kafka.fetch_positions import Admitted, FetchPositions
 from workers.kafka.partitions import from_client, records_from_client, to_client
 from workers.log_fields import Action
 from workers.types import CommitResult, Fetched, TopicPartition
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from kafka import KafkaConsumer
 
@@ -76,7 +76,7 @@ class KafkaSource:
 
         Args:
             consumer: connected, with `group_member_options`; this source closes it.
-            on_joined: called with the member id after every join. Evicting this member takes its id.
+            on_joined: called with the member id once the broker has given it, and after every join. Evicting takes the id.
         """
         self._settings = settings
         self._observer = observer
@@ -95,11 +95,12 @@ class KafkaSource:
 
         Raises:
             UnavailableError: the client failed; do not poll again.
+            FencedError: another process has this member's static id.
         """
         # Commit the batch in flight before a rebalance, or it is redelivered to the next owner.
         if not wait and compat.rebalance_pending(self._consumer):
             return None
-        with _fail_on_client_error():
+        with end_on_client_error(self._consumer, self._settings.worker):
             fetched = self._poll_client(max_records, wait=wait)
             self._observer.iterated()
             self._sync_membership()
@@ -125,7 +126,7 @@ class KafkaSource:
         """Commit, with the topic id as metadata: a later owner sees which incarnation of the topic the offsets belong to.
 
         Raises:
-            UnavailableError: this member was fenced: another process has its static id.
+            FencedError: another process has this member's static id.
         """
         # The client would commit in its current generation, and the broker does not check who owns a partition. The
         # generation changes only within poll: a join that the IO thread continues is not complete before the next poll.
@@ -139,8 +140,7 @@ class KafkaSource:
         try:
             self._consumer.commit(offsets, timeout_ms=int(self._settings.commit_timeout * 1000))
         except FencedInstanceIdError as error:
-            name = self._settings.worker
-            raise UnavailableError(f"another process joined this group as {name}; use another WORKERS_SLOT") from error
+            raise FencedError(self._settings.worker) from error
         except REBALANCED:
             return CommitResult.REBALANCED
         except KafkaTimeoutError:
@@ -162,7 +162,7 @@ class KafkaSource:
         deadline = time.monotonic() + seconds
         while not self._stopping() and (left := deadline - time.monotonic()) > 0:
             self._consumer.pause(*self._consumer.assignment())
-            with _fail_on_client_error():
+            with end_on_client_error(self._consumer, self._settings.worker):
                 fetched = self._consumer.poll(timeout_ms=int(min(POLL_SECONDS, left) * 1000))
             self._observer.iterated()
             # A partition that was assigned in this poll was not paused yet.
@@ -183,7 +183,8 @@ class KafkaSource:
     def connected(self) -> bool:
         """Whether this worker is in the group with an assignment, which may be empty. Safe on any thread."""
         member, known = self._consumer.group_metadata(), self._membership
-        return member.state is MemberState.STABLE and (member.member_id, member.generation_id) == known[:2]
+        joined = member.state is MemberState.STABLE and (member.member_id, member.generation_id) == known[:2]
+        return joined and not compat.is_fenced(self._consumer)
 
     def _poll_client(self, max_records: int, *, wait: bool) -> dict[TopicPartition, list[Any]]:
         if wait:
@@ -207,7 +208,8 @@ class KafkaSource:
         self._membership = now
         self._assignments += 1
         self._positions.forget()
-        if now.generation >= 0:
+        if now.member_id:
+            # The broker gives the id before the member has joined: killed in between, it is a dead member all the same.
             self._on_joined(now.member_id)
 
     def _redeliver(self, fetched: Mapping[TopicPartition, Any]) -> None:
@@ -220,16 +222,6 @@ class KafkaSource:
         if self._settings.on_lost_records == "stop":
             self.halt({partition})
             self._observer.halted({partition}, LOST_RECORDS)
-
-
-@contextmanager
-def _fail_on_client_error() -> Iterator[None]:
-    try:
-        yield
-    except KafkaError as error:
-        raise UnavailableError(
-            f"the Kafka client failed: {describe(error)}; this worker ends, to be restarted"
-        ) from error
 
 
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc] # kafka-python is untyped

@@ -22,7 +22,7 @@ import structlog
 
 from workers.errors import UnavailableError
 from workers.monitoring.http_connection import Connection, ConnectionState, listen
-from workers.monitoring.http_request import Answers, path_of
+from workers.monitoring.http_request import Responder, path_of
 from workers.process import SMALL_STACK, NoThreadError, start_thread
 from workers.state.proc import port_holder
 
@@ -94,7 +94,7 @@ class Server:
             ) from error
         self.port = self._listener.getsockname()[1]
         environ = {"SERVER_NAME": host, "SERVER_PORT": str(self.port), "SCRIPT_NAME": "", "REMOTE_HOST": ""}
-        self._answered = Answers(self._app, environ)
+        self._answered = Responder(self._app, environ)
         for each in (self._listener, self._wake_reader, self._wake_writer):
             each.setblocking(False)
         self._selector.register(self._listener, selectors.EVENT_READ)

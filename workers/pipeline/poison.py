@@ -15,13 +15,15 @@ Only decoding counts: a crash during a write has another cause.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from contextlib import nullcontext
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from workers.types import RecordPosition, TopicPartition
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from workers.types import Fetched, Record
@@ -79,10 +81,12 @@ def isolate(fetched: Fetched, crashes: Sequence[Crash]) -> Isolated:
     """See `PoisonGuard.isolate`. A part of a suspect range is decoded without any other records, so that the next crash
     narrows the range down; a poison record is returned alone, in `Fetched.poison`.
     """
+    by_place: dict[tuple[str, TopicPartition], list[Crash]] = {}
+    for crash in crashes:
+        by_place.setdefault((crash.incarnation, crash.partition), []).append(crash)
     to_decode: dict[TopicPartition, Sequence[Record]] = {}
     for partition, records in fetched.records.items():
-        incarnation = fetched.topics[partition.topic].prefix
-        known = [crash for crash in crashes if (crash.incarnation, crash.partition) == (incarnation, partition)]
+        known = by_place.get((fetched.topics[partition.topic].prefix, partition), [])
         to_decode[partition] = records[: _count_before_suspect(records, known)]
         if not to_decode[partition]:
             covering = [crash for crash in known if crash.first <= records[0].offset < crash.next]
@@ -93,11 +97,21 @@ def isolate(fetched: Fetched, crashes: Sequence[Crash]) -> Isolated:
 
 def _count_before_suspect(records: Sequence[Record], crashes: Sequence[Crash]) -> int:
     """The number of records before the first suspect one."""
-    if crashes:
-        for count, record in enumerate(records):
-            if sum(crash.first <= record.offset < crash.next for crash in crashes) >= SUSPECT_AFTER_CRASHES:
-                return count
+    for first, end in _suspect_ranges(crashes):
+        count = bisect_left(records, first, key=lambda record: record.offset)
+        if count < len(records) and records[count].offset < end:
+            return count
     return len(records)
+
+
+def _suspect_ranges(crashes: Sequence[Crash]) -> Iterator[tuple[int, int]]:
+    """The offsets that enough crashes have in common, in order. Not by record: the journal may have thousands."""
+    edges = sorted([(crash.first, 1) for crash in crashes] + [(crash.next, -1) for crash in crashes])
+    depth = 0
+    for (offset, change), (end, _) in pairwise(edges):
+        depth += change
+        if depth >= SUSPECT_AFTER_CRASHES and offset < end:
+            yield offset, end
 
 
 def _suspect_part(fetched: Fetched, partition: TopicPartition, covering: Sequence[Crash]) -> Isolated:

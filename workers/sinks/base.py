@@ -156,6 +156,8 @@ class DeadLetterFilter:
     """Rejected at this time or later."""
     until: datetime | None = None
     """Rejected before this time."""
+    unpurged: bool = False
+    """Only those that a purge would change."""
 
     @property
     def is_everything(self) -> bool:
@@ -181,10 +183,10 @@ class DeadLetterStore(Protocol):
     def record_replay(self, letter_id: str, reject: Reject | None) -> None:
         """Count a replay. Args: reject: its new reason and error; None: the record is stored now."""
 
-    def drop_payload(self, letter_id: str) -> None:
-        """Delete key, value and headers, and keep the rest, which accounts for the record."""
+    def drop_payload(self, letter_id: str) -> bool:
+        """Delete key, value and headers, and keep the rest, which accounts for the record; whether it had them still."""
 
-    def delete(self, letter_id: str) -> None:
-        """Delete the dead letter. Only for one whose record is stored."""
+    def delete(self, letter_id: str) -> bool:
+        """Delete the dead letter; whether it was there still. Only for one whose record is stored."""
 
     def close(self) -> None: ...

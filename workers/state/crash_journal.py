@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import secrets
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Self
 
@@ -16,7 +17,6 @@ import structlog
 
 from workers.pipeline.observer import NullObserver
 from workers.pipeline.poison import Crash, Isolated, isolate
-from workers.state.proc import process_started
 from workers.state.state_file import StateFile
 from workers.state.write_failures import WriteFailures
 from workers.types import CommitResult, TopicPartition
@@ -30,7 +30,10 @@ if TYPE_CHECKING:
     from workers.types import Batch, Fetched
 
 VERSION = 2
-MAX_CRASHES = 1_000
+MAX_RANGES = 10_000
+"""In the journal, the newest. One crash adds a range for each partition of its batch, so that it has to hold some of the
+largest batches: a crash that is forgotten at once would never be counted twice.
+"""
 SIZE = 64 * 1024
 IN_PROGRESS, JOURNAL = "in-progress", "crashes"
 VERSION_1 = ("in-hand", "deaths", "deaths-lock")
@@ -51,8 +54,9 @@ class InProgress:
 
     def __init__(self, file: StateFile) -> None:
         self._file = file
-        # A process crashes once, so this identifies the crash.
-        self._id = f"{os.getpid()}-{process_started(os.getpid())}"
+        # A process crashes once, so this identifies the crash. The pid is for people: it is given out again, in a container
+        # at every start, and the start time repeats when the machine was booted again.
+        self._id = f"{os.getpid()}-{secrets.token_hex(8)}"
 
     @contextmanager
     def hold(self, fetched: Fetched) -> Iterator[None]:
@@ -111,27 +115,34 @@ class CrashJournal:
         return self._change(lambda crashes: [crash for crash in crashes if not resolved(crash)])
 
     def _add_crash_of(self, slot: Slot) -> None:
-        """Move the records in progress of a dead worker to the journal. Idempotent, by `Crash.id`: a kill -9 after the
-        journal was written, and before the file is cleared, adds the crash only once.
+        """Move the records in progress of a dead worker to the journal. Call it with that slot locked.
+
+        Idempotent, by `Crash.id`: a kill -9 after the journal was written, and before the file is cleared, adds the crash
+        only once, and it is told once.
         """
         try:
             with slot.file(IN_PROGRESS).open("r+b") as file:
-                for crash in (found := _in_progress(file.read())):
-                    self._on_crash(crash)
-                if found:
-                    self._change(
-                        lambda crashes: ([crash for crash in crashes if crash not in found] + found)[-MAX_CRASHES:]
-                    )
+                if found := _in_progress(file.read()):
+                    self._change(lambda crashes: self._added(crashes, found))
                 file.seek(0)
                 file.write(b"%8d" % 0)
         except (OSError, ValueError, TypeError, KeyError):
             # Nothing was in progress, or the file cannot be read.
             return
 
+    def _added(self, crashes: list[Crash], found: list[Crash]) -> list[Crash]:
+        known = {crash.id for crash in crashes}
+        new = [crash for crash in found if crash.id not in known]
+        for crash in new:
+            self._on_crash(crash)
+        return (crashes + new)[-MAX_RANGES:] if new else crashes
+
     def _change(self, change: Callable[[list[Crash]], list[Crash]]) -> list[Crash]:
         with self._file.with_suffix(".crashes-lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            crashes = change(self._read())
+            before = self._read()
+            if (crashes := change(before)) == before:
+                return crashes
             new = self._file.with_suffix(".new")
             rows = [(each.id, each.incarnation, *each.partition, each.first, each.next, each.alone) for each in crashes]
             new.write_text(json.dumps({"version": VERSION, "crashes": rows}), encoding="utf-8")
@@ -193,6 +204,9 @@ class JournaledPoisonGuard(NullObserver):
             part = parts.get(crash.partition)
             return part is not None and part.topic.prefix == crash.incarnation and crash.next <= part.next_offset
 
+        # The journal is a file with a lock: not for each commit, as long as there is a crash somewhere.
+        if not any(map(is_resolved, self._crashes)):
+            return
         try:
             self._crashes = self._journal.forget(is_resolved)
         except OSError as error:

@@ -47,6 +47,8 @@ class Event(StrEnum):
     """A worker that stalled was killed."""
     REBALANCED = "rebalanced"
     """The assignment of partitions to workers changed."""
+    TAKEN_OVER = "taken_over"
+    """The partitions of a worker that died were assigned to others; `seconds`: from its end until then."""
 
 
 class Hang(StrEnum):
@@ -63,23 +65,32 @@ class Hang(StrEnum):
 
 
 class EventLog:
-    """The writer: one a file. Safe on any thread."""
+    """The writer: one a file. Safe on any thread. The events are in the order of their times."""
 
     def __init__(self, path: Path, size: int = SIZE) -> None:
         self._path = path
         self._size = size
         self._lock = threading.Lock()
+        self._last: str | None = None
+        """The latest time that was written; None: not known, another process has written before."""
 
-    def append(self, event: Event, process: str | None = None, **facts: object) -> None:
-        """Write one event, with the current time.
+    def append(self, event: Event, process: str | None = None, *, at: float | None = None, **facts: object) -> None:
+        """Write one event.
+
+        Args:
+            at: when it happened, in seconds since the epoch; None: now.
 
         Raises:
             OSError: it could not be written: the disk is full, the folder belongs to another user.
         """
-        time = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        then = datetime.now(UTC) if at is None else datetime.fromtimestamp(at, UTC)
+        time = then.isoformat(timespec="milliseconds").replace("+00:00", "Z")
         named = {} if process is None else {"process": process}
         line = json.dumps({"time": time, "event": event, **named, **facts}).encode() + b"\n"
         with self._lock:
+            if at is not None and (self._last is None or time < self._last) and self._insert(time, line):
+                return
+            self._last = max(time, self._last or "")
             with suppress(FileNotFoundError):
                 if self._path.stat().st_size + len(line) > self._size:
                     self._rotate()
@@ -90,6 +101,24 @@ class EventLog:
                     line = b"\n" + line
                 if file.write(line) < len(line):
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def _insert(self, time: str, line: bytes) -> bool:
+        """Write an event that was learned late before those that happened after it, in the same file; False: there are none.
+
+        Never before the start of the fleet, unless that is the event. Atomic: a kill -9 leaves the old file or the new one.
+        """
+        if not self._path.is_file():
+            return False
+        lines = self._path.read_bytes().splitlines(keepends=True)
+        place = len(lines)
+        while place and _happened_after(lines[place - 1], time):
+            place -= 1
+        if place == len(lines):
+            return False
+        new = self._path.with_name(f"{self._path.name}.new")
+        new.write_bytes(b"".join([*lines[:place], line, *lines[place:]]))
+        new.replace(self._path)
+        return True
 
     def _rotate(self) -> None:
         for number in range(BACKUPS, 0, -1):
@@ -114,8 +143,14 @@ def since_fleet_started(path: Path) -> list[dict[str, Any]]:
 
 
 def count_starts(path: Path) -> Counter[str]:
-    """By process: the number of its starts since the fleet was started. All but the first are restarts."""
-    return Counter(event.get("process", "") for event in since_fleet_started(path) if event["event"] == Event.STARTING)
+    """By process: the number of its starts since the fleet was started. All but the first are restarts.
+
+    Empty if rotation has deleted the beginning: a number that is too low would be wrong.
+    """
+    events = since_fleet_started(path)
+    if not events or events[0]["event"] != Event.FLEET_STARTED:
+        return Counter()
+    return Counter(event.get("process", "") for event in events if event["event"] == Event.STARTING)
 
 
 def _newest_first(path: Path) -> Iterator[dict[str, Any]]:
@@ -140,6 +175,13 @@ def _opened(path: Path, stack: ExitStack) -> list[BinaryIO]:
         if _inode(path) == before:
             break
     return files
+
+
+def _happened_after(line: bytes, time: str) -> bool:
+    with suppress(ValueError, TypeError, KeyError):
+        event = json.loads(line)
+        return bool(event["event"] != Event.FLEET_STARTED and event["time"] > time)
+    return False
 
 
 def _inode(path: Path) -> int | None:

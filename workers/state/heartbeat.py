@@ -37,6 +37,8 @@ class State(StrEnum):
     CRASH_LOOP_BACKOFF = "crash-loop backoff"
     WAITING_FOR_MONGODB = "waiting for MongoDB"
     WAITING_FOR_KAFKA = "waiting for Kafka"
+    FENCED = "fenced"
+    """Another process is in the group with the static id of this worker, which waits until that one has left."""
     JOINING = "joining"
     READING = "reading"
     SINK_UNAVAILABLE = "database unavailable"
@@ -68,6 +70,8 @@ class Beat:
     """Assignments since it was started."""
     until: float | None = None
     """When the crash-loop backoff ends."""
+    assigned: float | None = None
+    """When it was last given an assignment, which it reads from then on."""
 
     def is_alive(self) -> bool:
         """Whether the process that wrote this still runs, and its pid was not reused."""
@@ -114,6 +118,7 @@ class Heartbeat(NullObserver):
     def owns(self, partitions: Collection[TopicPartition]) -> None:
         self._beat["partitions"] = by_topic(partitions)
         self._beat["rebalances"] += 1
+        self._beat["assigned"] = self._clock()
         self.enter(State.READING)
         self._write()
 

@@ -79,6 +79,23 @@ def resident_mebibytes() -> int | None:
     return pages * os.sysconf("SC_PAGE_SIZE") >> 20
 
 
+def children(pid: int) -> list[int]:
+    """The pids of the children of a process, of its main thread; empty if they cannot be read."""
+    with suppress(OSError, ValueError):
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()]
+    return []
+
+
+def environment_value(pid: int, name: str) -> str | None:
+    """A variable that a process was started with; None: it has none, has ended, or belongs to another user."""
+    prefix = f"{name}=".encode()
+    with suppress(OSError):
+        for each in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
+            if each.startswith(prefix):
+                return each.removeprefix(prefix).decode(errors="replace")
+    return None
+
+
 def port_holder(port: int) -> str | None:
     """The pid and the command line of the process that listens on this TCP port, for an error message.
 

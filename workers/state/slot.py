@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from workers.errors import BadConfigurationError, UnavailableError
 from workers.naming import all_worker_names
+from workers.state.member_file import MemberFile
 from workers.state.state_file import open_in_folder
 from workers.state.write_failures import WriteFailures
 
@@ -56,9 +57,7 @@ class Slot:
         """
         self._folder, self._group, self._worker = folder, group, worker
         self._failures = failures or WriteFailures()
-        self._member: str | None = None
-        """The member id that this process wants to be remembered."""
-        self._member_file = self.file("member")
+        self.member = MemberFile(self.file("member"), self.file("fenced"), self._failures)
         self._lock_file = self.file("lock")
         self.heartbeat_file = self.file("heartbeat")
         self.starts_file = self.file("starts")
@@ -140,8 +139,7 @@ class Slot:
                 return
             os.close(old)
             self._failures.succeeded(self._lock_file)
-        if self._member is not None and self.predecessor() != self._member:
-            self.remember_member(self._member)
+        self.member.restore()
 
     def _is_mine(self, lock: int) -> bool:
         try:
@@ -179,46 +177,3 @@ class Slot:
         finally:
             if held:
                 self.unlock()
-
-    def predecessor(self) -> str | None:
-        """The member id of the last process in this slot; None: it left the group itself, or the id is not known."""
-        try:
-            return self._member_file.read_text(encoding="utf-8").strip() or None
-        except (OSError, UnicodeDecodeError):
-            return None
-
-    def remember_member(self, member_id: str) -> None:
-        """Keep this process's member id for its successor. Atomic: a kill -9 leaves the old file or the new one.
-
-        Without it, and if this process is killed, its partitions are idle until the session timeout.
-        """
-        self._member = member_id
-        if self.predecessor() == member_id:
-            # It joined again under the same one.
-            self._failures.succeeded(self._member_file)
-            return
-        new = self._member_file.with_suffix(".new")
-        try:
-            new.write_text(member_id + "\n", encoding="utf-8")
-            new.replace(self._member_file)
-        except OSError as error:
-            self._failures.failed(self._member_file, error, "cannot keep the member id of this worker")
-            with suppress(OSError):
-                # Half of it would take the room that others need.
-                new.unlink()
-        else:
-            self._failures.succeeded(self._member_file)
-
-    def forget_member(self) -> bool:
-        """Delete the member id: the member has left the group, or was evicted. Call it with the slot locked.
-
-        Returns:
-            Whether it is gone; if not (a read-only disk), its member is evicted once more, in vain.
-        """
-        self._member = None
-        try:
-            self._member_file.unlink(missing_ok=True)
-        except OSError as error:
-            self._failures.failed_once(self._member_file, error)
-            return False
-        return True

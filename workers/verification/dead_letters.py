@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from workers.errors import NotFoundError, SinkUnavailableError, UnavailableError
@@ -30,6 +31,17 @@ class ReplayResult(NamedTuple):
 
     id: str
     error: str | None
+
+
+class Purged(StrEnum):
+    """What a purge did with one dead letter."""
+
+    DELETED = "deleted"
+    """Its record is stored, so nothing is left to account for."""
+    PAYLOAD_DELETED = "payload deleted"
+    """Its record is not stored: the note stays, for `verify`."""
+    BEFORE = "purged before"
+    """Nothing: another purge had done it."""
 
 
 class DeadLetters:
@@ -95,12 +107,11 @@ class DeadLetters:
         decoded = self._decode(letter)
         return ReplayResult(letter.id, decoded.error if isinstance(decoded, Reject) else None)
 
-    def purge(self, letter: DeadLetter) -> None:
+    def purge(self, letter: DeadLetter) -> Purged:
         """Delete a dead letter whose record is stored by now; of any other, delete only the payload."""
         if letter.replayed_at:
-            self._store.delete(letter.id)
-        else:
-            self._store.drop_payload(letter.id)
+            return Purged.DELETED if self._store.delete(letter.id) else Purged.BEFORE
+        return Purged.PAYLOAD_DELETED if self._store.drop_payload(letter.id) else Purged.BEFORE
 
     def _write(self, operation: Any) -> Reject | None:
         try:

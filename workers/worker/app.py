@@ -15,7 +15,6 @@ from workers.formats.limits import Limits
 from workers.kafka.admin import Admin
 from workers.kafka.options import group_member_options, open_consumer, require_extras
 from workers.kafka.source import KafkaSource
-from workers.log_fields import Action
 from workers.monitoring.http import Health, HealthServer
 from workers.monitoring.log_observer import LogObserver
 from workers.monitoring.logs import standard_error
@@ -31,6 +30,7 @@ from workers.sinks.registry import open_sink
 from workers.sinks.writer import BackgroundWriter
 from workers.state.heartbeat import State
 from workers.state.write_failures import WriteFailures
+from workers.worker.membership import Membership
 from workers.worker.process_setup import require_time_to_stop, tune_interpreter
 from workers.worker.recycling import Recycling
 from workers.worker.signals import StopSignal
@@ -70,6 +70,7 @@ class Worker:
         recycle = Recycling(settings.max_records, settings.max_memory, settings.healthy_after, self._stop.request)
         failures = WriteFailures(standard_error())
         self._files = SlotFiles(settings, failures)
+        self._membership = Membership(settings, self._files)
         self._observer = Observers(self._stall, self._metrics, self._health, LogObserver(), recycle, self._files)
         self._health.degraded = failures.problem
         OutputMetrics(
@@ -78,7 +79,6 @@ class Worker:
             lambda: failures.count,
             lambda: log_output.dropped if log_output else 0,
         )
-        self._predecessor_evicted = False
 
     def run(self) -> None:
         """Run until SIGTERM or SIGINT, then finish the batch in flight.
@@ -91,7 +91,8 @@ class Worker:
         4. The poison guard enters the records that the predecessor had in progress in the crash journal.
         5. The sink is checked before the group is joined: a member that cannot write would block its partitions.
         6. `_join` evicts the predecessor's member, and then joins; the slot remembers the member id for the successor.
-        7. The loop. At its end the member has left the group, so its id is removed and the slot unlocked.
+        7. The loop. At its end a dynamic member has left the group, so its id is removed and the slot unlocked. A static
+           member stays, for its successor; one that was fenced leaves a note, so that its successor waits (`FENCED`).
 
         Raises:
             BadConfigurationError: a C extension of the Kafka client is missing, the collection drops documents or allows
@@ -120,13 +121,15 @@ class Worker:
         self._wait_for("MongoDB", State.WAITING_FOR_MONGODB, sink.check, SinkUnavailableError)
         # Its thread is needed: before the group is joined, so that a worker that cannot have it delays nobody.
         writer = self._wait_for("a thread", State.WAITING_FOR_MONGODB, lambda: BackgroundWriter(sink), NoThreadError)
+        if self._membership.was_fenced:
+            self._wait_for("its place in the group", State.FENCED, self._membership.take_back, UnavailableError)
         source = writer and self._wait_for("Kafka", State.WAITING_FOR_KAFKA, self._join, UnavailableError)
         if writer and source:
             self._health.connected = source.connected
             self._files.enter(State.JOINING)
             tune_interpreter()
             limits = Limits(settings.max_value_bytes, settings.max_depth, settings.max_fields)
-            Loop(
+            loop = Loop(
                 source,
                 RecordReader(parse_json, sink.encode, limits),
                 writer,
@@ -135,8 +138,11 @@ class Worker:
                 BatchSize(settings.max_poll_records),
                 RejectLimit(settings.max_reject_share, settings.min_reject_records),
                 self._files,
-            ).run()
-        self._files.close(left_group=source is not None)
+            )
+            with self._membership.remember_if_fenced():
+                loop.run()
+            self._membership.left()
+        self._files.close()
         sink.close()
         if server:
             server.close()
@@ -168,7 +174,7 @@ class Worker:
             seconds=round(wait, 1),
         )
         with suppress(UnavailableError), Admin(self._settings, EVICT_TIMEOUT_SECONDS) as admin:
-            self._evict_predecessor(admin)
+            self._membership.evict_predecessor(admin)
         while not self._stop() and (left := until - time.monotonic()) > 0:
             self._observer.iterated()
             self._stop.wait(min(left, BEAT_SECONDS))
@@ -176,23 +182,9 @@ class Worker:
     def _join(self) -> KafkaSource:
         """Connect to Kafka, remove this slot's dead member from the group, and subscribe."""
         settings = self._settings
-        with Admin(settings) as admin:
-            if admin.topic(settings.topic) is None:
-                raise UnavailableError(f"there is no topic {settings.topic} yet; `workers produce` makes it")
-            self._evict_predecessor(admin)
+        self._membership.prepare()
         consumer = open_consumer(settings, group_member_options(settings))
-        return KafkaSource(settings, consumer, self._observer, self._stop, self._on_join)
-
-    def _on_join(self, member_id: str) -> None:
-        # A static member is not evicted: its successor gets its partitions by its group.instance.id.
-        if not self._settings.static_membership:
-            self._files.remember_member(member_id)
-
-    def _evict_predecessor(self, admin: Admin) -> None:
-        if not self._predecessor_evicted and (member_id := self._files.predecessor()):
-            evicted = admin.evict(self._settings.group, member_id)
-            self._predecessor_evicted = True
-            log.info("took over from the predecessor", action=Action.EVICT, member=member_id, was_still_member=evicted)
+        return KafkaSource(settings, consumer, self._observer, self._stop, self._membership.joined)
 
     def _wait_for(self, service: str, state: State, attempt: Callable[[], T], unavailable: type[Exception]) -> T | None:
         """Retry until it succeeds, for hours if need be: after an exit supervisord would retry, with worse backoff.

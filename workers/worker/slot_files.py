@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from workers.pipeline.poison import Crash, Isolated
     from workers.settings import Settings
+    from workers.state.member_file import MemberFile
     from workers.state.write_failures import WriteFailures
     from workers.types import Fetched
     from workers.worker.signals import StopSignal
@@ -52,7 +53,8 @@ class SlotFiles(Observers):
         self._slot = Slot(folder, settings.group, settings.worker, failures) if folder else None
         self._is_locked = False
         self._check_at = 0.0
-        self._member: str | None = None
+        self._joined: tuple[str, bool] | None = None
+        """The member id of this process, and whether it is static."""
         self._heartbeat: Heartbeat | None = None
         self._guard: PoisonGuard = NullPoisonGuard()
         self.crash_loop: CrashLoopBackoff | None = None
@@ -108,12 +110,11 @@ class SlotFiles(Observers):
         guard = self._guard = JournaledPoisonGuard.open(slot, _log_crash, self._failures)
         self._all = (*self._all, self.crash_loop, guard)
 
-    def close(self, *, left_group: bool) -> None:
-        """The worker ends cleanly. Args: left_group: whether it was a member, and has left."""
+    def close(self) -> None:
+        """The worker ends cleanly."""
         if self.crash_loop:
             self.crash_loop.reset()
-        if self._slot and self._is_locked and left_group:
-            self._slot.forget_member()
+        if self._slot and self._is_locked:
             self._slot.unlock()
 
     def enter(self, state: State, until: float | None = None) -> None:
@@ -121,15 +122,16 @@ class SlotFiles(Observers):
         if self._heartbeat:
             self._heartbeat.enter(state, until)
 
-    def predecessor(self) -> str | None:
-        """The member id of the dead process that had this slot; None: there is none, or it is not known to be dead."""
-        return self._slot.predecessor() if self._slot and self._is_locked else None
+    @property
+    def member(self) -> MemberFile | None:
+        """What the slot keeps of its last process; None: that one is not known to be dead, or there is no slot."""
+        return self._slot.member if self._slot and self._is_locked else None
 
-    def remember_member(self, member_id: str) -> None:
-        """Keep this process's member id for its successor."""
-        self._member = member_id
-        if self._slot and self._is_locked:
-            self._slot.remember_member(member_id)
+    def remember_member(self, member_id: str, static: bool) -> None:
+        """Keep this process's member id for its successor, also where the slot is locked only later."""
+        self._joined = member_id, static
+        if self.member:
+            self.member.remember(member_id, static)
 
     # As an observer, and as a poison guard
 
@@ -154,8 +156,8 @@ class SlotFiles(Observers):
             if self.crash_loop:
                 # What the slot's earlier processes suffered is forgiven as after any start.
                 self.crash_loop.start_health_clock()
-            if self._member:
-                slot.remember_member(self._member)
+            if self._joined:
+                slot.member.remember(*self._joined)
             log.info("the state directory can be used again")
 
     def isolate(self, fetched: Fetched) -> Isolated:

@@ -4,6 +4,7 @@ of a real fleet is in tests/acceptance.
 
 from __future__ import annotations
 
+import time
 from xmlrpc.client import Fault, dumps
 
 import pytest
@@ -56,3 +57,19 @@ def test_a_supervisord_that_does_not_start_it_again(paths):
         assert not_back(paths) == (
             "worker_00 is stopped, and supervisord refuses: no file; the slots after it were not restarted"
         )
+
+
+class NeverStops:
+    """A healthy fleet, whatever is asked of it."""
+
+    def collect(self):
+        return judged()
+
+
+def test_one_that_does_not_stop_is_waited_for_once(paths, monkeypatch):
+    monkeypatch.setattr("workers.fleet.restart.STOP_SECONDS", 1.0)
+    with FakeSupervisord(paths.supervisord_socket, "200 OK", dumps((True,), methodresponse=True)):
+        started = time.monotonic()
+        with pytest.raises(NotBackError, match="worker_00 has not stopped after 1 s"):
+            list(Restart(NeverStops(), paths, 1.0, lambda _line: None).run())
+    assert time.monotonic() - started < 1.7, "and not twice as long"

@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -177,6 +178,49 @@ def test_a_crash_that_is_entered_twice_counts_once(tmp_path):
 
     assert journal(slot).all() == [crash]
     assert isolate(fetched([7]), journal(slot).all()).to_decode.poison is None
+
+
+def test_two_processes_with_one_pid_die_two_deaths(tmp_path):
+    """In a container every worker may have pid 7."""
+    slot = held(tmp_path, "worker_00")
+    for _ in range(2):
+        with pytest.raises(MemoryError), InProgress.open(slot).hold(fetched([7])):
+            raise MemoryError
+        journal(slot)
+
+    assert len(journal(slot).all()) == 2
+    assert isolate(fetched([7]), journal(slot).all()).to_decode.poison == RecordPosition(tp(0), 7)
+
+
+def test_a_batch_of_very_many_partitions_is_known_whole(tmp_path):
+    slot = held(tmp_path, "worker_00")
+    many = together(*(fetched([10**15], partition) for partition in range(3_000)))
+    in_progress = InProgress.open(slot)
+    with in_progress.hold(fetched([1])):
+        pass
+    with pytest.raises(MemoryError), in_progress.hold(many):
+        raise MemoryError
+
+    assert {crash.partition for crash in journal(slot).all()} == many.records.keys()
+
+
+def test_a_journal_of_thousands_costs_a_commit_no_file_and_a_poll_little(tmp_path):
+    """Crashes in partitions that others own, or of a topic that was deleted, may lie there for long."""
+    slot = held(tmp_path, "worker_00")
+    rows = [[f"{n}-1", TOPIC.prefix, "numtest", n % 2, n, n + 5_000, False] for n in range(9_000)]
+    slot.group_file(JOURNAL).write_text(json.dumps({"version": 2, "crashes": rows}))
+    guard = JournaledPoisonGuard.open(slot, print)
+    before = slot.group_file(JOURNAL).stat()
+    batch = fetched(range(20_000, 25_000))
+
+    started = time.process_time()
+    assert guard.isolate(batch) == Isolated(batch, {})
+    assert time.process_time() - started < 1, "by record and crash it takes ten seconds"
+    slot.group_file("crashes-lock").unlink(missing_ok=True)
+    guard.committed(batch_of(document(2)), CommitResult.OK)
+    after = slot.group_file(JOURNAL).stat()
+    assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+    assert not slot.group_file("crashes-lock").exists()
 
 
 def test_crash_records_of_an_earlier_version_are_removed_unread_and_said(tmp_path, capsys):

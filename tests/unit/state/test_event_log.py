@@ -118,3 +118,28 @@ def test_a_disk_that_is_full_is_an_error_of_the_system(tmp_path):
     (tmp_path / "full").symlink_to("/dev/full")
     with pytest.raises(OSError, match="No space left"):
         EventLog(tmp_path / "full").append(Event.FATAL, "worker_00")
+
+
+def test_what_is_learned_late_stands_where_it_happened(path):
+    """A rebalance is seen seconds after it, and an end that supervisord reports late."""
+    events = EventLog(path)
+    events.append(Event.FLEET_STARTED, at=100.0, serial=0)
+    for serial, at in ((1, 101.0), (2, 103.0), (3, 102.0), (4, 104.0), (5, 101.5), (6, 103.0), (7, 50.0)):
+        events.append(Event.EXITED, "worker_00", at=at, serial=serial)
+    assert serials(path) == [0, 7, 1, 5, 3, 2, 6, 4], "the start of the fleet stays the first"
+    # One that has not written them knows no better.
+    EventLog(path).append(Event.EXITED, "worker_00", at=103.5, serial=8)
+    assert serials(path) == [0, 7, 1, 5, 3, 2, 6, 8, 4]
+    EventLog(path).append(Event.EXITED, "worker_00", serial=9)
+    assert serials(path)[-1] == 9
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+def test_starts_whose_first_was_rotated_away_are_not_counted(path):
+    events = EventLog(path, size=1_000)
+    events.append(Event.FLEET_STARTED)
+    events.append(Event.STARTING, "worker_00")
+    assert count_starts(path) == {"worker_00": 1}
+    for _ in range(100):
+        events.append(Event.STARTING, "worker_00")
+    assert count_starts(path) == {}

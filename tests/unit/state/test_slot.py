@@ -24,11 +24,11 @@ from pathlib import Path
 from workers.state.slot import Slot
 slot = Slot(Path(sys.argv[1]), "counters", "worker_00")
 print(slot.try_acquire(), flush=True)
-slot.remember_member("member-of-" + sys.argv[2])
+slot.member.remember("member-of-" + sys.argv[2])
 print("remembered", flush=True)
 while sys.argv[3] == "write":
-    slot.remember_member("x" * 200_000)
-    slot.remember_member("y" * 200_000)
+    slot.member.remember("x" * 200_000)
+    slot.member.remember("y" * 200_000)
 sys.stdin.read()
 """
 
@@ -62,7 +62,7 @@ def slot(tmp_path):
 
 def test_a_slot_that_nobody_has_is_taken_and_has_no_predecessor(slot):
     assert slot.try_acquire()
-    assert slot.predecessor() is None
+    assert slot.member.predecessor() is None
 
 
 def test_a_slot_that_a_live_process_has_is_refused_with_its_pid(slot, tmp_path):
@@ -77,7 +77,7 @@ def test_the_slot_of_a_killed_process_is_free_and_its_member_is_known(slot, tmp_
         process.wait()
 
         assert slot.try_acquire()
-        assert slot.predecessor() == "member-of-one"
+        assert slot.member.predecessor() == "member-of-one"
 
 
 def test_a_process_that_was_stopped_still_has_its_slot(slot, tmp_path):
@@ -92,25 +92,46 @@ def test_a_process_that_was_stopped_still_has_its_slot(slot, tmp_path):
 def test_a_member_id_is_whole_though_its_writer_was_killed(slot, tmp_path):
     with holder(tmp_path, mode="write") as process:
         deadline = time.monotonic() + 10
-        while slot.predecessor() == "member-of-one":
+        while slot.member.predecessor() == "member-of-one":
             assert time.monotonic() < deadline
-        seen = Counter(slot.predecessor() for _ in range(300))
+        seen = Counter(slot.member.predecessor() for _ in range(300))
         process.send_signal(signal.SIGKILL)
         process.wait()
 
         assert slot.try_acquire()
-        assert set(seen) | {slot.predecessor()} <= {"x" * 200_000, "y" * 200_000}
+        assert set(seen) | {slot.member.predecessor()} <= {"x" * 200_000, "y" * 200_000}
 
 
 def test_a_clean_end_leaves_no_member_behind(slot, tmp_path):
     slot.try_acquire()
-    slot.remember_member("member")
-    slot.forget_member()
+    slot.member.remember("member")
+    slot.member.forget()
     slot.unlock()
 
     successor = Slot(tmp_path, "counters", "worker_00")
     assert successor.try_acquire()
-    assert successor.predecessor() is None
+    assert successor.member.predecessor() is None
+
+
+@pytest.mark.parametrize(
+    ("was_static", "is_static", "evicted"),
+    [(False, False, True), (False, True, True), (True, False, True), (True, True, False)],
+)
+def test_a_dead_member_is_evicted_unless_its_successor_gets_its_partitions_by_its_static_id(
+    slot, was_static, is_static, evicted
+):
+    """Also where WORKERS_STATIC_MEMBERSHIP was changed between the two."""
+    slot.member.remember("member", static=was_static)
+    assert slot.member.predecessor() == "member"
+    assert slot.member.evictable(is_static) == ("member" if evicted else None)
+
+
+def test_that_a_process_was_fenced_is_known_to_the_next_until_it_has_its_place_again(slot, tmp_path):
+    slot.member.remember_fenced()
+    successor = Slot(tmp_path, "counters", "worker_00")
+    assert (successor.member.was_fenced(), Slot(tmp_path, "counters", "worker_01").member.was_fenced()) == (True, False)
+    successor.member.forget_fenced()
+    assert not slot.member.was_fenced()
 
 
 def test_a_child_does_not_keep_the_slot(slot, tmp_path):
@@ -125,11 +146,11 @@ def test_a_child_does_not_keep_the_slot(slot, tmp_path):
 
 @pytest.mark.parametrize("garbage", [b"", b"\n \n", b"\xff\xfe\x00", b"\x80"])
 def test_garbage_in_the_member_file_is_no_predecessor(slot, tmp_path, garbage):
-    slot.remember_member("member")
+    slot.member.remember("member")
     (file,) = tmp_path.glob("*.member")
     file.write_bytes(garbage)
 
-    assert slot.predecessor() is None
+    assert slot.member.predecessor() is None
 
 
 @pytest.mark.parametrize("garbage", [b"", b"no pid", b"\xff" * 20, b"9" * 20])
@@ -155,7 +176,7 @@ def test_slots_of_other_workers_and_groups_are_other_slots(slot, tmp_path):
 
 def test_nothing_is_made_until_the_slot_is_acquired(tmp_path):
     slot = Slot(tmp_path / "a", "counters", "worker_00")
-    assert (slot.others(), slot.predecessor(), slot.holder_pid()) == ([], None, None)
+    assert (slot.others(), slot.member.predecessor(), slot.holder_pid()) == ([], None, None)
     assert list(tmp_path.iterdir()) == []
 
     assert slot.try_acquire()
@@ -163,7 +184,7 @@ def test_nothing_is_made_until_the_slot_is_acquired(tmp_path):
 
 
 def test_who_only_looks_has_the_slot_meanwhile_and_leaves_its_member(slot, tmp_path):
-    slot.remember_member("member")
+    slot.member.remember("member")
     with slot.try_lock() as held:
         assert held
         assert not Slot(tmp_path, "counters", "worker_00").try_acquire()
@@ -178,7 +199,7 @@ def test_who_only_looks_has_the_slot_meanwhile_and_leaves_its_member(slot, tmp_p
 
 
 def test_a_member_that_cannot_be_kept_is_said_and_no_reason_to_end(tmp_path, capsys):
-    Slot(tmp_path / "absent", "counters", "worker_00").remember_member("member")
+    Slot(tmp_path / "absent", "counters", "worker_00").member.remember("member")
 
     assert "cannot keep the member id of this worker" in capsys.readouterr().out
 
@@ -204,7 +225,7 @@ def test_the_files_of_the_version_before_this_one_are_read_as_they_were_meant(tm
 
     assert slot.holder_pid() == 4242
     assert slot.try_acquire()
-    assert slot.predecessor() == "worker_00-6d9f1b8e-5a40-4a3d-8d0e-6f1f5f3c2a11"
+    assert slot.member.predecessor() == "worker_00-6d9f1b8e-5a40-4a3d-8d0e-6f1f5f3c2a11"
     assert [other.holder_pid() for other in slot.others()] == [4243]
     backoff = CrashLoopBackoff(slot.starts_file, 10, jitter=lambda: 1.0)
     assert (backoff.record_start(), backoff.starts) == (2.0, 4)

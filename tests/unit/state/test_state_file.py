@@ -118,16 +118,16 @@ def test_on_a_read_only_disk_a_slot_that_was_there_is_still_locked_and_its_membe
     def prepare(folder):
         before = Slot(folder, "g", "worker_00")
         assert before.try_acquire()
-        before.remember_member("dead")
+        before.member.remember("dead")
         before.unlock()
 
     with read_only_disk(tmp_path / "disk", prepare) as folder:
         slot = Slot(folder, "g", "worker_00", failures)
         assert slot.try_acquire()
         assert not Slot(folder, "g", "worker_00").try_acquire(), "two live processes are still refused"
-        slot.remember_member("member")
-        assert slot.predecessor() == "dead"
-        assert not slot.forget_member()
+        slot.member.remember("member")
+        assert slot.member.predecessor() == "dead"
+        assert not slot.member.forget()
         assert "Read-only file system" in (failures.problem() or "")
         slot.unlock()
         with Slot(folder, "g", "worker_01").try_lock() as held:
@@ -137,7 +137,7 @@ def test_on_a_read_only_disk_a_slot_that_was_there_is_still_locked_and_its_membe
 def test_a_slot_whose_files_were_removed_is_locked_again_and_its_member_is_remembered(tmp_path, failures):
     slot = Slot(tmp_path / "run", "g", "worker_00", failures)
     assert slot.try_acquire()
-    slot.remember_member("member")
+    slot.member.remember("member")
     for each in (tmp_path / "run").iterdir():
         each.unlink()
     (tmp_path / "run").rmdir()
@@ -145,25 +145,25 @@ def test_a_slot_whose_files_were_removed_is_locked_again_and_its_member_is_remem
 
     other = Slot(tmp_path / "run", "g", "worker_00")
     assert not other.try_acquire()
-    assert other.predecessor() == "member"
+    assert other.member.predecessor() == "member"
     assert other.holder_pid() == os.getpid()
 
 
 def test_a_slot_that_another_process_got_meanwhile_is_left_to_it(tmp_path, failures, told):
     slot, other = (Slot(tmp_path, "g", "worker_00", failures) for _ in range(2))
     assert slot.try_acquire()
-    slot.remember_member("mine")
+    slot.member.remember("mine")
     slot.file("lock").unlink()
     assert other.try_acquire()
-    other.remember_member("the other's")
+    other.member.remember("theirs")
     slot.restore()
 
-    assert other.predecessor() == "the other's"
+    assert other.member.predecessor() == "theirs"
     assert len(told) == 1
     other.unlock()
     slot.restore()
     assert failures.problem() is None
-    assert slot.predecessor() == "mine"
+    assert slot.member.predecessor() == "mine"
 
 
 def test_a_guard_without_a_file_isolates_nothing():

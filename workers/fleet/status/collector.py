@@ -134,7 +134,10 @@ class StatusCollector:
             if process or kernel not in (None, "Z", "X"):
                 restarts = max(0, starts[name] - 1) if process and name in starts else None
                 rate = self._rates.of(name, beat, now) if beat else None
-                yield name, SlotFacts(process, beat, kernel, slot.predecessor() if beat else None, restarts, rate)
+                yield (
+                    name,
+                    SlotFacts(process, beat, kernel, slot.member.predecessor() if beat else None, restarts, rate),
+                )
 
 
 class _KafkaRequest:

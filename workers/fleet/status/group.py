@@ -27,6 +27,8 @@ class GroupMember:
     client_id: str
     host: str
     partitions: list[TopicPartition]
+    static_id: str | None = None
+    """Its `group.instance.id`; None: a dynamic member."""
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,18 @@ IDLE = "idle"
 STOPPED_BY_SIGNAL = "stopped (SIGSTOP)"
 LOOP_STALLED = "loop stalled"
 NO_HEARTBEAT = "no heartbeat"
+FENCED = (
+    "fenced: another process is in the group with its static id; stop that fleet, or give each fleet slots of its own "
+    "(numprocs_start in deploy/local.d/)"
+)
 WORKING = (State.READING, IDLE)
-NOT_JOINED = (State.STARTING, State.CRASH_LOOP_BACKOFF, State.WAITING_FOR_MONGODB, State.WAITING_FOR_KAFKA)
+NOT_JOINED = (
+    State.STARTING,
+    State.CRASH_LOOP_BACKOFF,
+    State.WAITING_FOR_MONGODB,
+    State.WAITING_FOR_KAFKA,
+    State.FENCED,
+)
 """States of a process that has not joined the group yet."""
 
 STARTUP_SECONDS = 10.0
@@ -198,6 +208,8 @@ def _running(facts: SlotFacts, now: float, max_iteration_seconds: float) -> tupl
             f"backoff {left} s",
             f"crashed repeatedly; the next start is in {left} s (crash-loop backoff)",
         )
+    if beat.state is State.FENCED:
+        return beat.state, beat.state, FENCED
     seconds = now - beat.iterated
     if seconds > max_iteration_seconds:
         return LOOP_STALLED, f"stalled for {seconds:.0f} s", f"its loop is stalled: no iteration for {seconds:.0f} s"

@@ -6,7 +6,7 @@ import os
 import signal
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -81,6 +81,12 @@ class Checks:
         self._seen_joins: object = None
         self._recorded_joins: object = None
         """The joins of all workers: at the last check, and in the last `rebalanced` event."""
+        self._resumed_owners: object = None
+
+    def resume(self, events: Iterable[Mapping[str, Any]]) -> None:
+        """Go on after these events, which an earlier watchdog of this fleet has written."""
+        rebalances = [event.get("partitions") for event in events if event["event"] == Event.REBALANCED]
+        self._resumed_owners = rebalances[-1] if rebalances else None
 
     def run_once(self) -> None:
         """Observe every worker once, and act on it."""
@@ -126,11 +132,12 @@ class Checks:
         if process_started(observed.pid) != observed.started:
             return
         with suppress(ProcessLookupError):
+            at = time.time()
             os.kill(observed.pid, signal.SIGKILL)
             log.warning(
                 "killed a worker that hung", process=name, pid=observed.pid, kind=stall.hang, detail=stall.detail
             )
-            self._record_event(Event.STALLED, name, kind=stall.hang, pid=observed.pid, detail=stall.detail)
+            self._record_event(Event.STALLED, name, at=at, kind=stall.hang, pid=observed.pid, detail=stall.detail)
 
     def evict(self, name: str) -> bool:
         """Remove a worker's member from the group, if it is dead, so that the others take over before its restart.
@@ -142,10 +149,11 @@ class Checks:
             return True
         if (was_member := self._group.evict(member)) is None:
             return False
-        self._forget(name, member)
         log.info("evicted a dead worker", action=Action.EVICT, process=name, member=member, was_still_member=was_member)
         if was_member:
+            # Before the id is forgotten: killed in between, the next watchdog finds that it is no member any more.
             self._record_event(Event.EVICTED, name, member=member)
+        self._forget(name, member)
         return True
 
     def _evict_dead(self, running: set[str]) -> None:
@@ -166,20 +174,20 @@ class Checks:
                 return
 
     def _dead_member(self, name: str) -> str | None:
-        """The member id in a slot whose lock is free. A dead member stays dead, so the lock is not needed to evict it."""
+        """The member to evict of a slot whose lock is free. A dead member stays dead, so the lock is not needed to evict it."""
         slot = self._slot(name)
         with slot.try_lock() as held:
-            member = slot.predecessor() if held else None
-            if held and member is None:
+            member = slot.member.evictable(self._settings.static_membership) if held else None
+            if held and slot.member.predecessor() is None:
                 # An empty file, which a full disk may leave: removed, so that it is not read at every check.
-                slot.forget_member()
+                slot.member.forget()
         return member
 
     def _forget(self, name: str, member: str) -> None:
         """Remove the member id, unless another process has acquired the slot meanwhile."""
         slot = self._slot(name)
         with slot.try_lock() as held:
-            if held and slot.predecessor() == member and not slot.forget_member():
+            if held and slot.member.predecessor() == member and not slot.member.forget():
                 self._evicted.add((name, member))
 
     def _revive(self, workers: Mapping[str, Process], now: float) -> None:
@@ -204,10 +212,15 @@ class Checks:
         every = sorted(partition for partitions in owned.values() for partition in partitions)
         settled = unchanged or every == sorted(offsets or {})
         if every and joins != self._recorded_joins and settled and len(every) == len(set(every)):
-            self._recorded_joins = joins
-            self._record_event(
-                Event.REBALANCED, partitions={name: by_topic(partitions) for name, partitions in owned.items()}
+            first, self._recorded_joins = self._recorded_joins is None, joins
+            owners = {name: by_topic(partitions) for name, partitions in owned.items()}
+            if first and owners == self._resumed_owners:
+                # An earlier watchdog has recorded it.
+                return
+            last = max(
+                (beat.assigned for beat in beats.values() if beat.assigned is not None), default=time.monotonic()
             )
+            self._record_event(Event.REBALANCED, at=last - time.monotonic() + time.time(), partitions=owners)
 
     def _slot(self, name: str) -> Slot:
         return Slot(self._folder, self._settings.group, name, self._failures)

@@ -1,7 +1,7 @@
 """The watchdog: supervisord's event listener, which records events and checks what supervisord cannot see.
 
 The main thread handles events, each within a millisecond: supervisord buffers the next ones until one is acknowledged,
-and discards events when its buffer is full. A second thread does what takes time: `Checks.run_once` every five seconds,
+and discards events when its buffer is full. Other threads do what takes time, first of all `Checks.run_once` every five seconds,
 and `Checks.evict` at once for a worker that has exited.
 """
 
@@ -11,9 +11,12 @@ import os
 import signal
 import sys
 import threading
+import time
 import traceback
 from collections import deque
-from typing import TYPE_CHECKING, Any, NoReturn, TextIO
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import structlog
 from supervisor import childutils
@@ -21,15 +24,21 @@ from supervisor import childutils
 from workers.errors import BadConfigurationError, BadUsageError, UnavailableError
 from workers.fleet.supervisor import SupervisorClient
 from workers.fleet.watchdog.checks import Checks
+from workers.fleet.watchdog.event_times import EventTimes
+from workers.fleet.watchdog.process_times import ProcessTimes
+from workers.fleet.watchdog.takeovers import watch_takeovers
 from workers.monitoring.http import Health, HealthServer
 from workers.monitoring.watchdog_metrics import WatchdogMetrics
 from workers.naming import is_worker
 from workers.process import NoThreadError, start_thread
 from workers.state.event_log import Event, EventLog, since_fleet_started
-from workers.state.proc import process_started
+from workers.state.proc import process_started, uptime
+from workers.state.slot import Slot
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
+    from typing import TextIO
 
     from workers.settings import Settings
 
@@ -38,20 +47,6 @@ SILENT_SECONDS = 30.0
 STATE_PREFIX = "PROCESS_STATE_"
 
 log = structlog.get_logger()
-
-
-def take_streams() -> tuple[TextIO, TextIO]:
-    """Reserve standard input and output for supervisord's protocol: a stray byte in it would break the listener for good.
-
-    From now on standard input is empty, and what is printed goes to standard error.
-    """
-    events = os.fdopen(os.dup(0), encoding="utf-8", newline="\n")
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8", newline="\n")
-    empty = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(empty, 0)
-    os.close(empty)
-    os.dup2(2, 1)
-    return events, answers
 
 
 class Watchdog:
@@ -82,11 +77,18 @@ class Watchdog:
         self._fleet = ""
         """Names one run of supervisord, whose event serials begin at 0."""
         self._last_serial = -1
+        self._folder = folder
+        self._supervisord = supervisord
+        self._processes = ProcessTimes(os.getppid())
         self._checks = Checks(settings, folder, supervisord, self._record, self._metrics.set_processes)
         # The main thread fills these three, and the second one empties them.
         self._exited_workers: deque[str] = deque()
         self._check_due = True
-        self._checks_thread: threading.Thread | None = None
+        self._to_start: dict[str, Callable[[], None]] = {
+            "checks": self._run_checks,
+            "takeovers": self._watch_takeovers,
+        }
+        """By name, the threads that do not run yet."""
         self._wakeup = threading.Event()
         self._wakeup.set()
 
@@ -95,9 +97,15 @@ class Watchdog:
         signal.signal(signal.SIGTERM, _exit)
         parent = os.getppid()
         self._fleet = f"{parent}-{process_started(parent)}"
+        self._processes.scan()
+        start_seconds: dict[str, float] = {}
+        with suppress(UnavailableError):
+            start_seconds = self._supervisord.start_seconds()
+        fleet_started = time.time() - (uptime(process_started(parent) or 0) or 0.0)
+        self._times = EventTimes(self._processes, fleet_started, start_seconds)
         self._resume()
         self._serve()
-        self._start_checks()
+        self._start_threads()
         log.info("started", pid=os.getpid(), events=str(self._path))
         while event := self._next_event():
             self._health.iterated()
@@ -117,19 +125,26 @@ class Watchdog:
         """Continue after a watchdog that was killed: with its counters, and without the events that it has written."""
         events = since_fleet_started(self._path)
         ours = [each for each in events if each.get("fleet") == self._fleet]
+        self._times.resume(ours)
+        if ours:
+            self._checks.resume(events)
         self._last_serial = max((each["serial"] for each in ours if isinstance(each.get("serial"), int)), default=-1)
         # Without the first events the counters would be lower than before: Prometheus would take that for a reset.
         if events and events[0]["event"] == Event.FLEET_STARTED and events[0] in ours:
             for event in events:
                 self._metrics.count(event)
 
-    def _start_checks(self) -> None:
-        """Start the second thread. Called again with every TICK until there is one."""
-        if self._checks_thread is None:
+    def _start_threads(self) -> None:
+        """Start the other threads. Called again with every TICK until they run."""
+        for name, run in list(self._to_start.items()):
             try:
-                self._checks_thread = start_thread(self._run_checks, "checks")
+                start_thread(run, name)
             except NoThreadError as error:
-                log.error("no worker is checked; trying again within seconds", error=str(error))
+                log.error(
+                    "the watchdog works without a thread; trying again within seconds", thread=name, error=str(error)
+                )
+            else:
+                del self._to_start[name]
 
     def _serve(self) -> None:
         host, port = self._settings.metrics_host, self._settings.watchdog_port
@@ -159,12 +174,14 @@ class Watchdog:
         if name.startswith("TICK"):
             self._check_due = True
             self._wakeup.set()
-            self._start_checks()
+            self._start_threads()
         elif serial <= self._last_serial:
             # Already recorded by a watchdog that was killed before it acknowledged the event.
             pass
         elif name == "SUPERVISOR_STATE_CHANGE_RUNNING":
-            self._record(Event.FLEET_STARTED, None, pid=os.getppid(), fleet=self._fleet, serial=serial)
+            # After a reload (SIGHUP) it is the same process of supervisord, and another fleet.
+            started = None if self._last_serial >= 0 else self._times.fleet_started
+            self._record(Event.FLEET_STARTED, None, at=started, pid=os.getppid(), fleet=self._fleet, serial=serial)
         elif name == "SUPERVISOR_STATE_CHANGE_STOPPING":
             self._record(Event.FLEET_STOPPING, None, fleet=self._fleet, serial=serial)
         elif name.startswith(STATE_PREFIX):
@@ -175,22 +192,34 @@ class Watchdog:
         process = payload["processname"]
         if "expected" in payload:
             facts["expected"] = payload["expected"] == "1"
-        self._record(event, process, **facts, fleet=self._fleet, serial=serial)
+        at = self._times.of(event, process, int(payload.get("pid", "0")) or None)
+        self._record(event, process, at=at, **facts, fleet=self._fleet, serial=serial)
         if event is Event.EXITED and is_worker(process):
             self._exited_workers.append(process)
             self._wakeup.set()
 
-    def _record(self, event: Event, process: str | None = None, **facts: Any) -> None:
-        """Count an event and write it to the event log. A full disk is logged once, and stops nothing else."""
+    def _record(self, event: Event, process: str | None = None, *, at: float | None = None, **facts: Any) -> None:
+        """Count an event and write it to the event log. A full disk is logged once, and stops nothing else.
+
+        Args: at: when it happened, in seconds since the epoch; None: now.
+        """
         self._metrics.count({"event": event, "process": process, **facts})
         try:
-            self._event_log.append(event, process, **facts)
+            self._event_log.append(event, process, at=at, **facts)
         except OSError as error:
             if not self._write_failed:
                 log.error(f"events cannot be written: {self._path}: {error.strerror}")
             self._write_failed = True
         else:
             self._write_failed = False
+
+    def _watch_takeovers(self) -> NoReturn:
+        while True:
+            try:
+                watch_takeovers(self._processes, partial(Slot, self._folder, self._settings.group), self._record)
+            except Exception:  # noqa: BLE001 one that fails must not end the watch of the next
+                log.error("a takeover could not be measured; the next one is", error=traceback.format_exc())
+                time.sleep(1)
 
     def _run_checks(self) -> NoReturn:
         while True:

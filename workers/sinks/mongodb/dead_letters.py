@@ -91,14 +91,16 @@ class MongoDeadLetters:
         with translate_read_errors():
             self._letters.update_one({"_id": letter_id}, {"$inc": {"attempts": 1}, "$set": changed})
 
-    def drop_payload(self, letter_id: str) -> None:
+    def drop_payload(self, letter_id: str) -> bool:
         payload = {"value": "", "key": "", "headers": ""}
+        kept = {"_id": letter_id, "purged_at": None}
         with translate_read_errors():
-            self._letters.update_one({"_id": letter_id}, {"$unset": payload, "$set": {"purged_at": datetime.now(UTC)}})
+            changed = self._letters.update_one(kept, {"$unset": payload, "$set": {"purged_at": datetime.now(UTC)}})
+            return changed.modified_count == 1
 
-    def delete(self, letter_id: str) -> None:
+    def delete(self, letter_id: str) -> bool:
         with translate_read_errors():
-            self._letters.delete_one({"_id": letter_id})
+            return self._letters.delete_one({"_id": letter_id}).deleted_count == 1
 
     def close(self) -> None:
         self._client.close()
@@ -112,6 +114,8 @@ def _query(chosen: DeadLetterFilter) -> dict[str, Any]:
         query["reason"] = str(chosen.reason)
     if chosen.partition is not None:
         query |= chosen.partition._asdict()
+    if chosen.unpurged:
+        query["purged_at"] = None
     times = {"$gte": chosen.since, "$lt": chosen.until}
     if any(times.values()):
         query["rejected_at"] = {operator: time for operator, time in times.items() if time}

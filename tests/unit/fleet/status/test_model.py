@@ -16,6 +16,7 @@ from workers.fleet.status.poller import Down
 from workers.kafka.admin import GroupDescription, Member
 from workers.kafka.open_transactions import OpenTransaction
 from workers.kafka.partition_offsets import PartitionOffsets
+from workers.state.heartbeat import State
 from workers.types import TopicPartition
 
 MEMBERS = kafka().group.members
@@ -48,6 +49,10 @@ def test_a_fleet_that_is_well_is_healthy():
         ({"mongodb": Down("does not answer")}, "MongoDB: does not answer"),
         (with_slot("worker_02", kernel="T"), "worker_02: stopped by a signal"),
         (with_slot("worker_02", process=process("worker_02", state="STOPPED", pid=None)), "worker_02: stopped"),
+        (
+            with_slot("worker_02", beat=replace(seen("worker_02").beat, state=State.FENCED, partitions=())),
+            "worker_02: fenced: another process is in the group with its static id; stop that fleet, or give each fleet",
+        ),
         (with_slot("worker_07", process=None), "worker_07: pid 107 is not a process of this supervisord"),
         ({"supervisord": SupervisordAnswer(77, [replace(WATCHDOG, state="FATAL")])}, "watchdog:watchdog is FATAL"),
         ({"slots": {}, "supervisord": SupervisordAnswer(77, [WATCHDOG])}, "supervisord has no workers"),
@@ -177,6 +182,7 @@ def test_everything_is_in_the_json():
         "client_id": "worker_03",
         "host": "10.0.0.1",
         "partitions": {"numtest": [5]},
+        "static_id": None,
     }
     assert found["slots"][0]["partitions"] == {"numtest": [0, 1]}
     assert found["events"] == [{"event": "exited", "process": "worker_02"}]

@@ -1,0 +1,88 @@
+"""A worker's place in the group: it is taken over from the slot's last process, and kept in the slot for the next one."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import structlog
+
+from workers.errors import FencedError, UnavailableError
+from workers.kafka.admin import Admin
+from workers.kafka.fencing import require_own_place
+from workers.log_fields import Action
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from workers.settings import Settings
+    from workers.worker.slot_files import SlotFiles
+
+log = structlog.get_logger()
+
+
+class Membership:
+    """Of the process that has this slot. Does no I/O before its methods are called."""
+
+    def __init__(self, settings: Settings, files: SlotFiles) -> None:
+        """Args: files: opened before any method is called. Without them nothing is taken over."""
+        self._settings = settings
+        self._files = files
+        self._predecessor_evicted = False
+
+    def prepare(self) -> None:
+        """Before this worker joins: the topic is there, and this slot's dead member is out of the group.
+
+        Raises:
+            UnavailableError: there is no such topic, or no broker answered.
+        """
+        with Admin(self._settings) as admin:
+            if admin.topic(self._settings.topic) is None:
+                raise UnavailableError(f"there is no topic {self._settings.topic} yet; `workers produce` makes it")
+            self.evict_predecessor(admin)
+
+    def evict_predecessor(self, admin: Admin) -> None:
+        """Remove this slot's dead member, once. A static one stays for its successor, if that is static too."""
+        if self._predecessor_evicted or not self._files.member:
+            return
+        if member_id := self._files.member.evictable(self._settings.static_membership):
+            evicted = admin.evict(self._settings.group, member_id)
+            self._predecessor_evicted = True
+            log.info("took over from the predecessor", action=Action.EVICT, member=member_id, was_still_member=evicted)
+
+    def joined(self, member_id: str) -> None:
+        """The broker has given this process its member id."""
+        self._files.remember_member(member_id, self._settings.static_membership)
+
+    def left(self) -> None:
+        """The loop has ended, and left the group: a dynamic member is gone, a static one stays for its successor."""
+        if self._files.member and not self._settings.static_membership:
+            self._files.member.forget()
+
+    @property
+    def was_fenced(self) -> bool:
+        """Whether another process took the static id of this slot's last process."""
+        return self._files.member is not None and self._files.member.was_fenced()
+
+    def take_back(self) -> None:
+        """After `was_fenced`: return once the other process has left. Else the two would fence each other for ever.
+
+        Raises:
+            UnavailableError: the other process is still in the group, or no broker answered.
+        """
+        if not (member := self._files.member):
+            return
+        if self._settings.static_membership:
+            with Admin(self._settings) as admin:
+                require_own_place(admin, self._settings, member.predecessor())
+        member.forget_fenced()
+
+    @contextmanager
+    def remember_if_fenced(self) -> Iterator[None]:
+        """Around the loop: a fenced member ends this process, and its successor must know."""
+        try:
+            yield
+        except FencedError:
+            if self._files.member:
+                self._files.member.remember_fenced()
+            raise
