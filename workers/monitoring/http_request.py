@@ -33,7 +33,7 @@ def path_of(head: bytes | bytearray) -> str:
     return words[1].partition(b"?")[0].decode("latin-1") if len(words) > 1 else ""
 
 
-class Responder:
+class HttpAnswers:
     """The answers of one application. An expensive one is given again, for a moment, to the same request: many clients
     that ask for a large page cost little more than one.
     """

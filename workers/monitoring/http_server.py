@@ -2,7 +2,7 @@
 
 One thread, and no time in which it waits for one client: all sockets are non-blocking. A connection is one request. What
 a client can take is bounded in number (connections, the oldest idle one is closed for a new one), in bytes (a request),
-in time (a request as a whole, an answer as a whole) and in work (a share of one processor). Answers that wait for
+in time (a request as a whole, an answer as a whole) and in work (a share of one processor). HttpAnswers that wait for
 something else, as `/readyz` for the database, are made one after the other on a second thread, and delay no other.
 """
 
@@ -22,7 +22,7 @@ import structlog
 
 from workers.errors import UnavailableError
 from workers.monitoring.http_connection import Connection, ConnectionState, listen
-from workers.monitoring.http_request import Responder, path_of
+from workers.monitoring.http_request import HttpAnswers, path_of
 from workers.process import SMALL_STACK, NoThreadError, start_thread
 from workers.state.proc import port_holder
 
@@ -94,7 +94,7 @@ class Server:
             ) from error
         self.port = self._listener.getsockname()[1]
         environ = {"SERVER_NAME": host, "SERVER_PORT": str(self.port), "SCRIPT_NAME": "", "REMOTE_HOST": ""}
-        self._answered = Responder(self._app, environ)
+        self._answered = HttpAnswers(self._app, environ)
         for each in (self._listener, self._wake_reader, self._wake_writer):
             each.setblocking(False)
         self._selector.register(self._listener, selectors.EVENT_READ)

@@ -222,10 +222,13 @@ def test_without_a_file_descriptor_scrapes_are_still_answered_and_nothing_spins(
 
 
 NO_THREAD = """
-import resource, sys, time
+import resource
 from pathlib import Path
+from workers.monitoring import http_server
+# A limit that objects do not meet, and a stack does.
+http_server.SMALL_STACK = 64 << 20
 used = int(Path("/proc/self/status").read_text().split("VmData:")[1].split()[0]) << 10
-resource.setrlimit(resource.RLIMIT_DATA, (used + (300 << 10), used + (300 << 10)))
+resource.setrlimit(resource.RLIMIT_DATA, (used + (16 << 20), used + (16 << 20)))
 """
 
 

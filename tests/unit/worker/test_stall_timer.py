@@ -127,14 +127,16 @@ def test_a_fault_in_c_tells_its_stack():
 
 
 NO_THREAD = """
-import resource
+import resource, threading
 from pathlib import Path
+# More than the C library keeps of threads that have ended.
+threading.stack_size(64 << 20)
 timer = stall.StallTimer(LIMIT)
 timer.iterated()
 used = int(Path("/proc/self/status").read_text().split("VmData:")[1].split()[0]) << 10
-resource.setrlimit(resource.RLIMIT_DATA, (used + (300 << 10), used + (300 << 10)))
+resource.setrlimit(resource.RLIMIT_DATA, (used + (16 << 20), used + (16 << 20)))
 """
-"""A memory limit as the worker's own, reached: threads cannot be started, small objects still can be made."""
+"""A memory limit as the worker's own, reached: threads cannot be started, objects still can be made."""
 
 
 def test_a_timer_that_gets_no_thread_ends_no_loop_and_is_told_once():
@@ -162,7 +164,7 @@ def test_a_hang_is_ended_also_where_there_is_no_thread_to_end_it():
 def test_with_a_thread_again_a_hang_is_ended_with_its_stacks():
     ended = run(
         "LIMIT = 0.5",
-        NO_THREAD.replace("used + (300 << 10))", "-1)"),
+        NO_THREAD.replace("used + (16 << 20))", "-1)"),
         "time.sleep(0.1)",
         "timer.iterated()",
         "resource.setrlimit(resource.RLIMIT_DATA, (-1, -1))",
