@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -178,6 +179,31 @@ def test_a_crash_that_is_entered_twice_counts_once(tmp_path):
 
     assert journal(slot).all() == [crash]
     assert isolate(fetched([7]), journal(slot).all()).to_decode.poison is None
+
+
+def test_a_crash_that_two_workers_find_at_once_is_entered_and_told_once(tmp_path):
+    told: list[Crash] = []
+    for number in range(20):
+        dead = held(tmp_path, "worker_02")
+        with pytest.raises(MemoryError), InProgress.open(dead).hold(fetched([number])):
+            raise MemoryError
+        dead.unlock()
+        at_once = threading.Barrier(2)
+
+        def look(name: str, at_once: threading.Barrier = at_once) -> None:
+            slot = held(tmp_path, name)
+            at_once.wait()
+            CrashJournal(slot, told.append).all()
+            slot.unlock()
+
+        threads = [threading.Thread(target=look, args=[name]) for name in ("worker_00", "worker_01")]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    crashes = journal(held(tmp_path, "worker_00")).all()
+    assert [crash.first for crash in crashes] == list(range(20))
+    assert told == crashes
 
 
 def test_two_processes_with_one_pid_die_two_deaths(tmp_path):
