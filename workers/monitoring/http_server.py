@@ -2,7 +2,7 @@
 
 One thread, and no time in which it waits for one client: all sockets are non-blocking. A connection is one request. What
 a client can take is bounded in number (connections, the oldest idle one is closed for a new one), in bytes (a request),
-in time (a request as a whole, an answer as a whole) and in work (a share of one processor). HttpAnswers that wait for
+in time (a request as a whole, an answer as a whole) and in work (a share of one processor). Answers that wait for
 something else, as `/readyz` for the database, are made one after the other on a second thread, and delay no other.
 """
 
