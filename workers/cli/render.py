@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from workers.verification.report import VerifyReport
 
 SHORT = {"dead_lettered": "dead", "conflicting": "conflict"}
-RARE = ("expired", "compacted", "conflicting", "unexpected")
+RARE = ("ignored", "expired", "compacted", "conflicting", "unexpected")
 """Columns that are shown only if there are any, so that the table fits into 80 columns."""
 WIDTH_WITHOUT_TERMINAL = 160
 LINE_SECONDS = 2.0
@@ -128,6 +128,8 @@ def verify_report(console: Console, found: VerifyReport) -> None:
             console.print(f"[red]{outcome}[/] in partition {names[account.partition]}: offsets {listed}{more}")
     if found.foreign:
         console.print(f"{found.foreign:,} documents are not of this topic, or of an earlier topic with its name")
+    if found.total("ignored"):
+        console.print(f"{found.total('ignored'):,} tombstones were ignored: they hold no value that could be lost")
     if found.total("expired"):
         console.print(f"[yellow]{found.total('expired'):,} offsets were deleted from Kafka before they were read[/]")
     if not found.committed and found.total("kafka"):

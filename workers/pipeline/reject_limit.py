@@ -2,6 +2,10 @@
 
 Its producer is faulty, or this fleet is configured for other data. The records stay in Kafka, to be read once that is
 corrected.
+
+What is normal for a topic does not count. Tombstones are no sign of a faulty producer, whatever is done with them: in a
+topic with deletes they may be most of the records. A record that is redelivered (the database was unavailable, a commit
+failed, the partition came back) was counted when it was read first: ten rejects that are read a hundred times are ten.
 """
 
 from __future__ import annotations
@@ -10,13 +14,15 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from workers.types import RejectReason
+
 if TYPE_CHECKING:
-    from workers.types import Batch, TopicPartition
+    from workers.types import Batch, PartitionBatch, TopicIdentity, TopicPartition
 
 
 @dataclass(slots=True)
 class RejectLimit:
-    """Counts records and rejects by partition. Recent batches weigh more than old ones."""
+    """Counts records and rejects by partition, each record once. Recent batches weigh more than old ones."""
 
     max_share: float = 0.5
     """The largest share of rejects that is within the limit; 1: no limit."""
@@ -24,17 +30,34 @@ class RejectLimit:
     """A partition is within the limit until this many of its records were counted."""
     _records: Counter[TopicPartition] = field(default_factory=Counter, init=False)
     _rejects: Counter[TopicPartition] = field(default_factory=Counter, init=False)
+    _counted: dict[TopicPartition, tuple[TopicIdentity, int]] = field(default_factory=dict, init=False)
+    """By partition: the incarnation of its topic, and the offset up to which its records were counted."""
 
     def count(self, batch: Batch) -> set[TopicPartition]:
         """Count a batch; return those of its partitions that are over the limit now."""
         over_limit = set()
         for partition, part in batch.partitions.items():
-            self._records[partition] += part.size
-            self._rejects[partition] += len(part.rejects)
+            new_records, new_rejects = self._not_counted_yet(partition, part)
+            self._records[partition] += new_records
+            self._rejects[partition] += new_rejects
             records = self._records[partition]
-            if part.rejects and records >= self.min_records and self._rejects[partition] > self.max_share * records:
+            if new_rejects and records >= self.min_records and self._rejects[partition] > self.max_share * records:
                 over_limit.add(partition)
             if records >= 2 * self.min_records:
                 self._records[partition] //= 2
                 self._rejects[partition] //= 2
         return over_limit
+
+    def _not_counted_yet(self, partition: TopicPartition, part: PartitionBatch) -> tuple[int, int]:
+        """The numbers of records and of rejects among them, tombstones in neither; from now on these are counted."""
+        operations = len(part.operations)
+        rejects = [each for each in part.rejects if each.reason is not RejectReason.TOMBSTONE]
+        topic, counted_to = self._counted.get(partition, (part.topic, 0))
+        if topic != part.topic:
+            # The topic was recreated: its offsets began at 0 again.
+            counted_to = 0
+        elif part.first_offset < counted_to:
+            operations = sum(each.record.offset >= counted_to for each in part.operations)
+            rejects = [each for each in rejects if each.record.offset >= counted_to]
+        self._counted[partition] = part.topic, max(counted_to, part.next_offset)
+        return operations + len(rejects), len(rejects)

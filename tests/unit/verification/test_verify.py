@@ -31,10 +31,14 @@ class Situation:
         self.kafka = list(range(10, 20))
         self.documents = {offset: b'{"n": %d}' % offset for offset in range(10, 15)}
         self.dead_letters: dict[int, str] = {}
+        self.tombstones: set[int] = set()
         self.many_dead_letters = many_dead_letters
         self.other_ids: list[object] = []
         self.compacts = False
         self.asked = 0
+
+    def value(self, offset: int) -> bytes | None:
+        return None if offset in self.tombstones else b'{"n": %d}' % offset
 
     def account(self) -> PartitionReport:
         (found,) = verify(load()).partitions
@@ -42,7 +46,7 @@ class Situation:
 
     def records(self, _settings: object, ranges: dict[Any, tuple[int, int]]) -> Iterator[tuple[Any, list[FakeRecord]]]:
         first, end = ranges[tp(0)]
-        inside = [FakeRecord(0, offset, b'{"n": %d}' % offset) for offset in self.kafka if first <= offset < end]
+        inside = [FakeRecord(0, offset, self.value(offset)) for offset in self.kafka if first <= offset < end]
         yield tp(0), inside[:3]
         yield tp(0), inside[3:]
 
@@ -127,6 +131,33 @@ def test_a_record_below_the_commit_that_is_nowhere_is_missing(now):
 
     assert (found.counts["missing"], found.offsets) == (2, {"missing": [11, 13]})
     assert not found.accounted
+
+
+@pytest.mark.parametrize("on_tombstone", ["dead_letter", "ignore"])
+def test_a_committed_tombstone_is_ignored_or_a_dead_letter_whatever_the_setting_says_now(now, monkeypatch, on_tombstone):
+    """It may have said something else when the record was read."""
+    monkeypatch.setenv("WORKERS_ON_TOMBSTONE", on_tombstone)
+    now.tombstones = {11, 12, 13, 17}
+    del now.documents[11], now.documents[12], now.documents[13]
+    now.dead_letters[12] = "tombstone"
+
+    found = now.account()
+
+    assert +found.counts == {
+        "kafka": 10,
+        "stored": 2,
+        "ignored": 2,
+        "dead_lettered": 1,
+        "pending": 5,
+        "expired": 10,
+    }
+    assert found.accounted
+
+
+def test_a_document_in_the_place_of_a_tombstone_is_conflicting(now):
+    now.tombstones = {11}
+
+    assert now.account().offsets == {"conflicting": [11]}
 
 
 def test_a_record_above_the_commit_that_is_nowhere_is_pending(now):
