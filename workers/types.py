@@ -228,7 +228,8 @@ class Batch:
 
 class WriteResult(NamedTuple):
     """The outcomes of the records of a batch, by partition. Every record is counted once, but for those that the batch
-    itself counts as ignored."""
+    itself counts as ignored.
+    """
 
     stored: Mapping[TopicPartition, int]
     duplicates: Mapping[TopicPartition, int]

@@ -63,5 +63,5 @@ def test_the_mutant_that_counts_a_duplicate_on_another_index_as_stored_is_caught
 
 @pytest.mark.parametrize("schedule", [deletes, outage_over_rejects])
 def test_a_reject_limit_that_counts_tombstones_and_redelivered_rejects_is_caught(schedule):
-    with pytest.raises(BrokenPromiseError, match="never arrived|committed short"):
+    with pytest.raises(BrokenPromiseError, match=r"never arrived|committed short"):
         schedule(World(MUTANT_OF_THE_COUNT))

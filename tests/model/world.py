@@ -58,7 +58,9 @@ class Witness(NullObserver):
         ignored = sum(part.ignored for part in batch.partitions.values())
         self._sightings["tombstones ignored"] += ignored
         if sum(told) + ignored != batch.size:
-            raise BrokenPromiseError(f"a batch of {batch.size} records was counted as {sum(told)} and {ignored} ignored")
+            raise BrokenPromiseError(
+                f"a batch of {batch.size} records was counted as {sum(told)} and {ignored} ignored"
+            )
 
     def committed(self, batch: Batch, result: CommitResult) -> None:
         self._sightings[f"commits {result}"] += 1

@@ -70,8 +70,13 @@ class Oracle:
         """After healing and draining: exactly what was sent, all of it committed."""
         self.always(seen, may_go_back)
         there = set(seen.documents) | set(seen.dead_letters)
-        _none("never arrived", [key for key, sent in self.sent.items() if key not in there and not self._leaves_nothing(sent)])
-        _none("ignored, and there all the same", [key for key, sent in self.sent.items() if sent.ignored and key in there])
+        _none(
+            "never arrived",
+            [key for key, sent in self.sent.items() if key not in there and not self._leaves_nothing(sent)],
+        )
+        _none(
+            "ignored, and there all the same", [key for key, sent in self.sent.items() if sent.ignored and key in there]
+        )
         poison = {key for key, sent in self.sent.items() if sent.poison}
         _none("poison that is stored as a document", poison & set(seen.documents))
         _none("a good record among the dead letters", set(seen.dead_letters) - poison)

@@ -17,7 +17,6 @@ from workers.verification.report import FAILURES, OUTCOMES
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from workers.drill.report import DrillReport
     from workers.kafka.producer import ProduceReport
     from workers.sinks.base import DeadLetter
     from workers.verification.report import VerifyReport
@@ -157,36 +156,6 @@ def dead_letters(console: Console, letters: Iterable[DeadLetter], total: int) ->
     console.print(table)
     if rows < total:
         console.print(f"{rows:,} of {total:,}; --limit shows more")
-
-
-def drill(console: Console, report: DrillReport) -> None:
-    """The report of `workers chaos`."""
-    table = Table(box=None, pad_edge=False, show_header=False)
-    table.add_column(no_wrap=True)
-    table.add_column(justify="right", no_wrap=True)
-    for kind, times in sorted(report.faults.items()):
-        table.add_row(kind, f"{times:,}")
-    table.add_section()
-    for name in (
-        "acknowledged",
-        "failed",
-        "redelivered",
-        "rebalances",
-        "retries",
-        "stored",
-        "lost",
-        "twice",
-        "unexplained",
-    ):
-        table.add_row(name, f"{getattr(report, name):,}")
-    table.add_row("longest pause", f"{report.longest_pause:.1f} s")
-    console.print(table)
-    for line in report.void:
-        console.print(f"[yellow]void:[/] {line}")
-    if report.passed:
-        console.print("[green]passed: nothing lost, nothing twice, nothing unexplained[/]")
-    elif report.lost or report.twice or report.unexplained:
-        console.print("[red]failed:[/] `workers verify` names the offsets")
 
 
 def settings(console: Console, current: Settings, shown: dict[str, str], sources: dict[str, str]) -> None:

@@ -34,7 +34,11 @@ MAX_DISTANCE = 2**27
 
 
 def verify(
-    settings: Settings, since_seconds: float | None = None, progress: Progress = lambda _what, _done, _total: None
+    settings: Settings,
+    since_seconds: float | None = None,
+    progress: Progress = lambda _what, _done, _total: None,
+    from_offsets: Mapping[TopicPartition, int] | None = None,
+    on_records: Callable[[TopicPartition, Sequence[Record]], None] = lambda _partition, _records: None,
 ) -> VerifyReport:
     """Look up every record of Kafka in the sink, and then every document of the sink in Kafka.
 
@@ -44,6 +48,9 @@ def verify(
     Args:
         since_seconds: compare only records that are no older; then documents without a record are not found.
         progress: called with what is being read, how much is done, and the total (0: not known).
+        from_offsets: compare only records from these offsets on; then documents without a record are found among the
+            offsets in between, and not elsewhere. The time does not grow with what is older.
+        on_records: called with all records that were compared.
 
     Raises:
         NotFoundError: the topic does not exist.
@@ -57,12 +64,17 @@ def verify(
         offsets = admin.partition_offsets(topic, settings.group)
         if since_seconds is not None:
             offsets = admin.since(offsets, since_seconds)
-        comparison = _Comparison(settings, topic.identity, offsets, sink, progress)
+        if from_offsets is not None:
+            offsets = {p: each._replace(start=max(each.start, from_offsets.get(p, 0))) for p, each in offsets.items()}
+        comparison = _Comparison(settings, topic.identity, offsets, sink, progress, on_records)
         in_kafka = comparison.compare_records()
         committed = any(each.committed is not None for each in offsets.values())
         report = VerifyReport(settings.topic, settings.group, list(comparison.reports.values()), committed)
-        if since_seconds is None:
+        if from_offsets is not None:
+            unmatched = comparison.unmatched_between(in_kafka)
+        elif since_seconds is None:
             unmatched, report.foreign = comparison.unmatched_ids(in_kafka)
+        if from_offsets is not None or since_seconds is None:
             now = admin.partition_offsets(topic, settings.group)
             comparison.classify_unmatched(unmatched, now, lambda: admin.compacts(settings.topic))
     return report
@@ -87,6 +99,7 @@ class _Comparison:
     offsets: Mapping[TopicPartition, PartitionOffsets]
     sink: SinkReader
     progress: Progress
+    on_records: Callable[[TopicPartition, Sequence[Record]], None]
 
     def __post_init__(self) -> None:
         self.reports = {partition: PartitionReport(partition) for partition in sorted(self.offsets)}
@@ -106,6 +119,7 @@ class _Comparison:
                 self.progress("records", done, total)
             for record in records:
                 in_kafka[partition].add(record.offset)
+            self.on_records(partition, records)
             self.reports[partition].counts["kafka"] += len(records)
         return in_kafka
 
@@ -171,6 +185,21 @@ class _Comparison:
         for partition, each in self.offsets.items():
             self.reports[partition].counts["expired"] = max(0, each.start - before[partition])
         return unmatched, foreign
+
+    def unmatched_between(self, in_kafka: Mapping[TopicPartition, OffsetBitmap]) -> dict[TopicPartition, OffsetBitmap]:
+        """The same, only for the offsets that were read: those without a record are few, and are looked up one by one."""
+        unmatched = {partition: OffsetBitmap(each.start) for partition, each in self.offsets.items()}
+        for partition, each in self.offsets.items():
+            gaps = [offset for offset in range(each.start, each.end) if offset not in in_kafka[partition]]
+            for first in range(0, len(gaps), RECORDS_PER_QUERY):
+                ids = {
+                    self.topic.document_id(partition.partition, offset): offset
+                    for offset in gaps[first : first + RECORDS_PER_QUERY]
+                }
+                for found in (self.sink.documents(list(ids)), self.sink.dead_letters(list(ids))):
+                    for document_id in found:
+                        unmatched[partition].add(ids[document_id])
+        return unmatched
 
     def classify_unmatched(
         self,

@@ -132,9 +132,7 @@ class Worker:
             limits = Limits(settings.max_value_bytes, settings.max_depth, settings.max_fields)
             Loop(
                 source,
-                RecordReader(
-                    parse_json, sink.encode, limits, ignore_tombstones=settings.on_tombstone == "ignore"
-                ),
+                RecordReader(parse_json, sink.encode, limits, ignore_tombstones=settings.on_tombstone == "ignore"),
                 BackgroundWriter(sink),
                 self._observer,
                 self._stop,

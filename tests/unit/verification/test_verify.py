@@ -134,7 +134,9 @@ def test_a_record_below_the_commit_that_is_nowhere_is_missing(now):
 
 
 @pytest.mark.parametrize("on_tombstone", ["dead_letter", "ignore"])
-def test_a_committed_tombstone_is_ignored_or_a_dead_letter_whatever_the_setting_says_now(now, monkeypatch, on_tombstone):
+def test_a_committed_tombstone_is_ignored_or_a_dead_letter_whatever_the_setting_says_now(
+    now, monkeypatch, on_tombstone
+):
     """It may have said something else when the record was read."""
     monkeypatch.setenv("WORKERS_ON_TOMBSTONE", on_tombstone)
     now.tombstones = {11, 12, 13, 17}

@@ -1,0 +1,68 @@
+"""Faults around the processes: connections that send nothing, and a disk without room for their files."""
+
+from __future__ import annotations
+
+import contextlib
+import resource
+import socket
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+CONNECTIONS = 60
+"""To each port; with all ports of a fleet this stays below the usual limit of open files."""
+
+
+class IdleConnections:
+    """Connections that are open, and send nothing."""
+
+    def __init__(self) -> None:
+        self._sockets: list[socket.socket] = []
+
+    def open(self, addresses: Iterable[tuple[str, int]]) -> int:
+        """Open `CONNECTIONS` to each address. Returns how many were accepted."""
+        for address in addresses:
+            with contextlib.suppress(OSError):
+                for _ in range(CONNECTIONS):
+                    self._sockets.append(socket.create_connection(address, timeout=0.5))
+        return len(self._sockets)
+
+    def close(self) -> None:
+        """Close all of them."""
+        for each in self._sockets:
+            each.close()
+        self._sockets.clear()
+
+
+class FullDisk:
+    """As if there were no room left for the files of some processes: a write to any file fails, to pipes and sockets not.
+
+    It is the limit of the size of a file (RLIMIT_FSIZE, EFBIG), set to 0; what a process starts meanwhile inherits it.
+    Linux only.
+    """
+
+    def __init__(self) -> None:
+        self._before: dict[int, tuple[int, int]] = {}
+
+    def fill(self, pids: Mapping[str, int]) -> int:
+        """Returns how many processes have no room now."""
+        for pid in pids.values():
+            with contextlib.suppress(OSError, ProcessLookupError):
+                self._before[pid] = _file_size_limit(pid, 0)
+        return len(self._before)
+
+    def free(self, pids: Mapping[str, int]) -> None:
+        """Give room again, also to these processes, which may have inherited the limit."""
+        for usual, _ in list(self._before.values())[:1]:
+            # They are of one family, and had the same limit.
+            for pid in {*self._before, *pids.values()}:
+                with contextlib.suppress(OSError, ProcessLookupError):
+                    _file_size_limit(pid, self._before.get(pid, (usual, 0))[0])
+        self._before.clear()
+
+
+def _file_size_limit(pid: int, soft: int) -> tuple[int, int]:
+    """Set the soft limit, and return both limits as they were."""
+    _, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+    return resource.prlimit(pid, resource.RLIMIT_FSIZE, (soft, hard))
