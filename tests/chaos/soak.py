@@ -25,7 +25,7 @@ from tests.support.busy_mongo import BusyMongo
 from tests.support.demo import demo_fleet
 from tests.support.embedded import EmbeddedStack
 from workers.cli import render_drill
-from workers.cli.chaos import Screen
+from workers.cli.chaos import DrillScreen
 from workers.drill.chaos import Drill
 from workers.drill.faults import KINDS, MORE_KINDS, RETRIED, Kind
 from workers.drill.report import DrillReport
@@ -52,7 +52,7 @@ def soak(seconds: float, brokers: int, seed: int, rate: int, without: frozenset[
         fleet.kafka.close()
         with environment(fleet.environment):
             settings, _, paths = load_all(stack.tree)
-            screen = Screen(Console(stderr=True, highlight=False, soft_wrap=True))
+            screen = DrillScreen(Console(stderr=True, highlight=False, soft_wrap=True))
             try:
                 drill = Drill(settings, paths, seed, screen, embedded=True, kinds=kinds, outside={BUSY: mongo})
                 report = drill.run(seconds, rate, BAD_SHARE)

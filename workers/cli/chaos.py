@@ -29,7 +29,7 @@ TELL_SECONDS = 10.0
 SIGNAL_EXIT = 128
 
 
-class Screen:
+class DrillScreen:
     """Lines that stay, and below them, on a terminal, the one that says what is being done; else a line now and then."""
 
     def __init__(self, console: Console) -> None:
@@ -94,9 +94,8 @@ def chaos(
             f"workers there nevertheless, pass --allow {settings.bootstrap_servers}"
         )
     seed = random.SystemRandom().randrange(10**6) if seed is None else seed
-    err.print(f"injecting faults for {seconds:.0f} s, seed {seed}")
     kinds = KINDS | MORE_KINDS if all_faults else KINDS
-    screen = Screen(err)
+    screen = DrillScreen(err)
     try:
         report = Drill(settings, paths, seed, screen, embedded=embedded, kinds=kinds).run(seconds, rate, bad_share)
     finally:

@@ -39,7 +39,7 @@ ATTEMPTS = 2
 TICK_SECONDS = 0.05
 
 
-class Screen(Protocol):
+class Narrator(Protocol):
     """Where a drill tells how it is getting on."""
 
     def line(self, text: str) -> None:
@@ -60,7 +60,7 @@ class Drill:
         settings: Settings,
         paths: StatePaths,
         seed: int,
-        screen: Screen,
+        narrator: Narrator,
         *,
         embedded: bool,
         kinds: Mapping[str, Kind] = KINDS,
@@ -70,7 +70,7 @@ class Drill:
         kinds: the faults to choose from.
         outside: by kind: who injects the faults that this package does not know.
         """
-        self._settings, self._paths, self._screen = settings, paths, screen
+        self._settings, self._paths, self._narrator = settings, paths, narrator
         self._embedded, self._kinds, self._outside = embedded, kinds, outside or {}
         self._processes = Processes(paths, embedded=embedded)
         self._interrupts = Interrupts()
@@ -92,7 +92,7 @@ class Drill:
         with only_drill(self._paths.drill_lock), self._interrupts:
             ends = self._look()
             with Load(self._settings, rate, bad_share, ends) as load:
-                with FleetCounters(self._settings, len(self._slots)) as counters:
+                with FleetCounters(self._settings, self._slots) as counters:
                     effects = Effects(counters)
                     injector = Injector(
                         self._settings, self._processes, counters, effects, load, self._kinds, self._outside
@@ -104,7 +104,7 @@ class Drill:
                         counters.load_ended()
                         self._heal(injector)
                     with suppress(LeftUnprovenError):
-                        wait_until_committed(self._settings, load, self._interrupts, self._screen.now)
+                        wait_until_committed(self._settings, load, self._interrupts, self._narrator.now)
                     effects.judge()
                     if not self._interrupts:
                         self._report.remarks += effects.remarks()
@@ -135,6 +135,7 @@ class Drill:
 
     def _break(self, injector: Injector, seconds: float) -> None:
         """Inject the faults of the plan, and hold those back that could not bite."""
+        self._narrator.line(f"injecting faults for {seconds:.0f} s, seed {self._report.seed}")
         self._await_first_record(injector)
         self._started = time.monotonic()
         remaining = plan(
@@ -149,7 +150,7 @@ class Drill:
         try:
             while (now := self._now()) < seconds and not self._interrupts:
                 injector.tick(now)
-                self._screen.now(f"{now:.0f} of {seconds:.0f} s, {injector.load.count:,} records acknowledged")
+                self._narrator.now(f"{now:.0f} of {seconds:.0f} s, {injector.load.count:,} records acknowledged")
                 if remaining and remaining[0].at <= now:
                     if injector.can_bite(remaining[0]) or (held_since and now - held_since > HOLD_SECONDS):
                         self._inject(injector, remaining.pop(0))
@@ -175,7 +176,7 @@ class Drill:
                     f"nothing was broken: the fleet has stored no record for {FIRST_RECORD_SECONDS:.0f} s; "
                     "`workers status` says why"
                 )
-            self._screen.now("waiting until the fleet stores the first record")
+            self._narrator.now("waiting until the fleet stores the first record")
             time.sleep(TICK_SECONDS)
 
     def _insist(self, injector: Injector) -> None:
@@ -184,7 +185,7 @@ class Drill:
         deadline = time.monotonic() + HOLD_SECONDS * (1 + len(kinds))
         while (kinds or injector.held) and not self._interrupts and time.monotonic() < deadline:
             injector.tick(self._now())
-            self._screen.now("waiting for the last faults to be felt")
+            self._narrator.now("waiting for the last faults to be felt")
             kinds = [kind for kind in kinds if kind in injector.effects.toothless()]
             fault = ChaosFault(self._now(), kinds[0], len(kinds), 1.0) if kinds else None
             if fault and not injector.held and injector.can_bite(fault):
@@ -205,25 +206,25 @@ class Drill:
         if report:
             self._report.injected.append(report)
             self._report.faults[report.kind] = self._report.faults.get(report.kind, 0) + 1
-            self._screen.line(f"{report.at:6.1f} s  {report.kind}: {report.target}")
+            self._narrator.line(f"{report.at:6.1f} s  {report.kind}: {report.target}")
 
     def _heal(self, injector: Injector) -> None:
         """Always done, and done to its end: also after Ctrl-C, an error, a second Ctrl-C."""
         if self._interrupts and self._interrupts.last:
             self._report.interrupted = self._interrupts.last.name
-            self._screen.line(f"{self._interrupts.last.name}: no more faults; making the fleet whole again")
-        self._screen.now("healing")
+            self._narrator.line(f"{self._interrupts.last.name}: no more faults; making the fleet whole again")
+        self._narrator.now("healing")
         try:
             self._report.healed = injector.heal(self._now())
         except UnavailableError as error:
             self._report.remarks.append(f"not everything could be healed: {error}")
         done = ", ".join(self._report.healed) or "nothing was left broken"
-        self._screen.line(f"healed: {done}")
+        self._narrator.line(f"healed: {done}")
 
     def _prove(self, proof: Proof, load: Load) -> None:
         try:
             self._interrupts.leave_if_asked_again()
-            self._screen.now("comparing what was sent with Kafka and the database")
+            self._narrator.now("comparing what was sent with Kafka and the database")
             proof.prove(self._report, load.acknowledged, self._on_reading)
         except LeftUnprovenError:
             self._report.remarks.append("interrupted again, before the records were compared")
@@ -248,7 +249,7 @@ class Drill:
 
     def _on_reading(self, what: str, done: int, total: int) -> None:
         self._interrupts.leave_if_asked_again()
-        self._screen.reading(what, done, total)
+        self._narrator.reading(what, done, total)
 
     def _now(self) -> float:
         return time.monotonic() - self._started

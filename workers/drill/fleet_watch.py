@@ -10,7 +10,11 @@ import urllib.request
 from collections import defaultdict
 from typing import TYPE_CHECKING, Self
 
+from workers.naming import slot_of
+
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from workers.drill.report import FaultReport
     from workers.settings import Settings
 
@@ -29,9 +33,10 @@ class FleetCounters:
     What a process counted after its last scrape is lost with it, so the sums are lower bounds.
     """
 
-    def __init__(self, settings: Settings, slots: int) -> None:
+    def __init__(self, settings: Settings, workers: Collection[str]) -> None:
+        """Args: workers: the names of those to ask."""
         # With port 0 each worker has taken one that nobody knows.
-        ports = [settings.metrics_port + slot for slot in range(slots)] if settings.metrics_port else []
+        ports = [settings.metrics_port + slot_of(name) for name in workers] if settings.metrics_port else []
         self._urls = [f"http://{settings.metrics_host}:{port}/metrics" for port in ports]
         self._last: dict[str, dict[tuple[str, str], float]] = {}
         """By URL: the counters of its current process at the last scrape."""

@@ -15,6 +15,7 @@ from workers.drill.processes import Processes, send
 from workers.drill.report import FaultReport
 from workers.errors import UnavailableError
 from workers.kafka.transaction import OpenTransaction
+from workers.naming import slot_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -218,7 +219,7 @@ class Injector:
 
     def _connections(self, fault: ChaosFault, report: FaultReport, now: float) -> bool:
         idle, settings = IdleConnections(), self.settings
-        slots = [settings.metrics_port + slot for slot in range(len(self.processes.workers()))]
+        slots = [settings.metrics_port + slot_of(name) for name in self.processes.workers()]
         ports = [port for port in (*slots, settings.lag_port, settings.watchdog_port) if port]
         opened = idle.open((settings.metrics_host, port) for port in ports)
         report.target = f"{opened} on {len(ports)} ports"

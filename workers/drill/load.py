@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Self
 
 from workers.kafka.producer import Producer
@@ -42,6 +43,7 @@ class Load:
         self.acknowledged = {partition: OffsetBitmap(end) for partition, end in ends.items()}
         self._lock = threading.Lock()
         self._producer = Producer(settings, lambda partition, offset, _value: self.note(partition, offset))
+        self._closing = ExitStack()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._send, name="drill-load", daemon=True)
         self.error: Exception | None = None
@@ -53,13 +55,13 @@ class Load:
         Raises:
             UnavailableError: no broker answered, or it refused this client.
         """
-        self._producer.__enter__()
+        self._closing.enter_context(self._producer)
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self.stop()
-        self._producer.__exit__()
+        self._closing.close()
 
     def stop(self) -> None:
         """Send no more. What was sent may still be acknowledged: see `over`."""

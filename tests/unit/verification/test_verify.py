@@ -289,6 +289,26 @@ def test_an_id_of_no_partition_of_this_topic_is_foreign(now, foreign):
     assert found.accounted
 
 
+def test_of_a_drill_only_what_it_sent_is_looked_at(now):
+    """From offset 13 on. What is missing, twice or strange before does not count, and is not even asked for."""
+    del now.documents[11]
+    now.dead_letters[12] = "not_json"
+    now.other_ids.append("foreign")
+    now.kafka.remove(16)
+    now.documents[16] = b"{}"
+    read: list[int] = []
+
+    found = verify(
+        load(), from_offsets={tp(0): 13}, on_records=lambda _partition, records: read.extend(r.offset for r in records)
+    )
+
+    (account,) = found.partitions
+    assert +account.counts == {"kafka": 6, "stored": 2, "pending": 4, "unexpected": 1}
+    assert account.offsets == {"unexpected": [16]}
+    assert read == [13, 14, 15, 17, 18, 19]
+    assert found.foreign is None
+
+
 def test_an_offset_too_far_for_a_bitmap_is_unexpected(now):
     now.other_ids.append(TOPIC.document_id(0, 20 + MAX_DISTANCE + 1))
 
