@@ -29,12 +29,13 @@ class Kind(NamedTuple):
     """The counter of the fleet that rises when the fault has bitten (see `FleetCounters`); "": it bites by itself."""
 
 
+SUSPENSION = "stop and continue a worker"
 ASSIGNED, REDELIVERED, RETRIED = "assigned", "duplicate", "workers_write_retries_total"
 
 KINDS = {
     "kill a worker": Kind(8, 2, shows_as=ASSIGNED),
     "kill a worker in a write": Kind(4, 3, needs_calm=True, needs_stack=True, shows_as=REDELIVERED),
-    "stop and continue a worker": Kind(3, 6),
+    SUSPENSION: Kind(3, 6),
     "restart a worker": Kind(3, 2, shows_as=ASSIGNED),
     "kill all workers": Kind(1, 6, shows_as=ASSIGNED),
     "kill the database": Kind(5, 9, needs_calm=True, needs_stack=True, shows_as=RETRIED),
@@ -76,8 +77,8 @@ def plan(
     each_once = rng.sample(kinds, len(kinds))
     faults: list[ChaosFault] = []
     at = calm_at = CALM_SECONDS
-    if seconds > session_timeout + 25:
-        stop = ChaosFault(at, "stop and continue a worker", rng.randrange(slots), session_timeout + 5)
+    if seconds > session_timeout + 25 and SUSPENSION in kinds:
+        stop = ChaosFault(at, SUSPENSION, rng.randrange(slots), session_timeout + 5)
         faults.append(stop)
         calm_at = at + stop.lasts + all_kinds[stop.kind].settles
     while True:

@@ -8,7 +8,7 @@ import socket
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
 CONNECTIONS = 60
 """To each port; with all ports of a fleet this stays below the usual limit of open files."""
@@ -38,31 +38,29 @@ class IdleConnections:
 class FullDisk:
     """As if there were no room left for the files of some processes: a write to any file fails, to pipes and sockets not.
 
-    It is the limit of the size of a file (RLIMIT_FSIZE, EFBIG), set to 0; what a process starts meanwhile inherits it.
-    Linux only.
+    It is the limit of the size of a file (RLIMIT_FSIZE, EFBIG), set to 0. Linux only.
     """
 
     def __init__(self) -> None:
-        self._before: dict[int, tuple[int, int]] = {}
+        self._before: dict[int, int] = {}
 
-    def fill(self, pids: Mapping[str, int]) -> int:
+    def fill(self, pids: Iterable[int]) -> int:
         """Returns how many processes have no room now."""
-        for pid in pids.values():
+        for pid in pids:
             with contextlib.suppress(OSError, ProcessLookupError):
-                self._before[pid] = _file_size_limit(pid, 0)
+                self._before[pid] = _limit_file_size(pid, 0)
         return len(self._before)
 
-    def free(self, pids: Mapping[str, int]) -> None:
-        """Give room again, also to these processes, which may have inherited the limit."""
-        for usual, _ in list(self._before.values())[:1]:
-            # They are of one family, and had the same limit.
-            for pid in {*self._before, *pids.values()}:
-                with contextlib.suppress(OSError, ProcessLookupError):
-                    _file_size_limit(pid, self._before.get(pid, (usual, 0))[0])
+    def free(self) -> None:
+        """Give room again to those that still live."""
+        for pid, before in self._before.items():
+            with contextlib.suppress(OSError, ProcessLookupError):
+                _limit_file_size(pid, before)
         self._before.clear()
 
 
-def _file_size_limit(pid: int, soft: int) -> tuple[int, int]:
-    """Set the soft limit, and return both limits as they were."""
-    _, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
-    return resource.prlimit(pid, resource.RLIMIT_FSIZE, (soft, hard))
+def _limit_file_size(pid: int, size: int) -> int:
+    """Set the soft limit, and return it as it was."""
+    before, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, hard))
+    return before

@@ -55,9 +55,9 @@ class Processes:
             if is_worker(name) and pid not in self._suspended
         }
 
-    def fleet_pids(self) -> dict[str, int]:
-        """By name: the pids of all that the fleet's supervisord runs, and its own."""
-        return {**self._fleet.pids(), "supervisord": self._fleet.pid()}
+    def fleet_pids(self) -> list[int]:
+        """The pids of all that the fleet's supervisord runs."""
+        return list(self._fleet.pids().values())
 
     def brokers(self) -> dict[str, int]:
         """By name: the pids of the embedded brokers that run and are not suspended."""
