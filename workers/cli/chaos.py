@@ -21,12 +21,15 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.status import Status
 
+    from workers.drill.report import DrillReport
+
 out = show.console()
 err = show.console(stderr=True)
 
 TELL_SECONDS = 10.0
 """Between two lines of progress, without a terminal."""
 SIGNAL_EXIT = 128
+"""The exit code of a command that a signal has ended is this, and the signal's number."""
 
 
 class DrillScreen:
@@ -104,12 +107,16 @@ def chaos(
         out.print_json(json.dumps(report.as_dict()))
     else:
         render_drill.drill(out, report)
+    raise typer.Exit(exit_code(report))
+
+
+def exit_code(report: DrillReport) -> int:
+    """What the command ends with: see its help."""
     if report.broken:
-        raise typer.Exit(ExitCode.FAILED)
+        return ExitCode.FAILED
     if report.interrupted:
-        raise typer.Exit(SIGNAL_EXIT + signal.Signals[report.interrupted])
-    if report.void or not report.verified:
-        raise typer.Exit(ExitCode.UNCHECKED)
+        return SIGNAL_EXIT + signal.Signals[report.interrupted]
+    return ExitCode.UNCHECKED if report.void or not report.verified else ExitCode.OK
 
 
 def _is_embedded(settings: Settings, paths: StatePaths) -> bool:
