@@ -34,7 +34,9 @@ from workers.settings import load_all
 BAD_SHARE = 0.02
 BUSY = "refuse writes for seconds"
 ALL_KINDS = KINDS | MORE_KINDS | {BUSY: Kind(4, 3, needs_calm=True, needs_stack=True, shows_as=RETRIED)}
-DEFAULT_BATCHES = "500"
+SMALL_BATCHES = "500"
+WORDS = 60
+"""The most lines of the workers' logs that are shown after a failure."""
 
 
 def soak(seconds: float, brokers: int, seed: int, rate: int, without: frozenset[str] = frozenset()) -> DrillReport:
@@ -45,7 +47,7 @@ def soak(seconds: float, brokers: int, seed: int, rate: int, without: frozenset[
         BusyMongo(stack.mongodb_port) as mongo,
         demo_fleet(
             stack,
-            {"WORKERS_MONGODB_URI": mongo.uri, "WORKERS_MAX_POLL_RECORDS": DEFAULT_BATCHES},
+            {"WORKERS_MONGODB_URI": mongo.uri, "WORKERS_MAX_POLL_RECORDS": SMALL_BATCHES},
             replicas=1 if brokers == 1 else 3,
         ) as fleet,
     ):
@@ -59,7 +61,8 @@ def soak(seconds: float, brokers: int, seed: int, rate: int, without: frozenset[
             finally:
                 screen.close()
         if report.broken:
-            print(f"the logs of the workers end:\n{fleet.logs()[-20_000:]}")
+            told = [line for line in fleet.logs().splitlines() if "level=info" not in line]
+            print("what the workers said:", *sorted(told)[-WORDS:], sep="\n")
     return report
 
 

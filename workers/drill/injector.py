@@ -127,8 +127,12 @@ class Injector:
     def _do(self, fault: ChaosFault, worker: str, report: FaultReport, now: float) -> bool:
         """Args: report: gets the target, and how long it lasts."""
         if outside := self.outside.get(fault.kind):
+            name = self.kinds[fault.kind].shows_as
+            before = self.counters.count(name)
             report.target = outside.begin()
-            return bool(report.target) and self._last(report, now, fault.lasts, outside.end)
+            return bool(report.target) and self._last(
+                report, now, fault.lasts, outside.end, bitten=lambda: not name or self.counters.count(name) > before
+            )
         if fault.kind == "kill all workers":
             pids = self.processes.workers()
             report.target = ", ".join(pids)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-CONNECTIONS = 60
+CONNECTIONS = 100
 """To each port; with all ports of a fleet this stays below the usual limit of open files."""
 
 
