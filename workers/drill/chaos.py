@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from contextlib import closing, suppress
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from workers.drill.drain import wait_until_committed
 from workers.drill.effects import Effects
@@ -22,12 +22,14 @@ from workers.drill.lock import only_drill
 from workers.drill.processes import Processes
 from workers.drill.proof import Proof
 from workers.drill.report import DrillReport
+from workers.drill.transactions import Transactions
 from workers.errors import BadUsageError, UnavailableError, WorkersError
 from workers.kafka.admin import Admin
 from workers.naming import is_worker
 from workers.sinks.registry import open_reader
 
 if TYPE_CHECKING:
+    from workers.drill.narrator import Narrator
     from workers.settings import Settings
     from workers.settings.paths import StatePaths
     from workers.types import TopicPartition
@@ -37,19 +39,6 @@ FIRST_RECORD_SECONDS = 90.0
 ATTEMPTS = 2
 """More, for a kind of fault that has not bitten by the end."""
 TICK_SECONDS = 0.05
-
-
-class Narrator(Protocol):
-    """Where a drill tells how it is getting on."""
-
-    def line(self, text: str) -> None:
-        """A line that stays."""
-
-    def now(self, text: str) -> None:
-        """What is being done at this moment; the next one replaces it."""
-
-    def reading(self, what: str, done: int, total: int) -> None:
-        """How much of the records was compared."""
 
 
 class Drill:
@@ -94,11 +83,12 @@ class Drill:
             with Load(self._settings, rate, bad_share, ends) as load:
                 with FleetCounters(self._settings, self._slots) as counters:
                     effects = Effects(counters)
+                    transactions = Transactions(self._settings, load)
                     injector = Injector(
-                        self._settings, self._processes, counters, effects, load, self._kinds, self._outside
+                        self._settings, self._processes, counters, effects, transactions, self._kinds, self._outside
                     )
                     try:
-                        self._break(injector, seconds)
+                        self._break(injector, load, seconds)
                     finally:
                         load.stop()
                         counters.load_ended()
@@ -133,10 +123,10 @@ class Drill:
             offsets = admin.partition_offsets(topic, self._settings.group)
         return {partition: each.end for partition, each in offsets.items()}
 
-    def _break(self, injector: Injector, seconds: float) -> None:
+    def _break(self, injector: Injector, load: Load, seconds: float) -> None:
         """Inject the faults of the plan, and hold those back that could not bite."""
         self._narrator.line(f"injecting faults for {seconds:.0f} s, seed {self._report.seed}")
-        self._await_first_record(injector)
+        self._await_first_record(injector, load)
         self._started = time.monotonic()
         remaining = plan(
             seconds,
@@ -150,7 +140,7 @@ class Drill:
         try:
             while (now := self._now()) < seconds and not self._interrupts:
                 injector.tick(now)
-                self._narrator.now(f"{now:.0f} of {seconds:.0f} s, {injector.load.count:,} records acknowledged")
+                self._narrator.now(f"{now:.0f} of {seconds:.0f} s, {load.count:,} records acknowledged")
                 if remaining and remaining[0].at <= now:
                     if injector.can_bite(remaining[0]) or (held_since and now - held_since > HOLD_SECONDS):
                         self._inject(injector, remaining.pop(0))
@@ -163,11 +153,11 @@ class Drill:
             raise UnavailableError(f"the drill was aborted: supervisord {error}; is it running?") from error
         self._report.seconds = round(self._now(), 1)
 
-    def _await_first_record(self, injector: Injector) -> None:
+    def _await_first_record(self, injector: Injector, load: Load) -> None:
         """Without a fleet that works, nothing could be told from a drill."""
         deadline = time.monotonic() + FIRST_RECORD_SECONDS
         first = injector.counters.count("stored")
-        while not self._interrupts and (injector.counters.count("stored") == first or not injector.load.count):
+        while not self._interrupts and (injector.counters.count("stored") == first or not load.count):
             if not injector.counters.seen and time.monotonic() > deadline - FIRST_RECORD_SECONDS + 5:
                 # No metrics to see it by.
                 return

@@ -14,7 +14,6 @@ from workers.drill.outside import FullDisk, IdleConnections
 from workers.drill.processes import Processes, send
 from workers.drill.report import FaultReport
 from workers.errors import UnavailableError
-from workers.kafka.transaction import OpenTransaction
 from workers.naming import slot_of
 
 if TYPE_CHECKING:
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 
     from workers.drill.effects import Effects
     from workers.drill.fleet_watch import FleetCounters
-    from workers.drill.load import Load
+    from workers.drill.transactions import Transactions
     from workers.settings import Settings
 
 HOLD_SECONDS = 30.0
@@ -30,8 +29,6 @@ HOLD_SECONDS = 30.0
 OUTAGE_SECONDS = 3.0
 WRITE_PENDING_SECONDS = 0.5
 """Under load, with the database suspended for so long, every worker has a write pending."""
-TRANSACTION_SECONDS = 15.0
-"""For the end of a transaction, while the fleet is healed."""
 
 
 class OutsideFault(Protocol):
@@ -65,12 +62,10 @@ class Injector:
     processes: Processes
     counters: FleetCounters
     effects: Effects
-    load: Load
+    transactions: Transactions
     kinds: Mapping[str, Kind]
     outside: Mapping[str, OutsideFault] = field(default_factory=dict)
     _lasting: list[_Lasting] = field(default_factory=list)
-    _ending: list[OpenTransaction] = field(default_factory=list)
-    _transactions: int = 0
 
     def can_bite(self, fault: ChaosFault) -> bool:
         """Whether the fleet can feel this fault now: some have no effect on a fleet that does not write."""
@@ -113,11 +108,7 @@ class Injector:
             with suppress(UnavailableError):
                 self._take_back(each, now)
         done += self.processes.heal()
-        for transaction in self._ending:
-            if not transaction.ended(TRANSACTION_SECONDS):
-                done.append("a transaction left to the timeout of its broker")
-            transaction.close()
-        return done
+        return done + self.transactions.finish()
 
     def _take_back(self, each: _Lasting, now: float) -> None:
         self._lasting.remove(each)
@@ -204,22 +195,12 @@ class Injector:
         )
 
     def _transaction(self, fault: ChaosFault, report: FaultReport, now: float) -> bool:
-        """Its records are good, and numbered below 0: stored if it is committed, and never seen if it is aborted."""
-        self._transactions += 1
-        transaction = OpenTransaction(self.settings, f"{self.settings.topic}-drill-{self._transactions}")
-        numbers = [-10 * self._transactions - each for each in range(3)]
-        try:
-            partition = transaction.begin([b'{"number": %d}' % number for number in numbers])
-        except UnavailableError:
+        begun = self.transactions.begin()
+        if not begun:
             return False
-        commit = self._transactions % 2 == 0
-        report.target = f"{partition}, then {'committed' if commit else 'aborted'}"
-
-        def end() -> None:
-            self._ending.append(transaction)
-            transaction.end(commit=commit, on_committed=self.load.note)
-
-        return self._last(report, now, 2 + fault.lasts, end, healed_as="an open transaction ended")
+        report.target = begun.target
+        seconds = begun.seconds + fault.lasts
+        return self._last(report, now, seconds, begun.take_back, healed_as="an open transaction ended")
 
     def _connections(self, fault: ChaosFault, report: FaultReport, now: float) -> bool:
         idle, settings = IdleConnections(), self.settings

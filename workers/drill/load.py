@@ -41,6 +41,8 @@ class Load:
         """
         self._rate, self._bad_share = rate, bad_share
         self.acknowledged = {partition: OffsetBitmap(end) for partition, end in ends.items()}
+        self.next_offsets: dict[TopicPartition, int] = {}
+        """By partition: one more than the last offset that was acknowledged."""
         self._lock = threading.Lock()
         self._producer = Producer(settings, lambda partition, offset, _value: self.note(partition, offset))
         self._closing = ExitStack()
@@ -87,6 +89,7 @@ class Load:
         with self._lock:
             # A partition that the topic did not have when the drill began.
             self.acknowledged.setdefault(partition, OffsetBitmap()).add(offset)
+            self.next_offsets[partition] = max(self.next_offsets.get(partition, 0), offset + 1)
 
     def _send(self) -> None:
         try:

@@ -25,6 +25,7 @@ class Proof:
         """Args: ends: by partition: the end of the log before the first record of the drill."""
         self._settings, self._ends = settings, ends
         self._in_kafka: dict[TopicPartition, OffsetBitmap] = {}
+        self._read_to: dict[TopicPartition, int] = {}
         self._bad = 0
         self._foreign = 0
 
@@ -49,10 +50,14 @@ class Proof:
         report.dead_letters_expected = self._bad
         report.twice = found.total("twice")
         report.pending = found.total("pending") + found.total("unstable")
-        report.lost = found.total("missing") + sum(
-            len(offsets - self._in_kafka.get(partition, OffsetBitmap(offsets.base)))
-            for partition, offsets in acknowledged.items()
-        )
+        report.lost = found.total("missing")
+        for partition, offsets in acknowledged.items():
+            gone = offsets - self._in_kafka.get(partition, OffsetBitmap(offsets.base))
+            read_to = self._read_to.get(partition, 0)
+            inside = len(gone.between(gone.base, read_to))
+            report.lost += inside
+            # Behind a transaction that is open still: nobody can read it yet, so it is neither lost nor proven.
+            report.pending += len(gone) - inside
         # Each bad record is a dead letter, ignored, pending or missing, and never stored: what is more than them was good.
         report.good_dead_lettered = max(0, report.dead_letters + report.ignored - self._bad)
         if self._foreign and report.good_dead_lettered:
@@ -70,6 +75,7 @@ class Proof:
     def _note(self, partition: TopicPartition, records: Sequence[Record]) -> None:
         if partition not in self._in_kafka:
             self._in_kafka[partition] = OffsetBitmap(self._ends.get(partition, 0))
+        self._read_to[partition] = records[-1].offset + 1
         for record in records:
             self._in_kafka[partition].add(record.offset)
             if is_ours(record.value):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from workers.settings import Settings
 
-TIMEOUT_SECONDS = 30
+TIMEOUT_SECONDS = 15
 """After this long without an end the broker aborts the transaction by itself."""
 
 

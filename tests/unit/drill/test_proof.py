@@ -26,17 +26,21 @@ FIRST = 100
 def judged(monkeypatch: pytest.MonkeyPatch) -> Any:
     """The report of a drill that sent these values, of which `verify` counted so many of each outcome."""
 
-    def judge(*values: bytes | None, interrupted: str | None = None, gone: int = 0, **counts: int) -> DrillReport:
+    def judge(
+        *values: bytes | None, interrupted: str | None = None, gone: int = 0, hidden: int = 0, **counts: int
+    ) -> DrillReport:
+        """Args: gone: acknowledged, and not in the log; hidden: acknowledged, and behind the last that can be read."""
+
         def verify(_settings, _since, _progress, from_offsets, on_records):
             assert from_offsets == {tp(0): FIRST}
-            on_records(tp(0), [FakeRecord(0, FIRST + place, value) for place, value in enumerate(values)])
+            on_records(tp(0), [FakeRecord(0, FIRST + gone + place, value) for place, value in enumerate(values)])
             account = PartitionReport(tp(0))
             account.counts.update(counts)
             return VerifyReport("numtest", "counters", [account])
 
         monkeypatch.setattr("workers.drill.proof.verify", verify)
         acknowledged = OffsetBitmap(FIRST)
-        for place in range(len(values) + gone):
+        for place in range(gone + len(values) + hidden):
             acknowledged.add(FIRST + place)
         report = DrillReport(7, {"kill a worker": 1}, [FaultReport(1.0, "kill a worker")], interrupted=interrupted)
         report.acknowledged = len(values) + gone
@@ -61,7 +65,6 @@ def test_ignored_tombstones_are_accounted_for(judged):
     ("counts", "lost", "twice", "unexplained"),
     [
         ({"missing": 2}, 2, 0, 0),
-        ({"gone": 3}, 3, 0, 0),
         ({"twice": 1}, 0, 1, 0),
         ({"conflicting": 1, "unexpected": 2, "pending": 4}, 0, 0, 7),
         ({"dead_lettered": 2}, 0, 0, 1),
@@ -72,6 +75,16 @@ def test_what_is_wrong_fails_the_drill(judged, counts, lost, twice, unexplained)
 
     assert not report.passed
     assert (report.lost, report.twice, report.unexplained) == (lost, twice, unexplained)
+
+
+def test_what_kafka_acknowledged_and_does_not_hold_is_lost(judged):
+    assert (judged(GOOD, gone=3, stored=1).lost, judged(GOOD, stored=1).lost) == (3, 0)
+
+
+def test_what_stands_behind_an_open_transaction_is_neither_lost_nor_proven(judged):
+    report = judged(GOOD, hidden=3, stored=1)
+
+    assert (report.lost, report.pending, report.unexplained, report.passed) == (0, 3, 3, False)
 
 
 def test_dead_letters_of_good_records_are_named(judged):
