@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from workers.connection import KeptConnection
 from workers.errors import UnavailableError
 from workers.kafka.admin import Admin
+from workers.kafka.log_reader import FirstRecords
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from workers.drill.interrupt import Interrupts
     from workers.drill.load import Load
     from workers.settings import Settings
+    from workers.types import TopicPartition
 
 NO_PROGRESS_SECONDS = 180.0
 """The wait ends after this long without any progress."""
@@ -32,12 +34,12 @@ def wait_until_committed(settings: Settings, load: Load, interrupts: Interrupts,
     """
     least: int | None = None
     progressed = began = time.monotonic()
-    with closing(KeptConnection(lambda: Admin(settings).connect())) as kafka:
+    with closing(KeptConnection(lambda: Admin(settings).connect())) as kafka, closing(_Left(settings, load)) as counter:
         while True:
             interrupts.leave_if_asked_again()
             left, over = None, load.over(POLL_SECONDS)
             with suppress(UnavailableError):
-                left = kafka.ask(lambda admin: _left(admin, settings, load))
+                left = kafka.ask(counter.count)
             if over and not left and left is not None:
                 return
             if left is not None and (least is None or left < least):
@@ -52,15 +54,36 @@ def wait_until_committed(settings: Settings, load: Load, interrupts: Interrupts,
             time.sleep(POLL_SECONDS if over else 0)
 
 
-def _left(admin: Admin, settings: Settings, load: Load) -> int | None:
-    """Offsets that the group has not committed; None: there is no such topic.
+class _Left:
+    """What the group has not committed yet. For one thread."""
 
-    Up to what was acknowledged, also where a transaction that is open still hides it from all readers.
-    """
-    topic = admin.topic(settings.topic)
-    if topic is None:
-        return None
-    return sum(
-        max(0, max(each.end, load.next_offsets.get(partition, 0)) - each.next_offset)
-        for partition, each in admin.partition_offsets(topic, settings.group).items()
-    )
+    def __init__(self, settings: Settings, load: Load) -> None:
+        self._settings, self._load = settings, load
+        self._first_records = FirstRecords(settings)
+        self._before: dict[TopicPartition, tuple[int, int]] = {}
+
+    def count(self, admin: Admin) -> int | None:
+        """The number of offsets, up to what was acknowledged, also where a transaction that is open still hides it from
+        all readers; None: there is no such topic.
+        """
+        topic = admin.topic(self._settings.topic)
+        if topic is None:
+            return None
+        left = {
+            partition: (each.next_offset, max(each.end, self._load.next_offsets.get(partition, 0)))
+            for partition, each in admin.partition_offsets(topic, self._settings.group).items()
+        }
+        left = {partition: (first, end) for partition, (first, end) in left.items() if first < end}
+        # A commit never reaches behind the marker of a transaction at the end of a log, since that is no record. It is
+        # asked only where nothing moved since the last look.
+        still = {
+            partition: each
+            for partition, each in left.items()
+            if self._before.get(partition) == each and each[0] >= self._load.next_offsets.get(partition, 0)
+        }
+        self._before = left
+        times = self._first_records.times(topic.identity, still) if still else {}
+        return sum(end - first for partition, (first, end) in left.items() if times.get(partition, 0.0) is not None)
+
+    def close(self) -> None:
+        self._first_records.close()

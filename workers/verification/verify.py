@@ -19,7 +19,7 @@ from workers.verification.offset_bitmap import OffsetBitmap
 from workers.verification.report import PartitionReport, VerifyReport
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from workers.settings import Settings
     from workers.sinks.base import SinkReader
@@ -111,7 +111,7 @@ class _Comparison:
         all_dead_letters = self.sink.all_dead_letters()
         total, done = sum(each.end - each.start for each in self.offsets.values()), 0
         ranges = {partition: (each.start, each.end) for partition, each in self.offsets.items()}
-        for partition, records in read_log(self.settings, ranges):
+        for partition, records in self._read(ranges):
             for first in range(0, len(records), RECORDS_PER_QUERY):
                 some = records[first : first + RECORDS_PER_QUERY]
                 self._compare(partition, some, all_dead_letters)
@@ -119,9 +119,15 @@ class _Comparison:
                 self.progress("records", done, total)
             for record in records:
                 in_kafka[partition].add(record.offset)
-            self.on_records(partition, records)
             self.reports[partition].counts["kafka"] += len(records)
         return in_kafka
+
+    def _read(
+        self, ranges: Mapping[TopicPartition, tuple[int, int]]
+    ) -> Iterator[tuple[TopicPartition, Sequence[Record]]]:
+        for partition, records in read_log(self.settings, ranges):
+            self.on_records(partition, records)
+            yield partition, records
 
     def _compare(
         self, partition: TopicPartition, records: Sequence[Record], all_dead_letters: Mapping[str, str] | None
