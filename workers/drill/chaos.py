@@ -212,12 +212,19 @@ class Drill:
         self._narrator.line(f"healed: {done}")
 
     def _prove(self, proof: Proof, load: Load) -> None:
+        before = min(1, self._interrupts.count)
+
+        def on_reading(what: str, done: int, total: int) -> None:
+            self._interrupts.leave_if_asked_again(before)
+            self._narrator.reading(what, done, total)
+
         try:
-            self._interrupts.leave_if_asked_again()
+            self._interrupts.leave_if_asked_again(before)
             self._narrator.now("comparing what was sent with Kafka and the database")
-            proof.prove(self._report, load.acknowledged, self._on_reading)
+            proof.prove(self._report, load.acknowledged, on_reading)
         except LeftUnprovenError:
-            self._report.remarks.append("interrupted again, before the records were compared")
+            self._report.interrupted = self._interrupts.last and self._interrupts.last.name
+            self._report.remarks.append("interrupted before the records were compared")
         except WorkersError as error:
             self._report.remarks.append(f"the records could not be compared: {error}")
 
@@ -236,10 +243,6 @@ class Drill:
             report.void.append("no fault was injected")
         if not report.acknowledged:
             report.void.append("Kafka acknowledged no record")
-
-    def _on_reading(self, what: str, done: int, total: int) -> None:
-        self._interrupts.leave_if_asked_again()
-        self._narrator.reading(what, done, total)
 
     def _now(self) -> float:
         return time.monotonic() - self._started

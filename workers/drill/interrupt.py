@@ -12,7 +12,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class LeftUnprovenError(Exception):
-    """Asked a second time, while the drill waits or verifies: leave now, without the proof."""
+    """Asked again while the drill waits, or at all while it verifies: leave now, without the proof."""
 
 
 class Interrupts:
@@ -40,9 +40,9 @@ class Interrupts:
     def __bool__(self) -> bool:
         return self.count > 0
 
-    def leave_if_asked_again(self) -> None:
-        """Raises: LeftUnprovenError: a second signal has come."""
-        if self.count > 1:
+    def leave_if_asked_again(self, after: int = 1) -> None:
+        """Raises: LeftUnprovenError: more than so many signals have come."""
+        if self.count > after:
             raise LeftUnprovenError
 
     def _note(self, number: int, _frame: FrameType | None) -> None:
