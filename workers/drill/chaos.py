@@ -200,9 +200,8 @@ class Drill:
 
     def _heal(self, injector: Injector) -> None:
         """Always done, and done to its end: also after Ctrl-C, an error, a second Ctrl-C."""
-        if self._interrupts and self._interrupts.last:
-            self._report.interrupted = self._interrupts.last.name
-            self._narrator.line(f"{self._interrupts.last.name}: no more faults; making the fleet whole again")
+        if self._interrupts:
+            self._narrator.line(f"{self._interrupts.name}: no more faults; making the fleet whole again")
         self._narrator.now("healing")
         try:
             self._report.healed = injector.heal(self._now())
@@ -223,15 +222,14 @@ class Drill:
             self._narrator.now("comparing what was sent with Kafka and the database")
             proof.prove(self._report, load.acknowledged, on_reading)
         except LeftUnprovenError:
-            self._report.interrupted = self._interrupts.last and self._interrupts.last.name
+            self._report.interrupted = self._interrupts.name
             self._report.remarks.append("interrupted before the records were compared")
         except WorkersError as error:
             self._report.remarks.append(f"the records could not be compared: {error}")
 
     def _count(self, load: Load, counters: FleetCounters) -> None:
         report = self._report
-        if self._interrupts.last:
-            report.interrupted = self._interrupts.last.name
+        report.interrupted = self._interrupts.name
         report.acknowledged, report.failed = load.count, load.failed
         report.redelivered, report.rebalances = counters.redelivered, counters.rebalances
         report.retries, report.longest_pause = counters.retries, round(counters.longest_pause, 1)

@@ -23,7 +23,8 @@ class Interrupts:
 
     def __init__(self) -> None:
         self.count = 0
-        self.last: signal.Signals | None = None
+        self.name: str | None = None
+        """Of the first signal."""
         self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Self:
@@ -47,4 +48,4 @@ class Interrupts:
 
     def _note(self, number: int, _frame: FrameType | None) -> None:
         self.count += 1
-        self.last = self.last or signal.Signals(number)
+        self.name = self.name or signal.Signals(number).name

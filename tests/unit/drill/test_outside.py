@@ -66,7 +66,7 @@ def test_a_signal_counts_and_a_second_one_leaves(number: signal.Signals) -> None
     with Interrupts() as interrupts:
         assert not interrupts
         os.kill(os.getpid(), number)
-        assert (bool(interrupts), interrupts.last) == (True, number)
+        assert (bool(interrupts), interrupts.name) == (True, number.name)
         interrupts.leave_if_asked_again()
         os.kill(os.getpid(), number)
         with pytest.raises(LeftUnprovenError):
