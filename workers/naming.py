@@ -28,6 +28,11 @@ def is_worker(name: str) -> bool:
     return _NAME.fullmatch(name) is not None
 
 
+def slot_of(name: str) -> int:
+    """The slot of a worker. Args: name: one of `worker_name`."""
+    return int(name.removeprefix(_PREFIX))
+
+
 def short_name(name: str) -> str:
     """A worker's two digits, for narrow output; any other name unchanged."""
     return name.removeprefix(_PREFIX) if is_worker(name) else name

@@ -179,7 +179,7 @@ class Fetched(NamedTuple):
 
 @dataclass(slots=True)
 class PartitionBatch:
-    """The records of one poll from one partition, decoded: each is an operation or a reject."""
+    """The records of one poll from one partition, decoded: each is an operation, a reject, or ignored."""
 
     topic: TopicIdentity
     first_offset: int
@@ -188,11 +188,13 @@ class PartitionBatch:
     """One more than the offset of its last record here: the offset to commit."""
     operations: list[Operation] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
+    ignored: int = 0
+    """Tombstones that leave nothing behind: WORKERS_ON_TOMBSTONE=ignore. Their offsets are committed like all others."""
 
     @property
     def size(self) -> int:
         """How many records it has."""
-        return len(self.operations) + len(self.rejects)
+        return len(self.operations) + len(self.rejects) + self.ignored
 
 
 @dataclass(slots=True)
@@ -225,7 +227,9 @@ class Batch:
 
 
 class WriteResult(NamedTuple):
-    """The outcomes of the records of a batch, by partition. Every record is counted once."""
+    """The outcomes of the records of a batch, by partition. Every record is counted once, but for those that the batch
+    itself counts as ignored.
+    """
 
     stored: Mapping[TopicPartition, int]
     duplicates: Mapping[TopicPartition, int]

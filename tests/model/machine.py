@@ -29,8 +29,13 @@ class LoopMachine(RuleBasedStateMachine):
     def _worker(self, which: int) -> FakeWorker:
         return self.world.workers[which % len(self.world.workers)]
 
-    @initialize(count=st.integers(1, 2), records=st.lists(st.integers(0, 6), min_size=PARTITIONS, max_size=PARTITIONS))
-    def begin(self, count: int, records: list[int]) -> None:
+    @initialize(
+        count=st.integers(1, 2),
+        records=st.lists(st.integers(0, 6), min_size=PARTITIONS, max_size=PARTITIONS),
+        ignores_tombstones=st.booleans(),
+    )
+    def begin(self, count: int, records: list[int], ignores_tombstones: bool) -> None:
+        self.world.ignores_tombstones = ignores_tombstones
         for _ in range(count):
             self.world.start()
         self.world.turns(3)
@@ -40,6 +45,10 @@ class LoopMachine(RuleBasedStateMachine):
     @rule(partition=PARTITION, count=st.integers(1, 4), poison=st.booleans())
     def produce(self, partition: int, count: int, poison: bool) -> None:
         self.world.produce(partition, count, poison)
+
+    @rule(partition=PARTITION, count=st.integers(1, 6))
+    def delete(self, partition: int, count: int) -> None:
+        self.world.delete(partition, count)
 
     @rule(partition=PARTITION, records=st.integers(0, 4))
     def leave_a_gap(self, partition: int, records: int) -> None:

@@ -16,6 +16,8 @@ def play(world: World, seed: int, before: Callable[[World, random.Random], None]
     chance = random.Random(seed)
     try:
         world.writes_late = chance.random() < 0.5
+        # Half of them have poison, the others poison in one partition, and tombstones in its place in the rest.
+        world.ignores_tombstones = seed % 2 == 0
         for _ in range(chance.randint(1, 2)):
             world.start()
         world.turns(3)
@@ -76,7 +78,11 @@ def _act(world: World, chance: random.Random) -> None:
     worker = chance.choice(world.workers) if world.workers else None
     action = chance.random()
     if action < 0.25:
-        world.produce(partition, chance.randint(1, 4), poison=chance.random() < 0.25)
+        count, poison = chance.randint(1, 4), chance.random() < 0.25
+        if poison and partition and world.ignores_tombstones:
+            world.delete(partition, count)
+        else:
+            world.produce(partition, count, poison)
     elif action < 0.28:
         world.broker.append_gap(partition)
     elif action < 0.33:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 
+import pytest
 from hypothesis import settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from tests.model.machine import LoopMachine
 from tests.model.schedules import flood, play, twins
+from tests.model.tombstones import deletes, outage_over_rejects
 from tests.model.world import World
 
 SCHEDULES = 2_000
@@ -34,6 +36,7 @@ MUST_HAVE_HAPPENED = {
     "records redelivered",
     "records lost to retention",
     "records stored",
+    "tombstones ignored",
     "writes retried",
 }
 
@@ -60,6 +63,15 @@ def test_thousands_of_schedules_and_every_fault_did_bite():
 
 def test_a_flood_of_poison_is_stopped_and_comes_out_whole_when_the_limit_is_raised():
     flood(World())
+
+
+@pytest.mark.parametrize("ignored", [False, True])
+def test_a_topic_of_deletes_is_read_to_its_end_whatever_becomes_of_its_tombstones(ignored):
+    deletes(World(ignores_tombstones=ignored))
+
+
+def test_a_few_rejects_that_an_outage_has_redelivered_often_are_a_few():
+    outage_over_rejects(World())
 
 
 def test_a_second_record_that_a_unique_index_refuses_is_a_dead_letter():

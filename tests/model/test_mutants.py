@@ -6,6 +6,7 @@ import pytest
 
 from tests.model.mutants import MUTANT_OF_THE_INDEX, MUTANTS, MUTANTS_OF_THE_LIMIT
 from tests.model.schedules import flood, play, twins
+from tests.model.tombstones import MUTANT_OF_THE_COUNT, MUTANTS_OF_TOMBSTONES, deletes, outage_over_rejects
 from tests.model.world import Variant, World
 from tests.support.oracle import BrokenPromiseError
 
@@ -25,6 +26,8 @@ CAUGHT_AS = {
     "ordered bulk that drops the tail": "committed, but in no collection",
     "unacknowledged write counted as written": "committed, but in no collection",
     "content of a document not kept": "stored with another content",
+    "ignored, but not committed": "partitions committed short of their end",
+    "ignored, although it has a value": "committed, but in no collection",
     "reject limit swallowed": "beyond the reject limit",
     "halted partition read on": "committed, but in no collection",
 }
@@ -39,9 +42,9 @@ def first_complaint(variant: Variant) -> str | None:
     return None
 
 
-@pytest.mark.parametrize("mutant", MUTANTS)
+@pytest.mark.parametrize("mutant", [*MUTANTS, *MUTANTS_OF_TOMBSTONES])
 def test_a_mutant_is_caught(mutant):
-    complaint = first_complaint(MUTANTS[mutant])
+    complaint = first_complaint((MUTANTS | MUTANTS_OF_TOMBSTONES)[mutant])
 
     assert complaint is not None
     assert CAUGHT_AS[mutant] in complaint
@@ -56,3 +59,9 @@ def test_a_mutant_of_the_reject_limit_is_caught(mutant):
 def test_the_mutant_that_counts_a_duplicate_on_another_index_as_stored_is_caught():
     with pytest.raises(BrokenPromiseError, match="committed, but in no collection"):
         twins(World(MUTANT_OF_THE_INDEX))
+
+
+@pytest.mark.parametrize("schedule", [deletes, outage_over_rejects])
+def test_a_reject_limit_that_counts_tombstones_and_redelivered_rejects_is_caught(schedule):
+    with pytest.raises(BrokenPromiseError, match=r"never arrived|committed short"):
+        schedule(World(MUTANT_OF_THE_COUNT))

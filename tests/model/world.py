@@ -13,7 +13,7 @@ from tests.support.fakes import CHOKES, FakeDatabase, FakeSink, FakeSource, Fake
 from tests.support.oracle import BrokenPromiseError, Oracle, Seen, Sent
 from workers.errors import SinkUnavailableError
 from workers.pipeline.backoff import Backoff, BatchSize
-from workers.pipeline.loop import Loop
+from workers.pipeline.loop import Loop, Reader
 from workers.pipeline.observer import NullObserver
 from workers.pipeline.reject_limit import RejectLimit
 from workers.sinks.refusals import UndecidedError
@@ -36,6 +36,7 @@ class Variant:
     loop: type[Loop] = Loop
     source: type[FakeSource] = FakeSource
     sink: Callable[[FakeDatabase, Pause], FakeSink] = FakeSink
+    reader: Callable[..., Reader] = reader
 
 
 class Witness(NullObserver):
@@ -55,8 +56,12 @@ class Witness(NullObserver):
         self._sightings["records stored"] += sum(result.stored.values())
         self._sightings["dead letters"] += sum(result.dead_letters.values())
         told = [*result.stored.values(), *result.duplicates.values(), *result.dead_letters.values()]
-        if sum(told) != batch.size:
-            raise BrokenPromiseError(f"a batch of {batch.size} records was counted as {sum(told)}")
+        ignored = sum(part.ignored for part in batch.partitions.values())
+        self._sightings["tombstones ignored"] += ignored
+        if sum(told) + ignored != batch.size:
+            raise BrokenPromiseError(
+                f"a batch of {batch.size} records was counted as {sum(told)} and {ignored} ignored"
+            )
 
     def committed(self, batch: Batch, result: CommitResult) -> None:
         self._sightings[f"commits {result}"] += 1
@@ -79,7 +84,7 @@ class FakeWorker:
         sink = world.variant.sink(world.database, pause)
         self._loop = world.variant.loop(
             self.source,
-            reader(),
+            world.variant.reader(ignore_tombstones=world.ignores_tombstones),
             FakeWriter(sink, lambda: world.writes_late),
             witness,
             stopping,
@@ -119,6 +124,9 @@ class World:
     reject_share: float = 1.0
     """What workers are started with; 1: no limit, as a schedule of random poison needs it."""
 
+    ignores_tombstones: bool = False
+    """WORKERS_ON_TOMBSTONE=ignore: what workers are started with, and so to be set before the first tombstone."""
+
     def __post_init__(self) -> None:
         self.oracle = Oracle(self.broker.topic.prefix)
 
@@ -138,6 +146,13 @@ class World:
     def refuse(self, documents: int) -> None:
         """The database is busy: it refuses so many of the next documents, as it refuses what it chokes on."""
         self.database.refusals = documents
+
+    def delete(self, partition: int, count: int) -> None:
+        """Tombstones: dead letters, or ignored."""
+        for _ in range(count):
+            record = self.broker.append(partition, None)
+            ignored = self.ignores_tombstones
+            self.oracle.acknowledged(Sent(partition, record.offset, None, poison=not ignored, ignored=ignored))
 
     def expire(self, partition: int, records: int) -> None:
         log = self.broker.partitions[partition]

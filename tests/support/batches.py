@@ -33,9 +33,9 @@ def tps(*partitions: int) -> tuple[TopicPartition, ...]:
     return tuple(map(tp, partitions))
 
 
-def reader(limits: Limits = Limits()) -> RecordReader:
+def reader(limits: Limits = Limits(), *, ignore_tombstones: bool = False) -> RecordReader:
     """JSON to MongoDB's documents, as a worker reads."""
-    return RecordReader(parse_json, encode, limits)
+    return RecordReader(parse_json, encode, limits, ignore_tombstones=ignore_tombstones)
 
 
 def document(offset: int, partition: int = 0, **fields: Any) -> Insert:

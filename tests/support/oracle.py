@@ -28,6 +28,8 @@ class Sent(NamedTuple):
     offset: int
     value: bytes | None
     poison: bool = False
+    ignored: bool = False
+    """It is to be committed, and to leave nothing behind: a tombstone, where those are ignored."""
 
 
 class Seen(NamedTuple):
@@ -68,7 +70,13 @@ class Oracle:
         """After healing and draining: exactly what was sent, all of it committed."""
         self.always(seen, may_go_back)
         there = set(seen.documents) | set(seen.dead_letters)
-        _none("never arrived", [key for key in self.sent if key not in there and not self._may_be_gone(self.sent[key])])
+        _none(
+            "never arrived",
+            [key for key, sent in self.sent.items() if key not in there and not self._leaves_nothing(sent)],
+        )
+        _none(
+            "ignored, and there all the same", [key for key, sent in self.sent.items() if sent.ignored and key in there]
+        )
         poison = {key for key, sent in self.sent.items() if sent.poison}
         _none("poison that is stored as a document", poison & set(seen.documents))
         _none("a good record among the dead letters", set(seen.dead_letters) - poison)
@@ -92,7 +100,7 @@ class Oracle:
                 if sent.offset < seen.committed.get(sent.partition, 0)
                 and key not in seen.documents
                 and key not in seen.dead_letters
-                and not self._may_be_gone(sent)
+                and not self._leaves_nothing(sent)
             ],
         )
 
@@ -118,6 +126,9 @@ class Oracle:
                     f"partition {partition}: committed {before}, then {seen.committed.get(partition)}"
                 )
         self._committed = dict(seen.committed)
+
+    def _leaves_nothing(self, sent: Sent) -> bool:
+        return sent.ignored or self._may_be_gone(sent)
 
     def _may_be_gone(self, sent: Sent) -> bool:
         return sent.offset < self.expired.get(sent.partition, 0)

@@ -62,7 +62,10 @@ class Terminal:
 
     def interrupt(self) -> None:
         """What the kernel makes of Ctrl-C."""
-        self._process.send_signal(signal.SIGINT)
+        self.signal(signal.SIGINT)
+
+    def signal(self, number: signal.Signals) -> None:
+        self._process.send_signal(number)
 
     def wait(self, seconds: float) -> int:
         """Until the command ends; its exit code."""

@@ -17,13 +17,12 @@ from workers.verification.report import FAILURES, OUTCOMES
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from workers.drill.report import DrillReport
     from workers.kafka.producer import ProduceReport
     from workers.sinks.base import DeadLetter
     from workers.verification.report import VerifyReport
 
 SHORT = {"dead_lettered": "dead", "conflicting": "conflict"}
-RARE = ("unstable", "expired", "compacted", "conflicting", "unexpected")
+RARE = ("ignored", "unstable", "expired", "compacted", "conflicting", "unexpected")
 """Columns that are shown only if there are any, so that the table fits into 80 columns."""
 WIDTH_WITHOUT_TERMINAL = 160
 LINE_SECONDS = 2.0
@@ -128,6 +127,8 @@ def verify_report(console: Console, found: VerifyReport) -> None:
             console.print(f"[red]{outcome}[/] in partition {names[account.partition]}: offsets {listed}{more}")
     if found.foreign:
         console.print(f"{found.foreign:,} documents are not of this topic, or of an earlier topic with its name")
+    if found.total("ignored"):
+        console.print(f"{found.total('ignored'):,} tombstones were ignored: they hold no value that could be lost")
     if found.total("expired"):
         console.print(f"[yellow]{found.total('expired'):,} offsets were deleted from Kafka before they were read[/]")
     if not found.committed and found.total("kafka"):
@@ -162,36 +163,6 @@ def dead_letters(console: Console, letters: Iterable[DeadLetter], total: int) ->
     console.print(table)
     if rows < total:
         console.print(f"{rows:,} of {total:,}; --limit shows more")
-
-
-def drill(console: Console, report: DrillReport) -> None:
-    """The report of `workers chaos`."""
-    table = Table(box=None, pad_edge=False, show_header=False)
-    table.add_column(no_wrap=True)
-    table.add_column(justify="right", no_wrap=True)
-    for kind, times in sorted(report.faults.items()):
-        table.add_row(kind, f"{times:,}")
-    table.add_section()
-    for name in (
-        "acknowledged",
-        "failed",
-        "redelivered",
-        "rebalances",
-        "retries",
-        "stored",
-        "lost",
-        "twice",
-        "unexplained",
-    ):
-        table.add_row(name, f"{getattr(report, name):,}")
-    table.add_row("longest pause", f"{report.longest_pause:.1f} s")
-    console.print(table)
-    for line in report.void:
-        console.print(f"[yellow]void:[/] {line}")
-    if report.passed:
-        console.print("[green]passed: nothing lost, nothing twice, nothing unexplained[/]")
-    elif report.lost or report.twice or report.unexplained:
-        console.print("[red]failed:[/] `workers verify` names the offsets")
 
 
 def settings(console: Console, current: Settings, shown: dict[str, str], sources: dict[str, str]) -> None:

@@ -1,249 +1,246 @@
-"""A drill: kills workers, database and broker while records flow; then heals the fleet and verifies every record."""
+"""A drill: breaks workers, database and broker while records flow; then heals the fleet and proves every record it sent.
+
+Its verdict is about the records. A fault that could have no effect yet (the fleet does not write, no write has failed) is
+held until it can; one that never had any is a remark.
+"""
 
 from __future__ import annotations
 
-import os
-import signal
-import threading
 import time
-from collections import Counter
+from collections.abc import Mapping
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 
-from workers.connection import KeptConnection
-from workers.drill.faults import ChaosFault, plan
+from workers.drill.drain import wait_until_committed
+from workers.drill.effects import Effects
+from workers.drill.faults import KINDS, ChaosFault, Kind, plan
 from workers.drill.fleet_watch import FleetCounters
+from workers.drill.injector import HOLD_SECONDS, Injector, OutsideFault
+from workers.drill.interrupt import Interrupts, LeftUnprovenError
+from workers.drill.load import Load
+from workers.drill.lock import only_drill
+from workers.drill.processes import Processes
+from workers.drill.proof import Proof
 from workers.drill.report import DrillReport
-from workers.errors import BadUsageError, UnavailableError
-from workers.fleet.supervisor import SupervisorClient
+from workers.drill.transactions import Transactions
+from workers.errors import BadUsageError, UnavailableError, WorkersError
 from workers.kafka.admin import Admin
-from workers.kafka.log_reader import read_log
-from workers.kafka.producer import Producer, numbers
 from workers.naming import is_worker
-from workers.verification.offset_bitmap import OffsetBitmap
-from workers.verification.verify import pending, verify
+from workers.sinks.registry import open_reader
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
+    from workers.drill.narrator import Narrator
     from workers.settings import Settings
     from workers.settings.paths import StatePaths
     from workers.types import TopicPartition
 
-HEAL_SECONDS = 180.0
-OUTAGE_SECONDS = 3.0
-WRITE_PENDING_SECONDS = 0.5
-"""Under load, with the database suspended for so long, every worker has a write pending."""
+FIRST_RECORD_SECONDS = 90.0
+"""For the fleet to store the first record of the drill. Long: it may have a backlog, or be joining the group."""
+ATTEMPTS = 2
+"""More, for a kind of fault that has not bitten by the end."""
+TICK_SECONDS = 0.05
 
 
 class Drill:
     """One drill against the fleet of a tree, and against its embedded stack if `embedded`."""
 
     def __init__(
-        self, settings: Settings, paths: StatePaths, seed: int, on_progress: Callable[[str], None], *, embedded: bool
+        self,
+        settings: Settings,
+        paths: StatePaths,
+        seed: int,
+        narrator: Narrator,
+        *,
+        embedded: bool,
+        kinds: Mapping[str, Kind] = KINDS,
+        outside: Mapping[str, OutsideFault] | None = None,
     ) -> None:
-        """Args: on_progress: called with a line for people at each step."""
-        self._settings = settings
-        self._fleet = SupervisorClient(paths.supervisord_socket)
-        self._stack = SupervisorClient(paths.stack_socket) if embedded else None
-        self._on_progress = on_progress
+        """Args:
+        kinds: the faults to choose from.
+        outside: by kind: who injects the faults that this package does not know.
+        """
+        self._settings, self._paths, self._narrator = settings, paths, narrator
+        self._embedded, self._kinds, self._outside = embedded, kinds, outside or {}
+        self._processes = Processes(paths, embedded=embedded)
+        self._interrupts = Interrupts()
         self._report = DrillReport(seed)
-        self._database_start_at: float | None = None
-        self._suspended: dict[int, float] = {}
-        """By pid of a worker that got SIGSTOP: when it gets SIGCONT."""
-        self._stop_producing = threading.Event()
         self._slots: list[str] = []
+        self._started = 0.0
 
-    def run(self, seconds: float, rate: int) -> DrillReport:
+    def run(self, seconds: float, rate: int, bad_share: float = 0.0) -> DrillReport:
         """Produce `rate` records a second and inject faults for so many seconds; then heal, wait and verify.
 
+        Ctrl-C or SIGTERM ends it early: it heals, and proves what was sent until then; a second one leaves that out.
+
+        Args: bad_share: of tombstones and values that are not JSON among the records.
+
         Raises:
-            BadUsageError: there is no fleet.
-            UnavailableError: the fleet did not heal in time, or a service could not be reached.
+            BadUsageError: there is no fleet, or no topic.
+            UnavailableError: another drill runs here; the fleet does not work; a service could not be reached.
         """
-        try:
-            running = self._fleet.pids()
-        except UnavailableError as error:
-            raise BadUsageError(f"no worker runs here, supervisord {error}: `make demo` starts a fleet") from error
-        self._slots = slots = sorted(name for name in running if is_worker(name))
-        if not slots:
-            raise BadUsageError("no worker runs here: `make demo` starts a fleet")
-        ends = self._log_ends()
-        acknowledged = {partition: OffsetBitmap(end) for partition, end in ends.items()}
-        faults = plan(
-            seconds, self._report.seed, len(slots), self._settings.session_timeout, embedded=self._stack is not None
-        )
-        with Producer(self._settings, lambda p, offset, _value: acknowledged[p].add(offset)) as producer:
-            sending = threading.Thread(target=producer.send_all, args=[self._paced(rate)], daemon=True)
-            with FleetCounters(self._settings, len(slots)) as counters:
-                sending.start()
-                try:
-                    self._inject_faults(faults, slots, seconds)
-                    self._stop_producing.set()
-                    self._heal()
-                except UnavailableError as error:
-                    raise UnavailableError(f"the drill was aborted: supervisord {error}; is it running?") from error
-                finally:
-                    self._stop_producing.set()
-                    sending.join()
-                self._wait_until_committed()
-            self._report.acknowledged = producer.report.acknowledged
-            self._report.failed = producer.report.failed
-        self._evaluate(counters, acknowledged, ends)
+        with only_drill(self._paths.drill_lock), self._interrupts:
+            ends = self._look()
+            with Load(self._settings, rate, bad_share, ends) as load:
+                with FleetCounters(self._settings, self._slots) as counters:
+                    effects = Effects(counters)
+                    transactions = Transactions(self._settings, load)
+                    injector = Injector(
+                        self._settings, self._processes, counters, effects, transactions, self._kinds, self._outside
+                    )
+                    try:
+                        self._break(injector, load, seconds)
+                    finally:
+                        load.stop()
+                        counters.load_ended()
+                        self._heal(injector)
+                    with suppress(LeftUnprovenError):
+                        wait_until_committed(self._settings, load, self._interrupts, self._narrator.now)
+                    effects.judge()
+                    if not self._interrupts:
+                        self._report.remarks += effects.remarks()
+                self._count(load, counters)
+            self._prove(Proof(self._settings, ends), load)
         return self._report
 
-    def _inject_faults(self, faults: list[ChaosFault], slots: list[str], seconds: float) -> None:
-        started = time.monotonic()
-        remaining = list(faults)
-        while (now := time.monotonic() - started) < seconds:
-            for pid, continue_at in list(self._suspended.items()):
-                if now >= continue_at:
-                    self._continue(pid)
-            if self._database_start_at is not None and now >= self._database_start_at:
-                self._start_database()
-            while remaining and remaining[0].at <= now:
-                fault = remaining.pop(0)
-                if self._inject(fault, slots[fault.slot], now):
-                    self._report.faults[fault.kind] = self._report.faults.get(fault.kind, 0) + 1
-                    self._on_progress(
-                        f"{now:6.1f} s  {fault.kind}{'' if 'a worker' not in fault.kind else f' ({slots[fault.slot]})'}"
-                    )
-            time.sleep(0.05)
-
-    def _inject(self, fault: ChaosFault, worker: str, now: float) -> bool:
-        """Returns whether the fault could be injected: a worker may be down already."""
-        pids = {name: pid for name, pid in self._fleet.pids().items() if name in self._slots}
-        pids = {name: pid for name, pid in pids.items() if pid not in self._suspended}
-        if fault.kind == "kill all workers":
-            killed = [_signal(pid, signal.SIGKILL) for pid in pids.values()]
-            return bool(killed) and all(killed)
-        if fault.kind.startswith("kill the"):
-            return self._kill_server(fault, now)
-        pid = pids.get(worker)
-        if pid is None:
-            return False
-        if fault.kind == "kill a worker in a write":
-            return self._kill_in_a_write(pid)
-        if fault.kind == "restart a worker":
-            return _signal(pid, signal.SIGTERM)
-        if fault.kind == "kill a worker":
-            return _signal(pid, signal.SIGKILL)
-        if not _signal(pid, signal.SIGSTOP):
-            return False
-        self._suspended[pid] = now + fault.lasts
-        return True
-
-    def _kill_in_a_write(self, pid: int) -> bool:
-        """Kill it between write and commit: the database executes the write of a worker that is dead."""
-        database = self._stack and self._stack.pids().get("ferretdb")
-        if not database or not _signal(database, signal.SIGSTOP):
-            return False
+    def _look(self) -> dict[TopicPartition, int]:
+        """Check that there is a fleet to break, and that what it needs is there. Returns the ends of the log."""
         try:
-            time.sleep(WRITE_PENDING_SECONDS)
-            return _signal(pid, signal.SIGKILL)
-        finally:
-            _signal(database, signal.SIGCONT)
-
-    def _kill_server(self, fault: ChaosFault, now: float) -> bool:
-        name = "ferretdb" if "database" in fault.kind else "kafka"
-        pid = self._stack and self._stack.pids().get(name)
-        if not self._stack or not pid or not _signal(pid, signal.SIGKILL):
-            return False
-        if name == "ferretdb":
-            # supervisord would restart it within a second, before a worker fails a write: so it stays stopped for a while.
-            self._stack.stop(name)
-            self._database_start_at = now + OUTAGE_SECONDS + fault.lasts
-        return True
-
-    def _start_database(self) -> None:
-        self._database_start_at = None
-        if self._stack:
-            self._stack.start_down()
-
-    def _continue(self, pid: int) -> None:
-        del self._suspended[pid]
-        _signal(pid, signal.SIGCONT)
-
-    def _heal(self) -> None:
-        for pid in list(self._suspended):
-            self._continue(pid)
-        self._fleet.start_down()
-        if self._stack:
-            self._stack.start_down()
-
-    def _paced(self, rate: int) -> Iterator[bytes]:
-        started = time.monotonic()
-        for sent, value in enumerate(numbers(0, 2**62)):
-            if self._stop_producing.is_set():
-                return
-            if (ahead := sent / rate - (time.monotonic() - started)) > 0.01:
-                time.sleep(ahead)
-            yield value
-
-    def _wait_until_committed(self) -> None:
-        self._on_progress("healed; waiting until all records are committed")
-        deadline = time.monotonic() + HEAL_SECONDS
-        with closing(KeptConnection(lambda: Admin(self._settings).connect())) as kafka:
-            while time.monotonic() < deadline:
-                with suppress(UnavailableError):
-                    if kafka.ask(lambda admin: pending(admin, self._settings)) == 0:
-                        return
-                time.sleep(0.5)
-        raise UnavailableError(
-            f"not all records were committed {HEAL_SECONDS:.0f} s after the last fault: see the logs of the workers"
-        )
-
-    def _evaluate(
-        self, counters: FleetCounters, acknowledged: dict[TopicPartition, OffsetBitmap], ends: dict[TopicPartition, int]
-    ) -> None:
-        report = self._report
-        report.redelivered, report.rebalances, report.retries = (
-            counters.redelivered,
-            counters.rebalances,
-            counters.retries,
-        )
-        report.longest_pause = round(counters.longest_pause, 1)
-        found = verify(self._settings)
-        report.stored = found.total("stored")
-        report.twice = found.total("twice")
-        report.unexplained = found.total("conflicting") + found.total("unexpected") + found.total("pending")
-        report.lost = found.total("missing") + self._missing_from_kafka(acknowledged, ends)
-        kinds = Counter(report.faults)
-        killed = kinds["kill a worker"] + kinds["kill a worker in a write"] + kinds["kill all workers"]
-        if not kinds:
-            report.void.append("no fault was injected")
-        if killed and not report.rebalances:
-            report.void.append("workers were killed, and no rebalance was counted")
-        if killed and not report.redelivered:
-            report.void.append("workers were killed, and no record was redelivered: raise --rate or --seconds")
-        if kinds["kill the database"] and not report.retries:
-            report.void.append("the database was killed, and no worker had to retry a write")
-
-    def _missing_from_kafka(
-        self, acknowledged: dict[TopicPartition, OffsetBitmap], ends: dict[TopicPartition, int]
-    ) -> int:
-        """How many records Kafka acknowledged and does not hold."""
-        in_kafka = {partition: OffsetBitmap(end) for partition, end in ends.items()}
-        now = self._log_ends()
-        for partition, records in read_log(self._settings, {p: (ends[p], now[p]) for p in ends}):
-            for record in records:
-                in_kafka[partition].add(record.offset)
-        return sum(len(acknowledged[partition] - in_kafka[partition]) for partition in ends)
-
-    def _log_ends(self) -> dict[TopicPartition, int]:
+            self._processes.note_what_runs()
+            fleet = self._processes.fleet()
+        except UnavailableError as error:
+            raise BadUsageError(f"no worker runs here, supervisord {error}: `make demo` starts a fleet") from error
+        self._slots = sorted(each.name for each in fleet if is_worker(each.name) and each.pid)
+        if not self._slots:
+            raise BadUsageError("supervisord runs here, but no worker runs: `workers status` says why")
+        if not any(each.name == "watchdog" and each.pid for each in fleet):
+            self._report.remarks.append("no watchdog runs: a dead worker waits for Kafka's session timeout")
+        with closing(open_reader(self._settings)) as sink:
+            sink.connect()
         with Admin(self._settings) as admin:
             topic = admin.topic(self._settings.topic)
             if topic is None:
                 raise BadUsageError(f"there is no topic {self._settings.topic}: `workers produce` makes it")
-            return {
-                partition: each.end for partition, each in admin.partition_offsets(topic, self._settings.group).items()
-            }
+            offsets = admin.partition_offsets(topic, self._settings.group)
+        return {partition: each.end for partition, each in offsets.items()}
 
+    def _break(self, injector: Injector, load: Load, seconds: float) -> None:
+        """Inject the faults of the plan, and hold those back that could not bite."""
+        self._narrator.line(f"injecting faults for {seconds:.0f} s, seed {self._report.seed}")
+        self._await_first_record(injector, load)
+        self._started = time.monotonic()
+        remaining = plan(
+            seconds,
+            self._report.seed,
+            len(self._slots),
+            self._settings.session_timeout,
+            embedded=self._embedded,
+            all_kinds=self._kinds,
+        )
+        held_since: float | None = None
+        try:
+            while (now := self._now()) < seconds and not self._interrupts:
+                injector.tick(now)
+                self._narrator.now(f"{now:.0f} of {seconds:.0f} s, {load.count:,} records acknowledged")
+                if remaining and remaining[0].at <= now:
+                    if injector.can_bite(remaining[0]) or (held_since and now - held_since > HOLD_SECONDS):
+                        self._inject(injector, remaining.pop(0))
+                        held_since = None
+                    else:
+                        held_since = held_since or now
+                time.sleep(TICK_SECONDS)
+            self._insist(injector)
+        except UnavailableError as error:
+            raise UnavailableError(f"the drill was aborted: supervisord {error}; is it running?") from error
+        self._report.seconds = round(self._now(), 1)
 
-def _signal(pid: int, number: int) -> bool:
-    """Send a signal. Returns False if the process has ended."""
-    try:
-        os.kill(pid, number)
-    except ProcessLookupError:
-        return False
-    return True
+    def _await_first_record(self, injector: Injector, load: Load) -> None:
+        """Without a fleet that works, nothing could be told from a drill."""
+        deadline = time.monotonic() + FIRST_RECORD_SECONDS
+        first = injector.counters.count("stored")
+        while not self._interrupts and (injector.counters.count("stored") == first or not load.count):
+            if not injector.counters.seen and time.monotonic() > deadline - FIRST_RECORD_SECONDS + 5:
+                # No metrics to see it by.
+                return
+            if time.monotonic() > deadline:
+                raise UnavailableError(
+                    f"nothing was broken: the fleet has stored no record for {FIRST_RECORD_SECONDS:.0f} s; "
+                    "`workers status` says why"
+                )
+            self._narrator.now("waiting until the fleet stores the first record")
+            time.sleep(TICK_SECONDS)
+
+    def _insist(self, injector: Injector) -> None:
+        """Wait for the faults that are held, and inject kinds again that have not bitten, when they can."""
+        kinds = [kind for kind in injector.effects.toothless() for _ in range(ATTEMPTS)]
+        deadline = time.monotonic() + HOLD_SECONDS * (1 + len(kinds))
+        while (kinds or injector.held) and not self._interrupts and time.monotonic() < deadline:
+            injector.tick(self._now())
+            self._narrator.now("waiting for the last faults to be felt")
+            kinds = [kind for kind in kinds if kind in injector.effects.toothless()]
+            fault = ChaosFault(self._now(), kinds[0], len(kinds), 1.0) if kinds else None
+            if fault and not injector.held and injector.can_bite(fault):
+                kinds.remove(fault.kind)
+                self._inject(injector, fault)
+                # What it does shows within the settling time of its kind.
+                self._settle(injector, self._kinds[fault.kind].settles)
+            time.sleep(TICK_SECONDS)
+
+    def _settle(self, injector: Injector, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while time.monotonic() < until and not self._interrupts:
+            injector.tick(self._now())
+            time.sleep(TICK_SECONDS)
+
+    def _inject(self, injector: Injector, fault: ChaosFault) -> None:
+        report = injector.inject(fault, self._slots[fault.slot % len(self._slots)], self._now())
+        if report:
+            self._report.injected.append(report)
+            self._report.faults[report.kind] = self._report.faults.get(report.kind, 0) + 1
+            self._narrator.line(f"{report.at:6.1f} s  {report.kind}: {report.target}")
+
+    def _heal(self, injector: Injector) -> None:
+        """Always done, and done to its end: also after Ctrl-C, an error, a second Ctrl-C."""
+        if self._interrupts:
+            self._narrator.line(f"{self._interrupts.name}: no more faults; making the fleet whole again")
+        self._narrator.now("healing")
+        try:
+            self._report.healed = injector.heal(self._now())
+        except UnavailableError as error:
+            self._report.remarks.append(f"not everything could be healed: {error}")
+        done = ", ".join(self._report.healed) or "nothing was left broken"
+        self._narrator.line(f"healed: {done}")
+
+    def _prove(self, proof: Proof, load: Load) -> None:
+        before = min(1, self._interrupts.count)
+
+        def on_reading(what: str, done: int, total: int) -> None:
+            self._interrupts.leave_if_asked_again(before)
+            self._narrator.reading(what, done, total)
+
+        try:
+            self._interrupts.leave_if_asked_again(before)
+            self._narrator.now("comparing what was sent with Kafka and the database")
+            proof.prove(self._report, load.acknowledged, on_reading)
+        except LeftUnprovenError:
+            self._report.interrupted = self._interrupts.name
+            self._report.remarks.append("interrupted before the records were compared")
+        except WorkersError as error:
+            self._report.remarks.append(f"the records could not be compared: {error}")
+
+    def _count(self, load: Load, counters: FleetCounters) -> None:
+        report = self._report
+        report.interrupted = self._interrupts.name
+        report.acknowledged, report.failed = load.count, load.failed
+        report.redelivered, report.rebalances = counters.redelivered, counters.rebalances
+        report.retries, report.longest_pause = counters.retries, round(counters.longest_pause, 1)
+        for fault in report.injected:
+            fault.longest_pause = round(fault.longest_pause, 1)
+        if load.error:
+            report.remarks.append(f"sending ended early: {type(load.error).__name__}: {load.error}")
+        if not report.injected:
+            report.void.append("no fault was injected")
+        if not report.acknowledged:
+            report.void.append("Kafka acknowledged no record")
+
+    def _now(self) -> float:
+        return time.monotonic() - self._started

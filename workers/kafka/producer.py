@@ -54,7 +54,7 @@ class Producer:
     def __init__(
         self,
         settings: Settings,
-        on_acknowledged: Callable[[TopicPartition, int, bytes], None] = lambda _partition, _offset, _value: None,
+        on_acknowledged: Callable[[TopicPartition, int, bytes | None], None] = lambda _partition, _offset, _value: None,
     ) -> None:
         """Args: on_acknowledged: called with partition, offset and value of every acknowledged record, on the client's
         thread.
@@ -93,8 +93,11 @@ class Producer:
     def __exit__(self, *_: object) -> None:
         self._client.close(timeout=5)
 
-    def send_all(self, values: Iterable[bytes], interval: float = 0.0) -> ProduceReport:
-        """Send every value, `interval` seconds apart, and wait for all outcomes. An interrupt ends the sending only."""
+    def send_all(self, values: Iterable[bytes | None], interval: float = 0.0) -> ProduceReport:
+        """Send every value, `interval` seconds apart, and wait for all outcomes. An interrupt ends the sending only.
+
+        None is a tombstone. It gets a key, of which it says that it is deleted.
+        """
         started = time.monotonic()
         try:
             for value in values:
@@ -107,15 +110,16 @@ class Producer:
             self.report.seconds = time.monotonic() - started
         return self.report
 
-    def _send(self, value: bytes) -> None:
+    def _send(self, value: bytes | None) -> None:
+        key = b"%d" % self.report.acknowledged if value is None else None
         try:
-            future = self._client.send(self._topic, value=value)
+            future = self._client.send(self._topic, value=value, key=key)
         except (KafkaError, ValueError) as error:
             self._count_failure(error)
         else:
             future.add_both(lambda outcome: self._on_outcome(outcome, value))
 
-    def _on_outcome(self, outcome: Any, value: bytes) -> None:
+    def _on_outcome(self, outcome: Any, value: bytes | None) -> None:
         if isinstance(outcome, Exception):
             self._count_failure(outcome)
             return

@@ -92,7 +92,8 @@ class LogObserver:
             "duplicates": sum(self._written.duplicates.values()),
             "dead_letters": sum(self._written.dead_letters.values()),
         }
-        not_zero = Counter({"records": batch.size}) + Counter(counts or {})
+        ignored = sum(part.ignored for part in batch.partitions.values())
+        not_zero = Counter({"records": batch.size}) + Counter(counts or {}) + Counter({"ignored": ignored})
         if result is CommitResult.OK:
             self._log.info(
                 "batch",

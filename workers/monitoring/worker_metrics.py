@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from workers.errors import SinkUnavailableError
     from workers.types import Batch, TopicPartition, WriteResult
 
-OUTCOMES = ("stored", "duplicate", "dead_lettered")
+OUTCOMES = ("stored", "duplicate", "dead_lettered", "ignored")
 EVENTS = ("assigned", "revoked", "lost")
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
@@ -143,6 +143,10 @@ class WorkerMetrics:
         self._commits.labels(result).inc()
         if result is CommitResult.OK:
             self._last_commit.set(time.time())
+            # Counted here and not when it is written: it leaves no trace by which a redelivery would be known.
+            for partition, part in batch.partitions.items():
+                if part.ignored:
+                    self._records.labels(*partition, "ignored").inc(part.ignored)
 
     def sink_unavailable(self, error: SinkUnavailableError, attempt: int, wait: float) -> None:
         self._retries.labels(error.reason).inc()

@@ -184,6 +184,5 @@ class Loop:
             self.observer.sink_unavailable(error, self.backoff.attempts, wait)
         for batch in (next_batch, in_flight):
             if batch:
-                self.reject_limit.redelivered(batch)
                 self.source.rewind(batch.first_offsets, batch.assignment_epoch)
         self.source.hold(wait)

@@ -22,13 +22,15 @@ if TYPE_CHECKING:
 class RecordReader:
     """Applies a format and a sink's encoding to every record."""
 
-    def __init__(self, parse: Parse, encode: Encode, limits: Limits) -> None:
+    def __init__(self, parse: Parse, encode: Encode, limits: Limits, *, ignore_tombstones: bool = False) -> None:
         """Args:
         parse: the format's: makes fields of a record's value. Raises `RejectedError`.
         encode: the sink's: makes a document of an id and fields. Raises `RejectedError`.
         limits: the largest value that is not a reject.
+        ignore_tombstones: whether a record without a value is counted and left out, instead of rejected.
         """
         self._parse, self._encode, self._limits = parse, encode, limits
+        self._ignore_tombstones = ignore_tombstones
 
     def read(self, fetched: Fetched) -> Batch:
         """The batch of one poll, by partition in offset order."""
@@ -50,7 +52,11 @@ class RecordReader:
                     document = encode(document_id, parse(record.value, limits))
                     part.operations.append(Insert(document_id, document, record))
                 except RejectedError as rejected:
-                    part.rejects.append(Reject(document_id, rejected.reason, rejected.error, record))
+                    # Asked here, and not before: a good record pays nothing for it.
+                    if record.value is None and self._ignore_tombstones:
+                        part.ignored += 1
+                    else:
+                        part.rejects.append(Reject(document_id, rejected.reason, rejected.error, record))
         return batch
 
     def decode(self, document_id: str, record: Record) -> Operation | Reject:

@@ -3,6 +3,10 @@
 Its producer is faulty, or this fleet is configured for other data. The records stay in Kafka, to be read once that is
 corrected. Rejects that decoding finds count before their batch is written, so none of it is; records that the sink refuses
 are known only afterwards, so their batch is the last one of the partition.
+
+What is normal for a topic does not count. Tombstones are no sign of a faulty producer, whatever is done with them: in a
+topic with deletes they may be most of the records. A record that is redelivered (the database was unavailable, a commit
+failed, the partition came back) was counted when it was read first: ten rejects that are read a hundred times are ten.
 """
 
 from __future__ import annotations
@@ -10,6 +14,8 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from workers.types import RejectReason
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class RejectLimit:
-    """Counts records and rejects by partition. Recent batches weigh more than old ones."""
+    """Counts records and rejects by partition, each record once. Recent batches weigh more than old ones."""
 
     max_share: float = 0.5
     """The largest share of rejects that is within the limit; 1: no limit."""
@@ -28,7 +34,7 @@ class RejectLimit:
     _records: Counter[TopicPartition] = field(default_factory=Counter, init=False)
     _rejects: Counter[TopicPartition] = field(default_factory=Counter, init=False)
     _counted: dict[TopicPartition, tuple[TopicIdentity, int]] = field(default_factory=dict, init=False)
-    """By partition that was rewound: the offset up to which its records were counted before."""
+    """By partition: the incarnation of its topic, and the offset up to which its records were counted."""
     _halved_before: dict[TopicPartition, int] = field(default_factory=dict, init=False)
     """By partition: what was counted of offsets before this one was halved since."""
 
@@ -36,15 +42,15 @@ class RejectLimit:
         """Count a batch that was decoded; return those of its partitions that are over the limit now."""
         over_limit = set()
         for partition, part in batch.partitions.items():
-            size, rejects = self._new(partition, part)
+            new_records, new_rejects = self._not_counted_yet(partition, part)
             # Before adding, so that a batch is compared with all of itself, also after it was written.
-            if size and self._records[partition] >= 2 * self.min_records:
+            if new_records and self._records[partition] >= 2 * self.min_records:
                 self._records[partition] //= 2
                 self._rejects[partition] //= 2
                 self._halved_before[partition] = part.first_offset
-            self._records[partition] += size
-            self._rejects[partition] += rejects
-            if part.rejects and self._is_over(partition):
+            self._records[partition] += new_records
+            self._rejects[partition] += new_rejects
+            if new_rejects and self._is_over(partition):
                 over_limit.add(partition)
         return over_limit
 
@@ -61,21 +67,20 @@ class RejectLimit:
                 over_limit.add(partition)
         return over_limit
 
-    def redelivered(self, batch: Batch) -> None:
-        """The batch was counted, and is redelivered: its records are counted once, however often they are tried."""
-        for partition, part in batch.partitions.items():
-            topic, counted = self._counted.get(partition, (part.topic, 0))
-            self._counted[partition] = part.topic, max(part.next_offset, counted if topic == part.topic else 0)
-
     def _is_over(self, partition: TopicPartition) -> bool:
         records = self._records[partition]
         return records >= self.min_records and self._rejects[partition] > self.max_share * records
 
-    def _new(self, partition: TopicPartition, part: PartitionBatch) -> tuple[int, int]:
-        """How many records and rejects of the part were not counted before."""
-        topic, counted = self._counted.get(partition, (part.topic, 0))
-        if topic != part.topic or part.first_offset >= counted:
-            self._counted.pop(partition, None)
-            return part.size, len(part.rejects)
-        rejects = sum(reject.record.offset >= counted for reject in part.rejects)
-        return rejects + sum(each.record.offset >= counted for each in part.operations), rejects
+    def _not_counted_yet(self, partition: TopicPartition, part: PartitionBatch) -> tuple[int, int]:
+        """The numbers of records and of rejects among them, tombstones in neither; from now on these are counted."""
+        operations = len(part.operations)
+        rejects = [each for each in part.rejects if each.reason is not RejectReason.TOMBSTONE]
+        topic, counted_to = self._counted.get(partition, (part.topic, 0))
+        if topic != part.topic:
+            # The topic was recreated: its offsets began at 0 again.
+            counted_to = 0
+        elif part.first_offset < counted_to:
+            operations = sum(each.record.offset >= counted_to for each in part.operations)
+            rejects = [each for each in rejects if each.record.offset >= counted_to]
+        self._counted[partition] = part.topic, max(counted_to, part.next_offset)
+        return operations + len(rejects), len(rejects)

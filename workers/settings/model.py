@@ -80,6 +80,10 @@ class Settings(BaseModel):
     min_reject_records: int = Field(
         1_000, ge=1, description="records of a partition before its share of rejects counts"
     )
+    on_tombstone: Literal["dead_letter", "ignore"] = Field(
+        "dead_letter",
+        description="what becomes of a record without a value; ignore: it is counted, and leaves nothing behind",
+    )
     on_lost_records: Literal["continue", "stop"] = Field(
         "continue", description="what to do when Kafka deleted records before they were read; stop: halt the partition"
     )

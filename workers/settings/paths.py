@@ -28,6 +28,7 @@ class StatePaths:
         self.state_dir = (state_dir or self.tree / "var/run").absolute()
         self.events_file = (events_file or self.tree / "var/log/events.jsonl").absolute()
         self.supervisord_socket = self.tree / "var/run/supervisord.sock"
+        self.drill_lock = self.state_dir / "chaos.lock"
         self.stack_socket = self.tree / "var/stack/run/supervisord.sock"
 
     def stack_record(self, program: str) -> Path:

@@ -18,6 +18,7 @@ OUTCOMES = {
     "kafka": "all records that Kafka holds and that can be read",
     "stored": "a document, with the record's content",
     "dead_lettered": "a dead letter, with its reason",
+    "ignored": "committed, without a value (tombstones) and without a dead letter: there is nothing to lose",
     "pending": "neither, and not committed: still to be read",
     "unstable": "behind an open transaction: acknowledged, not to be read before it ends, neither lost nor proven",
     "expired": "offsets before the log start without a document: removed before they were read, or never a record",

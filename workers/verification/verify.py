@@ -22,7 +22,7 @@ from workers.verification.offset_bitmap import OffsetBitmap
 from workers.verification.report import PartitionReport, VerifyReport
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from workers.kafka.open_transactions import OpenTransaction
     from workers.kafka.partition_offsets import PartitionOffsets
@@ -39,7 +39,11 @@ MAX_DISTANCE = 2**27
 
 
 def verify(
-    settings: Settings, since_seconds: float | None = None, progress: Progress = lambda _what, _done, _total: None
+    settings: Settings,
+    since_seconds: float | None = None,
+    progress: Progress = lambda _what, _done, _total: None,
+    from_offsets: Mapping[TopicPartition, int] | None = None,
+    on_records: Callable[[TopicPartition, Sequence[Record]], None] = lambda _partition, _records: None,
 ) -> VerifyReport:
     """Look up every record of Kafka in the sink, and then every document of the sink in Kafka.
 
@@ -49,6 +53,9 @@ def verify(
     Args:
         since_seconds: compare only records that are no older; then documents without a record are not found.
         progress: called with what is being read, how much is done, and the total (0: not known).
+        from_offsets: compare only records from these offsets on; then documents without a record are found among the
+            offsets in between, and not elsewhere. The time does not grow with what is older.
+        on_records: called with all records that were compared.
 
     Raises:
         NotFoundError: the topic does not exist.
@@ -62,15 +69,20 @@ def verify(
         offsets = admin.partition_offsets(topic, settings.group)
         if since_seconds is not None:
             offsets = admin.since(offsets, since_seconds)
-        comparison = _Comparison(settings, topic.identity, offsets, sink, progress)
+        if from_offsets is not None:
+            offsets = {p: each._replace(start=max(each.start, from_offsets.get(p, 0))) for p, each in offsets.items()}
+        comparison = _Comparison(settings, topic.identity, offsets, sink, progress, on_records)
         open_transactions = comparison.count_unstable()
         in_kafka = comparison.compare_records()
         committed = any(each.committed is not None for each in offsets.values())
         reports = list(comparison.reports.values())
         report = VerifyReport(settings.topic, settings.group, reports, committed)
         report.open_transactions = open_transactions
-        if since_seconds is None:
+        if from_offsets is not None:
+            unmatched = comparison.unmatched_between(in_kafka)
+        elif since_seconds is None:
             unmatched, report.foreign = comparison.unmatched_ids(in_kafka)
+        if from_offsets is not None or since_seconds is None:
             now = admin.partition_offsets(topic, settings.group)
             comparison.classify_unmatched(unmatched, now, lambda: admin.compacts(settings.topic))
     return report
@@ -95,6 +107,7 @@ class _Comparison:
     offsets: Mapping[TopicPartition, PartitionOffsets]
     sink: SinkReader
     progress: Progress
+    on_records: Callable[[TopicPartition, Sequence[Record]], None]
 
     def __post_init__(self) -> None:
         self.reports = {partition: PartitionReport(partition) for partition in sorted(self.offsets)}
@@ -106,7 +119,7 @@ class _Comparison:
         all_dead_letters = self.sink.all_dead_letters()
         total, done = sum(max(0, each.end - each.start) for each in self.offsets.values()), 0
         ranges = {partition: (each.start, each.end) for partition, each in self.offsets.items()}
-        for partition, records in read_log(self.settings, ranges):
+        for partition, records in self._read(ranges):
             for first in range(0, len(records), RECORDS_PER_QUERY):
                 some = records[first : first + RECORDS_PER_QUERY]
                 self._compare(partition, some, all_dead_letters)
@@ -131,6 +144,13 @@ class _Comparison:
             self.reports[partition].counts["unstable"] += len(records)
         return found
 
+    def _read(
+        self, ranges: Mapping[TopicPartition, tuple[int, int]]
+    ) -> Iterator[tuple[TopicPartition, Sequence[Record]]]:
+        for partition, records in read_log(self.settings, ranges):
+            self.on_records(partition, records)
+            yield partition, records
+
     def _compare(
         self, partition: TopicPartition, records: Sequence[Record], all_dead_letters: Mapping[str, str] | None
     ) -> None:
@@ -141,7 +161,9 @@ class _Comparison:
         for document_id, record in zip(ids, records, strict=True):
             document, reason = documents.get(document_id), dead_letters.get(document_id)
             if document is None and reason is None:
-                report.add("missing" if record.offset < next_offset else "pending", record.offset)
+                # Whatever WORKERS_ON_TOMBSTONE says now, it may have been "ignore" when the record was read.
+                committed = "ignored" if record.value is None else "missing"
+                report.add(committed if record.offset < next_offset else "pending", record.offset)
             elif document is None:
                 report.add("dead_lettered", record.offset)
             elif reason == RejectReason.CONFLICT:
@@ -191,6 +213,21 @@ class _Comparison:
         for partition, each in self.offsets.items():
             self.reports[partition].counts["expired"] = max(0, each.start - before[partition])
         return unmatched, foreign
+
+    def unmatched_between(self, in_kafka: Mapping[TopicPartition, OffsetBitmap]) -> dict[TopicPartition, OffsetBitmap]:
+        """The same, only for the offsets that were read: those without a record are few, and are looked up one by one."""
+        unmatched = {partition: OffsetBitmap(each.start) for partition, each in self.offsets.items()}
+        for partition, each in self.offsets.items():
+            gaps = [offset for offset in range(each.start, each.end) if offset not in in_kafka[partition]]
+            for first in range(0, len(gaps), RECORDS_PER_QUERY):
+                ids = {
+                    self.topic.document_id(partition.partition, offset): offset
+                    for offset in gaps[first : first + RECORDS_PER_QUERY]
+                }
+                for found in (self.sink.documents(list(ids)), self.sink.dead_letters(list(ids))):
+                    for document_id in found:
+                        unmatched[partition].add(ids[document_id])
+        return unmatched
 
     def classify_unmatched(
         self,

@@ -131,7 +131,7 @@ class Worker:
             limits = Limits(settings.max_value_bytes, settings.max_depth, settings.max_fields)
             loop = Loop(
                 source,
-                RecordReader(parse_json, sink.encode, limits),
+                RecordReader(parse_json, sink.encode, limits, ignore_tombstones=settings.on_tombstone == "ignore"),
                 writer,
                 self._observer,
                 self._stop,

@@ -40,8 +40,8 @@ def test_every_record_of_a_batch_is_counted_once_by_what_became_of_it(metrics):
     def records(partition, outcome):
         return value(metrics, "workers_records_total", topic="numtest", partition=partition, outcome=outcome)
 
-    assert [records(0, outcome) for outcome in OUTCOMES] == [10, 2, 8]
-    assert [records(3, outcome) for outcome in OUTCOMES] == [4, 0, 2]
+    assert [records(0, outcome) for outcome in OUTCOMES] == [10, 2, 8, 0]
+    assert [records(3, outcome) for outcome in OUTCOMES] == [4, 0, 2, 0]
     assert value(metrics, "workers_dead_letters_total", topic="numtest", reason="not_json") == 6
     assert value(metrics, "workers_dead_letters_total", topic="numtest", reason="conflict") == 2
     assert value(metrics, "workers_batches_total") == 2
@@ -58,6 +58,21 @@ def test_commits_are_counted_by_result_and_only_a_good_one_moves_the_clock(metri
 
     assert value(metrics, "workers_last_commit_timestamp_seconds") > 1_700_000_000
     assert [value(metrics, "workers_commits_total", result=result) for result in CommitResult] == [1, 1, 1, 0]
+
+
+def test_ignored_tombstones_are_counted_when_they_are_committed(metrics):
+    batch = batch_of(document(0))
+    batch.partitions[tp(0)].ignored = 3
+    metrics.owns([tp(0)])
+    ignored = {"topic": "numtest", "partition": 0, "outcome": "ignored"}
+
+    for result in CommitResult:
+        if result is not CommitResult.OK:
+            metrics.committed(batch, result)
+    assert value(metrics, "workers_records_total", **ignored) == 0
+    metrics.committed(batch, CommitResult.OK)
+
+    assert value(metrics, "workers_records_total", **ignored) == 3
 
 
 def test_a_rebalance_counts_if_it_moved_something(metrics):

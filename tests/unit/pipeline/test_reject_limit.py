@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.batches import batch_of, document, reject, tp
+from tests.support.fake_broker import FakeRecord
 from workers.pipeline.reject_limit import RejectLimit
-from workers.types import Batch, TopicIdentity, TopicPartition
+from workers.types import Batch, Reject, RejectReason, TopicIdentity, TopicPartition
 
 
 def mixed(good: int, bad: int, partition: int = 0, first: int = 0) -> Batch:
@@ -38,7 +39,7 @@ def test_more_than_the_share_of_enough_records_is_over(good, bad, over):
 def test_batches_are_added_up():
     limit = RejectLimit(max_share=0.5, min_records=10)
 
-    assert [limit.count(mixed(0, 3)) for _ in range(4)] == [set(), set(), set(), {tp(0)}]
+    assert [limit.count(mixed(0, 3, first=3 * turn)) for turn in range(4)] == [set(), set(), set(), {tp(0)}]
 
 
 def test_partitions_are_counted_apart():
@@ -55,16 +56,16 @@ def test_partitions_are_counted_apart():
 def test_a_share_of_1_is_no_limit():
     limit = RejectLimit(max_share=1.0, min_records=1)
 
-    assert [limit.count(mixed(0, 1000)) for _ in range(5)] == [set()] * 5
+    assert [limit.count(mixed(0, 1000, first=1000 * turn)) for turn in range(5)] == [set()] * 5
 
 
 def test_what_was_long_ago_counts_less():
     """A million good records must not cover up a producer that breaks now."""
     limit = RejectLimit(max_share=0.5, min_records=10)
-    for _ in range(1000):
-        assert limit.count(mixed(100, 0)) == set()
+    for turn in range(1000):
+        assert limit.count(mixed(100, 0, first=100 * turn)) == set()
 
-    assert any(limit.count(mixed(0, 20)) for _ in range(10))
+    assert any(limit.count(mixed(0, 20, first=100_000 + 20 * turn)) for turn in range(10))
 
 
 def test_a_partition_that_recovered_is_not_over():
@@ -72,14 +73,16 @@ def test_a_partition_that_recovered_is_not_over():
     limit = RejectLimit(max_share=0.5, min_records=10)
     limit.count(mixed(0, 9))
 
-    assert limit.count(mixed(1, 0)) == set()
+    assert limit.count(mixed(1, 0, first=9)) == set()
 
 
 @given(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30)), max_size=40))
 def test_a_partition_with_no_more_than_the_share_in_every_batch_is_never_over(batches):
-    limit = RejectLimit(max_share=0.5, min_records=10)
+    limit, first = RejectLimit(max_share=0.5, min_records=10), 0
 
-    assert all(limit.count(mixed(max(good, bad), min(good, bad))) == set() for good, bad in batches if good + bad)
+    for good, bad in batches:
+        assert limit.count(mixed(max(good, bad), min(good, bad), first=first)) == set()
+        first += good + bad
 
 
 @given(st.lists(st.integers(1, 30), min_size=40, max_size=60))
@@ -87,8 +90,8 @@ def test_a_partition_of_nothing_but_rejects_is_over_as_soon_as_enough_were_seen(
     limit, seen = RejectLimit(max_share=0.99, min_records=25), 0
 
     for bad in batches:
+        over = limit.count(mixed(0, bad, first=seen))
         seen += bad
-        over = limit.count(mixed(0, bad))
         assert over == ({tp(0)} if seen >= 25 else set())
         if over:
             return
@@ -133,18 +136,49 @@ def test_what_is_redelivered_is_counted_once():
     for _ in range(10):
         limit.count(batch)
         limit.count(after)
-        for each in (batch, after):
-            limit.redelivered(each)
     assert limit.count(batch) == limit.count(mixed(5, 0, first=15)) == set()
 
     assert refused(limit, batch, 10) == set()
     assert refused(limit, after, 10) == {tp(0)}
 
 
-def test_an_incarnation_of_a_topic_says_nothing_about_the_next():
-    limit, batch = RejectLimit(max_share=0.5, min_records=10), mixed(0, 9)
-    limit.count(batch)
-    limit.redelivered(mixed(1_000, 0))
-    batch.partitions[tp(0)].topic = TopicIdentity("numtest", UUID(int=7))
+def tombstones(count: int, first: int = 0) -> list[Reject]:
+    return [
+        Reject(f"t{offset}", RejectReason.TOMBSTONE, "null", FakeRecord(0, offset, None))
+        for offset in range(first, first + count)
+    ]
 
-    assert limit.count(batch) == {tp(0)}
+
+def test_tombstones_are_neither_records_nor_rejects():
+    """A topic of deletes is normal: nothing but tombstones, or one behind each delete event."""
+    limit = RejectLimit(max_share=0.5, min_records=10)
+
+    assert limit.count(batch_of(rejects=tombstones(1_000))) == set()
+    assert limit.count(mixed(4, 5, first=1_000)) == set(), "the tombstones counted as good records, or as rejects"
+    assert limit.count(mixed(0, 1, first=2_000)) == {tp(0)}, "they made room for rejects"
+
+
+def test_a_batch_that_is_redelivered_was_counted_before():
+    """The database is away for an hour: ten rejects that are read a hundred times are ten."""
+    limit = RejectLimit(max_share=0.5, min_records=100)
+
+    assert [limit.count(mixed(0, 10)) for _ in range(100)] == [set()] * 100
+    assert limit.count(mixed(0, 80)) == set(), "ten of these were counted before, and eighty are not enough"
+    assert limit.count(mixed(0, 101)) == {tp(0)}
+
+
+def test_of_a_batch_that_is_redelivered_in_part_the_rest_is_counted():
+    limit = RejectLimit(max_share=0.5, min_records=10)
+
+    assert limit.count(mixed(0, 8)) == set()
+    assert limit.count(mixed(5, 3, first=1)) == set(), "of these only offset 8 is new: nine rejects"
+    assert limit.count(mixed(0, 1, first=9)) == {tp(0)}
+
+
+def test_the_offsets_of_a_recreated_topic_are_counted_from_the_beginning():
+    limit = RejectLimit(max_share=0.5, min_records=10)
+    assert limit.count(mixed(100, 0)) == set()
+    recreated = mixed(0, 200)
+    recreated.partitions[tp(0)].topic = TopicIdentity("numtest", UUID(int=1))
+
+    assert limit.count(recreated) == {tp(0)}

@@ -33,10 +33,14 @@ class Situation:
         self.kafka = list(range(10, 20))
         self.documents = {offset: b'{"n": %d}' % offset for offset in range(10, 15)}
         self.dead_letters: dict[int, str] = {}
+        self.tombstones: set[int] = set()
         self.many_dead_letters = many_dead_letters
         self.other_ids: list[object] = []
         self.compacts = False
         self.asked = 0
+
+    def value(self, offset: int) -> bytes | None:
+        return None if offset in self.tombstones else b'{"n": %d}' % offset
 
     def account(self) -> PartitionReport:
         (found,) = verify(load()).partitions
@@ -46,7 +50,7 @@ class Situation:
         self, _settings: object, ranges: dict[Any, tuple[int, int]], _options: object = None
     ) -> Iterator[tuple[Any, list[FakeRecord]]]:
         first, end = ranges[tp(0)]
-        inside = [FakeRecord(0, offset, b'{"n": %d}' % offset) for offset in self.kafka if first <= offset < end]
+        inside = [FakeRecord(0, offset, self.value(offset)) for offset in self.kafka if first <= offset < end]
         yield tp(0), inside[:3]
         yield tp(0), inside[3:]
 
@@ -131,6 +135,35 @@ def test_a_record_below_the_commit_that_is_nowhere_is_missing(now):
 
     assert (found.counts["missing"], found.offsets) == (2, {"missing": [11, 13]})
     assert not found.accounted
+
+
+@pytest.mark.parametrize("on_tombstone", ["dead_letter", "ignore"])
+def test_a_committed_tombstone_is_ignored_or_a_dead_letter_whatever_the_setting_says_now(
+    now, monkeypatch, on_tombstone
+):
+    """It may have said something else when the record was read."""
+    monkeypatch.setenv("WORKERS_ON_TOMBSTONE", on_tombstone)
+    now.tombstones = {11, 12, 13, 17}
+    del now.documents[11], now.documents[12], now.documents[13]
+    now.dead_letters[12] = "tombstone"
+
+    found = now.account()
+
+    assert +found.counts == {
+        "kafka": 10,
+        "stored": 2,
+        "ignored": 2,
+        "dead_lettered": 1,
+        "pending": 5,
+        "expired": 10,
+    }
+    assert found.accounted
+
+
+def test_a_document_in_the_place_of_a_tombstone_is_conflicting(now):
+    now.tombstones = {11}
+
+    assert now.account().offsets == {"conflicting": [11]}
 
 
 def test_a_record_above_the_commit_that_is_nowhere_is_pending(now):
@@ -258,6 +291,26 @@ def test_an_id_of_no_partition_of_this_topic_is_foreign(now, foreign):
 
     assert found.foreign == 1
     assert found.accounted
+
+
+def test_of_a_drill_only_what_it_sent_is_looked_at(now):
+    """From offset 13 on. What is missing, twice or strange before does not count, and is not even asked for."""
+    del now.documents[11]
+    now.dead_letters[12] = "not_json"
+    now.other_ids.append("foreign")
+    now.kafka.remove(16)
+    now.documents[16] = b"{}"
+    read: list[int] = []
+
+    found = verify(
+        load(), from_offsets={tp(0): 13}, on_records=lambda _partition, records: read.extend(r.offset for r in records)
+    )
+
+    (account,) = found.partitions
+    assert +account.counts == {"kafka": 6, "stored": 2, "pending": 4, "unexpected": 1}
+    assert account.offsets == {"unexpected": [16]}
+    assert read == [13, 14, 15, 17, 18, 19]
+    assert found.foreign is None
 
 
 def test_an_offset_too_far_for_a_bitmap_is_unexpected(now):

@@ -1,0 +1,89 @@
+"""The wait after a drill: until the fleet has committed every record, as long as it makes progress."""
+
+from __future__ import annotations
+
+import time
+from contextlib import closing, suppress
+from typing import TYPE_CHECKING
+
+from workers.connection import KeptConnection
+from workers.errors import UnavailableError
+from workers.kafka.admin import Admin
+from workers.kafka.log_reader import FirstRecords
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from workers.drill.interrupt import Interrupts
+    from workers.drill.load import Load
+    from workers.settings import Settings
+    from workers.types import TopicPartition
+
+NO_PROGRESS_SECONDS = 180.0
+"""The wait ends after this long without any progress."""
+INTERRUPTED_SECONDS = 30.0
+"""The longest wait after Ctrl-C."""
+POLL_SECONDS = 0.3
+
+
+def wait_until_committed(settings: Settings, load: Load, interrupts: Interrupts, tell: Callable[[str], None]) -> None:
+    """Return once every record is committed, or when it is no use to wait longer: what is left is pending then.
+
+    Raises:
+        LeftUnprovenError: a second signal has come.
+    """
+    least: int | None = None
+    progressed = began = time.monotonic()
+    with closing(KeptConnection(lambda: Admin(settings).connect())) as kafka, closing(_Left(settings, load)) as counter:
+        while True:
+            interrupts.leave_if_asked_again()
+            left, over = None, load.over(POLL_SECONDS)
+            with suppress(UnavailableError):
+                left = kafka.ask(counter.count)
+            if over and not left and left is not None:
+                return
+            if left is not None and (least is None or left < least):
+                least, progressed = left, time.monotonic()
+            what = "Kafka does not answer" if left is None else f"{left:,} records are not committed yet"
+            hint = "; Ctrl-C again leaves without the proof" if interrupts else ""
+            tell(f"waiting for the fleet: {what}{hint}")
+            if interrupts and time.monotonic() - began > INTERRUPTED_SECONDS:
+                return
+            if time.monotonic() - progressed > NO_PROGRESS_SECONDS:
+                return
+            time.sleep(POLL_SECONDS if over else 0)
+
+
+class _Left:
+    """What the group has not committed yet. For one thread."""
+
+    def __init__(self, settings: Settings, load: Load) -> None:
+        self._settings, self._load = settings, load
+        self._first_records = FirstRecords(settings)
+        self._before: dict[TopicPartition, tuple[int, int]] = {}
+
+    def count(self, admin: Admin) -> int | None:
+        """The number of offsets, up to what was acknowledged, also where a transaction that is open still hides it from
+        all readers; None: there is no such topic.
+        """
+        topic = admin.topic(self._settings.topic)
+        if topic is None:
+            return None
+        left = {
+            partition: (each.next_offset, max(each.end, self._load.next_offsets.get(partition, 0)))
+            for partition, each in admin.partition_offsets(topic, self._settings.group).items()
+        }
+        left = {partition: (first, end) for partition, (first, end) in left.items() if first < end}
+        # A commit never reaches behind the marker of a transaction at the end of a log, since that is no record. It is
+        # asked only where nothing moved since the last look.
+        still = {
+            partition: each
+            for partition, each in left.items()
+            if self._before.get(partition) == each and each[0] >= self._load.next_offsets.get(partition, 0)
+        }
+        self._before = left
+        times = self._first_records.times(topic.identity, still) if still else {}
+        return sum(end - first for partition, (first, end) in left.items() if times.get(partition, 0.0) is not None)
+
+    def close(self) -> None:
+        self._first_records.close()
