@@ -103,6 +103,7 @@ class LoopMachine(RuleBasedStateMachine):
         """The database is busy for so many documents, and does not say that it is."""
         self.world.refuse(documents)
 
+    @precondition(lambda self: self.world.database.documents)
     @rule(partition=PARTITION)
     def produce_choking(self, partition: int) -> None:
         """A record that the database refuses, and a neighbour of it."""

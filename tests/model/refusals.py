@@ -21,8 +21,11 @@ def busy(world: World, seed: int) -> None:
 
 
 def _refuse(world: World, chance: random.Random) -> None:
+    """Not before a document is stored: where there is none to compare with, records wait for one, as they must."""
     action = chance.random()
-    if action < 0.15:
+    if not world.database.documents:
+        world.produce(chance.randrange(PARTITIONS), 1, poison=False)
+    elif action < 0.15:
         world.refuse(chance.choice([0, 1, 2, 5, 20, 60]))
     elif action < 0.25:
         partition = chance.randrange(PARTITIONS)

@@ -59,8 +59,6 @@ class WireMongo:
         self.answers: dict[str, Document] = {}
         """What commands other than inserts are answered with, by their name."""
         self.largest_message = HELLO["maxMessageSizeBytes"]
-        self.slow = 0.0
-        """Seconds before each answer to an insert."""
         self.answers_ping = True
         self.up = True
         self.unique_field: str | None = None
@@ -138,7 +136,6 @@ class WireMongo:
 
     def _insert(self, command: Document, documents: list[Document]) -> Answer:
         collection = command["insert"]
-        self._silence.wait(self.slow)
         self.inserts.append((collection, len(documents), command))
         scripted = self.script[collection].popleft() if self.script[collection] else AsUsual
         if callable(scripted) and not isinstance(scripted, type):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
+import pymongo
 import pytest
 
 from tests.support.batches import batch_of, document, tp
@@ -92,6 +95,28 @@ def test_a_server_that_refuses_for_a_while_is_waited_for(server, sink, clock, ho
 
     assert sink.write(batch).stored == {tp(0): 20}
     assert buried(server) == {}
+
+
+@pytest.mark.parametrize("how", [as_a_whole, each_of_them, hangs_up])
+def test_a_server_that_refuses_also_what_it_has_is_the_cause_itself(server, sink, clock, how):
+    sink.write(batch_of(*map(document, range(4))))
+    server.script[DOCUMENTS] = Forever(how)
+
+    error = try_for(sink, clock, batch_of(*map(document, range(4, 8))), 3 * PATIENCE)
+
+    assert "and so is" in str(error)
+    assert buried(server) == {}
+
+
+def test_a_command_that_is_refused_as_a_whole_costs_a_busy_server_few_attempts_alone(server, sink, clock):
+    batch = batch_of(*map(document, range(200)))
+    server.script[DOCUMENTS] = Forever(as_a_whole)
+    try_for(sink, clock, batch, PATIENCE)
+    server.inserts.clear()
+
+    try_for(sink, clock, batch, 1, step=1)
+
+    assert len(server.inserts) < 12
 
 
 def test_a_server_that_stores_a_half_and_then_nothing_new_blames_nobody(server, sink, clock):
@@ -247,20 +272,20 @@ def test_documents_that_make_the_server_hang_up_are_found_and_their_neighbours_s
     assert set(buried(server).values()) == {"the server closes the connection on it"}
 
 
-def test_a_trial_that_takes_longer_than_a_write_may_makes_the_batch_smaller_and_loses_no_time(server, clock):
-    """The driver calls it unreachable: each time that the server hangs up it looks for it again."""
-    sink = MongoSink(load(mongodb_uri=server.uri, write_timeout=0.5), clock)
-    server.chokes_on = lambda found: found.get("number") == 1
-    batch = batch_of(*map(document, range(4)))
-    try_for(sink, clock, batch, PATIENCE)
-    server.slow = 0.15
-    with pytest.raises(SinkUnavailableError) as error:
-        sink.write(batch)
-    assert error.value.reason == "timeout"
-    server.slow = 0.0
+def test_a_trial_that_takes_longer_than_a_write_may_makes_the_batch_smaller_and_loses_no_time(
+    server, clock, monkeypatch
+):
+    """The driver calls it unreachable: each time that the server hangs up it waits, and looks for it again."""
+    monkeypatch.setattr(pymongo.common, "MIN_HEARTBEAT_INTERVAL", 0.3)
+    with closing(MongoSink(load(mongodb_uri=server.uri, write_timeout=0.5), clock)) as sink:
+        server.chokes_on = lambda found: found.get("number") == 1
+        batch = batch_of(*map(document, range(16)))
+        try_for(sink, clock, batch, PATIENCE, step=PATIENCE)
 
-    assert sink.write(batch).dead_letters == {(tp(0), REFUSED): 1}
-    sink.close()
+        with pytest.raises(SinkUnavailableError) as error:
+            sink.write(batch)
+
+    assert error.value.reason == "timeout"
 
 
 def test_a_record_alone_is_not_blamed_before_there_is_another_to_compare_with(server, sink, clock):
