@@ -35,6 +35,10 @@ class StopSignal:
 
     def install_handlers(self) -> None:
         """Request a stop on SIGTERM, SIGINT and the end of supervisord. Call it in the main thread."""
+        # The C handler writes to the pipe too: a signal that comes just before `select` begins has its Python handler run
+        # only after it, which would be after the whole wait.
+        os.set_blocking(self._writer, False)
+        signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._signalled)
         if os.environ.get("SUPERVISOR_ENABLED"):
