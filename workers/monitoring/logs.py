@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, TextIO, cast
 
 import structlog
 
+from workers.monitoring.log_limit import LimitedHandler
+
 if TYPE_CHECKING:
     from structlog.typing import EventDict, Processor, WrappedLogger
 
@@ -49,7 +51,7 @@ def configure(settings: Settings, name: str | None = None) -> None:
         logger_factory=structlog.WriteLoggerFactory(out),
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(out)
+    handler = LimitedHandler(out)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared],
