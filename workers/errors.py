@@ -18,6 +18,8 @@ class ExitCode(IntEnum):
     """Something that the process needs is not available: Kafka refused the client, another process holds the slot."""
     BUG = 70
     STALLED = 75
+    CUT_OFF = 76
+    """The process could not reach Kafka any more, though Kafka could be reached: only a restart helps."""
     CONFIGURATION = 78
 
 
@@ -41,6 +43,12 @@ class UnavailableError(WorkersError):
     """A dependency refuses or does not answer, and this command does not wait for it."""
 
     exit_code = ExitCode.UNAVAILABLE
+
+
+class CutOffError(UnavailableError):
+    """A process finds no way to a service that a new process would find. It ends, to be restarted."""
+
+    exit_code = ExitCode.CUT_OFF
 
 
 class BadUsageError(WorkersError):

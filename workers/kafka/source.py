@@ -22,6 +22,7 @@ from kafka.structs import MemberState
 from workers.errors import UnavailableError
 from workers.kafka import compat
 from workers.kafka.client_errors import describe
+from workers.kafka.contact import Contact
 from workers.kafka.fetch_positions import Admitted, FetchPositions
 from workers.kafka.partitions import from_client, records_from_client, to_client
 from workers.log_fields import Action
@@ -88,6 +89,7 @@ class KafkaSource:
         self._consumer = consumer
         self._positions = FetchPositions(self._consumer, settings.topic, settings.commit_timeout, self._on_records_lost)
         self._listener = _Listener(observer)
+        self._contact = Contact(settings, consumer)
         self._consumer.subscribe([settings.topic], listener=self._listener)
 
     def poll(self, max_records: int, *, wait: bool) -> Fetched | None:
@@ -102,6 +104,7 @@ class KafkaSource:
         with _fail_on_client_error():
             fetched = self._poll_client(max_records, wait=wait)
             self._observer.iterated()
+            self._contact.check()
             self._sync_membership()
             topic = self._positions.incarnation()
             admitted = self._positions.admit(fetched) if topic else Admitted({}, fetched)
@@ -181,9 +184,10 @@ class KafkaSource:
             log.warning("could not leave the group", action=Action.REBALANCE, error=describe(error))
 
     def connected(self) -> bool:
-        """Whether this worker is in the group with an assignment, which may be empty. Safe on any thread."""
+        """Whether this worker is in the group, with an assignment, which may be empty. Safe on any thread."""
         member, known = self._consumer.group_metadata(), self._membership
-        return member.state is MemberState.STABLE and (member.member_id, member.generation_id) == known[:2]
+        stable = member.state is MemberState.STABLE and (member.member_id, member.generation_id) == known[:2]
+        return stable and self._contact.answers()
 
     def _poll_client(self, max_records: int, *, wait: bool) -> dict[TopicPartition, list[Any]]:
         if wait:
@@ -205,6 +209,7 @@ class KafkaSource:
         if now.joins != self._membership.joins:
             self._observer.owns(from_client(self._consumer.assignment()))
         self._membership = now
+        self._contact.joined()
         self._assignments += 1
         self._positions.forget()
         if now.generation >= 0:

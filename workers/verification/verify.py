@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 from workers.errors import NotFoundError
@@ -19,7 +20,7 @@ from workers.verification.offset_bitmap import OffsetBitmap
 from workers.verification.report import PartitionReport, VerifyReport
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from workers.settings import Settings
     from workers.sinks.base import SinkReader
@@ -64,7 +65,7 @@ def verify(
         if since_seconds is None:
             unmatched, report.foreign = comparison.unmatched_ids(in_kafka)
             now = admin.partition_offsets(topic, settings.group)
-            comparison.classify_unmatched(unmatched, now, lambda: admin.compacts(settings.topic))
+            comparison.classify_unmatched(unmatched, now, cache(lambda: admin.compacts(settings.topic)))
     return report
 
 
@@ -98,25 +99,24 @@ class _Comparison:
         all_dead_letters = self.sink.all_dead_letters()
         total, done = sum(each.end - each.start for each in self.offsets.values()), 0
         ranges = {partition: (each.start, each.end) for partition, each in self.offsets.items()}
-        for partition, records in read_log(self.settings, ranges):
-            for first in range(0, len(records), RECORDS_PER_QUERY):
-                some = records[first : first + RECORDS_PER_QUERY]
-                self._compare(partition, some, all_dead_letters)
-                done += len(some)
-                self.progress("records", done, total)
-            for record in records:
+        for records in _chunks(read_log(self.settings, ranges)):
+            self._compare(records, all_dead_letters)
+            for partition, record in records:
                 in_kafka[partition].add(record.offset)
-            self.reports[partition].counts["kafka"] += len(records)
+                self.reports[partition].counts["kafka"] += 1
+            done += len(records)
+            self.progress("records", done, total)
         return in_kafka
 
     def _compare(
-        self, partition: TopicPartition, records: Sequence[Record], all_dead_letters: Mapping[str, str] | None
+        self, found: Sequence[tuple[TopicPartition, Record]], all_dead_letters: Mapping[str, str] | None
     ) -> None:
-        report, next_offset = self.reports[partition], self.offsets[partition].next_offset
+        records = [record for _, record in found]
         ids = [self.topic.document_id(record.partition, record.offset) for record in records]
         documents = self.sink.documents(ids)
         dead_letters = self._dead_letters(ids, documents, all_dead_letters)
-        for document_id, record in zip(ids, records, strict=True):
+        for document_id, (partition, record) in zip(ids, found, strict=True):
+            report, next_offset = self.reports[partition], self.offsets[partition].next_offset
             document, reason = documents.get(document_id), dead_letters.get(document_id)
             if document is None and reason is None:
                 report.add("missing" if record.offset < next_offset else "pending", record.offset)
@@ -188,6 +188,20 @@ class _Comparison:
             outcome = "compacted" if inside and compacts() else "unexpected"
             for offset in inside.all():
                 self.reports[partition].add(outcome, offset)
+
+
+def _chunks(
+    log: Iterator[tuple[TopicPartition, Sequence[Record]]],
+) -> Iterator[list[tuple[TopicPartition, Record]]]:
+    """The records for one query of the sink each: of several partitions, or it were a round trip for each of them."""
+    waiting: list[tuple[TopicPartition, Record]] = []
+    for partition, records in log:
+        waiting.extend((partition, record) for record in records)
+        while len(waiting) >= RECORDS_PER_QUERY:
+            yield waiting[:RECORDS_PER_QUERY]
+            del waiting[:RECORDS_PER_QUERY]
+    if waiting:
+        yield waiting
 
 
 def parse_document_id(document_id: object, topic: TopicIdentity) -> tuple[TopicPartition, int]:
