@@ -18,6 +18,8 @@ class ExitCode(IntEnum):
     """Something that the process needs is not available: Kafka refused the client, another process holds the slot."""
     BUG = 70
     STALLED = 75
+    CUT_OFF = 76
+    """The process could not reach Kafka any more, though Kafka could be reached: only a restart helps."""
     CONFIGURATION = 78
 
 
@@ -51,6 +53,12 @@ class FencedError(UnavailableError):
             f"another process joined this group as {worker}; use another WORKERS_SLOT: give each fleet slots of its own, "
             f"with numprocs_start in deploy/local.d/, or set WORKERS_STATIC_MEMBERSHIP=false"
         )
+
+
+class CutOffError(UnavailableError):
+    """A process finds no way to a service that a new process would find. It ends, to be restarted."""
+
+    exit_code = ExitCode.CUT_OFF
 
 
 class BadUsageError(WorkersError):

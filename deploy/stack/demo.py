@@ -68,7 +68,7 @@ def main() -> int:
 
 def up(settings: Settings) -> int:
     begun = time.monotonic()
-    os.environ["WORKERS_BOOTSTRAP_SERVERS"] = f"127.0.0.1:{settings.kafka_port}"
+    os.environ["WORKERS_BOOTSTRAP_SERVERS"] = settings.bootstrap_servers
     os.environ["WORKERS_MONGODB_URI"] = f"mongodb://127.0.0.1:{settings.mongodb_port}"
     step("the embedded stack")
     artifacts.build(settings, ["kafka", "ferretdb"])
@@ -159,7 +159,7 @@ Stop everything:
 def other_ports(settings: Settings) -> str:
     return f"""
 The ports are not the usual ones, so tell the commands:
-  export WORKERS_BOOTSTRAP_SERVERS=127.0.0.1:{settings.kafka_port}
+  export WORKERS_BOOTSTRAP_SERVERS={settings.bootstrap_servers}
   export WORKERS_MONGODB_URI=mongodb://127.0.0.1:{settings.mongodb_port}
 """
 

@@ -156,6 +156,15 @@ def test_nobody_waits_for_the_build_of_prometheus_who_wants_the_rest(tmp_path: P
             ["STACK_KAFKA_PORT=x", "STACK_MONGODB_PORT=0", "STACK_KAFKA_HEAP=much", "STACK_JVM is not a setting"],
         ),
         ({"STACK_KAFKA_PORT": "9093"}, ["STACK_KAFKA_PORT and STACK_CONTROLLER_PORT are both 9093"]),
+        ({"STACK_BROKERS": "2"}, ["STACK_BROKERS=2 is neither 1 nor 3"]),
+        (
+            {"STACK_BROKERS": "3", "STACK_KAFKA_3_PORT": "9095"},
+            ["STACK_KAFKA_2_PORT and STACK_KAFKA_3_PORT are both 9095"],
+        ),
+        (
+            {"STACK_BROKERS": "3", "STACK_KAFKA_ADVERTISED_PORT": "9000"},
+            ["STACK_KAFKA_ADVERTISED_PORT is for one broker"],
+        ),
     ],
 )
 def test_a_wrong_setting_is_one_clear_line(tmp_path: Path, settings: dict[str, str], said: list[str]) -> None:

@@ -47,6 +47,8 @@ class StackUnavailableError(Exception):
 class EmbeddedStack:
     """`settings` are STACK_* variables, over the ports and folders chosen here."""
 
+    programs: tuple[str, ...] = PROGRAMS
+
     def __init__(self, settings: Mapping[str, str] | None = None, path: str | None = None) -> None:
         self.tree = Path(tempfile.mkdtemp(prefix="stack-")).resolve()
         shutil.copytree(REPOSITORY / "deploy", self.tree / "deploy", ignore=shutil.ignore_patterns("local.d", "__py*"))
@@ -120,9 +122,9 @@ class EmbeddedStack:
         if built.returncode != 0:
             raise StackUnavailableError(built.stderr.strip())
 
-    def wait_ready(self, programs: Iterable[str] = PROGRAMS, seconds: float = 60) -> None:
+    def wait_ready(self, programs: Iterable[str] | None = None, seconds: float = 60) -> None:
         """Until our own servers answer a client."""
-        for program in programs:
+        for program in self.programs if programs is None else programs:
             try:
                 wait_until(lambda name=program: self._serves(name), seconds, f"{program} serves")
             except TimeoutError as error:
@@ -188,7 +190,7 @@ class EmbeddedStack:
         """Have both servers answer: what was stopped is started, what was killed is waited for."""
         if self._supervisord is None or self._supervisord.poll() is not None:
             self.start()
-        for program in PROGRAMS:
+        for program in self.programs:
             if self._client.process(program).state in DOWN_STATES:
                 self.start_program(program)
         self.wait_ready()
@@ -219,7 +221,7 @@ class EmbeddedStack:
             with contextlib.suppress(psutil.NoSuchProcess):
                 top = psutil.Process(self._supervisord.pid)
                 found += top.children(recursive=True)
-        records = [self.record(program) for program in (*PROGRAMS, "prometheus")]
+        records = [self.record(program) for program in (*self.programs, "prometheus")]
         return found + [record.process for record in records if record and record.process]
 
 

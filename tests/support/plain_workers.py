@@ -28,7 +28,7 @@ from tests.support.embedded import EmbeddedStack, wait_until
 from tests.support.ports import free_row
 from tests.support.user import BIN, Services, User
 
-SLOTS = 3
+SLOTS = 4
 PATIENCE_SECONDS = 60
 
 

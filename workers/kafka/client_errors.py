@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kafka.errors import KafkaTimeoutError, UnknownTopicOrPartitionError
+from kafka.errors import KafkaTimeoutError, UnknownBrokerIdError, UnknownTopicOrPartitionError
 
 if TYPE_CHECKING:
     from workers.settings import Settings
@@ -22,4 +22,9 @@ def unreachable(settings: Settings, error: Exception) -> str:
         return f"no Kafka broker answered at {settings.bootstrap_servers}: is it running, is WORKERS_BOOTSTRAP_SERVERS right?"
     if isinstance(error, UnknownTopicOrPartitionError):
         return f"the topic does not exist at {settings.bootstrap_servers}; `workers produce` creates it"
+    if isinstance(error, UnknownBrokerIdError):
+        return (
+            f"a partition of {settings.topic} has no leader at {settings.bootstrap_servers}: are all brokers with its "
+            "replicas down?"
+        )
     return f"Kafka at {settings.bootstrap_servers} refused: {describe(error)}"

@@ -132,24 +132,34 @@ class FetchPositions:
         known = {partition: records for partition, records in fetched.items() if partition in self._positions}
         gaps = {p for p, records in known.items() if records[0].offset > self._positions[p].expected}
         records = {partition: each for partition, each in known.items() if partition not in gaps}
-        if new or gaps:
+        # The rest waits for its election, and is asked for at a later poll.
+        asked = {partition for partition in to_client(new | gaps) if compat.has_leader(self._consumer, partition)}
+        if asked:
             try:
-                starts = self._consumer.beginning_offsets(to_client(new | gaps), timeout_ms=self._timeout_ms)
-                commits = {partition: self._committed(partition) for partition in new}
-            except KafkaError as error:
+                # One request to each leader, and one to the coordinator: never one for each partition.
+                starts = self._consumer.beginning_offsets(asked, timeout_ms=self._timeout_ms)
+                begun = [partition for partition in asked if partition in new]
+                found = compat.committed_offsets(self._consumer, begun, self._timeout_ms)
+                commits = {TopicPartition(*partition): found.get(partition) for partition in begun}
+            except (KafkaError, KeyError) as error:
+                # KeyError: a leader was lost since `has_leader`, and the client has no answer for its partition.
                 log.warning(
                     "cannot read the committed offsets and log starts; trying again at the next poll",
                     action=Action.READ,
-                    partitions=listed(new | gaps),
+                    partitions=listed(TopicPartition(*partition) for partition in asked),
                     error=describe(error),
                 )
             else:
                 self._begin(starts, commits)
-                for partition in gaps:
+                for partition in gaps & asked:
                     # Most gaps are no loss: compaction and transaction markers leave offsets without a record.
                     self._skip_to_log_start(partition, min(starts[partition], known[partition][0].offset))
                 # `_begin` has sought the new partitions, so the client fetches their records from there.
-                return self._admit(known, {})
+                without_leader = gaps - asked
+                return self._admit(
+                    {partition: each for partition, each in known.items() if partition not in without_leader},
+                    {partition: known[partition] for partition in without_leader},
+                )
         return self._admit(records, {p: each for p, each in fetched.items() if p not in records})
 
     def _admit(
@@ -184,10 +194,6 @@ class FetchPositions:
             (client,) = to_client([partition])
             self._consumer.seek(client, self._positions[partition].expected)
         self._recreated = False
-
-    def _committed(self, partition: TopicPartition) -> Any:
-        (client,) = to_client([partition])
-        return self._consumer.committed(client, metadata=True, timeout_ms=self._timeout_ms)
 
     def _skip_to_log_start(self, partition: TopicPartition, start: int) -> None:
         """Expect no record before the log start, and report those that were not read as lost."""

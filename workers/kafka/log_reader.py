@@ -10,6 +10,7 @@ import structlog
 from kafka.errors import KafkaError
 
 from workers.errors import UnavailableError
+from workers.kafka import compat
 from workers.kafka.client_errors import describe
 from workers.kafka.options import FIRST_RECORDS_SECONDS, first_records_options, log_reader_options, open_consumer
 from workers.kafka.partitions import to_client
@@ -61,7 +62,8 @@ def read_log(
                 if inside:
                     yield TopicPartition(*tp), inside
             # The position, not the last record: a transaction marker has an offset, and is never returned.
-            done = [tp for tp, end in ends.items() if (consumer.position(tp, timeout_ms=1000) or 0) >= end]
+            reached = compat.positions(consumer)
+            done = [tp for tp, end in ends.items() if reached.get(tp, 0) >= end]
             for tp in done:
                 del ends[tp]
                 consumer.pause(tp)
@@ -160,6 +162,7 @@ class FirstRecords:
                 consumer.pause(tp)
                 if records[0].timestamp >= 0:
                     self._known[TopicPartition(*tp)] = first, records[0].timestamp / 1000
-            for tp in [tp for tp, (_, end) in asked.items() if (consumer.position(tp, timeout_ms=100) or 0) >= end]:
+            reached = compat.positions(consumer)
+            for tp in [tp for tp, (_, end) in asked.items() if reached.get(tp, 0) >= end]:
                 self._empty[TopicPartition(*tp)] = asked.pop(tp)
                 consumer.pause(tp)

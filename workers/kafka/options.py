@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
+import structlog
 from kafka import KafkaConsumer, codec
 from kafka.coordinator.assignors.range import RangePartitionAssignor
 from kafka.errors import KafkaError
 from kafka.record import util as record_util
 
 from workers.errors import BadConfigurationError, UnavailableError
-from workers.kafka import compat, fast_records
+from workers.kafka import compat, compat_brokers, fast_records
 from workers.kafka.client_errors import unreachable
 
 if TYPE_CHECKING:
@@ -33,11 +34,15 @@ CONNECT_SECONDS = 5.0
 FIRST_RECORDS_SECONDS = 1.5
 """The same for the reader of first records, and its timeout for all of them: lag is polled every few seconds, and is
 served without seconds then."""
+REBOOTSTRAP_SECONDS = 5.0
+"""How long no known broker is connected until the bootstrap servers are asked for the brokers again."""
 METADATA_MAX_AGE_SECONDS = 30
 """The longest time until a group notices that its topic has new partitions, or was deleted and recreated."""
 METADATA_MAX_AGE = "WORKERS_INTERNAL_METADATA_MAX_AGE"
 """The environment variable by which tests shorten that. It is no setting: a shorter time costs the broker requests, a
 longer one delays new partitions, and no operator needs to choose."""
+
+log = structlog.get_logger()
 
 
 def require_extras() -> None:
@@ -76,7 +81,23 @@ def open_consumer(settings: Settings, options: Mapping[str, Any]) -> KafkaConsum
         raise UnavailableError(unreachable(settings, error)) from error
     compat.retry_coordinator_search(consumer)
     compat.keep_completed_join(consumer)
+    compat_brokers.pace_coordinator_search(consumer)
+    find_moved_brokers(settings, consumer)
     return consumer
+
+
+def find_moved_brokers(settings: Settings, client: Any) -> None:
+    """Let a consumer or a producer ask the bootstrap servers again when no broker that it knows can be reached."""
+
+    def tell() -> None:
+        # Commands have no log: what is logged there lands in their report.
+        if structlog.is_configured():
+            log.warning(
+                "no known broker can be reached; asking the bootstrap servers for the brokers again",
+                bootstrap_servers=settings.bootstrap_servers,
+            )
+
+    compat_brokers.rebootstrap(client, REBOOTSTRAP_SECONDS, tell)
 
 
 def connection_options(settings: Settings) -> dict[str, Any]:

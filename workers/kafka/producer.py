@@ -12,7 +12,7 @@ from kafka.errors import KafkaError
 
 from workers.errors import UnavailableError
 from workers.kafka.client_errors import describe, unreachable
-from workers.kafka.options import CONNECT_SECONDS, connection_options
+from workers.kafka.options import CONNECT_SECONDS, connection_options, find_moved_brokers
 from workers.types import TopicPartition
 
 if TYPE_CHECKING:
@@ -88,6 +88,7 @@ class Producer:
             )
         except KafkaError as error:
             raise UnavailableError(unreachable(self._settings, error)) from error
+        find_moved_brokers(self._settings, self._client)
         return self
 
     def __exit__(self, *_: object) -> None:

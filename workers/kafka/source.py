@@ -21,6 +21,7 @@ from kafka.structs import MemberState
 from workers.errors import FencedError
 from workers.kafka import compat
 from workers.kafka.client_errors import describe
+from workers.kafka.contact import Contact
 from workers.kafka.fencing import end_on_client_error
 from workers.kafka.fetch_positions import Admitted, FetchPositions
 from workers.kafka.partitions import from_client, records_from_client, to_client
@@ -88,6 +89,7 @@ class KafkaSource:
         self._consumer = consumer
         self._positions = FetchPositions(self._consumer, settings.topic, settings.commit_timeout, self._on_records_lost)
         self._listener = _Listener(observer)
+        self._contact = Contact(settings, consumer)
         self._consumer.subscribe([settings.topic], listener=self._listener)
 
     def poll(self, max_records: int, *, wait: bool) -> Fetched | None:
@@ -103,6 +105,7 @@ class KafkaSource:
         with end_on_client_error(self._consumer, self._settings.worker):
             fetched = self._poll_client(max_records, wait=wait)
             self._observer.iterated()
+            self._contact.check()
             self._sync_membership()
             topic = self._positions.incarnation()
             admitted = self._positions.admit(fetched) if topic else Admitted({}, fetched)
@@ -181,10 +184,10 @@ class KafkaSource:
             log.warning("could not leave the group", action=Action.REBALANCE, error=describe(error))
 
     def connected(self) -> bool:
-        """Whether this worker is in the group with an assignment, which may be empty. Safe on any thread."""
+        """Whether this worker is in the group, with an assignment, which may be empty. Safe on any thread."""
         member, known = self._consumer.group_metadata(), self._membership
         joined = member.state is MemberState.STABLE and (member.member_id, member.generation_id) == known[:2]
-        return joined and not compat.is_fenced(self._consumer)
+        return joined and not compat.is_fenced(self._consumer) and self._contact.answers()
 
     def _poll_client(self, max_records: int, *, wait: bool) -> dict[TopicPartition, list[Any]]:
         if wait:
@@ -206,6 +209,7 @@ class KafkaSource:
         if now.joins != self._membership.joins:
             self._observer.owns(from_client(self._consumer.assignment()))
         self._membership = now
+        self._contact.joined()
         self._assignments += 1
         self._positions.forget()
         if now.member_id:

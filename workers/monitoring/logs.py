@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TextIO, cast
 
 import structlog
 
+from workers.monitoring.log_limit import LimitedHandler
 from workers.monitoring.log_output import DROPPED_FIELD, LogOutput
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def configure(settings: Settings, name: str | None = None) -> LogOutput:
         logger_factory=structlog.WriteLoggerFactory(stream),
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(stream)
+    handler = LimitedHandler(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared],

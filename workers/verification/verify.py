@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 from workers.errors import NotFoundError
@@ -84,7 +85,7 @@ def verify(
             unmatched, report.foreign = comparison.unmatched_ids(in_kafka)
         if from_offsets is not None or since_seconds is None:
             now = admin.partition_offsets(topic, settings.group)
-            comparison.classify_unmatched(unmatched, now, lambda: admin.compacts(settings.topic))
+            comparison.classify_unmatched(unmatched, now, cache(lambda: admin.compacts(settings.topic)))
     return report
 
 
@@ -119,15 +120,13 @@ class _Comparison:
         all_dead_letters = self.sink.all_dead_letters()
         total, done = sum(max(0, each.end - each.start) for each in self.offsets.values()), 0
         ranges = {partition: (each.start, each.end) for partition, each in self.offsets.items()}
-        for partition, records in self._read(ranges):
-            for first in range(0, len(records), RECORDS_PER_QUERY):
-                some = records[first : first + RECORDS_PER_QUERY]
-                self._compare(partition, some, all_dead_letters)
-                done += len(some)
-                self.progress("records", done, total)
-            for record in records:
+        for records in _chunks(self._read(ranges)):
+            self._compare(records, all_dead_letters)
+            for partition, record in records:
                 in_kafka[partition].add(record.offset)
-            self.reports[partition].counts["kafka"] += len(records)
+                self.reports[partition].counts["kafka"] += 1
+            done += len(records)
+            self.progress("records", done, total)
         return in_kafka
 
     def count_unstable(self) -> dict[TopicPartition, OpenTransaction]:
@@ -152,13 +151,14 @@ class _Comparison:
             yield partition, records
 
     def _compare(
-        self, partition: TopicPartition, records: Sequence[Record], all_dead_letters: Mapping[str, str] | None
+        self, found: Sequence[tuple[TopicPartition, Record]], all_dead_letters: Mapping[str, str] | None
     ) -> None:
-        report, next_offset = self.reports[partition], self.offsets[partition].next_offset
+        records = [record for _, record in found]
         ids = [self.topic.document_id(record.partition, record.offset) for record in records]
         documents = self.sink.documents(ids)
         dead_letters = self._dead_letters(ids, documents, all_dead_letters)
-        for document_id, record in zip(ids, records, strict=True):
+        for document_id, (partition, record) in zip(ids, found, strict=True):
+            report, next_offset = self.reports[partition], self.offsets[partition].next_offset
             document, reason = documents.get(document_id), dead_letters.get(document_id)
             if document is None and reason is None:
                 # Whatever WORKERS_ON_TOMBSTONE says now, it may have been "ignore" when the record was read.
@@ -247,6 +247,20 @@ class _Comparison:
             outcome = "compacted" if inside and compacts() else "unexpected"
             for offset in inside.all():
                 self.reports[partition].add(outcome, offset)
+
+
+def _chunks(
+    log: Iterator[tuple[TopicPartition, Sequence[Record]]],
+) -> Iterator[list[tuple[TopicPartition, Record]]]:
+    """The records for one query of the sink each: of several partitions, or it were a round trip for each of them."""
+    waiting: list[tuple[TopicPartition, Record]] = []
+    for partition, records in log:
+        waiting.extend((partition, record) for record in records)
+        while len(waiting) >= RECORDS_PER_QUERY:
+            yield waiting[:RECORDS_PER_QUERY]
+            del waiting[:RECORDS_PER_QUERY]
+    if waiting:
+        yield waiting
 
 
 def parse_document_id(document_id: object, topic: TopicIdentity) -> tuple[TopicPartition, int]:

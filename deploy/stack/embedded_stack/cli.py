@@ -3,6 +3,8 @@
 build [kafka] [ferretdb] [prometheus]   make what is missing, once; without a name, the first two
 up | down | status                      the whole stack, in the background
 run kafka | ferretdb | prometheus       one server, in the foreground: what supervisord starts
+
+With STACK_BROKERS=3, Kafka is a cluster of three brokers: the programs kafka, kafka_2 and kafka_3.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import sys
 from collections.abc import Sequence
 
 from embedded_stack.failure import ExitCode, Failure
-from embedded_stack.settings import KNOWN, Settings
+from embedded_stack.settings import BROKERS, KNOWN, Settings
 
 REQUIRED = ("kafka", "ferretdb")
 PROGRAMS = (*REQUIRED, "prometheus")
@@ -62,7 +64,10 @@ def run(settings: Settings, program: str) -> None:
     settings.make_folders()
     for setting, port in settings.ports(program).items():
         ports.require_free(port, setting)
-    command = {"kafka": broker, "ferretdb": ferretdb, "prometheus": prometheus}[program].command(settings)
+    if program in BROKERS and program not in settings.brokers:
+        raise Failure(f"{program} is one of three brokers: set STACK_BROKERS=3", ExitCode.CONFIG)
+    others = {"ferretdb": ferretdb, "prometheus": prometheus}
+    command = others[program].command(settings) if program in others else broker.command(settings, program)
     Record.write(settings.record(program), settings.address(program))
     try:
         os.execv(command[0], command)
@@ -86,7 +91,9 @@ def _parser() -> argparse.ArgumentParser:
         ("status", "what runs, where; exit code 0 when all serve"),
     ):
         commands.add_parser(name, help=text)
-    commands.add_parser("run", help="one server, in the foreground").add_argument("program", choices=PROGRAMS)
+    commands.add_parser("run", help="one server, in the foreground").add_argument(
+        "program", choices=(*BROKERS, *PROGRAMS[1:])
+    )
     return parser
 
 

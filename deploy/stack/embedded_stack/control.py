@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 
-from embedded_stack import artifacts, ports
+from embedded_stack import artifacts, broker, ports
 from embedded_stack.failure import ExitCode, Failure
 from embedded_stack.processes import Record
 from embedded_stack.readiness import ANSWERS
@@ -73,7 +73,7 @@ def status(settings: Settings) -> ExitCode:
 
 
 def _programs(settings: Settings) -> list[str]:
-    return [name for name in ANSWERS if name != "prometheus" or artifacts.has_prometheus(settings)]
+    return [*settings.programs, *(["prometheus"] if artifacts.has_prometheus(settings) else [])]
 
 
 def _start(settings: Settings, programs: Sequence[str], supervisord: Supervisord) -> None:
@@ -119,6 +119,12 @@ def _serves(settings: Settings, program: str) -> bool:
 
 
 def _require_same_addresses(settings: Settings) -> None:
+    running = broker.running_brokers(settings)
+    if running not in (None, len(settings.brokers)):
+        raise Failure(
+            f"the stack is already running with {running} Kafka broker(s), not with {len(settings.brokers)}:"
+            " stop it first (`stack.py down`)"
+        )
     for program in ANSWERS:
         record = Record.read(settings.record(program))
         if record and record.process and record.address != settings.address(program):
@@ -145,7 +151,7 @@ def _end_orphans(settings: Settings) -> list[psutil.Process]:
 
 
 def _print_addresses(settings: Settings, programs: Sequence[str]) -> None:
-    print(f"  Kafka       {settings.address('kafka')}")
+    print(f"  Kafka       {settings.bootstrap_servers}")
     print(f"  MongoDB     mongodb://{settings.address('ferretdb')}  (FerretDB)")
     if "prometheus" in programs:
         print(f"  Prometheus  http://{settings.address('prometheus')}  (its API; the pages in it are not built)")

@@ -10,6 +10,8 @@ from http import HTTPStatus
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
+from embedded_stack.settings import BROKERS
+
 PATIENCE_SECONDS = 3
 # Metadata, version 0, of all topics, from a client without a name. A Kafka client would do, but it
 # dials a port that is closed for seconds, logs each try, and takes longer to import than to answer.
@@ -58,7 +60,11 @@ def prometheus_answers(address: str) -> bool:
         return False
 
 
-ANSWERS = {"kafka": kafka_answers, "ferretdb": mongodb_answers, "prometheus": prometheus_answers}
+ANSWERS = {
+    **dict.fromkeys(BROKERS, kafka_answers),
+    "ferretdb": mongodb_answers,
+    "prometheus": prometheus_answers,
+}
 
 
 def _is_open(address: str) -> bool:

@@ -24,9 +24,17 @@ KNOWN = {
     "STACK_KAFKA_PROXIED_PORT",
     "STACK_KAFKA_ADVERTISED_PORT",
     "STACK_KAFKA_HEAP",
+    "STACK_BROKERS",
+    "STACK_KAFKA_2_PORT",
+    "STACK_CONTROLLER_2_PORT",
+    "STACK_KAFKA_3_PORT",
+    "STACK_CONTROLLER_3_PORT",
     "STACK_JAVA",
     "STACK_GO",
 }
+
+BROKERS = ("kafka", "kafka_2", "kafka_3")
+"""The programs of a cluster of three brokers; the first one alone is the stack of one broker."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +52,11 @@ class Settings:
     kafka_proxied_port: int
     kafka_advertised_port: int | None
     kafka_heap: str
+    brokers: tuple[str, ...]
+    """The programs that are brokers, one or three."""
+    kafka_ports: tuple[int, ...]
+    """Of the three brokers, in their order."""
+    controller_ports: tuple[int, ...]
     java: str | None
     go: str | None
 
@@ -57,17 +70,35 @@ class Settings:
             if name.startswith("STACK_") and name not in KNOWN
         ]
         advertised = environ.get("STACK_KAFKA_ADVERTISED_PORT")
+        count = environ.get("STACK_BROKERS") or "1"
+        if count not in ("1", "3"):
+            mistakes.append(f"STACK_BROKERS={count} is neither 1 nor 3")
+        elif count == "3" and advertised:
+            mistakes.append("STACK_KAFKA_ADVERTISED_PORT is for one broker: unset it, or STACK_BROKERS")
+        kafka_port = _port(environ, "STACK_KAFKA_PORT", 9092, mistakes)
+        controller_port = _port(environ, "STACK_CONTROLLER_PORT", 9093, mistakes)
         settings = cls(
             tree=tree,
             build_dir=_folder(environ, "STACK_BUILD_DIR", tree / "var/stack/build"),
             data_dir=_folder(environ, "STACK_DATA_DIR", tree / "var/stack/data"),
-            kafka_port=_port(environ, "STACK_KAFKA_PORT", 9092, mistakes),
-            controller_port=_port(environ, "STACK_CONTROLLER_PORT", 9093, mistakes),
+            kafka_port=kafka_port,
+            controller_port=controller_port,
             mongodb_port=_port(environ, "STACK_MONGODB_PORT", 27017, mistakes),
             prometheus_port=_port(environ, "STACK_PROMETHEUS_PORT", 9090, mistakes),
             kafka_proxied_port=_port(environ, "STACK_KAFKA_PROXIED_PORT", 9094, mistakes),
             kafka_advertised_port=_port(environ, "STACK_KAFKA_ADVERTISED_PORT", 0, mistakes) if advertised else None,
-            kafka_heap=environ.get("STACK_KAFKA_HEAP") or "512m",
+            kafka_heap=environ.get("STACK_KAFKA_HEAP") or ("192m" if count == "3" else "512m"),
+            brokers=BROKERS if count == "3" else BROKERS[:1],
+            kafka_ports=(
+                kafka_port,
+                _port(environ, "STACK_KAFKA_2_PORT", 9095, mistakes),
+                _port(environ, "STACK_KAFKA_3_PORT", 9097, mistakes),
+            ),
+            controller_ports=(
+                controller_port,
+                _port(environ, "STACK_CONTROLLER_2_PORT", 9096, mistakes),
+                _port(environ, "STACK_CONTROLLER_3_PORT", 9098, mistakes),
+            ),
             java=environ.get("STACK_JAVA") or None,
             go=environ.get("STACK_GO") or None,
         )
@@ -89,7 +120,19 @@ class Settings:
         }
         if self.kafka_advertised_port is not None:
             ports["STACK_KAFKA_PROXIED_PORT"] = self.kafka_proxied_port
+        for number in range(2, len(self.brokers) + 1):
+            ports[f"STACK_KAFKA_{number}_PORT"] = self.kafka_ports[number - 1]
+            ports[f"STACK_CONTROLLER_{number}_PORT"] = self.controller_ports[number - 1]
         return ports
+
+    @property
+    def programs(self) -> list[str]:
+        """Those that the stack needs, in the order in which they are waited for."""
+        return [*self.brokers, "ferretdb"]
+
+    @property
+    def bootstrap_servers(self) -> str:
+        return ",".join(self.address(broker) for broker in self.brokers)
 
     @property
     def run_dir(self) -> Path:
@@ -116,12 +159,15 @@ class Settings:
 
     def ports(self, program: str) -> dict[str, int]:
         """Those of `listening` that are this program's."""
-        own = {"ferretdb": "STACK_MONGODB_PORT", "prometheus": "STACK_PROMETHEUS_PORT"}
-        mine = {own[program]} if program in own else self.listening.keys() - own.values()
+        own = {"ferretdb": {"STACK_MONGODB_PORT"}, "prometheus": {"STACK_PROMETHEUS_PORT"}}
+        for number, broker in enumerate(BROKERS[1:], 2):
+            own[broker] = {f"STACK_KAFKA_{number}_PORT", f"STACK_CONTROLLER_{number}_PORT"}
+        mine = own[program] if program in own else self.listening.keys() - set().union(*own.values())
         return {name: port for name, port in self.listening.items() if name in mine}
 
     def address(self, program: str) -> str:
-        port = {"kafka": self.kafka_port, "ferretdb": self.mongodb_port, "prometheus": self.prometheus_port}[program]
+        others = {"ferretdb": self.mongodb_port, "prometheus": self.prometheus_port}
+        port = others[program] if program in others else self.kafka_ports[BROKERS.index(program)]
         return f"127.0.0.1:{port}"
 
     def record(self, program: str) -> Path:

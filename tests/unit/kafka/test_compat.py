@@ -1,4 +1,4 @@
-"""What is private of kafka-python stands in one file, with its reasons and its tests, for one version of it."""
+"""What is private of kafka-python stands in two files, with its reasons and its tests, for one version of it."""
 
 from __future__ import annotations
 
@@ -16,22 +16,33 @@ import pytest
 
 from tests.support.ports import free_ports
 from workers.errors import ExitCode, UnavailableError
-from workers.kafka import compat
+from workers.kafka import compat, compat_brokers
 from workers.kafka.admin import Admin
 from workers.settings import Settings
 
 REPOSITORY = Path(__file__).parents[3]
 COMPAT = Path(compat.__file__)
-OTHERS = sorted(path for path in COMPAT.parents[1].rglob("*.py") if path != COMPAT)
+ALL_COMPAT = (COMPAT, Path(compat_brokers.__file__))
+OTHERS = sorted(path for path in COMPAT.parents[1].rglob("*.py") if path not in ALL_COMPAT)
 ENTRIES = [
     function
-    for name, function in vars(compat).items()
+    for module in (compat, compat_brokers)
+    for function in vars(module).values()
     if inspect.isfunction(function)
-    and function.__module__ == compat.__name__
+    and function.__module__ == module.__name__
     and function is not compat.require_pinned_client
 ]
 OURS = ("self", "cls")
-HIDDEN_BEHIND_PRIVATE = {"need_rejoin", "request_rejoin", "ensure_coordinator_ready_async", "join_group_async"}
+HIDDEN_BEHIND_PRIVATE = {
+    "need_rejoin",
+    "request_rejoin",
+    "join_group_async",
+    "ensure_coordinator_ready_async",
+    "fetch_committed_offsets",
+    "leader_for_partition",
+    "least_loaded_node",
+    "last_receive",
+}
 """Names without an underscore, of an object that only a private name reaches."""
 
 
@@ -51,7 +62,7 @@ def words(tree: ast.AST) -> set[str]:
     attributes = {
         node.attr
         for node in ast.walk(tree)
-        if isinstance(node, ast.Attribute) and ast.unparse(node.value) != compat.__name__.rpartition(".")[2]
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value) not in ("compat", "compat_brokers")
     }
     return attributes | {
         node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)
@@ -60,7 +71,7 @@ def words(tree: ast.AST) -> set[str]:
 
 def private_uses(source: str) -> set[str]:
     """The private names of the client that this source uses."""
-    used_by_compat = privates(ast.parse(COMPAT.read_text()))
+    used_by_compat = {name for path in ALL_COMPAT for name in privates(ast.parse(path.read_text()))}
     tree = ast.parse(source)
     return words(tree) & (used_by_compat | HIDDEN_BEHIND_PRIVATE) | {
         node.attr
@@ -71,10 +82,13 @@ def private_uses(source: str) -> set[str]:
     }
 
 
-def test_compat_uses_nine_private_attributes():
+def test_compat_uses_these_private_attributes_and_no_others():
     assert privates(ast.parse(COMPAT.read_text())) == {
-        "_cluster", "_coordinator", "_maybe_uncompress", "_buffer", "_pos", "_closed", "_heartbeat_enabled", "_join_task",
-        "_manager",
+        "_cluster", "_coordinator", "_maybe_uncompress", "_buffer", "_pos", "_closed", "_subscription",
+        "_heartbeat_enabled", "_join_task", "_manager",
+    }  # fmt: skip
+    assert privates(ast.parse(Path(compat_brokers.__file__).read_text())) == {
+        "_conns", "_coordinator", "_manager", "_metadata", "_net", "_send_group_coordinator_request",
     }  # fmt: skip
 
 
