@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from workers.cli import render as show
+from workers.cli.options import LONGEST_SECONDS, finite
 from workers.errors import BadUsageError, ExitCode
 from workers.settings import Settings, load_all
 from workers.settings.paths import StatePaths
@@ -20,9 +21,9 @@ err = show.console(stderr=True)
 
 
 def chaos(
-    seconds: Annotated[float, typer.Option(min=5, help="How long to inject faults.")] = 60.0,
+    seconds: Annotated[float, typer.Option(min=5, max=LONGEST_SECONDS, callback=finite, help="How long to inject faults.")] = 60.0,
     seed: Annotated[int | None, typer.Option(help="The same seed gives the same faults.")] = None,
-    rate: Annotated[int, typer.Option(min=1, help="Records a second.")] = 3_000,
+    rate: Annotated[int, typer.Option(min=1, max=1_000_000, help="Records a second.")] = 3_000,
     tree: Annotated[Path, typer.Option(help="The checkout whose fleet and stack get the faults.")] = Path(),
     allow: Annotated[
         str | None, typer.Option(metavar="BROKERS", help="Confirm the brokers, if they are not the embedded Kafka.")

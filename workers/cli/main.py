@@ -19,8 +19,10 @@ from workers.cli import fleet as cli_fleet
 from workers.cli import lag as cli_lag
 from workers.cli import render as show
 from workers.cli import watchdog as cli_watchdog
+from workers.cli.options import LONGEST_SECONDS, finite
 from workers.errors import ExitCode, NotFoundError, WorkersError
-from workers.settings import load, load_all, redact
+from workers.settings import load, load_all, redact, unused
+from workers.settings.files import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -78,8 +80,10 @@ def run() -> None:
 def produce(
     start: Annotated[int, typer.Option(min=-(2**63), max=2**63 - 1, help="The first number.")] = 0,
     count: Annotated[int, typer.Option(min=0, help="How many numbers.")] = 1000,
-    interval: Annotated[float, typer.Option(min=0, max=86_400, help="Seconds between two records.")] = 0.0,
-    partitions: Annotated[int, typer.Option(min=1, help="Partitions of the topic, if it has to be created.")] = 6,
+    interval: Annotated[
+        float, typer.Option(min=0, max=86_400, callback=finite, help="Seconds between two records.")
+    ] = 0.0,
+    partitions: Annotated[int, typer.Option(min=1, max=100_000, help="Partitions of the topic, if it has to be created.")] = 6,
     topic: Annotated[str | None, typer.Option(help="The topic, instead of WORKERS_TOPIC.")] = None,
     source: Annotated[
         str | None, typer.Option("--from", metavar="FILE|-", help="Send the lines of a file, unchanged.")
@@ -128,11 +132,11 @@ def _produce(
 @app.command()
 def verify(
     wait: Annotated[
-        float, typer.Option(min=0, help="First wait for the fleet to commit all records, at most so many seconds.")
+        float, typer.Option(min=0, callback=finite, help="First wait for the fleet to commit all records, at most so many seconds.")
     ] = 0.0,
     since: Annotated[
         float | None,
-        typer.Option(min=0, help="Only records of the last so many seconds: fast enough for every minute."),
+        typer.Option(min=0, max=LONGEST_SECONDS, callback=finite, help="Only records of the last so many seconds: fast enough for every minute."),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -175,11 +179,13 @@ def config(
     Example: WORKERS_TOPIC=orders workers config
     """
     settings, sources, _ = load_all(tree)
-    shown = redact(settings)
+    values = redact(settings)
+    for note in unused(settings):
+        err.print(f"workers: {note}", markup=False)
     if as_json:
-        out.print_json(json.dumps(shown | {"from": sources}))
+        out.print_json(json.dumps(values | {"from": sources}))
     else:
-        show.settings(out, settings, shown, sources)
+        show.settings(out, settings, values, sources)
 
 
 app.command()(cli_chaos.chaos)
@@ -212,11 +218,20 @@ def _exit_code() -> int:
         return 130
     except BrokenPipeError:
         return ExitCode.FAILED
+    except OSError as error:
+        if error.filename is None:
+            return _report_bug()
+        err.print(f"workers: {shown(error.filename)}: {error.strerror}; mend that, and run it again", markup=False)
+        return ExitCode.UNAVAILABLE
     except Exception:  # noqa: BLE001 the last resort: a bug ends with its own exit code and a traceback
-        err.print("workers: an unexpected error, which is a bug; please report it with this traceback:")
-        traceback.print_exc()
-        return ExitCode.BUG
+        return _report_bug()
     return code if isinstance(code, int) else ExitCode.OK
+
+
+def _report_bug() -> ExitCode:
+    err.print("workers: an unexpected error, which is a bug; please report it with this traceback:")
+    traceback.print_exc()
+    return ExitCode.BUG
 
 
 def _opened(source: str | None) -> AbstractContextManager[BinaryIO | None]:
@@ -227,7 +242,7 @@ def _opened(source: str | None) -> AbstractContextManager[BinaryIO | None]:
     try:
         return Path(source).open("rb")
     except OSError as error:
-        raise NotFoundError(f"cannot read {source}: {error.strerror}") from error
+        raise NotFoundError(f"cannot read {shown(source)}: {error.strerror}") from error
 
 
 def _values(lines: BinaryIO) -> Iterator[bytes]:

@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from workers.state.file_names import make_folder
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -78,7 +80,8 @@ class EventLog:
         named = {} if process is None else {"process": process}
         line = json.dumps({"time": time, "event": event, **named, **facts}).encode() + b"\n"
         with self._lock:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
+            if not self._path.parent.is_dir():
+                make_folder(self._path.parent)
             with suppress(FileNotFoundError):
                 if self._path.stat().st_size + len(line) > self._size:
                     self._rotate()

@@ -15,6 +15,7 @@ import structlog
 
 from workers.errors import BadConfigurationError
 from workers.naming import all_worker_names
+from workers.state.file_names import file_name, make_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,11 +43,11 @@ class Slot:
 
     def file(self, kind: str) -> Path:
         """The path of a file of this slot."""
-        return self._folder / f"{self._group}-{self._worker}.{kind}".replace("/", "_")
+        return self._folder / f"{file_name(self._group)}-{self._worker}.{kind}"
 
     def group_file(self, kind: str) -> Path:
         """The path of a file that all slots of the group in this folder share."""
-        return self._folder / f"{self._group}.{kind}".replace("/", "_")
+        return self._folder / f"{file_name(self._group)}.{kind}"
 
     def others(self) -> list[Slot]:
         """The other slots of the group in this folder that were ever acquired."""
@@ -63,7 +64,8 @@ class Slot:
             BadConfigurationError: the folder cannot be created, or does not support files or locks.
         """
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
+            if not self._folder.is_dir():
+                make_folder(self._folder)
             lock = os.open(self._lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -75,7 +77,7 @@ class Slot:
         except OSError as error:
             raise BadConfigurationError(
                 [
-                    f"WORKERS_STATE_DIR={self._folder}: cannot be used: {error.strerror}; it must be a folder on a local disk"
+                    f"WORKERS_STATE_DIR={self._folder}: cannot be used: {error.strerror or error}; it must be a folder on a local disk"
                 ]
             ) from error
         self._lock = lock

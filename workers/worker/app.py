@@ -25,6 +25,7 @@ from workers.pipeline.observer import Observers
 from workers.pipeline.poison import NullPoisonGuard, PoisonGuard
 from workers.pipeline.reader import RecordReader
 from workers.pipeline.reject_limit import RejectLimit
+from workers.settings import unused
 from workers.sinks.registry import open_sink
 from workers.sinks.writer import BackgroundWriter
 from workers.state.crash_journal import JournaledPoisonGuard
@@ -119,6 +120,8 @@ class Worker:
             pid=os.getpid(),
             metrics=f"http://{settings.metrics_host}:{server.port}/metrics" if server else None,
         )
+        for note in unused(settings):
+            log.warning("a setting has no effect", error=note)
         if self._crash_loop:
             self._back_off_after_crashes(self._crash_loop)
             self._crash_loop.start_health_clock()
