@@ -43,6 +43,10 @@ class UnavailableError(WorkersError):
     exit_code = ExitCode.UNAVAILABLE
 
 
+class LoginRefusedError(UnavailableError):
+    """A server knows no such user, or another password. Trying it often locks the account, so it is tried seldom."""
+
+
 class BadUsageError(WorkersError):
     """The arguments of a command contradict each other, or make no sense."""
 

@@ -14,7 +14,16 @@ from pathlib import Path
 from typing import Self
 
 from kafka import KafkaAdminClient
-from kafka.admin import ACL, ACLFilter, ACLOperation, ACLPermissionType, ResourcePattern, ResourcePatternFilter, ResourceType
+from kafka.admin import (
+    ACL,
+    ACLFilter,
+    ACLOperation,
+    ACLPermissionType,
+    ACLResourcePatternType,
+    ResourcePattern,
+    ResourcePatternFilter,
+    ResourceType,
+)
 
 from embedded_stack import broker
 from embedded_stack.processes import tied
@@ -86,11 +95,10 @@ class SecuredKafka:
 
     def revoke(self, user: str, kind: str, name: str, right: str) -> None:
         found = _acl(user, kind, name, right)
-        resource = ResourcePatternFilter(found.resource_pattern.resource_type, name, "LITERAL")
+        kind_of, pattern = found.resource_pattern.resource_type, ACLResourcePatternType.LITERAL
+        resource = ResourcePatternFilter(kind_of, name, pattern)
         with self.admin() as client:
-            client.delete_acls(
-                [ACLFilter(found.principal, "*", found.operation, ACLPermissionType.ALLOW, resource)]
-            )
+            client.delete_acls([ACLFilter(found.principal, "*", found.operation, ACLPermissionType.ALLOW, resource)])
 
     def _start(self) -> None:
         written = self.folder / "server.properties"

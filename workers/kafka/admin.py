@@ -8,11 +8,18 @@ from uuid import UUID
 
 from kafka import IsolationLevel, KafkaAdminClient, OffsetSpec
 from kafka.admin import ConfigResource, ConfigResourceType, MemberToRemove, OffsetTimestamp
-from kafka.errors import KafkaError, TopicAlreadyExistsError
+from kafka.errors import (
+    AuthorizationError,
+    KafkaError,
+    TopicAlreadyExistsError,
+    UnknownTopicOrPartitionError,
+    for_code,
+)
 
 from workers.errors import UnavailableError
-from workers.kafka.client_errors import describe, unreachable
+from workers.kafka.client_errors import LOOK, describe, not_authorized, unavailable
 from workers.kafka.compat import close_unconnected
+from workers.kafka.diagnosis import DIAGNOSIS_SECONDS, require_admission
 from workers.kafka.options import connection_options
 from workers.kafka.partitions import to_client
 from workers.types import TopicIdentity, TopicPartition
@@ -91,6 +98,7 @@ class Admin:
         """Args: patience: seconds to wait for a broker, and for each answer."""
         self._settings = settings
         self._patience = patience
+        self._diagnosis_seconds = min(DIAGNOSIS_SECONDS, patience / 2)
         self._client: Any = None
 
     def connect(self) -> Self:
@@ -99,6 +107,7 @@ class Admin:
         Raises:
             UnavailableError: no broker answered, or it refused this client.
         """
+        require_admission(self._settings, self._diagnosis_seconds)
         try:
             self._client = _Client(
                 **connection_options(self._settings),
@@ -107,7 +116,7 @@ class Admin:
                 request_timeout_ms=10_000,
             )
         except KafkaError as error:
-            raise UnavailableError(unreachable(self._settings, error)) from error
+            raise unavailable(self._settings, error, seconds=self._diagnosis_seconds) from error
         return self
 
     def __enter__(self) -> Self:
@@ -118,12 +127,19 @@ class Admin:
 
     def close(self) -> None:
         """Close the connection. Idempotent."""
-        self._client.close()
+        if self._client is not None:
+            self._client.close()
 
-    def topic(self, name: str) -> Topic | None:
-        """The topic of this name; None: it does not exist."""
-        (found,) = self._ask(lambda: self._client.describe_topics([name]))
-        if found["error_code"]:
+    def topic(self, name: str, right: str = LOOK) -> Topic | None:
+        """The topic of this name; None: it does not exist.
+
+        Args: right: of Kafka, which whoever asks this needs.
+
+        Raises:
+            UnavailableError: no broker answered, or this client is not authorized.
+        """
+        found = self._ask(lambda: self._described(name), topic=right)
+        if found is None:
             return None
         partitions = sorted(TopicPartition(name, partition["partition_index"]) for partition in found["partitions"])
         return Topic(TopicIdentity(name, UUID(str(found["topic_id"]))), partitions)
@@ -139,8 +155,20 @@ class Admin:
         except TopicAlreadyExistsError:
             return False
         except KafkaError as error:
-            raise UnavailableError(f"Kafka did not create the topic {name}: {describe(error)}") from error
+            refused = isinstance(error, AuthorizationError)
+            why = not_authorized(self._settings, error, topic="CREATE") if refused else describe(error)
+            raise UnavailableError(f"Kafka did not create the topic {name}: {why}") from error
         return True
+
+    def _described(self, name: str) -> Any:
+        (found,) = self._client.describe_topics([name])
+        error = for_code(found["error_code"])
+        if error is UnknownTopicOrPartitionError:
+            return None
+        if found["error_code"]:
+            # It exists and has no leader yet, for example, or is not for everybody to see.
+            raise error(name)
+        return found
 
     def evict(self, group: str, member_id: str) -> bool:
         """Remove a dead member, so that its partitions are reassigned before the session timeout.
@@ -149,7 +177,7 @@ class Admin:
             Whether it was still a member.
         """
         members = [MemberToRemove(member_id=member_id)]
-        removed = self._ask(lambda: self._client.remove_group_members(group, members))
+        removed = self._ask(lambda: self._client.remove_group_members(group, members), group="READ")
         return all(error.errno == 0 for error in removed.values())
 
     def group(self, group: str, topic: str) -> GroupDescription:
@@ -201,18 +229,25 @@ class Admin:
     def compacts(self, topic: str) -> bool:
         """Whether the topic is compacted; False if the broker does not return the setting."""
         asked = [ConfigResource(ConfigResourceType.TOPIC, topic, {"cleanup.policy": ""})]
-        found = self._ask(lambda: self._client.describe_configs(asked, config_filter="all"))["topic"][topic]
+        found = self._ask(
+            lambda: self._client.describe_configs(asked, config_filter="all"), topic="DESCRIBE_CONFIGS"
+        )["topic"][topic]
         return "compact" in found.get("cleanup.policy", {}).get("value", "")
 
-    def _ask(self, question: Callable[[], Any]) -> Any:
-        """Retry retriable errors until the timeout: a coordinator may just be loading."""
+    def _ask(self, question: Callable[[], Any], *, topic: str = LOOK, group: str = LOOK) -> Any:
+        """Retry retriable errors until the timeout: a coordinator may just be loading.
+
+        Args: topic, group: the rights that the question needs.
+        """
         deadline = time.monotonic() + self._patience
         while True:
             try:
                 return question()
             except KafkaError as error:
                 if not error.retriable or time.monotonic() > deadline:
-                    raise UnavailableError(unreachable(self._settings, error)) from error
+                    raise unavailable(
+                        self._settings, error, topic=topic, group=group, seconds=self._diagnosis_seconds
+                    ) from error
             time.sleep(0.1)
 
 
