@@ -118,7 +118,7 @@ def _produce(
     from workers.kafka.producer import Producer
 
     with Admin(settings) as admin:
-        created = admin.topic(settings.topic) is None and admin.create_topic(settings.topic, partitions)
+        created = admin.topic(settings.topic, right="WRITE") is None and admin.create_topic(settings.topic, partitions)
     if created and not quiet:
         out.print(f"created the topic {settings.topic} with {partitions} partitions")
     with Producer(settings) as producer, show.counting(err, "produced", total) as counted:

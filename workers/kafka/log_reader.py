@@ -7,10 +7,10 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import structlog
-from kafka.errors import KafkaError
+from kafka.errors import AuthorizationError, KafkaError
 
 from workers.errors import UnavailableError
-from workers.kafka.client_errors import describe
+from workers.kafka.client_errors import describe, not_authorized, unavailable
 from workers.kafka.options import FIRST_RECORDS_SECONDS, first_records_options, log_reader_options, open_consumer
 from workers.kafka.partitions import to_client
 from workers.types import TopicPartition
@@ -64,6 +64,8 @@ def read_log(
                 raise UnavailableError(
                     f"Kafka returned no record for {NO_RECORD_SECONDS:.0f} s, before the end of the log was reached"
                 )
+    except AuthorizationError as error:
+        raise unavailable(settings, error, topic="READ") from error
     except KafkaError as error:
         raise UnavailableError(f"Kafka stopped answering: {describe(error)}") from error
     finally:
@@ -80,6 +82,8 @@ class FirstRecords:
         self._settings = settings
         self._consumer: Any = None
         self._topic: TopicIdentity | None = None
+        self._said: str | None = None
+        """The error that was logged last; None: the last answer was none. The lag is polled every few seconds, for months."""
         self._known: dict[TopicPartition, tuple[int, float]] = {}
         """By partition: an offset, and the timestamp that was found for it. A record's timestamp never changes."""
 
@@ -100,8 +104,9 @@ class FirstRecords:
         if asked:
             try:
                 found |= self._read(asked)
+                self._said = None
             except Exception as error:  # noqa: BLE001 a record may be corrupt, or larger than the memory
-                log.warning("cannot read the timestamps of the oldest records", error=describe(error))
+                self._log(error)
                 self.close()
         return found
 
@@ -111,6 +116,13 @@ class FirstRecords:
             with suppress(Exception):
                 self._consumer.close(timeout_ms=1_000)
             self._consumer = None
+
+    def _log(self, error: Exception) -> None:
+        refused = isinstance(error, AuthorizationError)
+        message = not_authorized(self._settings, error, topic="READ") if refused else describe(error)
+        if message != self._said:
+            self._said = message
+            log.warning("cannot read the timestamps of the oldest records; their age is unknown", error=message)
 
     def _read(self, asked: dict[Any, tuple[int, int]]) -> dict[TopicPartition, float | None]:
         self._consumer = self._consumer or open_consumer(self._settings, first_records_options(self._settings))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import structlog
 from kafka import ConsumerRebalanceListener, OffsetAndMetadata
 from kafka.errors import (
+    AuthorizationError,
     CommitFailedError,
     FencedInstanceIdError,
     IllegalGenerationError,
@@ -21,8 +22,9 @@ from kafka.structs import MemberState
 
 from workers.errors import UnavailableError
 from workers.kafka import compat
-from workers.kafka.client_errors import describe
+from workers.kafka.client_errors import describe, not_authorized
 from workers.kafka.fetch_positions import Admitted, FetchPositions
+from workers.kafka.missing_right import MissingRight
 from workers.kafka.partitions import from_client, records_from_client, to_client
 from workers.log_fields import Action
 from workers.types import CommitResult, Fetched, TopicPartition
@@ -85,6 +87,7 @@ class KafkaSource:
         self._membership = _Membership()
         self._assignments = 0
         self._halted: set[TopicPartition] = set()
+        self._right = MissingRight(settings, observer, stopping)
         self._consumer = consumer
         self._positions = FetchPositions(self._consumer, settings.topic, settings.commit_timeout, self._on_records_lost)
         self._listener = _Listener(observer)
@@ -99,6 +102,11 @@ class KafkaSource:
         # Commit the batch in flight before a rebalance, or it is redelivered to the next owner.
         if not wait and compat.rebalance_pending(self._consumer):
             return None
+        with self._right.awaited():
+            return self._poll_and_admit(max_records, wait=wait)
+        return None
+
+    def _poll_and_admit(self, max_records: int, *, wait: bool) -> Fetched | None:
         with _fail_on_client_error():
             fetched = self._poll_client(max_records, wait=wait)
             self._observer.iterated()
@@ -145,6 +153,10 @@ class KafkaSource:
             return CommitResult.REBALANCED
         except KafkaTimeoutError:
             return CommitResult.TIMEOUT
+        except AuthorizationError as error:
+            refused = not_authorized(self._settings, error, topic="READ", group="READ")
+            log.error("Kafka refused a commit", action=Action.COMMIT, error=refused)
+            return CommitResult.ERROR
         except KafkaError as error:
             log.error("Kafka refused a commit", action=Action.COMMIT, error=describe(error))
             return CommitResult.ERROR
@@ -162,7 +174,8 @@ class KafkaSource:
         deadline = time.monotonic() + seconds
         while not self._stopping() and (left := deadline - time.monotonic()) > 0:
             self._consumer.pause(*self._consumer.assignment())
-            with _fail_on_client_error():
+            fetched: Any = {}
+            with self._right.awaited(), _fail_on_client_error():
                 fetched = self._consumer.poll(timeout_ms=int(min(POLL_SECONDS, left) * 1000))
             self._observer.iterated()
             # A partition that was assigned in this poll was not paused yet.
@@ -183,6 +196,8 @@ class KafkaSource:
     def connected(self) -> bool:
         """Whether this worker is in the group with an assignment, which may be empty. Safe on any thread."""
         member, known = self._consumer.group_metadata(), self._membership
+        if self._right.missing:
+            return False
         return member.state is MemberState.STABLE and (member.member_id, member.generation_id) == known[:2]
 
     def _poll_client(self, max_records: int, *, wait: bool) -> dict[TopicPartition, list[Any]]:
@@ -226,6 +241,8 @@ class KafkaSource:
 def _fail_on_client_error() -> Iterator[None]:
     try:
         yield
+    except AuthorizationError:
+        raise
     except KafkaError as error:
         raise UnavailableError(
             f"the Kafka client failed: {describe(error)}; this worker ends, to be restarted"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 
-from workers.errors import SinkUnavailableError, UnavailableError
+from workers.errors import LoginRefusedError, SinkUnavailableError, UnavailableError
 from workers.formats.json import parse_json
 from workers.formats.limits import Limits
 from workers.kafka.admin import Admin
@@ -50,6 +50,8 @@ EVICT_TIMEOUT_SECONDS = 2.0
 """For Kafka's answer, to evict the predecessor during a backoff. Short, because `_join` evicts it again."""
 BEAT_SECONDS = 1.0
 """Between two heartbeats of a worker that waits."""
+LOGIN_CAP_SECONDS = 30.0
+"""The longest wait after a login was refused: every attempt counts where accounts are locked."""
 LOG_EVERY_SECONDS = 10.0
 """Between two log lines about the same wait."""
 
@@ -177,9 +179,7 @@ class Worker:
         )
         with suppress(UnavailableError), Admin(self._settings, EVICT_TIMEOUT_SECONDS) as admin:
             self._evict_predecessor(admin)
-        while not self._stop() and (left := until - time.monotonic()) > 0:
-            self._observer.iterated()
-            self._stop.wait(min(left, BEAT_SECONDS))
+        self._pause(wait)
 
     def _join(self) -> KafkaSource:
         """Connect to Kafka, remove this slot's dead member from the group, and subscribe."""
@@ -209,6 +209,7 @@ class Worker:
             What the attempt returned, or None if a stop was requested.
         """
         backoff, logged_at = Backoff(first=0.2), -LOG_EVERY_SECONDS
+        login_backoff = Backoff(first=2.0, cap=LOGIN_CAP_SECONDS)
         self._enter(state)
         while not self._stop():
             self._observer.iterated()
@@ -219,8 +220,16 @@ class Worker:
                 if (now := time.monotonic()) - logged_at >= LOG_EVERY_SECONDS:
                     logged_at = now
                     log.warning(f"waiting for {service}", error=str(error))
-                self._stop.wait(backoff.next_wait())
+                refused = isinstance(error, LoginRefusedError)
+                self._pause((login_backoff if refused else backoff).next_wait())
         return None
+
+    def _pause(self, seconds: float) -> None:
+        """Wait until a stop is requested, at most so long, with a heartbeat every second."""
+        until = time.monotonic() + seconds
+        while not self._stop() and (left := until - time.monotonic()) > 0:
+            self._observer.iterated()
+            self._stop.wait(min(left, BEAT_SECONDS))
 
     def _acquire_slot(self, slot: Slot) -> None:
         """Wait for the slot as long as a predecessor may take to stop; a process that holds it longer is another fleet's."""
