@@ -90,3 +90,13 @@ class SinkUnavailableError(WorkersError):
     def __init__(self, reason: RetryReason, detail: str) -> None:
         self.reason = reason
         super().__init__(f"{reason}: {detail}")
+
+
+class SinkRefusesError(SinkUnavailableError):
+    """The sink refuses this client, or cannot be found; the text has the reason, and what to change."""
+
+    def __init__(self, reason: RetryReason, detail: str, *, is_login: bool = False) -> None:
+        """Args: is_login: trying it often locks the account, so it is tried seldom."""
+        self.detail = detail
+        self.is_login = is_login
+        super().__init__(reason, detail)

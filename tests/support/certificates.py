@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import subprocess
 from pathlib import Path
 
@@ -84,3 +85,13 @@ def _new_key(path: Path) -> None:
 
 def _openssl(*arguments: str | Path) -> None:
     subprocess.run(["openssl", *map(str, arguments)], check=True, capture_output=True, timeout=30)
+
+
+def serving(whole: Path, demanded: Path | None = None) -> ssl.SSLContext:
+    """What a server shows. Args: demanded: the authority of the certificates that clients must have."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(whole)
+    if demanded:
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.load_verify_locations(demanded)
+    return context

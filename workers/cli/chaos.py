@@ -21,7 +21,9 @@ err = show.console(stderr=True)
 
 
 def chaos(
-    seconds: Annotated[float, typer.Option(min=5, max=LONGEST_SECONDS, callback=finite, help="How long to inject faults.")] = 60.0,
+    seconds: Annotated[
+        float, typer.Option(min=5, max=LONGEST_SECONDS, callback=finite, help="How long to inject faults.")
+    ] = 60.0,
     seed: Annotated[int | None, typer.Option(help="The same seed gives the same faults.")] = None,
     rate: Annotated[int, typer.Option(min=1, max=1_000_000, help="Records a second.")] = 3_000,
     tree: Annotated[Path, typer.Option(help="The checkout whose fleet and stack get the faults.")] = Path(),

@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 import sys
 import time
-import traceback
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, NoReturn
+from typing import TYPE_CHECKING, Annotated, BinaryIO, NoReturn
 
 import typer
 
@@ -19,6 +18,7 @@ from workers.cli import fleet as cli_fleet
 from workers.cli import lag as cli_lag
 from workers.cli import render as show
 from workers.cli import watchdog as cli_watchdog
+from workers.cli.failure import exit_code
 from workers.cli.options import LONGEST_SECONDS, finite
 from workers.errors import ExitCode, NotFoundError, WorkersError
 from workers.settings import load, load_all, redact, unused
@@ -83,7 +83,9 @@ def produce(
     interval: Annotated[
         float, typer.Option(min=0, max=86_400, callback=finite, help="Seconds between two records.")
     ] = 0.0,
-    partitions: Annotated[int, typer.Option(min=1, max=100_000, help="Partitions of the topic, if it has to be created.")] = 6,
+    partitions: Annotated[
+        int, typer.Option(min=1, max=100_000, help="Partitions of the topic, if it has to be created.")
+    ] = 6,
     topic: Annotated[str | None, typer.Option(help="The topic, instead of WORKERS_TOPIC.")] = None,
     source: Annotated[
         str | None, typer.Option("--from", metavar="FILE|-", help="Send the lines of a file, unchanged.")
@@ -132,11 +134,19 @@ def _produce(
 @app.command()
 def verify(
     wait: Annotated[
-        float, typer.Option(min=0, callback=finite, help="First wait for the fleet to commit all records, at most so many seconds.")
+        float,
+        typer.Option(
+            min=0, callback=finite, help="First wait for the fleet to commit all records, at most so many seconds."
+        ),
     ] = 0.0,
     since: Annotated[
         float | None,
-        typer.Option(min=0, max=LONGEST_SECONDS, callback=finite, help="Only records of the last so many seconds: fast enough for every minute."),
+        typer.Option(
+            min=0,
+            max=LONGEST_SECONDS,
+            callback=finite,
+            help="Only records of the last so many seconds: fast enough for every minute.",
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -198,40 +208,7 @@ app.add_typer(cli_dead_letters.app, name="dead-letters")
 
 def main() -> NoReturn:
     """The entry point `workers`. Ends with one of `ExitCode`, or 130 after Ctrl-C."""
-    sys.exit(_exit_code())
-
-
-def _exit_code() -> int:
-    try:
-        code: Any = app(standalone_mode=False)
-    except typer.Abort:
-        return 130
-    except typer.TyperException as error:
-        message = error.format_message()
-        err.print(message if "\n" in message else f"workers: {message.rstrip('.')}; see `workers --help`", markup=False)
-        return ExitCode.USAGE
-    except WorkersError as error:
-        for line in str(error).splitlines():
-            err.print(f"workers: {line}", markup=False)
-        return error.exit_code
-    except KeyboardInterrupt:
-        return 130
-    except BrokenPipeError:
-        return ExitCode.FAILED
-    except OSError as error:
-        if error.filename is None:
-            return _report_bug()
-        err.print(f"workers: {shown(error.filename)}: {error.strerror}; mend that, and run it again", markup=False)
-        return ExitCode.UNAVAILABLE
-    except Exception:  # noqa: BLE001 the last resort: a bug ends with its own exit code and a traceback
-        return _report_bug()
-    return code if isinstance(code, int) else ExitCode.OK
-
-
-def _report_bug() -> ExitCode:
-    err.print("workers: an unexpected error, which is a bug; please report it with this traceback:")
-    traceback.print_exc()
-    return ExitCode.BUG
+    sys.exit(exit_code(lambda: app(standalone_mode=False), err))
 
 
 def _opened(source: str | None) -> AbstractContextManager[BinaryIO | None]:

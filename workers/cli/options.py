@@ -28,7 +28,7 @@ def text(value: str | None) -> str | None:
         typer.BadParameter: the value holds such bytes.
     """
     if value is not None and any(0xD800 <= ord(character) < 0xE000 for character in value):
-        raise typer.BadParameter(f"{ascii(value)} is not UTF-8 text.")
+        raise typer.BadParameter(f"{value!a} is not UTF-8 text.")
     return value
 
 

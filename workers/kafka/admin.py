@@ -8,16 +8,10 @@ from uuid import UUID
 
 from kafka import IsolationLevel, KafkaAdminClient, OffsetSpec
 from kafka.admin import ConfigResource, ConfigResourceType, MemberToRemove, OffsetTimestamp
-from kafka.errors import (
-    AuthorizationError,
-    KafkaError,
-    TopicAlreadyExistsError,
-    UnknownTopicOrPartitionError,
-    for_code,
-)
+from kafka.errors import KafkaError
 
-from workers.errors import UnavailableError
-from workers.kafka.client_errors import LOOK, describe, not_authorized, unavailable
+from workers.kafka import topics
+from workers.kafka.client_errors import LOOK, unavailable
 from workers.kafka.compat import close_unconnected
 from workers.kafka.diagnosis import DIAGNOSIS_SECONDS, require_admission
 from workers.kafka.options import connection_options
@@ -138,7 +132,7 @@ class Admin:
         Raises:
             UnavailableError: no broker answered, or this client is not authorized.
         """
-        found = self._ask(lambda: self._described(name), topic=right)
+        found = self._ask(lambda: topics.describe(self._client, name), topic=right)
         if found is None:
             return None
         partitions = sorted(TopicPartition(name, partition["partition_index"]) for partition in found["partitions"])
@@ -150,25 +144,7 @@ class Admin:
         Raises:
             UnavailableError: the broker refused; the message has its reason.
         """
-        try:
-            self._client.create_topics({name: {"num_partitions": partitions, "replication_factor": -1}})
-        except TopicAlreadyExistsError:
-            return False
-        except KafkaError as error:
-            refused = isinstance(error, AuthorizationError)
-            why = not_authorized(self._settings, error, topic="CREATE") if refused else describe(error)
-            raise UnavailableError(f"Kafka did not create the topic {name}: {why}") from error
-        return True
-
-    def _described(self, name: str) -> Any:
-        (found,) = self._client.describe_topics([name])
-        error = for_code(found["error_code"])
-        if error is UnknownTopicOrPartitionError:
-            return None
-        if found["error_code"]:
-            # It exists and has no leader yet, for example, or is not for everybody to see.
-            raise error(name)
-        return found
+        return topics.create(self._settings, self._client, name, partitions)
 
     def evict(self, group: str, member_id: str) -> bool:
         """Remove a dead member, so that its partitions are reassigned before the session timeout.
@@ -229,9 +205,9 @@ class Admin:
     def compacts(self, topic: str) -> bool:
         """Whether the topic is compacted; False if the broker does not return the setting."""
         asked = [ConfigResource(ConfigResourceType.TOPIC, topic, {"cleanup.policy": ""})]
-        found = self._ask(
-            lambda: self._client.describe_configs(asked, config_filter="all"), topic="DESCRIBE_CONFIGS"
-        )["topic"][topic]
+        found = self._ask(lambda: self._client.describe_configs(asked, config_filter="all"), topic="DESCRIBE_CONFIGS")[
+            "topic"
+        ][topic]
         return "compact" in found.get("cleanup.policy", {}).get("value", "")
 
     def _ask(self, question: Callable[[], Any], *, topic: str = LOOK, group: str = LOOK) -> Any:

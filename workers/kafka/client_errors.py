@@ -14,7 +14,7 @@ from kafka.errors import (
     UnknownTopicOrPartitionError,
 )
 
-from workers.errors import UnavailableError
+from workers.errors import UnavailableError, WorkersError
 from workers.kafka.diagnosis import DIAGNOSIS_SECONDS, explain
 
 if TYPE_CHECKING:
@@ -38,7 +38,9 @@ class NotAuthorizedError(UnavailableError):
 
 
 def describe(error: Exception) -> str:
-    """One line about an error of the client, without a traceback."""
+    """One line about an error of the client, or one of ours, without a traceback."""
+    if isinstance(error, WorkersError):
+        return str(error)
     first_line = (str(error).splitlines() or [""])[0]
     if said := re.search(r"error_message='([^']+)'", first_line):
         # The client repeats request and response, with everything that is in them.
@@ -68,13 +70,22 @@ def unavailable(
     return UnavailableError(unreachable(settings, error, seconds))
 
 
+def refusal(settings: Settings, error: Exception, *, right: str) -> str:
+    """One line about an error, for a log. Args: right: what the client needs, of topic and group."""
+    if isinstance(error, AuthorizationError):
+        return not_authorized(settings, error, topic=right, group=right)
+    return describe(error)
+
+
 def not_authorized(settings: Settings, error: Exception, *, topic: str = LOOK, group: str = LOOK) -> str:
     """The message for a right that is missing: what was to be done, the right, the resource, and who needs it."""
     logged_in = settings.security_protocol.startswith("SASL")
     principal = f"User:{settings.sasl_username}" if logged_in else "User:ANONYMOUS (there is no login)"
     if isinstance(error, TopicAuthorizationFailedError):
         what = f"the topic {settings.topic} (Kafka's right {topic} on the topic"
-        return f"not authorized to {DOING[topic]} {what}, for {principal}); grant it, or change WORKERS_TOPIC or the user"
+        return (
+            f"not authorized to {DOING[topic]} {what}, for {principal}); grant it, or change WORKERS_TOPIC or the user"
+        )
     if isinstance(error, GroupAuthorizationFailedError):
         doing = "join" if group == "READ" else "describe"
         what = f"the group {settings.group} (Kafka's right {group} on the group"

@@ -55,7 +55,9 @@ def explain(settings: Settings, seconds: float = DIAGNOSIS_SECONDS) -> str:
     refusal, unreachable = _diagnose(settings, seconds)
     if refusal.reason:
         return refusal.reason
-    silent = f"no Kafka broker answered at {settings.bootstrap_servers}: is it running, is WORKERS_BOOTSTRAP_SERVERS right?"
+    silent = (
+        f"no Kafka broker answered at {settings.bootstrap_servers}: is it running, is WORKERS_BOOTSTRAP_SERVERS right?"
+    )
     return f"{silent} ({unreachable})" if unreachable else silent
 
 
@@ -164,7 +166,11 @@ class _Server:
                 connection.speaks_kafka()
         except (NotKafkaError, OSError):
             return self._tls_problem(error)
-        other = "SASL_PLAINTEXT, or PLAINTEXT without a login" if self._sasl else "PLAINTEXT, or SASL_PLAINTEXT with a login"
+        other = (
+            "SASL_PLAINTEXT, or PLAINTEXT without a login"
+            if self._sasl
+            else "PLAINTEXT, or SASL_PLAINTEXT with a login"
+        )
         return (
             f"the port speaks Kafka without TLS: set WORKERS_SECURITY_PROTOCOL={other}; or WORKERS_BOOTSTRAP_SERVERS to a port "
             f"with TLS"

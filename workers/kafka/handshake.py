@@ -106,7 +106,9 @@ class Handshake:
                 return Login(accepted=False, why=answer[4:place].decode(errors="replace"))
             (size,) = struct.unpack_from(">i", answer, place)
             exchange.receive(answer[place + 4 : place + 4 + size])
-        return Login(accepted=bool(exchange.is_authenticated()), why="the broker could not prove that it knows the password")
+        return Login(
+            accepted=bool(exchange.is_authenticated()), why="the broker could not prove that it knows the password"
+        )
 
     def _connect(self, addresses: list[tuple[int, tuple[str, int]]]) -> socket.socket:
         problem: OSError = TimeoutError("timed out")

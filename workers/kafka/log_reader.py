@@ -10,7 +10,7 @@ import structlog
 from kafka.errors import AuthorizationError, KafkaError
 
 from workers.errors import UnavailableError
-from workers.kafka.client_errors import describe, not_authorized, unavailable
+from workers.kafka.client_errors import describe, refusal, unavailable
 from workers.kafka.options import FIRST_RECORDS_SECONDS, first_records_options, log_reader_options, open_consumer
 from workers.kafka.partitions import to_client
 from workers.types import TopicPartition
@@ -118,8 +118,7 @@ class FirstRecords:
             self._consumer = None
 
     def _log(self, error: Exception) -> None:
-        refused = isinstance(error, AuthorizationError)
-        message = not_authorized(self._settings, error, topic="READ") if refused else describe(error)
+        message = refusal(self._settings, error, right="READ")
         if message != self._said:
             self._said = message
             log.warning("cannot read the timestamps of the oldest records; their age is unknown", error=message)

@@ -11,9 +11,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import structlog
-from kafka.errors import AuthorizationError
+from kafka.errors import AuthorizationError, KafkaError
 
-from workers.kafka.client_errors import not_authorized
+from workers.errors import UnavailableError
+from workers.kafka.client_errors import describe, refusal
 from workers.pipeline.backoff import Backoff
 
 if TYPE_CHECKING:
@@ -48,6 +49,9 @@ class MissingRight:
 
         It is safe to poll again after such an error: the client raises it from an answer of the broker that holds no
         record, and its position stays where it was.
+
+        Raises:
+            UnavailableError: the client failed otherwise; do not poll again.
         """
         try:
             yield
@@ -56,6 +60,10 @@ class MissingRight:
             self._log(error)
             self._wait(self._backoff.next_wait())
             return
+        except KafkaError as error:
+            raise UnavailableError(
+                f"the Kafka client failed: {describe(error)}; this worker ends, to be restarted"
+            ) from error
         if self.missing:
             self.missing = False
             self._backoff.reset()
@@ -65,7 +73,7 @@ class MissingRight:
     def _log(self, error: AuthorizationError) -> None:
         if (now := time.monotonic()) - self._logged_at >= LOG_EVERY_SECONDS:
             self._logged_at = now
-            log.warning("waiting for Kafka", error=not_authorized(self._settings, error, topic="READ", group="READ"))
+            log.warning("waiting for Kafka", error=refusal(self._settings, error, right="READ"))
 
     def _wait(self, seconds: float) -> None:
         until = time.monotonic() + seconds

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import time
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import structlog
 from kafka import ConsumerRebalanceListener, OffsetAndMetadata
 from kafka.errors import (
-    AuthorizationError,
     CommitFailedError,
     FencedInstanceIdError,
     IllegalGenerationError,
@@ -22,7 +20,7 @@ from kafka.structs import MemberState
 
 from workers.errors import UnavailableError
 from workers.kafka import compat
-from workers.kafka.client_errors import describe, not_authorized
+from workers.kafka.client_errors import describe, refusal
 from workers.kafka.fetch_positions import Admitted, FetchPositions
 from workers.kafka.missing_right import MissingRight
 from workers.kafka.partitions import from_client, records_from_client, to_client
@@ -30,7 +28,7 @@ from workers.log_fields import Action
 from workers.types import CommitResult, Fetched, TopicPartition
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from kafka import KafkaConsumer
 
@@ -103,16 +101,13 @@ class KafkaSource:
         if not wait and compat.rebalance_pending(self._consumer):
             return None
         with self._right.awaited():
-            return self._poll_and_admit(max_records, wait=wait)
-        return None
-
-    def _poll_and_admit(self, max_records: int, *, wait: bool) -> Fetched | None:
-        with _fail_on_client_error():
             fetched = self._poll_client(max_records, wait=wait)
             self._observer.iterated()
             self._sync_membership()
             topic = self._positions.incarnation()
             admitted = self._positions.admit(fetched) if topic else Admitted({}, fetched)
+        if self._right.missing:
+            return None
         halted = {partition: records for partition, records in admitted.records.items() if partition in self._halted}
         self._redeliver({**admitted.redeliver, **halted})
         # The client does not keep a pause over a revocation: pause what was assigned again.
@@ -153,12 +148,10 @@ class KafkaSource:
             return CommitResult.REBALANCED
         except KafkaTimeoutError:
             return CommitResult.TIMEOUT
-        except AuthorizationError as error:
-            refused = not_authorized(self._settings, error, topic="READ", group="READ")
-            log.error("Kafka refused a commit", action=Action.COMMIT, error=refused)
-            return CommitResult.ERROR
         except KafkaError as error:
-            log.error("Kafka refused a commit", action=Action.COMMIT, error=describe(error))
+            log.error(
+                "Kafka refused a commit", action=Action.COMMIT, error=refusal(self._settings, error, right="READ")
+            )
             return CommitResult.ERROR
         return CommitResult.OK
 
@@ -175,7 +168,7 @@ class KafkaSource:
         while not self._stopping() and (left := deadline - time.monotonic()) > 0:
             self._consumer.pause(*self._consumer.assignment())
             fetched: Any = {}
-            with self._right.awaited(), _fail_on_client_error():
+            with self._right.awaited():
                 fetched = self._consumer.poll(timeout_ms=int(min(POLL_SECONDS, left) * 1000))
             self._observer.iterated()
             # A partition that was assigned in this poll was not paused yet.
@@ -196,9 +189,8 @@ class KafkaSource:
     def connected(self) -> bool:
         """Whether this worker is in the group with an assignment, which may be empty. Safe on any thread."""
         member, known = self._consumer.group_metadata(), self._membership
-        if self._right.missing:
-            return False
-        return member.state is MemberState.STABLE and (member.member_id, member.generation_id) == known[:2]
+        stable = member.state is MemberState.STABLE and not self._right.missing
+        return stable and (member.member_id, member.generation_id) == known[:2]
 
     def _poll_client(self, max_records: int, *, wait: bool) -> dict[TopicPartition, list[Any]]:
         if wait:
@@ -235,18 +227,6 @@ class KafkaSource:
         if self._settings.on_lost_records == "stop":
             self.halt({partition})
             self._observer.halted({partition}, LOST_RECORDS)
-
-
-@contextmanager
-def _fail_on_client_error() -> Iterator[None]:
-    try:
-        yield
-    except AuthorizationError:
-        raise
-    except KafkaError as error:
-        raise UnavailableError(
-            f"the Kafka client failed: {describe(error)}; this worker ends, to be restarted"
-        ) from error
 
 
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc] # kafka-python is untyped

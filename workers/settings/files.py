@@ -80,7 +80,9 @@ def folder_problem(folder: Path) -> str | None:
         if folder.exists() or folder.is_symlink():
             return f"{shown(folder)} is not a folder"
         if not folder.parent.is_dir():
-            return f"{shown(folder)} does not exist, and neither does {shown(folder.parent)}; only its last folder is made"
+            return (
+                f"{shown(folder)} does not exist, and neither does {shown(folder.parent)}; only its last folder is made"
+            )
         folder.lstat()
     except FileNotFoundError:
         return None

@@ -18,7 +18,7 @@ from dotenv.parser import parse_stream
 from pydantic import SecretStr, ValidationError
 
 from workers.errors import BadConfigurationError, NotFoundError
-from workers.settings.files import UnreadableError, read_text, shown
+from workers.settings.files import UnreadableError, certificates_problem, read_text, shown
 from workers.settings.model import Settings
 from workers.settings.paths import StatePaths
 
@@ -171,6 +171,10 @@ def _read_env_file(path: Path) -> dict[str, str]:
 
 def _validated(given: _Given) -> Settings:
     values, problems = given.values, given.problems
+    # Not a rule of the model: only who reads the settings needs the file.
+    if (file := values.get("ssl_cafile")) and (problem := certificates_problem(Path(file))):
+        problems.append(f"{PREFIX}SSL_CAFILE={problem}")
+        del values["ssl_cafile"]
     try:
         settings = Settings.model_validate(values)
     except BadConfigurationError as error:

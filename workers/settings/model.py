@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, m
 
 from workers.errors import BadConfigurationError
 from workers.naming import MAX_SLOTS, worker_name
-from workers.settings.files import certificates_problem, path_problem
+from workers.settings.files import path_problem
 from workers.settings.mongodb_uri import uri_problem
 from workers.settings.rules import conflicts
 from workers.settings.values import Host, Seconds, Text, server_problem
@@ -160,7 +160,9 @@ class Settings(BaseModel):
     @field_validator("sasl_password")
     @classmethod
     def _is_a_password(cls, secret: SecretStr | None) -> SecretStr | None:
-        if secret and any(ord(character) < 32 or 0xD800 <= ord(character) < 0xE000 for character in secret.get_secret_value()):
+        if secret and any(
+            ord(character) < 32 or 0xD800 <= ord(character) < 0xE000 for character in secret.get_secret_value()
+        ):
             raise ValueError("must be one line of UTF-8 text")
         return secret
 
@@ -169,17 +171,12 @@ class Settings(BaseModel):
     def _is_a_name_of_mongodb(cls, name: str) -> str:
         # https://www.mongodb.com/docs/manual/reference/limits/#naming-restrictions, and what pymongo refuses
         if name.startswith((".", "system.")) or name.endswith(".") or ".." in name:
-            raise ValueError("MongoDB refuses a name that begins with 'system.', begins or ends with '.', or holds '..'")
+            raise ValueError(
+                "MongoDB refuses a name that begins with 'system.', begins or ends with '.', or holds '..'"
+            )
         return name
 
-    @field_validator("ssl_cafile")
-    @classmethod
-    def _holds_certificates(cls, path: Path | None) -> Path | None:
-        if path and (problem := certificates_problem(path)):
-            raise ValueError(problem.removeprefix(f"{path} "))
-        return path
-
-    @field_validator("state_dir", "events_file")
+    @field_validator("state_dir", "events_file", "ssl_cafile")
     @classmethod
     def _is_a_path(cls, path: Path | None) -> Path | None:
         if path and (problem := path_problem(path)):

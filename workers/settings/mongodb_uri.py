@@ -20,17 +20,58 @@ from pymongo.uri_parser import SCHEME, SRV_SCHEME, parse_uri, split_options
 
 from workers.settings.files import UnreadableError, read_file, shown
 
-KNOWN = """
-appName authMechanism authMechanismProperties authSource compressors connectTimeoutMS directConnection
-heartbeatFrequencyMS journal loadBalanced localThresholdMS maxConnecting maxIdleTimeMS maxPoolSize maxStalenessSeconds
-minPoolSize readConcernLevel readPreference readPreferenceTags replicaSet retryReads retryWrites serverMonitoringMode
-serverSelectionTimeoutMS socketTimeoutMS srvMaxHosts srvServiceName timeoutMS tls tlsAllowInvalidCertificates
-tlsAllowInvalidHostnames tlsCAFile tlsCertificateKeyFile tlsCertificateKeyFilePassword tlsCRLFile tlsInsecure
-tlsDisableOCSPEndpointCheck uuidRepresentation w waitQueueTimeoutMS wTimeoutMS zlibCompressionLevel
-""".split()
+KNOWN = [
+    "appName",
+    "authMechanism",
+    "authMechanismProperties",
+    "authSource",
+    "compressors",
+    "connectTimeoutMS",
+    "directConnection",
+    "heartbeatFrequencyMS",
+    "journal",
+    "loadBalanced",
+    "localThresholdMS",
+    "maxConnecting",
+    "maxIdleTimeMS",
+    "maxPoolSize",
+    "maxStalenessSeconds",
+    "minPoolSize",
+    "readConcernLevel",
+    "readPreference",
+    "readPreferenceTags",
+    "replicaSet",
+    "retryReads",
+    "retryWrites",
+    "serverMonitoringMode",
+    "serverSelectionTimeoutMS",
+    "socketTimeoutMS",
+    "srvMaxHosts",
+    "srvServiceName",
+    "timeoutMS",
+    "tls",
+    "tlsAllowInvalidCertificates",
+    "tlsAllowInvalidHostnames",
+    "tlsCAFile",
+    "tlsCertificateKeyFile",
+    "tlsCertificateKeyFilePassword",
+    "tlsCRLFile",
+    "tlsInsecure",
+    "tlsDisableOCSPEndpointCheck",
+    "uuidRepresentation",
+    "w",
+    "waitQueueTimeoutMS",
+    "wTimeoutMS",
+    "zlibCompressionLevel",
+]
 """The options that are suggested for one that is not known: https://www.mongodb.com/docs/manual/reference/connection-string-options/"""
 ABBREVIATIONS = {"j": "journal", "wtimeout": "wTimeoutMS", "user": "authSource", "replset": "replicaSet"}
-CA_FILE, KEY_FILE, KEY_PASSWORD, CRL_FILE = "tlscafile", "tlscertificatekeyfile", "tlscertificatekeyfilepassword", "tlscrlfile"
+CA_FILE, KEY_FILE, KEY_PASSWORD, CRL_FILE = (
+    "tlscafile",
+    "tlscertificatekeyfile",
+    "tlscertificatekeyfilepassword",
+    "tlscrlfile",
+)
 FILES = (CA_FILE, KEY_FILE, CRL_FILE)
 SECRET = (KEY_PASSWORD, "authmechanismproperties")
 """Options about whose value nothing is said at all."""
@@ -65,7 +106,7 @@ def _options_problem(options: str) -> str | None:
         name, separator, value = pair.partition("=")
         if not re.fullmatch("[A-Za-z]{1,40}", name):
             return "an option has a name that MongoDB's driver does not know; it is not shown, it may be part of a password"
-        if not separator or "=" in value and name.lower() not in SECRET:
+        if not separator or ("=" in value and name.lower() not in SECRET):
             return f"option {name}: write it as {name}=value"
         if name.lower() in seen and name.lower() != "readpreferencetags":
             return f"option {name} is given twice; keep one of them"
@@ -103,7 +144,9 @@ def _said(error: Exception, name: str, value: str) -> str:
 
 def _files_problem(options: str) -> str | None:
     """Whether each file of TLS holds what it should: the driver would say so when it connects, without the file's name."""
-    given = {name.lower(): unquote_plus(value) for name, _, value in (p.partition("=") for p in re.split("[&;]", options))}
+    given = {
+        name.lower(): unquote_plus(value) for name, _, value in (p.partition("=") for p in re.split("[&;]", options))
+    }
     for name in (CA_FILE, CRL_FILE):
         if name not in given:
             continue

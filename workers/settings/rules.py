@@ -95,13 +95,15 @@ def conflicts(settings: Values) -> list[str]:
     servers = [server.strip() for server in settings.bootstrap_servers.split(",")]
     hosts = {server.rpartition("://")[2].rpartition(":")[0] for server in servers}
     if settings.security_protocol == "SASL_PLAINTEXT" and not hosts <= {"localhost", "127.0.0.1", "[::1]"}:
-        problems.append(f"WORKERS_SECURITY_PROTOCOL=SASL_PLAINTEXT: {_IN_THE_CLEAR[settings.sasl_mechanism == 'PLAIN']}")
-    for protocol in {server.partition("://")[0] for server in servers if "://" in server}:
-        if protocol != settings.security_protocol:
-            problems.append(
-                f"WORKERS_BOOTSTRAP_SERVERS: begins with {protocol}://, and WORKERS_SECURITY_PROTOCOL is "
-                f"{settings.security_protocol}; leave {protocol}:// out, or set that"
-            )
+        problems.append(
+            f"WORKERS_SECURITY_PROTOCOL=SASL_PLAINTEXT: {_IN_THE_CLEAR[settings.sasl_mechanism == 'PLAIN']}"
+        )
+    problems.extend(
+        f"WORKERS_BOOTSTRAP_SERVERS: begins with {protocol}://, and WORKERS_SECURITY_PROTOCOL is "
+        f"{settings.security_protocol}; leave {protocol}:// out, or set that"
+        for protocol in {server.partition("://")[0] for server in servers if "://" in server}
+        if protocol != settings.security_protocol
+    )
     namespace = f"{settings.database}.{settings.collection}{LONGEST_SUFFIX}"
     if len(namespace.encode()) > LONGEST_NAMESPACE:
         problems.append(

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import structlog
 
-from workers.errors import LoginRefusedError, SinkUnavailableError, UnavailableError
+from workers.errors import SinkUnavailableError, UnavailableError
 from workers.formats.json import parse_json
 from workers.formats.limits import Limits
 from workers.kafka.admin import Admin
@@ -36,24 +36,14 @@ from workers.worker.process_setup import limit_memory, require_time_to_stop, tun
 from workers.worker.recycling import Recycling
 from workers.worker.signals import StopSignal
 from workers.worker.stall_timer import StallTimer, enable_stack_dumps
+from workers.worker.waiting import ATTEMPT_SECONDS, Wait
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from workers.pipeline.poison import Crash
     from workers.settings import Settings
 
-T = TypeVar("T")
-ATTEMPT_SECONDS = 60.0
-"""The longest attempt to connect: all timeouts of the client, and the waits between its requests."""
 EVICT_TIMEOUT_SECONDS = 2.0
 """For Kafka's answer, to evict the predecessor during a backoff. Short, because `_join` evicts it again."""
-BEAT_SECONDS = 1.0
-"""Between two heartbeats of a worker that waits."""
-LOGIN_CAP_SECONDS = 30.0
-"""The longest wait after a login was refused: every attempt counts where accounts are locked."""
-LOG_EVERY_SECONDS = 10.0
-"""Between two log lines about the same wait."""
 
 log = structlog.get_logger()
 
@@ -129,8 +119,11 @@ class Worker:
             self._crash_loop.start_health_clock()
         sink = open_sink(settings)
         self._health.ping = sink.ping
-        self._wait_for("MongoDB", State.WAITING_FOR_MONGODB, sink.check, SinkUnavailableError)
-        if source := self._wait_for("Kafka", State.WAITING_FOR_KAFKA, self._join, UnavailableError):
+        wait = Wait(self._stop, self._observer, self._stall)
+        self._enter(State.WAITING_FOR_MONGODB)
+        wait.until("MongoDB", sink.check, SinkUnavailableError)
+        self._enter(State.WAITING_FOR_KAFKA)
+        if source := wait.until("Kafka", self._join, UnavailableError):
             self._health.connected = source.connected
             self._enter(State.JOINING)
             tune_interpreter()
@@ -179,7 +172,7 @@ class Worker:
         )
         with suppress(UnavailableError), Admin(self._settings, EVICT_TIMEOUT_SECONDS) as admin:
             self._evict_predecessor(admin)
-        self._pause(wait)
+        Wait(self._stop, self._observer, self._stall).pause(wait)
 
     def _join(self) -> KafkaSource:
         """Connect to Kafka, remove this slot's dead member from the group, and subscribe."""
@@ -201,35 +194,6 @@ class Worker:
             evicted = admin.evict(self._settings.group, member_id)
             self._predecessor_evicted = True
             log.info("took over from the predecessor", action=Action.EVICT, member=member_id, was_still_member=evicted)
-
-    def _wait_for(self, service: str, state: State, attempt: Callable[[], T], unavailable: type[Exception]) -> T | None:
-        """Retry until it succeeds, for hours if need be: after an exit supervisord would retry, with worse backoff.
-
-        Returns:
-            What the attempt returned, or None if a stop was requested.
-        """
-        backoff, logged_at = Backoff(first=0.2), -LOG_EVERY_SECONDS
-        login_backoff = Backoff(first=2.0, cap=LOGIN_CAP_SECONDS)
-        self._enter(state)
-        while not self._stop():
-            self._observer.iterated()
-            self._stall.allow(ATTEMPT_SECONDS)
-            try:
-                return attempt()
-            except unavailable as error:
-                if (now := time.monotonic()) - logged_at >= LOG_EVERY_SECONDS:
-                    logged_at = now
-                    log.warning(f"waiting for {service}", error=str(error))
-                refused = isinstance(error, LoginRefusedError)
-                self._pause((login_backoff if refused else backoff).next_wait())
-        return None
-
-    def _pause(self, seconds: float) -> None:
-        """Wait until a stop is requested, at most so long, with a heartbeat every second."""
-        until = time.monotonic() + seconds
-        while not self._stop() and (left := until - time.monotonic()) > 0:
-            self._observer.iterated()
-            self._stop.wait(min(left, BEAT_SECONDS))
 
     def _acquire_slot(self, slot: Slot) -> None:
         """Wait for the slot as long as a predecessor may take to stop; a process that holds it longer is another fleet's."""

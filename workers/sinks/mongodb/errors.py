@@ -20,7 +20,14 @@ from pymongo.errors import (
     WTimeoutError,
 )
 
-from workers.errors import RetryReason, SinkUnavailableError, UnavailableError
+from workers.errors import (
+    BadConfigurationError,
+    RetryReason,
+    SinkRefusesError,
+    SinkUnavailableError,
+    UnavailableError,
+)
+from workers.sinks.mongodb import connecting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -106,6 +113,8 @@ def classify_code(code: int | None) -> Classification:
 def classify(error: PyMongoError) -> Classification:
     """The class of the error of a command that failed as a whole."""
     unavailable = ErrorClass.UNAVAILABLE
+    if connecting.is_unresolved(error):
+        return Classification(unavailable, RetryReason.UNREACHABLE)
     if isinstance(error, (ConfigurationError, InvalidOperation)):
         return Classification(ErrorClass.FATAL, RetryReason.ERROR)
     if isinstance(error, NotPrimaryError):
@@ -139,9 +148,12 @@ def translate_write_errors() -> Iterator[None]:
     try:
         yield
     except PyMongoError as error:
+        _require_usable(error)
         found = classify(error)
         if found.error_class is ErrorClass.FATAL:
             raise
+        if detail := connecting.reason(error):
+            raise SinkRefusesError(found.reason, detail, is_login=connecting.is_login_refused(error)) from error
         raise SinkUnavailableError(found.reason, one_line(str(error)) or type(error).__name__) from error
 
 
@@ -155,13 +167,18 @@ def translate_read_errors() -> Iterator[None]:
     try:
         yield
     except PyMongoError as error:
-        if classify(error).reason is RetryReason.NOT_AUTHORIZED:
-            raise UnavailableError("MongoDB refused the user or the password in WORKERS_MONGODB_URI") from error
+        _require_usable(error)
+        if detail := connecting.reason(error):
+            raise UnavailableError(detail if detail.startswith("MongoDB") else f"MongoDB: {detail}") from error
         if isinstance(error, OperationFailure):
             raise UnavailableError(f"MongoDB refused to answer: code {error.code}") from error
-        raise UnavailableError(
-            f"MongoDB does not answer ({type(error).__name__}): is it running, is WORKERS_MONGODB_URI right?"
-        ) from error
+        raise UnavailableError(connecting.unanswered(error)) from error
+
+
+def _require_usable(error: PyMongoError) -> None:
+    """Refuse what only the driver knows when it connects: a part of it is not installed, or the server is too old."""
+    if isinstance(error, ConfigurationError) and not connecting.is_unresolved(error):
+        raise BadConfigurationError([f"WORKERS_MONGODB_URI: {one_line(str(error))}"]) from error
 
 
 def one_line(text: str) -> str:
