@@ -90,9 +90,6 @@ class WireMongo:
         try:
             while header := _read(connection, 16):
                 length, request, _, kind = struct.unpack("<iiii", header)
-                if not 16 <= length <= HELLO["maxMessageSizeBytes"]:
-                    # No message, as MongoDB sees it too: the other side speaks TLS, for example.
-                    return
                 command, documents = _parse(kind, _read(connection, length - 16))
                 if not self.up:
                     return

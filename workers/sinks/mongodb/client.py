@@ -12,6 +12,7 @@ from pymongo.errors import PyMongoError
 
 from workers.errors import BadConfigurationError
 from workers.settings.mongodb_uri import uri_problem
+from workers.sinks.mongodb import connecting
 
 if TYPE_CHECKING:
     from pymongo.collection import Collection
@@ -77,6 +78,7 @@ def _client(uri: str, **options: Any) -> MongoClient[Any]:
     Raises:
         BadConfigurationError: it cannot be made: a file of TLS has gone since the settings were read.
     """
+    connecting.remember(uri)
     try:
         return MongoClient(uri, **options)
     except (PyMongoError, OSError, ValueError, TypeError) as error:

@@ -32,6 +32,16 @@ CERTIFICATES = (
 DEMANDED = ("CERTIFICATE_REQUIRED", "HANDSHAKE_FAILURE", "BAD_CERTIFICATE", "UNKNOWN_CA", "CERTIFICATE_UNKNOWN")
 """Parts of the alerts by which a server refuses a client for its certificate, or for having none."""
 OP_MSG = 2013
+NO_ANSWER = "No servers found yet"
+
+_uses_tls = False
+
+
+def remember(uri: str) -> None:
+    """Note whether the URI asks for TLS: the driver's errors do not say. A process has one URI, however many clients."""
+    global _uses_tls  # noqa: PLW0603 an error reaches this module without the client that raised it
+    options = dict(pair.lower().partition("=")[::2] for pair in re.split("[&;]", uri.partition("?")[2]))
+    _uses_tls = options.get("tls", options.get("ssl", "true" if uri.startswith("mongodb+srv") else "")) == "true"
 
 
 def reason(error: PyMongoError) -> str | None:
@@ -53,7 +63,8 @@ def reason(error: PyMongoError) -> str | None:
         return f"{_first(error)}: is replicaSet in {URI} right?"
     if any(alert in text for alert in DEMANDED):
         return _certificate_demanded(text)
-    if "SSL handshake failed" in text or "[SSL" in text:
+    if _uses_tls and ("SSL handshake failed" in text or "[SSL" in text or NO_ANSWER in text):
+        # Some servers wait for the rest of what is no message to them.
         return _without_tls(text)
     if "connection closed" in text or "Connection reset" in text:
         return _with_tls(text)
@@ -109,7 +120,9 @@ def _with_tls(text: str) -> str | None:
                 closed = True
         if closed:
             return _certificate_demanded(text)
-        return f"{_address(text)}the port speaks TLS: is tls=true in {URI}?"
+        if _uses_tls:
+            return None
+        return f"{_address(text)}the port speaks TLS: write tls=true into {URI}"
 
     return _probe(text, speak)
 
@@ -140,8 +153,10 @@ def _probe(text: str, speak: Callable[[socket.socket], str | None]) -> str | Non
 
 def _address(text: str) -> str:
     """The first server that the driver names, as `host:port: `."""
-    found = re.search(r"((?:\[[0-9a-fA-F:.%]+\]|[\w.-]+):\d+): ", text)
-    return found[0] if found else ""
+    if found := re.search(r"((?:\[[0-9a-fA-F:.%]+\]|[\w.-]+):\d+): ", text):
+        return found[0]
+    described = re.search(r"<ServerDescription \('([^']+)', (\d+)\)", text)
+    return f"{described[1]}:{described[2]}: " if described else ""
 
 
 def _openssl(text: str) -> str:
