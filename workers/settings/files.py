@@ -69,29 +69,6 @@ def certificates_problem(path: Path) -> str | None:
     return None
 
 
-def folder_problem(folder: Path) -> str | None:
-    """Why this can be no folder that a process makes files in, as far as it can be seen without making it.
-
-    The folder may be missing, but not the one that it is in: a slip in a path must not make a tree somewhere.
-    """
-    try:
-        if folder.is_dir():
-            return None
-        if folder.exists() or folder.is_symlink():
-            return f"{shown(folder)} is not a folder"
-        if not folder.parent.is_dir():
-            return (
-                f"{shown(folder)} does not exist, and neither does {shown(folder.parent)}; only its last folder is made"
-            )
-        folder.lstat()
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or "no path holds such a character"
-        return f"{shown(folder)} cannot be used: {why}"
-    return None
-
-
 def path_problem(path: Path) -> str | None:
     """Why no file and no folder can have this path; None: one can. A missing one is no problem here."""
     try:

@@ -24,7 +24,6 @@ from workers.fleet.watchdog.checks import Checks
 from workers.monitoring.http import Health, HealthServer
 from workers.monitoring.watchdog_metrics import WatchdogMetrics
 from workers.naming import is_worker
-from workers.settings.files import folder_problem
 from workers.state.event_log import Event, EventLog, since_fleet_started
 from workers.state.proc import process_started
 
@@ -202,9 +201,6 @@ def _paths(settings: Settings) -> tuple[Path, Path]:
         raise BadConfigurationError(
             [f"{name} is not set; deploy/supervisord.conf does" for name, value in required.items() if value is None]
         )
-    folders = {"WORKERS_STATE_DIR": settings.state_dir, "WORKERS_EVENTS_FILE": settings.events_file.absolute().parent}
-    if problems := [f"{name}: {why}" for name, folder in folders.items() if (why := folder_problem(folder))]:
-        raise BadConfigurationError(problems)
     return settings.state_dir, settings.events_file.resolve()
 
 
