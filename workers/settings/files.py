@@ -70,11 +70,11 @@ def certificates_problem(path: Path) -> str | None:
 
 
 def path_problem(path: Path) -> str | None:
-    """Why no file and no folder can have this path; None: one can. A missing one is no problem here."""
+    """Why no file and no folder can have this path; None: one can. What is there now may change, and is not judged here."""
     try:
         os.fsencode(path)
         path.lstat()
-    except (FileNotFoundError, PermissionError):
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
         return None
     except (OSError, ValueError) as error:
         return f"cannot be used: {getattr(error, 'strerror', None) or 'no path holds such a character'}"

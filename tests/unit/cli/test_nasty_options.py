@@ -78,6 +78,32 @@ def test_each_option_of_each_command_takes_a_value_or_refuses_it_in_one_line(
     assert time.monotonic() - started < 10, "it is fast"
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["produce", "--interval", "nan"],
+        ["produce", "--partitions", "3000000000"],
+        ["verify", "--wait", "nan"],
+        ["verify", "--since", "inf"],
+        ["verify", "--since", "1e300"],
+        ["restart", "--timeout", "nan"],
+        ["chaos", "--seconds", "inf"],
+    ],
+    ids=" ".join,
+)
+def test_a_number_that_no_command_can_use_is_a_mistake_of_the_command_line(monkeypatch, capsys, tmp_path, arguments):
+    """Not a bug that shows later: nothing is smaller or larger than nan."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("WORKERS_MAX_DEPTH", "0")
+    monkeypatch.setattr(sys, "argv", ["workers", *arguments])
+
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+
+    assert ended.value.code == ExitCode.USAGE
+    assert arguments[1] in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("path", ["/no/such/file", "/", "/dev/null/x", "x" * 300, "a\nb"])
 def test_a_file_that_cannot_be_sent_is_named(monkeypatch, capsys, tmp_path, path):
     monkeypatch.chdir(tmp_path)
