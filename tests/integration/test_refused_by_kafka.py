@@ -116,6 +116,16 @@ def test_what_is_refused_is_told_with_the_setting_to_change(kafka: SecuredKafka,
     assert isinstance(refused.value, LoginRefusedError) == case.is_login
 
 
+def test_a_broker_that_sends_its_clients_elsewhere_is_told_as_that(kafka: SecuredKafka) -> None:
+    settings = load(**given(kafka, Case("AWAY", "PLAINTEXT", {}, ())))
+
+    with Admin(settings, patience=2.0) as admin, pytest.raises(UnavailableError) as refused:
+        admin.topic(TOPIC)
+
+    assert "sends its clients to 127.0.0.1:1, which cannot be reached from here" in str(refused.value)
+    assert "advertised.listeners" in str(refused.value)
+
+
 @pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-512"])
 def test_who_is_admitted_is_asked_nothing_more(kafka: SecuredKafka, mechanism: str) -> None:
     case = Case("LOGIN", "SASL_SSL", KNOWN | USER | {"sasl_mechanism": mechanism}, ())

@@ -47,6 +47,7 @@ LISTENERS = {
     "ELSEWHERE": "SSL",
     "LOGIN": "SASL_SSL",
     "LOGINPLAIN": "SASL_PLAINTEXT",
+    "AWAY": "PLAINTEXT",
 }
 MECHANISMS = "PLAIN,SCRAM-SHA-512"
 
@@ -137,7 +138,10 @@ class SecuredKafka:
             "inter.broker.listener.name": "ADMIN",
             "listeners": ",".join(f"{name}://127.0.0.1:{port}" for name, port in self.ports.items()),
             "advertised.listeners": ",".join(
-                f"{name}://127.0.0.1:{port}" for name, port in self.ports.items() if name != "CONTROLLER"
+                # On one of them the broker sends its clients to where nobody listens.
+                f"{name}://127.0.0.1:{1 if name == 'AWAY' else port}"
+                for name, port in self.ports.items()
+                if name != "CONTROLLER"
             ),
             "listener.security.protocol.map": ",".join(f"{name}:{kind}" for name, kind in LISTENERS.items()),
             "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",

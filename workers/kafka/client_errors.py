@@ -9,7 +9,9 @@ from kafka.errors import (
     AuthorizationError,
     ClusterAuthorizationFailedError,
     GroupAuthorizationFailedError,
+    KafkaConnectionError,
     KafkaTimeoutError,
+    NodeNotReadyError,
     TopicAuthorizationFailedError,
     UnknownTopicOrPartitionError,
 )
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 LOOK = "DESCRIBE or READ"
 """The right to look at a topic or a group. In Kafka, READ and WRITE include DESCRIBE."""
 LONGEST_LINE = 300
+SILENT = (KafkaTimeoutError, KafkaConnectionError, NodeNotReadyError)
+"""The client's own errors for a broker that does not answer."""
 DOING = {
     LOOK: "describe",
     "READ": "read",
@@ -54,7 +58,7 @@ def unreachable(settings: Settings, error: Exception, seconds: float = DIAGNOSIS
 
     Args: seconds: for finding out why no broker answered.
     """
-    if isinstance(error, KafkaTimeoutError):
+    if isinstance(error, SILENT):
         return explain(settings, seconds)
     if isinstance(error, UnknownTopicOrPartitionError):
         return f"the topic does not exist at {settings.bootstrap_servers}; `workers produce` creates it"

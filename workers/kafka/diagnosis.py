@@ -10,7 +10,9 @@ from __future__ import annotations
 import re
 import socket
 import ssl
+import struct
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from workers.errors import LoginRefusedError, UnavailableError
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 
 DIAGNOSIS_SECONDS = 2.0
 """For one diagnosis, of all brokers together. A person waits, or a worker whose heartbeat stands meanwhile."""
+LEAST_SECONDS = 0.3
+"""For each broker behind the first one, when the time is used up."""
 EXPIRED, NOT_YET_VALID, REVOKED, WRONG_HOST = {10}, {9}, {23}, {62, 64}
 """OpenSSL's codes of X509_verify_cert_error_string(3)."""
 NO_CERTIFICATE = ("CERTIFICATE_REQUIRED", "HANDSHAKE_FAILURE", "BAD_CERTIFICATE", "UNKNOWN_CA", "CERTIFICATE_UNKNOWN")
@@ -32,6 +36,8 @@ class Refusal(NamedTuple):
 
     reason: str | None
     is_login: bool = False
+    advertised: tuple[tuple[str, int], ...] = ()
+    """Where a broker that refuses nothing sends its clients, if that was asked."""
 
 
 def require_admission(settings: Settings, seconds: float = DIAGNOSIS_SECONDS) -> None:
@@ -52,24 +58,36 @@ def require_admission(settings: Settings, seconds: float = DIAGNOSIS_SECONDS) ->
 
 def explain(settings: Settings, seconds: float = DIAGNOSIS_SECONDS) -> str:
     """The message for a client that has found no broker."""
-    refusal, unreachable = _diagnose(settings, seconds)
+    deadline = time.monotonic() + seconds
+    refusal, unreachable = _diagnose(settings, seconds, ask_brokers=True)
     if refusal.reason:
         return refusal.reason
+    for host, port in refusal.advertised:
+        try:
+            with Handshake(host, port, max(deadline, time.monotonic() + LEAST_SECONDS)):
+                pass
+        except OSError as error:
+            return (
+                f"Kafka at {settings.bootstrap_servers} sends its clients to {host}:{port}, which cannot be reached from here "
+                f"({error.strerror or error}): mend advertised.listeners at the broker, or name another port of it in "
+                f"WORKERS_BOOTSTRAP_SERVERS"
+            )
     silent = (
         f"no Kafka broker answered at {settings.bootstrap_servers}: is it running, is WORKERS_BOOTSTRAP_SERVERS right?"
     )
     return f"{silent} ({unreachable})" if unreachable else silent
 
 
-def _diagnose(settings: Settings, seconds: float) -> tuple[Refusal, str | None]:
-    """What is refused; and why nobody could be asked, if nobody could."""
+def _diagnose(settings: Settings, seconds: float, *, ask_brokers: bool = False) -> tuple[Refusal, str | None]:
+    """What is refused; and why nobody could be asked, if nobody could. Args: ask_brokers: for `Refusal.advertised`."""
     deadline, unreachable = time.monotonic() + seconds, None
     servers = settings.bootstrap_servers.split(",")
     for number, server in enumerate(servers):
         left = max(0.1, deadline - time.monotonic())
         host, port = _split(server)
         try:
-            refusal = _Server(settings, host, port, time.monotonic() + left / (len(servers) - number)).refusal()
+            until = time.monotonic() + left / (len(servers) - number)
+            refusal = _Server(settings, host, port, until, ask_brokers=ask_brokers).refusal()
         except socket.gaierror as error:
             unreachable = f"the name {host} is not known: {error.strerror}"
         except OSError as error:
@@ -83,8 +101,9 @@ def _diagnose(settings: Settings, seconds: float) -> tuple[Refusal, str | None]:
 class _Server:
     """One broker, which is asked as the settings say, and if it refuses, in other ways."""
 
-    def __init__(self, settings: Settings, host: str, port: int, deadline: float) -> None:
+    def __init__(self, settings: Settings, host: str, port: int, deadline: float, *, ask_brokers: bool) -> None:
         self._settings = settings
+        self._ask_brokers = ask_brokers
         self._host, self._port, self._deadline = host, port, deadline
         self._tls = settings.security_protocol in ("SSL", "SASL_SSL")
         self._sasl = settings.security_protocol.startswith("SASL")
@@ -106,7 +125,9 @@ class _Server:
             except (NotKafkaError, OSError) as error:
                 return Refusal(self._other_protocol(error))
             if not self._sasl:
-                return Refusal(None) if mechanisms is None else Refusal(self._login_demanded(mechanisms), is_login=True)
+                if mechanisms is None:
+                    return self._admitted(connection)
+                return Refusal(self._login_demanded(mechanisms), is_login=True)
             if mechanisms is None:
                 other = "SSL" if self._tls else "PLAINTEXT"
                 return Refusal(f"the port has no login: set WORKERS_SECURITY_PROTOCOL={other}, or use another port")
@@ -129,12 +150,19 @@ class _Server:
             # The client will meet the same, or not: this is no answer.
             return Refusal(None)
         if login.accepted:
-            return Refusal(None)
+            return self._admitted(connection)
         return Refusal(
             f"the login of {settings.sasl_username} was refused; is WORKERS_SASL_USERNAME right, and WORKERS_SASL_PASSWORD? "
             f"(the broker says: {_short(login.why, password)})",
             is_login=True,
         )
+
+    def _admitted(self, connection: Handshake) -> Refusal:
+        advertised: list[tuple[str, int]] = []
+        if self._ask_brokers:
+            with suppress(NotKafkaError, OSError, struct.error):
+                advertised = connection.brokers()
+        return Refusal(None, advertised=tuple(advertised))
 
     def _certificate(self, error: ssl.SSLCertVerificationError) -> str:
         authority = self._settings.ssl_cafile

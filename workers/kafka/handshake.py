@@ -20,7 +20,7 @@ from kafka.net.sasl import get_sasl_mechanism
 if TYPE_CHECKING:
     from pathlib import Path
 
-API_VERSIONS, SASL_HANDSHAKE, SASL_AUTHENTICATE = (18, 0), (17, 1), (36, 0)
+API_VERSIONS, SASL_HANDSHAKE, SASL_AUTHENTICATE, METADATA = (18, 0), (17, 1), (36, 0), (3, 1)
 """Key and version of each request."""
 NOT_SASL, NO_ERROR = 34, 0
 """Error codes: the listener has no login."""
@@ -78,6 +78,20 @@ class Handshake:
     def speaks_kafka(self) -> None:
         """Raises: NotKafkaError, OSError: it does not, or not like this."""
         self._ask(API_VERSIONS, b"")
+
+    def brokers(self) -> list[tuple[str, int]]:
+        """Host and port of every broker, as the brokers advertise them to clients. After the login."""
+        answer = self._ask(METADATA, struct.pack(">i", 0))
+        (count,) = struct.unpack_from(">i", answer)
+        found, place = [], 4
+        for _ in range(count):
+            (length,) = struct.unpack_from(">h", answer, place + 4)
+            host = answer[place + 6 : place + 6 + length].decode()
+            place += 6 + length
+            port, rack = struct.unpack_from(">ih", answer, place)
+            place += 6 + max(0, rack)
+            found.append((host, port))
+        return found
 
     def mechanisms(self, mechanism: str) -> list[str] | None:
         """Choose a SASL mechanism; return those that the listener has. None: it has no login at all."""

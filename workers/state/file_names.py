@@ -34,6 +34,8 @@ def make_folder(folder: Path) -> None:
     try:
         folder.mkdir(exist_ok=True)
     except FileNotFoundError:
+        if folder.parent.is_dir():
+            raise
         raise FileNotFoundError(
             2, f"{folder.parent} does not exist; make it, or mend the path: only its last folder is made"
         ) from None
