@@ -121,7 +121,7 @@ class FirstRecords:
         message = refusal(self._settings, error, right="READ")
         if message != self._said:
             self._said = message
-            log.warning("cannot read the timestamps of the oldest records; their age is unknown", error=message)
+            log.warning("cannot read the timestamps of the oldest records", error=message)
 
     def _read(self, asked: dict[Any, tuple[int, int]]) -> dict[TopicPartition, float | None]:
         self._consumer = self._consumer or open_consumer(self._settings, first_records_options(self._settings))
