@@ -85,18 +85,19 @@ def uri_problem(uri: str) -> str | None:
         return f"not a MongoDB URI: it begins with neither {SCHEME} nor {SRV_SCHEME}"
     if any(not character.isprintable() or character.isspace() for character in uri):
         return "not a MongoDB URI: it holds white space or a control character; write it as %20 or the like"
-    if "@" in options:
-        # The user or the password holds a "?", and what looks like an option may be the rest of it.
-        return "not a MongoDB URI: in the user name and the password, write ? as %3F, / as %2F, @ as %40 and % as %25"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return (
+        problem = (
             _options_problem(options)
             or _files_problem(options)
             or _srv_problem(uri, before)
             or _address_problem(uri, options)
             or _client_problem(uri)
         )
+    if problem and "@" in options and "@" not in before:
+        # The user or the password may hold a "?", and what looks like an option may be the rest of it.
+        return "not a MongoDB URI: in the user name and the password, write ? as %3F, / as %2F, @ as %40 and % as %25"
+    return problem
 
 
 def _options_problem(options: str) -> str | None:

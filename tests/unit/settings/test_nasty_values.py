@@ -231,6 +231,7 @@ def test_a_mistake_in_the_uri_names_the_option_and_never_a_value(monkeypatch, ke
         "mongodb://h/?tls=true&tlsCertificateKeyFile=keys/me.encrypted.pem&tlsCertificateKeyFilePassword=right",
         "mongodb://h/?readPreference=secondary&readPreferenceTags=dc:a&readPreferenceTags=",
         "mongodb://%2Ftmp%2Fmongodb-27017.sock/?journal=true",
+        "mongodb://h/?tls=true&tlsCertificateKeyFile=keys/me.encrypted.pem&tlsCertificateKeyFilePassword=right&appName=a@b",
     ],
 )
 def test_a_uri_is_taken_without_asking_anybody(monkeypatch, keys, uri):
