@@ -116,6 +116,15 @@ def test_what_is_refused_is_told_with_the_setting_to_change(kafka: SecuredKafka,
     assert isinstance(refused.value, LoginRefusedError) == case.is_login
 
 
+def test_an_authority_that_went_away_since_the_start_is_named(kafka: SecuredKafka, tmp_path: Path) -> None:
+    (file := tmp_path / "authority.pem").write_bytes(kafka.authority.file.read_bytes())
+    settings = load(**given(kafka, Case("TLS", "SSL", {}, ())), ssl_cafile=file)
+    file.unlink()
+
+    with pytest.raises(UnavailableError, match=f"WORKERS_SSL_CAFILE={file} cannot be read: No such file"):
+        Admin(settings).connect()
+
+
 def test_a_broker_that_sends_its_clients_elsewhere_is_told_as_that(kafka: SecuredKafka) -> None:
     settings = load(**given(kafka, Case("AWAY", "PLAINTEXT", {}, ())))
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from workers.errors import LoginRefusedError, UnavailableError
 from workers.kafka.handshake import Handshake, NotKafkaError
+from workers.settings.files import certificates_problem
 
 if TYPE_CHECKING:
     from workers.settings import Settings
@@ -110,10 +111,14 @@ class _Server:
 
     def refusal(self) -> Refusal:
         """Raises: OSError: it cannot be asked."""
+        authority = self._settings.ssl_cafile
+        if self._tls and authority and (problem := certificates_problem(authority)):
+            # It was there when the settings were read.
+            return Refusal(f"WORKERS_SSL_CAFILE={problem}")
         with self._connect() as connection:
             if self._tls:
                 try:
-                    connection.begin_tls(self._settings.ssl_cafile)
+                    connection.begin_tls(authority)
                 except ssl.SSLCertVerificationError as error:
                     return Refusal(self._certificate(error))
                 except OSError as error:
