@@ -61,6 +61,10 @@ class CutOffError(UnavailableError):
     exit_code = ExitCode.CUT_OFF
 
 
+class LoginRefusedError(UnavailableError):
+    """A server knows no such user, or another password. Trying it often locks the account, so it is tried seldom."""
+
+
 class BadUsageError(WorkersError):
     """The arguments of a command contradict each other, or make no sense."""
 
@@ -106,3 +110,13 @@ class SinkUnavailableError(WorkersError):
         self.reason = reason
         self.retry_after = retry_after
         super().__init__(f"{reason}: {detail}")
+
+
+class SinkRefusesError(SinkUnavailableError):
+    """The sink refuses this client, or cannot be found; the text has the reason, and what to change."""
+
+    def __init__(self, reason: RetryReason, detail: str, *, is_login: bool = False) -> None:
+        """Args: is_login: trying it often locks the account, so it is tried seldom."""
+        self.detail = detail
+        self.is_login = is_login
+        super().__init__(reason, detail)

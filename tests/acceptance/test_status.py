@@ -206,7 +206,7 @@ def test_a_slot_that_cannot_come_back_ends_the_restart_and_the_others_are_left_a
 def test_a_fleet_that_keeps_its_events_elsewhere_shows_them(stack: EmbeddedStack) -> None:
     """As paths.py says: in deploy/local.d/ for the fleet, in `.env` for the commands."""
     fleet = Fleet(stack)
-    elsewhere = fleet.tree / "elsewhere"
+    (elsewhere := fleet.tree / "elsewhere").mkdir()
     values = {"WORKERS_STATE_DIR": f"{elsewhere}/state", "WORKERS_EVENTS_FILE": f"{elsewhere}/told.jsonl"}
     (fleet.tree / ".env").write_text("".join(f"{name}={value}\n" for name, value in values.items()))
     environment = ",".join(f'{name}="{value}"' for name, value in values.items())

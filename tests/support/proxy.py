@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Callable
@@ -31,9 +32,11 @@ CHUNKS_IN_FLIGHT = 256
 class Proxy:
     """One port of the loopback that leads to another one. What was sent is never dropped by a hang, only late."""
 
-    def __init__(self, upstream: int | None = None) -> None:
+    def __init__(self, upstream: int | None = None, tls: ssl.SSLContext | None = None) -> None:
+        """Args: tls: what clients meet; the way to the server is in the clear."""
         (self.port,) = free_ports(1)
         self.upstream = upstream
+        self._tls = tls
         self.delay = 0.0
         """Seconds that every answer comes later."""
         self.bytes_per_second: float | None = None
@@ -94,7 +97,7 @@ class Proxy:
 
     async def _listen(self) -> None:
         if self._server is None:
-            self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port, limit=CHUNK)
+            self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port, limit=CHUNK, ssl=self._tls)
 
     async def _refuse(self) -> None:
         if self._server is not None:

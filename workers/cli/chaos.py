@@ -13,6 +13,7 @@ import typer
 
 from workers.cli import render as show
 from workers.cli import render_drill
+from workers.cli.options import LONGEST_SECONDS, finite
 from workers.errors import BadUsageError, ExitCode
 from workers.settings import Settings, load_all
 from workers.settings.paths import StatePaths
@@ -62,11 +63,14 @@ class DrillScreen:
 
 
 def chaos(
-    seconds: Annotated[float, typer.Option(min=5, help="How long to inject faults.")] = 60.0,
+    seconds: Annotated[
+        float, typer.Option(min=5, max=LONGEST_SECONDS, callback=finite, help="How long to inject faults.")
+    ] = 60.0,
     seed: Annotated[int | None, typer.Option(help="The same seed gives the same faults.")] = None,
-    rate: Annotated[int, typer.Option(min=1, help="Records a second.")] = 3_000,
+    rate: Annotated[int, typer.Option(min=1, max=1_000_000, help="Records a second.")] = 3_000,
     bad_share: Annotated[
-        float, typer.Option(min=0, max=0.4, help="The share of tombstones and of values that are not JSON.")
+        float,
+        typer.Option(min=0, max=0.4, callback=finite, help="The share of tombstones and of values that are not JSON."),
     ] = 0.0,
     all_faults: Annotated[
         bool, typer.Option("--all-faults", help="More kinds: transactions, connections, a full disk, a frozen broker.")

@@ -13,8 +13,10 @@ from typing import Annotated
 import typer
 
 from workers.cli import render as show
+from workers.cli.options import text, texts
 from workers.errors import BadUsageError, ExitCode
 from workers.settings import Settings, load
+from workers.settings.files import shown
 from workers.sinks.base import DeadLetterFilter
 from workers.types import RejectReason, TopicPartition
 from workers.verification.dead_letters import DeadLetters, Purged, as_json
@@ -24,9 +26,9 @@ out = show.console()
 
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
-Ids = Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Only these ids.")]
+Ids = Annotated[list[str] | None, typer.Argument(metavar="[ID]...", callback=texts, help="Only these ids.")]
 OfReason = Annotated[RejectReason | None, typer.Option("--reason", help="Only this reason.")]
-OfPartition = Annotated[int | None, typer.Option("--partition", min=0, help="Only this partition.")]
+OfPartition = Annotated[int | None, typer.Option("--partition", min=0, max=2**31 - 1, help="Only this partition.")]
 Since = Annotated[
     str | None, typer.Option(metavar="TIME", help="Rejected at or after: 10m, 2h, 3d, or 2026-01-31T12:00.")
 ]
@@ -41,7 +43,7 @@ def list_letters(
     partition: OfPartition = None,
     since: Since = None,
     until: Until = None,
-    limit: Annotated[int, typer.Option(min=1, help="The most to list, oldest first.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=2**31 - 1, help="The most to list, oldest first.")] = 50,
     as_lines: Json = False,
 ) -> None:
     """List dead letters.
@@ -63,7 +65,7 @@ def list_letters(
 
 
 @app.command("show")
-def show_letter(letter_id: Annotated[str, typer.Argument(metavar="ID")]) -> None:
+def show_letter(letter_id: Annotated[str, typer.Argument(metavar="ID", callback=text)]) -> None:
     """Show one dead letter with its payload, as JSON.
 
     Example: workers dead-letters show numtest-08b40071/3/42
@@ -173,13 +175,13 @@ def _partition(settings: Settings, number: int | None) -> TopicPartition | None:
     return None if number is None else TopicPartition(settings.topic, number)
 
 
-def _time(text: str | None) -> datetime | None:
-    if text is None:
+def _time(given: str | None) -> datetime | None:
+    if given is None:
         return None
     try:
-        if ago := re.fullmatch(r"(\d{1,6})([smhd])", text):
+        if ago := re.fullmatch(r"(\d{1,6})([smhd])", given):
             return datetime.now(UTC) - timedelta(**{UNITS[ago[2]]: int(ago[1])})
-        time = datetime.fromisoformat(text)
+        time = datetime.fromisoformat(given)
         return time if time.tzinfo else time.astimezone()
     except (ValueError, OverflowError):
-        raise BadUsageError(f"{text} is not a time: use 10m, 2h, 3d (ago), or 2026-01-31T12:00") from None
+        raise BadUsageError(f"{shown(given)} is not a time: use 10m, 2h, 3d (ago), or 2026-01-31T12:00") from None

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from workers.cli import render as show
+from workers.cli.options import LONGEST_SECONDS, finite
 from workers.errors import BadUsageError, ExitCode
 from workers.settings import load_all
 
@@ -82,7 +83,12 @@ def _show_until_interrupted(collector: StatusCollector) -> None:
 
 
 def restart(
-    timeout: Annotated[float, typer.Option(min=1, help="Seconds within which a slot must be back at work.")] = 60.0,
+    timeout: Annotated[
+        float,
+        typer.Option(
+            min=1, max=LONGEST_SECONDS, callback=finite, help="Seconds within which a slot must be back at work."
+        ),
+    ] = 60.0,
     tree: Tree = Path(),
 ) -> None:
     """Restart the fleet without a pause: one slot at a time, each back at work before the next is stopped.

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
-import traceback
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, NoReturn
+from typing import TYPE_CHECKING, Annotated, BinaryIO, NoReturn
 
 import typer
 
@@ -19,8 +18,11 @@ from workers.cli import lag as cli_lag
 from workers.cli import render as show
 from workers.cli import streams
 from workers.cli import watchdog as cli_watchdog
+from workers.cli.failure import exit_code
+from workers.cli.options import LONGEST_SECONDS, finite
 from workers.errors import ExitCode, NotFoundError, WorkersError
-from workers.settings import load, load_all, redact
+from workers.settings import load, load_all, redact, unused
+from workers.settings.files import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -74,8 +76,12 @@ def run() -> None:
 def produce(
     start: Annotated[int, typer.Option(min=-(2**63), max=2**63 - 1, help="The first number.")] = 0,
     count: Annotated[int, typer.Option(min=0, help="How many numbers.")] = 1000,
-    interval: Annotated[float, typer.Option(min=0, max=86_400, help="Seconds between two records.")] = 0.0,
-    partitions: Annotated[int, typer.Option(min=1, help="Partitions of the topic, if it has to be created.")] = 6,
+    interval: Annotated[
+        float, typer.Option(min=0, max=86_400, callback=finite, help="Seconds between two records.")
+    ] = 0.0,
+    partitions: Annotated[
+        int, typer.Option(min=1, max=100_000, help="Partitions of the topic, if it has to be created.")
+    ] = 6,
     topic: Annotated[str | None, typer.Option(help="The topic, instead of WORKERS_TOPIC.")] = None,
     source: Annotated[
         str | None, typer.Option("--from", metavar="FILE|-", help="Send the lines of a file, unchanged.")
@@ -110,7 +116,7 @@ def _produce(
     from workers.kafka.producer import Producer
 
     with Admin(settings) as admin:
-        created = admin.topic(settings.topic) is None and admin.create_topic(settings.topic, partitions)
+        created = admin.topic(settings.topic, right="WRITE") is None and admin.create_topic(settings.topic, partitions)
     if created and not quiet:
         out.print(f"created the topic {settings.topic} with {partitions} partitions")
     with Producer(settings) as producer, show.counting(err, "produced", total) as counted:
@@ -124,11 +130,19 @@ def _produce(
 @app.command()
 def verify(
     wait: Annotated[
-        float, typer.Option(min=0, help="First wait for the fleet to commit all records, at most so many seconds.")
+        float,
+        typer.Option(
+            min=0, callback=finite, help="First wait for the fleet to commit all records, at most so many seconds."
+        ),
     ] = 0.0,
     since: Annotated[
         float | None,
-        typer.Option(min=0, help="Only records of the last so many seconds: fast enough for every minute."),
+        typer.Option(
+            min=0,
+            max=LONGEST_SECONDS,
+            callback=finite,
+            help="Only records of the last so many seconds: fast enough for every minute.",
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -174,11 +188,13 @@ def config(
     Example: WORKERS_TOPIC=orders workers config
     """
     settings, sources, _ = load_all(tree)
-    shown = redact(settings)
+    values = redact(settings)
+    for note in unused(settings):
+        err.print(f"workers: {note}", markup=False)
     if as_json:
-        out.print_json(json.dumps(shown | {"from": sources}))
+        out.print_json(json.dumps(values | {"from": sources}))
     else:
-        show.settings(out, settings, shown, sources)
+        show.settings(out, settings, values, sources)
 
 
 app.command()(cli_chaos.chaos)
@@ -192,34 +208,8 @@ app.add_typer(cli_dead_letters.app, name="dead-letters")
 def main() -> NoReturn:
     """The entry point `workers`. Ends with one of `ExitCode`, or 130 after Ctrl-C."""
     streams.prepare()
-    sys.exit(streams.finish(_exit_code(), lambda message: err.print(f"workers: {message}", markup=False)))
-
-
-def _exit_code() -> int:
-    try:
-        code: Any = app(standalone_mode=False)
-    except typer.Abort:
-        return 130
-    except typer.TyperException as error:
-        message = error.format_message()
-        err.print(message if "\n" in message else f"workers: {message.rstrip('.')}; see `workers --help`", markup=False)
-        return ExitCode.USAGE
-    except WorkersError as error:
-        for line in str(error).splitlines():
-            err.print(f"workers: {line}", markup=False)
-        return error.exit_code
-    except KeyboardInterrupt:
-        return 130
-    except BrokenPipeError:
-        return ExitCode.FAILED
-    except Exception as error:  # noqa: BLE001 the last resort: a bug ends with its own exit code and a traceback
-        if isinstance(error, OSError) and error.filename is None and error.errno in streams.NO_ROOM:
-            err.print(f"workers: cannot write to standard output: {error.strerror}", markup=False)
-            return ExitCode.FAILED
-        err.print("workers: an unexpected error, which is a bug; please report it with this traceback:")
-        traceback.print_exc()
-        return ExitCode.BUG
-    return code if isinstance(code, int) else ExitCode.OK
+    code = exit_code(lambda: app(standalone_mode=False), err)
+    sys.exit(streams.finish(code, lambda message: err.print(f"workers: {message}", markup=False)))
 
 
 def _opened(source: str | None) -> AbstractContextManager[BinaryIO | None]:
@@ -230,7 +220,7 @@ def _opened(source: str | None) -> AbstractContextManager[BinaryIO | None]:
     try:
         return Path(source).open("rb")
     except OSError as error:
-        raise NotFoundError(f"cannot read {source}: {error.strerror}") from error
+        raise NotFoundError(f"cannot read {shown(source)}: {error.strerror}") from error
 
 
 def _values(lines: BinaryIO) -> Iterator[bytes]:

@@ -8,11 +8,13 @@ from uuid import UUID
 
 from kafka import IsolationLevel, KafkaAdminClient, OffsetSpec
 from kafka.admin import ConfigResource, ConfigResourceType, MemberToRemove, OffsetTimestamp
-from kafka.errors import KafkaError, TopicAlreadyExistsError
+from kafka.errors import KafkaError
 
 from workers.errors import UnavailableError
-from workers.kafka.client_errors import describe, unreachable
+from workers.kafka import topics
+from workers.kafka.client_errors import LOOK, unavailable
 from workers.kafka.compat import close_unconnected
+from workers.kafka.diagnosis import DIAGNOSIS_SECONDS, require_admission
 from workers.kafka.leaders import log_offsets
 from workers.kafka.options import connection_options
 from workers.kafka.partition_offsets import PartitionOffsets
@@ -77,6 +79,7 @@ class Admin:
         """Args: patience: seconds to wait for a broker, and for each answer."""
         self._settings = settings
         self._patience = patience
+        self._diagnosis_seconds = min(DIAGNOSIS_SECONDS, patience / 2)
         self._client: Any = None
 
     def connect(self) -> Self:
@@ -85,6 +88,7 @@ class Admin:
         Raises:
             UnavailableError: no broker answered, or it refused this client.
         """
+        require_admission(self._settings, self._diagnosis_seconds)
         try:
             self._client = _Client(
                 **connection_options(self._settings),
@@ -93,7 +97,7 @@ class Admin:
                 request_timeout_ms=10_000,
             )
         except KafkaError as error:
-            raise UnavailableError(unreachable(self._settings, error)) from error
+            raise unavailable(self._settings, error, seconds=self._diagnosis_seconds) from error
         return self
 
     def __enter__(self) -> Self:
@@ -104,12 +108,19 @@ class Admin:
 
     def close(self) -> None:
         """Close the connection. Idempotent."""
-        self._client.close()
+        if self._client is not None:
+            self._client.close()
 
-    def topic(self, name: str) -> Topic | None:
-        """The topic of this name; None: it does not exist."""
-        (found,) = self._ask(lambda: self._client.describe_topics([name]))
-        if found["error_code"]:
+    def topic(self, name: str, right: str = LOOK) -> Topic | None:
+        """The topic of this name; None: it does not exist.
+
+        Args: right: of Kafka, which whoever asks this needs.
+
+        Raises:
+            UnavailableError: no broker answered, or this client is not authorized.
+        """
+        found = self._ask(lambda: topics.describe(self._client, name), topic=right)
+        if found is None:
             return None
         leaders = {
             TopicPartition(name, each["partition_index"]): (each["leader_id"], each["leader_epoch"])
@@ -123,13 +134,7 @@ class Admin:
         Raises:
             UnavailableError: the broker refused; the message has its reason.
         """
-        try:
-            self._client.create_topics({name: {"num_partitions": partitions, "replication_factor": -1}})
-        except TopicAlreadyExistsError:
-            return False
-        except KafkaError as error:
-            raise UnavailableError(f"Kafka did not create the topic {name}: {describe(error)}") from error
-        return True
+        return topics.create(self._settings, self._client, name, partitions)
 
     def evict(self, group: str, member_id: str) -> bool:
         """Remove a dead member, so that its partitions are reassigned before the session timeout.
@@ -138,7 +143,7 @@ class Admin:
             Whether it was still a member.
         """
         members = [MemberToRemove(member_id=member_id)]
-        removed = self._ask(lambda: self._client.remove_group_members(group, members))
+        removed = self._ask(lambda: self._client.remove_group_members(group, members), group="READ")
         return all(error.errno == 0 for error in removed.values())
 
     def group(self, group: str, topic: str) -> GroupDescription:
@@ -216,18 +221,25 @@ class Admin:
     def compacts(self, topic: str) -> bool:
         """Whether the topic is compacted; False if the broker does not return the setting."""
         asked = [ConfigResource(ConfigResourceType.TOPIC, topic, {"cleanup.policy": ""})]
-        found = self._ask(lambda: self._client.describe_configs(asked, config_filter="all"))["topic"][topic]
+        found = self._ask(lambda: self._client.describe_configs(asked, config_filter="all"), topic="DESCRIBE_CONFIGS")[
+            "topic"
+        ][topic]
         return "compact" in found.get("cleanup.policy", {}).get("value", "")
 
-    def _ask(self, question: Callable[[], Any]) -> Any:
-        """Retry retriable errors until the timeout: a coordinator may just be loading."""
+    def _ask(self, question: Callable[[], Any], *, topic: str = LOOK, group: str = LOOK) -> Any:
+        """Retry retriable errors until the timeout: a coordinator may just be loading.
+
+        Args: topic, group: the rights that the question needs.
+        """
         deadline = time.monotonic() + self._patience
         while True:
             try:
                 return question()
             except KafkaError as error:
                 if not error.retriable or time.monotonic() > deadline:
-                    raise UnavailableError(unreachable(self._settings, error)) from error
+                    raise unavailable(
+                        self._settings, error, topic=topic, group=group, seconds=self._diagnosis_seconds
+                    ) from error
             time.sleep(0.1)
 
 

@@ -2,24 +2,65 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
-from kafka.errors import KafkaTimeoutError, UnknownBrokerIdError, UnknownTopicOrPartitionError
+from kafka.errors import (
+    AuthorizationError,
+    ClusterAuthorizationFailedError,
+    GroupAuthorizationFailedError,
+    KafkaConnectionError,
+    KafkaTimeoutError,
+    NodeNotReadyError,
+    TopicAuthorizationFailedError,
+    UnknownBrokerIdError,
+    UnknownTopicOrPartitionError,
+)
+
+from workers.errors import UnavailableError, WorkersError
+from workers.kafka.diagnosis import DIAGNOSIS_SECONDS, explain
 
 if TYPE_CHECKING:
     from workers.settings import Settings
 
+LOOK = "DESCRIBE or READ"
+"""The right to look at a topic or a group. In Kafka, READ and WRITE include DESCRIBE."""
+LONGEST_LINE = 300
+SILENT = (KafkaTimeoutError, KafkaConnectionError, NodeNotReadyError)
+"""The client's own errors for a broker that does not answer."""
+DOING = {
+    LOOK: "describe",
+    "READ": "read",
+    "WRITE": "write to",
+    "CREATE": "create",
+    "DESCRIBE_CONFIGS": "read the configuration of",
+}
+"""By right: what cannot be done without it."""
+
+
+class NotAuthorizedError(UnavailableError):
+    """Kafka knows this client, and a right is missing. It may be granted at any time."""
+
 
 def describe(error: Exception) -> str:
-    """One line about an error of the client, without a traceback."""
+    """One line about an error of the client, or one of ours, without a traceback."""
+    if isinstance(error, WorkersError):
+        return str(error)
     first_line = (str(error).splitlines() or [""])[0]
+    if said := re.search(r"error_message='([^']+)'", first_line):
+        # The client repeats request and response, with everything that is in them.
+        first_line = said[1]
+    first_line = first_line if len(first_line) <= LONGEST_LINE else first_line[:LONGEST_LINE] + "..."
     return f"{type(error).__name__}: {first_line}" if first_line else type(error).__name__
 
 
-def unreachable(settings: Settings, error: Exception) -> str:
-    """The message for a question that failed: no broker answered, the topic does not exist, or Kafka refused."""
-    if isinstance(error, KafkaTimeoutError):
-        return f"no Kafka broker answered at {settings.bootstrap_servers}: is it running, is WORKERS_BOOTSTRAP_SERVERS right?"
+def unreachable(settings: Settings, error: Exception, seconds: float = DIAGNOSIS_SECONDS) -> str:
+    """The message for a question that failed: no broker answered, the topic does not exist, or Kafka refused.
+
+    Args: seconds: for finding out why no broker answered.
+    """
+    if isinstance(error, SILENT):
+        return explain(settings, seconds)
     if isinstance(error, UnknownTopicOrPartitionError):
         return f"the topic does not exist at {settings.bootstrap_servers}; `workers produce` creates it"
     if isinstance(error, UnknownBrokerIdError):
@@ -28,3 +69,36 @@ def unreachable(settings: Settings, error: Exception) -> str:
             "replicas down?"
         )
     return f"Kafka at {settings.bootstrap_servers} refused: {describe(error)}"
+
+
+def unavailable(
+    settings: Settings, error: Exception, *, topic: str = LOOK, group: str = LOOK, seconds: float = DIAGNOSIS_SECONDS
+) -> UnavailableError:
+    """The error to raise for a question that failed. Args: topic, group: the right that the question needs."""
+    if isinstance(error, AuthorizationError):
+        return NotAuthorizedError(not_authorized(settings, error, topic=topic, group=group))
+    return UnavailableError(unreachable(settings, error, seconds))
+
+
+def refusal(settings: Settings, error: Exception, *, right: str) -> str:
+    """One line about an error, for a log. Args: right: what the client needs, of topic and group."""
+    if isinstance(error, AuthorizationError):
+        return not_authorized(settings, error, topic=right, group=right)
+    return describe(error)
+
+
+def not_authorized(settings: Settings, error: Exception, *, topic: str = LOOK, group: str = LOOK) -> str:
+    """The message for a right that is missing: what was to be done, the right, the resource, and who needs it."""
+    logged_in = settings.security_protocol.startswith("SASL")
+    principal = f"User:{settings.sasl_username}" if logged_in else "User:ANONYMOUS (there is no login)"
+    if isinstance(error, TopicAuthorizationFailedError):
+        what = f"the topic {settings.topic} (Kafka's right {topic} on the topic"
+        return (
+            f"not authorized to {DOING[topic]} {what}, for {principal}); grant it, or change WORKERS_TOPIC or the user"
+        )
+    if isinstance(error, GroupAuthorizationFailedError):
+        doing = "join" if group == "READ" else "describe"
+        what = f"the group {settings.group} (Kafka's right {group} on the group"
+        return f"not authorized to {doing} {what}, for {principal}); grant it, or change WORKERS_GROUP or the user"
+    what = "the cluster" if isinstance(error, ClusterAuthorizationFailedError) else "this"
+    return f"not authorized for {what}: {describe(error)}, for {principal}; grant the right, or change the user"

@@ -7,11 +7,11 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import structlog
-from kafka.errors import KafkaError
+from kafka.errors import AuthorizationError, KafkaError
 
 from workers.errors import UnavailableError
 from workers.kafka import compat
-from workers.kafka.client_errors import describe
+from workers.kafka.client_errors import describe, refusal, unavailable
 from workers.kafka.options import FIRST_RECORDS_SECONDS, first_records_options, log_reader_options, open_consumer
 from workers.kafka.partitions import to_client
 from workers.types import TopicPartition
@@ -71,6 +71,8 @@ def read_log(
                 raise UnavailableError(
                     f"Kafka returned no record for {NO_RECORD_SECONDS:.0f} s, before the end of the log was reached"
                 )
+    except AuthorizationError as error:
+        raise unavailable(settings, error, topic="READ") from error
     except KafkaError as error:
         raise UnavailableError(f"Kafka stopped answering: {describe(error)}") from error
     finally:
@@ -89,6 +91,8 @@ class FirstRecords:
         self._options = options or first_records_options(settings)
         self._consumer: Any = None
         self._topic: TopicIdentity | None = None
+        self._said: str | None = None
+        """The error that was logged last; None: the last answer was none. The lag is polled every few seconds, for months."""
         self._known: dict[TopicPartition, tuple[int, float]] = {}
         """By partition: an offset, and the timestamp that was found for it. A record's timestamp never changes."""
         self._empty: dict[TopicPartition, tuple[int, int]] = {}
@@ -134,17 +138,24 @@ class FirstRecords:
         try:
             self._fetch(asked, deadline)
         except Exception as error:  # noqa: BLE001 a record may be corrupt, or larger than the memory
-            if not self._failed.issuperset(group):
-                log.warning("cannot read the timestamps of the oldest records", error=describe(error))
+            self._log(error)
             self._failed.update(TopicPartition(*tp) for tp in asked)
             # The client's next poll may never return.
             self.close()
             return False
         self._failed.difference_update(group)
+        if not self._failed:
+            self._said = None
         if asked:
             # The fetches in flight may never end: reconnect at the next call.
             self.close()
         return True
+
+    def _log(self, error: Exception) -> None:
+        message = refusal(self._settings, error, right="READ")
+        if message != self._said:
+            self._said = message
+            log.warning("cannot read the timestamps of the oldest records", error=message)
 
     def _fetch(self, asked: dict[Any, tuple[int, int]], deadline: float) -> None:
         """Remove from `asked` what is answered."""

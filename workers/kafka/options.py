@@ -11,9 +11,10 @@ from kafka.coordinator.assignors.range import RangePartitionAssignor
 from kafka.errors import KafkaError
 from kafka.record import util as record_util
 
-from workers.errors import BadConfigurationError, UnavailableError
+from workers.errors import BadConfigurationError
 from workers.kafka import compat, compat_brokers, fast_records
-from workers.kafka.client_errors import unreachable
+from workers.kafka.client_errors import unavailable
+from workers.kafka.diagnosis import require_admission
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -74,11 +75,12 @@ def open_consumer(settings: Settings, options: Mapping[str, Any]) -> KafkaConsum
     Raises:
         UnavailableError: no broker answered, or it refused this client.
     """
+    require_admission(settings)
     fast_records.install()
     try:
         consumer = KafkaConsumer(**options)
     except KafkaError as error:
-        raise UnavailableError(unreachable(settings, error)) from error
+        raise unavailable(settings, error, topic="READ", group="READ") from error
     compat.retry_coordinator_search(consumer)
     compat.keep_completed_join(consumer)
     compat_brokers.pace_coordinator_search(consumer)

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 from kafka import KafkaProducer
-from kafka.errors import KafkaError
+from kafka.errors import AuthorizationError, ClusterAuthorizationFailedError, KafkaError, TopicAuthorizationFailedError
 
-from workers.errors import UnavailableError
-from workers.kafka.client_errors import describe, unreachable
+from workers.kafka.client_errors import describe, not_authorized, unavailable
+from workers.kafka.diagnosis import require_admission
 from workers.kafka.options import CONNECT_SECONDS, connection_options, find_moved_brokers
 from workers.types import TopicPartition
 
@@ -74,6 +74,7 @@ class Producer:
         Raises:
             UnavailableError: no broker answered, or it refused this client.
         """
+        require_admission(self._settings)
         try:
             self._client = KafkaProducer(
                 **connection_options(self._settings),
@@ -87,7 +88,7 @@ class Producer:
                 bootstrap_timeout_ms=int(CONNECT_SECONDS * 1000),
             )
         except KafkaError as error:
-            raise UnavailableError(unreachable(self._settings, error)) from error
+            raise unavailable(self._settings, error, topic="WRITE") from error
         find_moved_brokers(self._settings, self._client)
         return self
 
@@ -131,9 +132,16 @@ class Producer:
         self._on_acknowledged(partition, outcome.offset, value)
         self._in_flight.release()
 
+    def _message(self, error: Exception) -> str:
+        # The client asks for its producer id before the first record, which any right to WRITE is enough for; refused, it
+        # names the cluster, and packs the error into the text of another one.
+        if isinstance(error, AuthorizationError) or ClusterAuthorizationFailedError.__name__ in str(error):
+            return not_authorized(self._settings, TopicAuthorizationFailedError(), topic="WRITE")
+        return describe(error)
+
     def _count_failure(self, error: Exception) -> None:
         with self._report_lock:
             self.report.failed += 1
-            message = describe(error)
+            message = self._message(error)
             self.report.errors[message] = self.report.errors.get(message, 0) + 1
         self._in_flight.release()

@@ -20,10 +20,11 @@ from kafka.structs import MemberState
 
 from workers.errors import FencedError
 from workers.kafka import compat
-from workers.kafka.client_errors import describe
+from workers.kafka.client_errors import describe, refusal
 from workers.kafka.contact import Contact
 from workers.kafka.fencing import end_on_client_error
 from workers.kafka.fetch_positions import Admitted, FetchPositions
+from workers.kafka.missing_right import MissingRight
 from workers.kafka.partitions import from_client, records_from_client, to_client
 from workers.log_fields import Action
 from workers.types import CommitResult, Fetched, TopicPartition
@@ -86,6 +87,7 @@ class KafkaSource:
         self._membership = _Membership()
         self._assignments = 0
         self._halted: set[TopicPartition] = set()
+        self._right = MissingRight(settings, observer, stopping)
         self._consumer = consumer
         self._positions = FetchPositions(self._consumer, settings.topic, settings.commit_timeout, self._on_records_lost)
         self._listener = _Listener(observer)
@@ -102,13 +104,15 @@ class KafkaSource:
         # Commit the batch in flight before a rebalance, or it is redelivered to the next owner.
         if not wait and compat.rebalance_pending(self._consumer):
             return None
-        with end_on_client_error(self._consumer, self._settings.worker):
+        with end_on_client_error(self._consumer, self._settings.worker), self._right.awaited():
             fetched = self._poll_client(max_records, wait=wait)
             self._observer.iterated()
             self._contact.check()
             self._sync_membership()
             topic = self._positions.incarnation()
             admitted = self._positions.admit(fetched) if topic else Admitted({}, fetched)
+        if self._right.missing:
+            return None
         halted = {partition: records for partition, records in admitted.records.items() if partition in self._halted}
         self._redeliver({**admitted.redeliver, **halted})
         # The client does not keep a pause over a revocation: pause what was assigned again.
@@ -149,7 +153,9 @@ class KafkaSource:
         except KafkaTimeoutError:
             return CommitResult.TIMEOUT
         except KafkaError as error:
-            log.error("Kafka refused a commit", action=Action.COMMIT, error=describe(error))
+            log.error(
+                "Kafka refused a commit", action=Action.COMMIT, error=refusal(self._settings, error, right="READ")
+            )
             return CommitResult.ERROR
         return CommitResult.OK
 
@@ -165,7 +171,8 @@ class KafkaSource:
         deadline = time.monotonic() + seconds
         while not self._stopping() and (left := deadline - time.monotonic()) > 0:
             self._consumer.pause(*self._consumer.assignment())
-            with end_on_client_error(self._consumer, self._settings.worker):
+            fetched: Any = {}
+            with end_on_client_error(self._consumer, self._settings.worker), self._right.awaited():
                 fetched = self._consumer.poll(timeout_ms=int(min(POLL_SECONDS, left) * 1000))
             self._observer.iterated()
             # A partition that was assigned in this poll was not paused yet.
@@ -187,7 +194,8 @@ class KafkaSource:
         """Whether this worker is in the group, with an assignment, which may be empty. Safe on any thread."""
         member, known = self._consumer.group_metadata(), self._membership
         joined = member.state is MemberState.STABLE and (member.member_id, member.generation_id) == known[:2]
-        return joined and not compat.is_fenced(self._consumer) and self._contact.answers()
+        able = not self._right.missing and not compat.is_fenced(self._consumer)
+        return joined and able and self._contact.answers()
 
     def _poll_client(self, max_records: int, *, wait: bool) -> dict[TopicPartition, list[Any]]:
         if wait:

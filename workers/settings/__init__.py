@@ -2,5 +2,6 @@
 
 from workers.settings.load import PREFIX, SECRETS, Loaded, load, load_all, redact
 from workers.settings.model import Settings
+from workers.settings.rules import unused
 
-__all__ = ["PREFIX", "SECRETS", "Loaded", "Settings", "load", "load_all", "redact"]
+__all__ = ["PREFIX", "SECRETS", "Loaded", "Settings", "load", "load_all", "redact", "unused"]

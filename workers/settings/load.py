@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dotenv import dotenv_values
+from dotenv.parser import parse_stream
 from pydantic import SecretStr, ValidationError
 
-from workers.errors import BadConfigurationError
+from workers.errors import BadConfigurationError, NotFoundError
+from workers.settings.files import UnreadableError, certificates_problem, read_text, shown
 from workers.settings.model import Settings
 from workers.settings.paths import StatePaths
 
@@ -27,6 +29,11 @@ PREFIX = "WORKERS_"
 SECRETS = ("mongodb_uri", "sasl_password")
 NOT_SETTINGS = {"WORKERS_PYTHON", "WORKERS_INTERNAL_METADATA_MAX_AGE"}
 """The first is read by the launcher in deploy/, which looks for Python; the second is for tests: `workers.kafka.options`."""
+KUBERNETES = re.compile(
+    "WORKERS_([A-Z0-9_]+_)?(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT(_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)"
+)
+"""Variables that Kubernetes sets in each container for a Service that is called `workers`, or `workers-...`:
+https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables"""
 PATHS = ("state_dir", "events_file", "ssl_cafile")
 """Fields that hold a path."""
 
@@ -57,7 +64,14 @@ def load_all(tree: Path = Path(), **overrides: Any) -> Loaded:
 
     Raises:
         BadConfigurationError: with all problems, not only the first.
+        NotFoundError: there is no such tree.
     """
+    try:
+        tree.stat()
+    except (FileNotFoundError, ValueError) as error:
+        raise NotFoundError(f"--tree {shown(tree)}: there is no such folder") from error
+    except OSError:
+        pass  # the `.env` in it cannot be read either, which is told below
     env_file = StatePaths(tree).env_file
     given = _Given()
     given.add(os.path.relpath(env_file), _read_env_file(env_file), folder=tree)
@@ -97,12 +111,14 @@ class _Given:
         for name, value in named.items():
             if not name.startswith(PREFIX) or name in NOT_SETTINGS:
                 continue
+            if _is_of_kubernetes(name, value):
+                continue
             field = name.removeprefix(PREFIX).lower()
             if field in Settings.model_fields:
                 self.values[field] = _value(field, value, folder)
                 self.sources[field] = source
             elif field.removesuffix("_file") not in SECRETS or not field.endswith("_file"):
-                self.problems.append(f"{name} is not a setting{_suggestion(field)}")
+                self.problems.append(f"{shown(name)} is not a setting{_suggestion(field)}")
         for field in SECRETS:
             name = PREFIX + field.upper()
             if f"{name}_FILE" not in named:
@@ -113,9 +129,12 @@ class _Given:
 
     def _add_secret(self, field: str, name: str, path: Path) -> None:
         try:
-            self.values[field] = path.read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            self.problems.append(f"{name}={path} cannot be read: {getattr(error, 'strerror', None) or 'not text'}")
+            self.values[field] = read_text(path).strip()
+        except UnreadableError as error:
+            self.problems.append(f"{name}={error}")
+        else:
+            if not self.values[field]:
+                self.problems.append(f"{name}={shown(path)}: the file is empty")
         self.sources[field] = str(path)
 
 
@@ -132,22 +151,30 @@ def _read_env_file(path: Path) -> dict[str, str]:
     Raises:
         BadConfigurationError: the file exists and cannot be read: the fleet must not run without its settings.
     """
+    name = os.path.relpath(path)
     try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return {}
-    except (OSError, UnicodeDecodeError) as error:
-        why = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        text = read_text(path)
+    except UnreadableError as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            return {}
+        why = str(error).partition(" cannot be read: ")[2]
         raise BadConfigurationError(
-            [
-                f"{os.path.relpath(path)} cannot be read: {why}; make it a text file that this user may read, or remove it"
-            ]
+            [f"{name} cannot be read: {why}; make it a text file that this user may read, or remove it"]
         ) from error
+    # The library would only log such a line, and the fleet would run with a default.
+    broken = [each.original for each in parse_stream(io.StringIO(text)) if each.error]
+    if broken:
+        lines = ", ".join(str(each.line) for each in broken[:5])
+        raise BadConfigurationError([f"{name} cannot be used: line {lines} is not NAME=value; mend or remove it"])
     return {name: value for name, value in dotenv_values(stream=io.StringIO(text)).items() if value is not None}
 
 
 def _validated(given: _Given) -> Settings:
     values, problems = given.values, given.problems
+    # Not a rule of the model: only who reads the settings needs the file.
+    if (file := values.get("ssl_cafile")) and (problem := certificates_problem(Path(file))):
+        problems.append(f"{PREFIX}SSL_CAFILE={problem}")
+        del values["ssl_cafile"]
     try:
         settings = Settings.model_validate(values)
     except BadConfigurationError as error:
@@ -164,11 +191,18 @@ def _validated(given: _Given) -> Settings:
     return settings
 
 
+def _is_of_kubernetes(name: str, value: str) -> bool:
+    # A port of theirs is a URL, and one of ours a number: `workers-lag` gives WORKERS_LAG_PORT=tcp://10.0.0.7:9790.
+    if not KUBERNETES.fullmatch(name):
+        return False
+    return not name.endswith("_PORT") or "_SERVICE_PORT" in name or "://" in value or name.count("_") > 3
+
+
 def _suggestion(field: str) -> str:
     similar = difflib.get_close_matches(field, Settings.model_fields, n=1)
     return f"; did you mean {PREFIX}{similar[0].upper()}?" if similar else "; `workers config` lists them all"
 
 
 def _describe(field: str, value: object, message: str) -> str:
-    shown = "" if field in SECRETS else f"={value}"
-    return f"{PREFIX}{field.upper()}{shown}: {re.sub('^Value error, ', '', message)}"
+    given = "" if field in SECRETS else f"={shown(value)}"
+    return f"{PREFIX}{field.upper()}{given}: {re.sub('^Value error, ', '', message)}"

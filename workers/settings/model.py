@@ -4,45 +4,44 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
-from pymongo.errors import PyMongoError
-from pymongo.uri_parser import parse_uri
 
 from workers.errors import BadConfigurationError
 from workers.naming import MAX_SLOTS, worker_name
+from workers.settings.files import path_problem
+from workers.settings.mongodb_uri import uri_problem
 from workers.settings.rules import conflicts
+from workers.settings.values import Host, Seconds, Text, server_problem
 
 ITERATION_SLACK = 15.0
 """Seconds of an iteration besides its write and its commit: a rebalance, and fetching the committed offsets."""
-
-Seconds = Annotated[float, Field(gt=0, le=86_400)]
 
 
 class Settings(BaseModel):
     """The settings of a process. Create it with `settings.load`, which reports every problem at once."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, allow_inf_nan=False)
 
     bootstrap_servers: str = Field("localhost:9092", description="Kafka brokers, host:port, separated by commas")
     topic: str = Field("numtest", description="the topic to read, and the one that `produce` writes")
-    group: str = Field("counters", min_length=1, max_length=249, description="the consumer group of the fleet")
+    group: Text = Field("counters", min_length=1, max_length=249, description="the consumer group of the fleet")
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_SSL", "SASL_PLAINTEXT"] = Field(
         "PLAINTEXT", description="the security protocol of the brokers"
     )
     sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
         "SCRAM-SHA-512", description="the SASL mechanism, with a SASL protocol"
     )
-    sasl_username: str | None = Field(None, description="the SASL user")
+    sasl_username: Text | None = Field(None, description="the SASL user")
     sasl_password: SecretStr | None = Field(None, description="the SASL password; or WORKERS_SASL_PASSWORD_FILE")
     ssl_cafile: Path | None = Field(None, description="a PEM file with the certificate authority of the brokers")
 
     mongodb_uri: SecretStr = Field(
         SecretStr("mongodb://localhost:27017"), description="the URI of MongoDB; or WORKERS_MONGODB_URI_FILE"
     )
-    database: str = Field("numtest", pattern=r'^[^/\\. "$*<>:|?\x00]{1,63}$', description="the database")
-    collection: str = Field("numtest", pattern=r"^[^$\x00]{1,200}$", description="the collection")
+    database: Text = Field("numtest", pattern=r'^[^/\\. "$*<>:|?\x00]{1,63}$', description="the database")
+    collection: Text = Field("numtest", pattern=r"^[^$\x00]{1,200}$", description="the collection")
 
     slot: int = Field(
         0,
@@ -53,7 +52,7 @@ class Settings(BaseModel):
     state_dir: Path | None = Field(
         None, description="the folder for locks, heartbeats and member ids, which a successor needs to take over"
     )
-    metrics_host: str = Field("127.0.0.1", description="the address on which metrics and health are served")
+    metrics_host: Host = Field("127.0.0.1", description="the address on which metrics and health are served")
     metrics_port: int = Field(9800, ge=0, le=65_435, description="the metrics port of slot 0; 0 picks a free one")
     metrics_optional: bool = Field(
         False, description="whether a worker whose metrics port is taken works without metrics"
@@ -90,6 +89,7 @@ class Settings(BaseModel):
     memory_limit: int = Field(
         1_024,
         ge=128,
+        le=16_777_216,
         description="MiB of data that a process may allocate; a worker that needs more ends and is restarted",
     )
 
@@ -147,9 +147,8 @@ class Settings(BaseModel):
     @classmethod
     def _are_brokers(cls, value: str) -> str:
         for server in value.split(","):
-            host, _, port = server.strip().rpartition(":")
-            if not host or not port.isdecimal() or not 0 < int(port) < 65_536:
-                raise ValueError(f"{server.strip()!r} is not host:port")
+            if problem := server_problem(server.strip()):
+                raise ValueError(problem)
         return value
 
     @field_validator("topic")
@@ -161,17 +160,36 @@ class Settings(BaseModel):
 
     @field_validator("mongodb_uri")
     @classmethod
-    def _acknowledges_writes(cls, secret: SecretStr) -> SecretStr:
-        try:
-            options = parse_uri(secret.get_secret_value(), validate=True)["options"]
-        except (PyMongoError, ValueError) as error:
-            # pymongo quotes parts of the URI, and a malformed one may hold its password anywhere.
-            raise ValueError(f"not a MongoDB URI ({type(error).__name__}); not shown, it may hold a password") from None
-        if options.get("w", "majority") != "majority":
-            raise ValueError(f"w={options['w']}: use majority, or a write that was acknowledged can be lost")
-        if options.get("journal") is False:
-            raise ValueError("journal=false: remove it, or a write that was acknowledged in memory only can be lost")
+    def _is_a_uri(cls, secret: SecretStr) -> SecretStr:
+        if problem := uri_problem(secret.get_secret_value()):
+            raise ValueError(problem)
         return secret
+
+    @field_validator("sasl_password")
+    @classmethod
+    def _is_a_password(cls, secret: SecretStr | None) -> SecretStr | None:
+        if secret and any(
+            ord(character) < 32 or 0xD800 <= ord(character) < 0xE000 for character in secret.get_secret_value()
+        ):
+            raise ValueError("must be one line of UTF-8 text")
+        return secret
+
+    @field_validator("database", "collection")
+    @classmethod
+    def _is_a_name_of_mongodb(cls, name: str) -> str:
+        # https://www.mongodb.com/docs/manual/reference/limits/#naming-restrictions, and what pymongo refuses
+        if name.startswith((".", "system.")) or name.endswith(".") or ".." in name:
+            raise ValueError(
+                "MongoDB refuses a name that begins with 'system.', begins or ends with '.', or holds '..'"
+            )
+        return name
+
+    @field_validator("state_dir", "events_file", "ssl_cafile")
+    @classmethod
+    def _is_a_path(cls, path: Path | None) -> Path | None:
+        if path and (problem := path_problem(path)):
+            raise ValueError(problem)
+        return path
 
     @model_validator(mode="after")
     def _fits_together(self) -> Settings:

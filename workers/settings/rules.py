@@ -4,6 +4,17 @@ from __future__ import annotations
 
 from typing import Protocol
 
+LONGEST_NAMESPACE, LONGEST_DATABASE = 255, 63
+"""Bytes: https://www.mongodb.com/docs/manual/reference/limits/"""
+LONGEST_SUFFIX = "_dead_letters"
+"""Of `workers.sinks.mongodb.client`."""
+_IN_THE_CLEAR = {
+    True: "sends the password in the clear; use SASL_SSL",
+    False: "with SCRAM the password itself is not sent in the clear, but all records are, and whoever listens can guess at the "
+    "password without a limit; use SASL_SSL",
+}
+"""By whether the mechanism is PLAIN."""
+
 
 class Values(Protocol):
     """The settings that the rules compare, each valid by itself. Times are seconds."""
@@ -11,7 +22,15 @@ class Values(Protocol):
     @property
     def bootstrap_servers(self) -> str: ...
     @property
+    def database(self) -> str: ...
+    @property
+    def collection(self) -> str: ...
+    @property
     def security_protocol(self) -> str: ...
+    @property
+    def sasl_mechanism(self) -> str: ...
+    @property
+    def ssl_cafile(self) -> object | None: ...
     @property
     def sasl_username(self) -> str | None: ...
     @property
@@ -73,7 +92,44 @@ def conflicts(settings: Values) -> list[str]:
         problems.append(
             f"WORKERS_SECURITY_PROTOCOL={settings.security_protocol}: needs WORKERS_SASL_USERNAME and a password"
         )
-    hosts = {server.strip().rpartition(":")[0] for server in settings.bootstrap_servers.split(",")}
+    servers = [server.strip() for server in settings.bootstrap_servers.split(",")]
+    hosts = {server.rpartition("://")[2].rpartition(":")[0] for server in servers}
     if settings.security_protocol == "SASL_PLAINTEXT" and not hosts <= {"localhost", "127.0.0.1", "[::1]"}:
-        problems.append("WORKERS_SECURITY_PROTOCOL=SASL_PLAINTEXT: sends the password in the clear; use SASL_SSL")
+        problems.append(
+            f"WORKERS_SECURITY_PROTOCOL=SASL_PLAINTEXT: {_IN_THE_CLEAR[settings.sasl_mechanism == 'PLAIN']}"
+        )
+    problems.extend(
+        f"WORKERS_BOOTSTRAP_SERVERS: begins with {protocol}://, and WORKERS_SECURITY_PROTOCOL is "
+        f"{settings.security_protocol}; leave {protocol}:// out, or set that"
+        for protocol in {server.partition("://")[0] for server in servers if "://" in server}
+        if protocol != settings.security_protocol
+    )
+    namespace = f"{settings.database}.{settings.collection}{LONGEST_SUFFIX}"
+    if len(namespace.encode()) > LONGEST_NAMESPACE:
+        problems.append(
+            f"WORKERS_COLLECTION: is too long: {namespace[:60]}... would have {len(namespace.encode())} bytes with the suffix of "
+            f"the dead letters, and MongoDB allows {LONGEST_NAMESPACE}"
+        )
+    if len(settings.database.encode()) > LONGEST_DATABASE:
+        problems.append(f"WORKERS_DATABASE: is too long: MongoDB allows {LONGEST_DATABASE} bytes")
+    if settings.database in ("local", "config"):
+        problems.append(
+            f"WORKERS_DATABASE={settings.database}: belongs to the server itself, and is not replicated as others are; use another"
+        )
     return problems
+
+
+def unused(settings: Values) -> list[str]:
+    """Settings that have no effect beside the others, as lines for people. They break nothing, so they are not refused."""
+    protocol, notes = settings.security_protocol, []
+    if not protocol.startswith("SASL") and (settings.sasl_username or settings.sasl_password):
+        notes.append(
+            f"WORKERS_SASL_USERNAME and its password are not used with WORKERS_SECURITY_PROTOCOL={protocol}: there is no login; "
+            f"to log in, set SASL_SSL"
+        )
+    if "SSL" not in protocol and settings.ssl_cafile:
+        notes.append(
+            f"WORKERS_SSL_CAFILE is not used with WORKERS_SECURITY_PROTOCOL={protocol}: nothing is encrypted; to encrypt, set "
+            f"{'SASL_SSL' if protocol.startswith('SASL') else 'SSL'}"
+        )
+    return notes

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from workers.errors import BadConfigurationError, UnavailableError
 from workers.naming import all_worker_names
+from workers.state.file_names import file_name
 from workers.state.member_file import MemberFile
 from workers.state.state_file import open_in_folder
 from workers.state.write_failures import WriteFailures
@@ -65,11 +66,11 @@ class Slot:
 
     def file(self, kind: str) -> Path:
         """The path of a file of this slot."""
-        return self._folder / f"{self._group}-{self._worker}.{kind}".replace("/", "_")
+        return self._folder / f"{file_name(self._group)}-{self._worker}.{kind}"
 
     def group_file(self, kind: str) -> Path:
         """The path of a file that all slots of the group in this folder share."""
-        return self._folder / f"{self._group}.{kind}".replace("/", "_")
+        return self._folder / f"{file_name(self._group)}.{kind}"
 
     def others(self) -> list[Slot]:
         """The other slots of the group in this folder that were ever acquired."""
@@ -96,11 +97,9 @@ class Slot:
         except BlockingIOError:
             return False
         except OSError as error:
-            problem = f"WORKERS_STATE_DIR={self._folder}: cannot be used: {error.strerror}"
+            problem = f"WORKERS_STATE_DIR={self._folder}: cannot be used: {error.strerror or error}"
             if error.errno in WRONG_SETTING:
-                raise BadConfigurationError(
-                    [f"{problem}; it must be a folder on a local disk, in a folder that exists"]
-                ) from error
+                raise BadConfigurationError([f"{problem}; it must be a folder on a local disk"]) from error
             raise SlotUnavailableError(problem) from error
         self._lock = lock
         # The pid is only for an error message, so a full disk is no error here.

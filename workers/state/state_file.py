@@ -13,6 +13,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from workers.state.file_names import make_folder
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -93,7 +95,7 @@ def open_in_folder(path: str | Path, flags: int, mode: int = 0o600) -> int:
     try:
         return os.open(path, flags | os.O_CLOEXEC, mode)
     except FileNotFoundError:
-        Path(path).parent.mkdir(exist_ok=True)
+        make_folder(Path(path).parent)
         return os.open(path, flags | os.O_CLOEXEC, mode)
 
 

@@ -16,6 +16,7 @@ from workers.errors import NotFoundError, SinkUnavailableError, UnavailableError
 from workers.formats.json import parse_json
 from workers.formats.limits import Limits
 from workers.pipeline.reader import RecordReader
+from workers.settings.files import shown
 from workers.sinks.registry import open_dead_letters, open_sink
 from workers.types import Reject, RejectReason
 
@@ -88,7 +89,7 @@ class DeadLetters:
         found = self._store.get(letter_id)
         if found is None:
             raise NotFoundError(
-                f"there is no dead letter {letter_id}; `workers dead-letters list` shows the existing ones"
+                f"there is no dead letter {shown(letter_id)}; `workers dead-letters list` shows the existing ones"
             )
         return found
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -20,12 +20,13 @@ from workers.monitoring.log_observer import LogObserver
 from workers.monitoring.logs import standard_error
 from workers.monitoring.output_metrics import OutputMetrics
 from workers.monitoring.worker_metrics import WorkerMetrics
-from workers.pipeline.backoff import Backoff, BatchSize
+from workers.pipeline.backoff import BatchSize
 from workers.pipeline.loop import Loop
 from workers.pipeline.observer import Observers
 from workers.pipeline.reader import RecordReader
 from workers.pipeline.reject_limit import RejectLimit
-from workers.process import NoThreadError, is_no_thread, limit_memory
+from workers.process import NoThreadError, limit_memory
+from workers.settings import unused
 from workers.sinks.registry import open_sink
 from workers.sinks.writer import BackgroundWriter
 from workers.state.heartbeat import State
@@ -36,23 +37,15 @@ from workers.worker.recycling import Recycling
 from workers.worker.signals import StopSignal
 from workers.worker.slot_files import SlotFiles
 from workers.worker.stall_timer import StallTimer, enable_stack_dumps
+from workers.worker.waiting import ATTEMPT_SECONDS, Wait
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from workers.monitoring.log_output import LogOutput
     from workers.settings import Settings
     from workers.worker.crash_loop import CrashLoopBackoff
 
-T = TypeVar("T")
-ATTEMPT_SECONDS = 60.0
-"""The longest attempt to connect: all timeouts of the client, and the waits between its requests."""
 EVICT_TIMEOUT_SECONDS = 2.0
 """For Kafka's answer, to evict the predecessor during a backoff. Short, because `_join` evicts it again."""
-BEAT_SECONDS = 1.0
-"""Between two heartbeats of a worker that waits."""
-LOG_EVERY_SECONDS = 10.0
-"""Between two log lines about the same wait."""
 
 log = structlog.get_logger()
 
@@ -113,17 +106,23 @@ class Worker:
             pid=os.getpid(),
             metrics=f"http://{settings.metrics_host}:{server.port}/metrics" if server else None,
         )
+        for note in unused(settings):
+            log.warning("a setting has no effect", error=note)
         if crash_loop := self._files.crash_loop:
             self._back_off_after_crashes(crash_loop)
             crash_loop.start_health_clock()
         sink = open_sink(settings)
         self._health.ping = sink.ping
-        self._wait_for("MongoDB", State.WAITING_FOR_MONGODB, sink.check, SinkUnavailableError)
+        wait = Wait(self._stop, self._observer, self._stall)
+        self._files.enter(State.WAITING_FOR_MONGODB)
+        wait.until("MongoDB", sink.check, SinkUnavailableError)
         # Its thread is needed: before the group is joined, so that a worker that cannot have it delays nobody.
-        writer = self._wait_for("a thread", State.WAITING_FOR_MONGODB, lambda: BackgroundWriter(sink), NoThreadError)
+        writer = wait.until("a thread", lambda: BackgroundWriter(sink), NoThreadError)
         if self._membership.was_fenced:
-            self._wait_for("its place in the group", State.FENCED, self._membership.take_back, UnavailableError)
-        source = writer and self._wait_for("Kafka", State.WAITING_FOR_KAFKA, self._join, UnavailableError)
+            self._files.enter(State.FENCED)
+            wait.until("its place in the group", self._membership.take_back, UnavailableError)
+        self._files.enter(State.WAITING_FOR_KAFKA)
+        source = writer and wait.until("Kafka", self._join, UnavailableError)
         if writer and source:
             self._health.connected = source.connected
             self._files.enter(State.JOINING)
@@ -175,9 +174,7 @@ class Worker:
         )
         with suppress(UnavailableError), Admin(self._settings, EVICT_TIMEOUT_SECONDS) as admin:
             self._membership.evict_predecessor(admin)
-        while not self._stop() and (left := until - time.monotonic()) > 0:
-            self._observer.iterated()
-            self._stop.wait(min(left, BEAT_SECONDS))
+        Wait(self._stop, self._observer, self._stall).pause(wait)
 
     def _join(self) -> KafkaSource:
         """Connect to Kafka, remove this slot's dead member from the group, and subscribe."""
@@ -185,29 +182,6 @@ class Worker:
         self._membership.prepare()
         consumer = open_consumer(settings, group_member_options(settings))
         return KafkaSource(settings, consumer, self._observer, self._stop, self._membership.joined)
-
-    def _wait_for(self, service: str, state: State, attempt: Callable[[], T], unavailable: type[Exception]) -> T | None:
-        """Retry until it succeeds, for hours if need be: after an exit supervisord would retry, with worse backoff.
-
-        Returns:
-            What the attempt returned, or None if a stop was requested.
-        """
-        backoff, logged_at = Backoff(first=0.2), -LOG_EVERY_SECONDS
-        self._files.enter(state)
-        while not self._stop():
-            self._observer.iterated()
-            self._stall.allow(ATTEMPT_SECONDS)
-            try:
-                return attempt()
-            except (unavailable, RuntimeError) as error:
-                # A client that cannot start a thread of its own is waited for like one that cannot connect.
-                if not (isinstance(error, unavailable) or is_no_thread(error)):
-                    raise
-                if (now := time.monotonic()) - logged_at >= LOG_EVERY_SECONDS:
-                    logged_at = now
-                    log.warning(f"waiting for {service}", error=str(error))
-                self._stop.wait(backoff.next_wait(getattr(error, "retry_after", 0.0)))
-        return None
 
     def _on_stop(self) -> None:
         self._stall.finish_within(self._settings.drain_timeout)

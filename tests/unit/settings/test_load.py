@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.certificates import Authority
 from workers.errors import BadConfigurationError, ExitCode
 from workers.settings import load, load_all
 
@@ -58,11 +59,12 @@ def test_every_value_is_known_by_where_it_came_from(tree, monkeypatch):
 
 def test_a_relative_path_is_relative_to_the_env_file_that_it_is_in(tree, monkeypatch):
     (tree / ".env").write_text(
-        "WORKERS_STATE_DIR=state\nWORKERS_EVENTS_FILE=told/events.jsonl\nWORKERS_SSL_CAFILE=/ca\n"
+        "WORKERS_STATE_DIR=state\nWORKERS_EVENTS_FILE=told/events.jsonl\nWORKERS_SSL_CAFILE=keys/authority.crt\n"
     )
+    Authority(tree / "keys")
     settings, _, paths = load_all(tree)
     assert (paths.state_dir, paths.events_file) == (tree / "state", tree / "told/events.jsonl")
-    assert settings.ssl_cafile == Path("/ca")
+    assert settings.ssl_cafile == tree / "keys/authority.crt"
     monkeypatch.setenv("WORKERS_STATE_DIR", "mine")
 
     assert load_all(tree).paths.state_dir == Path.cwd() / "mine"

@@ -175,12 +175,18 @@ def test_slots_of_other_workers_and_groups_are_other_slots(slot, tmp_path):
 
 
 def test_nothing_is_made_until_the_slot_is_acquired(tmp_path):
-    slot = Slot(tmp_path / "a", "counters", "worker_00")
+    slot = Slot(tmp_path / "b", "counters", "worker_00")
     assert (slot.others(), slot.member.predecessor(), slot.holder_pid()) == ([], None, None)
     assert list(tmp_path.iterdir()) == []
 
     assert slot.try_acquire()
-    assert [file.name for file in (tmp_path / "a").iterdir()] == ["counters-worker_00.lock"]
+    assert [file.name for file in (tmp_path / "b").iterdir()] == ["counters-worker_00.lock"]
+
+
+def test_a_slip_in_the_path_of_the_folder_makes_no_tree(tmp_path):
+    with pytest.raises(BadConfigurationError, match="a does not exist; make it, or mend the path: only its last"):
+        Slot(tmp_path / "a/b", "counters", "worker_00").try_acquire()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_who_only_looks_has_the_slot_meanwhile_and_leaves_its_member(slot, tmp_path):

@@ -21,8 +21,9 @@ print("ready", flush=True)
 while not stop():
     stop.wait(60)
 print(stop.reason, flush=True)
-if len(sys.argv) > 1:
-    time.sleep(float(sys.argv[1]))
+# Not one long sleep: a signal just before it would be handled only after it.
+for _ in range(int(sys.argv[1]) * 20 if len(sys.argv) > 1 else 0):
+    time.sleep(0.05)
 """
 PARENT = """
 import os, subprocess, sys

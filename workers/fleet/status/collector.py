@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
 from workers.connection import KeptConnection
-from workers.errors import SinkUnavailableError, UnavailableError
+from workers.errors import SinkRefusesError, SinkUnavailableError, UnavailableError
 from workers.fleet.status.model import Answers, FleetInfo, KafkaAnswer, Status, SupervisordAnswer, build_status
 from workers.fleet.status.poller import Down, Poller
 from workers.fleet.status.slot import SlotFacts
@@ -178,6 +178,8 @@ class _MongoDBRequest:
     def __call__(self) -> bool:
         try:
             self._connection.ask(lambda sink: sink.ping())
+        except SinkRefusesError as error:
+            raise UnavailableError(f"{error.detail} ({self._address})") from error
         except SinkUnavailableError as error:
             why = UNAVAILABLE_REASONS.get(error.reason, f"cannot take writes: {error.reason.replace('_', ' ')}")
             raise UnavailableError(f"{why} ({self._address})") from error

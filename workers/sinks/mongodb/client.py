@@ -8,6 +8,11 @@ import pymongo
 from bson.codec_options import CodecOptions
 from bson.raw_bson import RawBSONDocument
 from pymongo import MongoClient
+from pymongo.errors import PyMongoError
+
+from workers.errors import BadConfigurationError
+from workers.settings.mongodb_uri import uri_problem
+from workers.sinks.mongodb import connecting
 
 if TYPE_CHECKING:
     from pymongo.collection import Collection
@@ -36,7 +41,7 @@ class Collections:
 
         Args: options: pymongo's, in addition to those on which the delivery guarantee depends.
         """
-        self.client: MongoClient[Any] = MongoClient(
+        self.client: MongoClient[Any] = _client(
             settings.mongodb_uri.get_secret_value(),
             # A write is acknowledged once a majority has it on disk: before, it can be rolled back.
             w="majority",
@@ -70,3 +75,16 @@ class Collections:
         """A stored document whose id begins so, if there is one."""
         found: RawBSONDocument | None = self.documents.find_one({"_id": {"$gte": prefix, "$lt": f"{prefix}\uffff"}})
         return found
+
+
+def _client(uri: str, **options: Any) -> MongoClient[Any]:
+    """A client that does not connect yet.
+
+    Raises:
+        BadConfigurationError: it cannot be made: a file of TLS has gone since the settings were read.
+    """
+    connecting.remember(uri)
+    try:
+        return MongoClient(uri, **options)
+    except (PyMongoError, OSError, ValueError, TypeError) as error:
+        raise BadConfigurationError([f"WORKERS_MONGODB_URI: {uri_problem(uri) or type(error).__name__}"]) from error

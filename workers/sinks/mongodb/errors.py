@@ -20,9 +20,16 @@ from pymongo.errors import (
     WriteConcernError,
 )
 
-from workers.errors import RetryReason, SinkUnavailableError, UnavailableError
+from workers.errors import (
+    BadConfigurationError,
+    RetryReason,
+    SinkRefusesError,
+    SinkUnavailableError,
+    UnavailableError,
+)
+from workers.sinks.mongodb import connecting
 from workers.sinks.mongodb.codes import COMMAND_TOO_LARGE, DUPLICATE_KEYS, RECORD, UNAVAILABLE
-from workers.sinks.mongodb.messages import describe_error, retry_after
+from workers.sinks.mongodb.messages import describe_error, one_line, retry_after
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -77,6 +84,8 @@ def classify_failure(code: int | None, message: str) -> Classification:
 def classify(error: PyMongoError) -> Classification:
     """The class of the error of a command that failed as a whole."""
     unavailable = ErrorClass.UNAVAILABLE
+    if connecting.is_unresolved(error):
+        return Classification(unavailable, RetryReason.UNREACHABLE)
     if isinstance(error, (ConfigurationError, InvalidOperation)):
         return Classification(ErrorClass.FATAL, RetryReason.ERROR)
     if isinstance(error, NotPrimaryError):
@@ -122,11 +131,14 @@ def translate_write_errors() -> Iterator[None]:
     try:
         yield
     except PyMongoError as error:
+        _require_usable(error)
         found = classify(error)
         if found.error_class is ErrorClass.FATAL:
             raise
         # The cause is not chained for an answer of the server: its text holds the whole answer, with documents perhaps.
         cause = None if isinstance(error, OperationFailure) else error
+        if detail := connecting.reason(error):
+            raise SinkRefusesError(found.reason, detail, is_login=connecting.is_login_refused(error)) from cause
         wait = retry_after(error.details if isinstance(error, OperationFailure) else None)
         raise SinkUnavailableError(found.reason, describe_error(error), wait) from cause
 
@@ -141,10 +153,15 @@ def translate_read_errors() -> Iterator[None]:
     try:
         yield
     except PyMongoError as error:
-        if classify(error).reason is RetryReason.NOT_AUTHORIZED:
-            raise UnavailableError("MongoDB refused the user or the password in WORKERS_MONGODB_URI") from error
+        _require_usable(error)
+        if detail := connecting.reason(error):
+            raise UnavailableError(detail if detail.startswith("MongoDB") else f"MongoDB: {detail}") from error
         if isinstance(error, OperationFailure):
             raise UnavailableError(f"MongoDB refused to answer: {describe_error(error)}") from error
-        raise UnavailableError(
-            f"MongoDB does not answer ({type(error).__name__}): is it running, is WORKERS_MONGODB_URI right?"
-        ) from error
+        raise UnavailableError(connecting.unanswered(error)) from error
+
+
+def _require_usable(error: PyMongoError) -> None:
+    """Refuse what only the driver knows when it connects: a part of it is not installed, or the server is too old."""
+    if isinstance(error, ConfigurationError) and not connecting.is_unresolved(error):
+        raise BadConfigurationError([f"WORKERS_MONGODB_URI: {one_line(str(error))}"]) from error

@@ -1,0 +1,49 @@
+"""What a command says when it fails, and its exit code."""
+
+from __future__ import annotations
+
+import traceback
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from workers.cli.streams import NO_ROOM
+from workers.errors import ExitCode, WorkersError
+from workers.settings.files import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rich.console import Console
+
+
+def exit_code(command: Callable[[], Any], err: Console) -> int:
+    """Run a command; return one of `ExitCode`, or 130 after Ctrl-C. A user's mistake is one line, and only a bug a traceback."""
+    try:
+        code = command()
+    except typer.Abort:
+        return 130
+    except typer.TyperException as error:
+        message = error.format_message()
+        err.print(message if "\n" in message else f"workers: {message.rstrip('.')}; see `workers --help`", markup=False)
+        return ExitCode.USAGE
+    except WorkersError as error:
+        for line in str(error).splitlines():
+            err.print(f"workers: {line}", markup=False)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        return ExitCode.FAILED
+    except Exception as error:  # noqa: BLE001 the last resort
+        if isinstance(error, OSError) and error.filename is None and error.errno in NO_ROOM:
+            err.print(f"workers: cannot write to standard output: {error.strerror}", markup=False)
+            return ExitCode.FAILED
+        if isinstance(error, OSError) and error.filename is not None:
+            # A file or a folder that cannot be used is the user's to mend, whichever it is.
+            err.print(f"workers: {shown(error.filename)}: {error.strerror}; mend that, and run it again", markup=False)
+            return ExitCode.UNAVAILABLE
+        err.print("workers: an unexpected error, which is a bug; please report it with this traceback:")
+        traceback.print_exc()
+        return ExitCode.BUG
+    return code if isinstance(code, int) else ExitCode.OK

@@ -1,0 +1,44 @@
+"""One topic: what the broker says of it, and making it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from kafka.errors import KafkaError, TopicAlreadyExistsError, UnknownTopicOrPartitionError, for_code
+
+from workers.errors import UnavailableError
+from workers.kafka.client_errors import refusal
+
+if TYPE_CHECKING:
+    from workers.settings import Settings
+
+
+def describe(client: Any, name: str) -> Any:
+    """The client's description of the topic; None: there is none of this name.
+
+    Raises:
+        KafkaError: it exists, and has no leader yet, for example, or is not for everybody to see.
+    """
+    (found,) = client.describe_topics([name])
+    error = for_code(found["error_code"])
+    if error is UnknownTopicOrPartitionError:
+        return None
+    if found["error_code"]:
+        raise error(name)
+    return found
+
+
+def create(settings: Settings, client: Any, name: str, partitions: int) -> bool:
+    """Create a topic with the broker's default replication factor; return False if it exists already.
+
+    Raises:
+        UnavailableError: the broker refused; the message has its reason.
+    """
+    try:
+        client.create_topics({name: {"num_partitions": partitions, "replication_factor": -1}})
+    except TopicAlreadyExistsError:
+        return False
+    except KafkaError as error:
+        why = refusal(settings, error, right="CREATE")
+        raise UnavailableError(f"Kafka did not create the topic {name}: {why}") from error
+    return True
