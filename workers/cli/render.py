@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from workers.verification.report import VerifyReport
 
 SHORT = {"dead_lettered": "dead", "conflicting": "conflict"}
-RARE = ("expired", "compacted", "conflicting", "unexpected")
+RARE = ("expired", "compacted", "replaced", "conflicting", "unexpected")
 """Columns that are shown only if there are any, so that the table fits into 80 columns."""
 WIDTH_WITHOUT_TERMINAL = 160
 LINE_SECONDS = 2.0
@@ -130,6 +130,15 @@ def verify_report(console: Console, found: VerifyReport) -> None:
         console.print(f"{found.foreign:,} documents are not of this topic, or of an earlier topic with its name")
     if found.total("expired"):
         console.print(f"[yellow]{found.total('expired'):,} offsets were deleted from Kafka before they were read[/]")
+    for each in found.truncated:
+        console.print(
+            f"[yellow]the log of partition {names[each.partition]} was truncated: {each.committed:,} was committed, and "
+            f"its records from {each.divergence:,} on are others now; the workers read on from there[/]"
+        )
+    if found.total("replaced"):
+        console.print(
+            f"{found.total('replaced'):,} stored records were replaced in Kafka by others when a log was truncated"
+        )
     if not found.committed and found.total("kafka"):
         console.print(
             f"[yellow]the group {found.group} has committed nothing in {found.topic}: is WORKERS_GROUP right?[/]"

@@ -6,19 +6,23 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from uuid import UUID
 
-from kafka import IsolationLevel, KafkaAdminClient, OffsetSpec
+from kafka import IsolationLevel, OffsetSpec
 from kafka.admin import ConfigResource, ConfigResourceType, MemberToRemove, OffsetTimestamp
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 
 from workers.errors import UnavailableError
+from workers.identity import OffsetRange, TopicIdentity
+from workers.kafka.admin_client import AdminClient
+from workers.kafka.beginning import margin_of
 from workers.kafka.client_errors import describe, unreachable
-from workers.kafka.compat import close_unconnected
+from workers.kafka.compat import epoch_ends
+from workers.kafka.group_commits import NOTHING_COMMITTED, EpochEnds, group_commits
 from workers.kafka.options import connection_options
 from workers.kafka.partitions import to_client
-from workers.types import TopicIdentity, TopicPartition
+from workers.types import TopicPartition, Truncation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from workers.settings import Settings
 
@@ -34,6 +38,8 @@ class Topic(NamedTuple):
 
     identity: TopicIdentity
     partitions: list[TopicPartition]
+    leaders: Mapping[TopicPartition, tuple[int, int]] = {}
+    """Of each partition the node id and the epoch of its leader; -1: none."""
 
 
 class PartitionOffsets(NamedTuple):
@@ -44,11 +50,18 @@ class PartitionOffsets(NamedTuple):
     """The last stable offset: records of open transactions cannot be read yet."""
     committed: int | None
     """None: nothing was ever committed, or only for a deleted topic of this name."""
+    truncation: Truncation | None = None
+    """The log was truncated before the committed offset, and no worker has read on from there yet."""
+    reused: Sequence[OffsetRange] = ()
+    """Offsets at which records were stored that the log may not hold any more: see `PartitionBatch.reused`."""
 
     @property
     def next_offset(self) -> int:
         """The offset that the group reads next: the committed one, or the log start if that is later."""
-        return self.start if self.committed is None else max(self.start, self.committed)
+        if self.committed is None:
+            return self.start
+        committed = min(self.committed, self.truncation.divergence) if self.truncation else self.committed
+        return max(self.start, committed)
 
     @property
     def lag(self) -> int:
@@ -100,7 +113,7 @@ class Admin:
             UnavailableError: no broker answered, or it refused this client.
         """
         try:
-            self._client = _Client(
+            self._client = AdminClient(
                 **connection_options(self._settings),
                 client_id=f"{self._settings.worker}-admin",
                 bootstrap_timeout_ms=int(self._patience * 1000),
@@ -126,7 +139,11 @@ class Admin:
         if found["error_code"]:
             return None
         partitions = sorted(TopicPartition(name, partition["partition_index"]) for partition in found["partitions"])
-        return Topic(TopicIdentity(name, UUID(str(found["topic_id"]))), partitions)
+        leaders = {
+            TopicPartition(name, each["partition_index"]): (each["leader_id"], each["leader_epoch"])
+            for each in found["partitions"]
+        }
+        return Topic(TopicIdentity(name, UUID(str(found["topic_id"]))), partitions, leaders)
 
     def create_topic(self, name: str, partitions: int) -> bool:
         """Create a topic with the broker's default replication factor; return False if it exists already.
@@ -179,13 +196,29 @@ class Admin:
                 dict.fromkeys(partitions, OffsetSpec.LATEST), isolation_level=IsolationLevel.READ_COMMITTED
             )
         )
+        committed = group_commits(
+            commits,
+            topic.identity.uuid,
+            topic.leaders,
+            {partition: found.offset for partition, found in starts.items()},
+            margin_of(self._settings.max_poll_records),
+            self._epoch_ends(topic),
+        )
         found = {}
         for partition in topic.partitions:
-            commit = commits.get(partition)
-            known = commit and commit.offset >= 0 and commit.metadata in ("", str(topic.identity.uuid))
-            committed = commit.offset if known else None
-            found[partition] = PartitionOffsets(starts[partition].offset, ends[partition].offset, committed)
+            commit = committed.get(partition, NOTHING_COMMITTED)
+            found[partition] = PartitionOffsets(
+                starts[partition].offset,
+                ends[partition].offset,
+                commit.offset,
+                truncation=commit.truncation,
+                reused=commit.reused,
+            )
         return found
+
+    def _epoch_ends(self, topic: Topic) -> EpochEnds:
+        timeout_ms = int(self._patience * 1000)
+        return lambda asked: self._ask(lambda: epoch_ends(self._client, asked, topic.leaders, timeout_ms))
 
     def since(
         self, offsets: Mapping[TopicPartition, PartitionOffsets], seconds: float
@@ -214,14 +247,3 @@ class Admin:
                 if not error.retriable or time.monotonic() > deadline:
                     raise UnavailableError(unreachable(self._settings, error)) from error
             time.sleep(0.1)
-
-
-class _Client(KafkaAdminClient):  # type: ignore[misc] # kafka-python is untyped
-    """Leaves no thread and no socket behind when it finds no broker: a worker that waits for one connects for hours."""
-
-    def __init__(self, **options: Any) -> None:
-        try:
-            super().__init__(**options)
-        except KafkaError:
-            close_unconnected(self)
-            raise

@@ -18,8 +18,9 @@ from workers.types import TopicPartition
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from workers.identity import TopicIdentity
     from workers.settings import Settings
-    from workers.types import Record, TopicIdentity
+    from workers.types import Record
 
 NO_RECORD_SECONDS = 30.0
 """Reading fails after this long without a record: longer than the restart of a broker takes."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from workers.types import TopicPartition
@@ -18,6 +18,7 @@ OUTCOMES = {
     "pending": "neither, and not committed: still to be read",
     "expired": "offsets before the log start without a document: removed before they were read, or never a record",
     "compacted": "documents and dead letters of records that compaction has removed since",
+    "replaced": "documents and dead letters of records that the log does not hold any more, since it was truncated",
     "missing": "neither, and committed: lost",
     "twice": "both a document and a dead letter",
     "conflicting": "another document than the record's own under its id",
@@ -47,6 +48,15 @@ class PartitionReport:
         return not any(self.counts[outcome] for outcome in FAILURES)
 
 
+class TruncatedLog(NamedTuple):
+    """A log that was truncated before the group's committed offset, and that no worker has read since."""
+
+    partition: TopicPartition
+    committed: int
+    divergence: int
+    """The group reads on from here."""
+
+
 @dataclass
 class VerifyReport:
     """The report of one run of `verify`."""
@@ -59,6 +69,7 @@ class VerifyReport:
     foreign: int | None = None
     """Documents whose id is of no partition of this topic: of another topic, of an earlier incarnation, or inserted by
     hand; None: only recent records were compared."""
+    truncated: list[TruncatedLog] = field(default_factory=list)
 
     @property
     def accounted(self) -> bool:
@@ -79,4 +90,8 @@ class VerifyReport:
             }
             for part in self.partitions
         ]
-        return asdict(self) | {"partitions": partitions, "accounted": self.accounted}
+        truncated = [
+            {**each.partition._asdict(), **each._asdict(), "partition": each.partition.partition}
+            for each in self.truncated
+        ]
+        return asdict(self) | {"partitions": partitions, "truncated": truncated, "accounted": self.accounted}

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING
 from workers.errors import NotFoundError
 from workers.formats.json import parse_json
 from workers.formats.limits import Limits
+from workers.identity import SECOND, TopicIdentity, parse_id
 from workers.kafka.admin import Admin, PartitionOffsets
 from workers.kafka.log_reader import read_log
 from workers.pipeline.reader import RecordReader
 from workers.sinks.registry import open_reader
-from workers.types import Insert, Record, RejectReason, TopicIdentity, TopicPartition
+from workers.types import Insert, Record, RejectReason, TopicPartition
 from workers.verification.offset_bitmap import OffsetBitmap
-from workers.verification.report import PartitionReport, VerifyReport
+from workers.verification.report import FAILURES, PartitionReport, TruncatedLog, VerifyReport
+from workers.verification.second_ids import Doubtful, SecondIds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -61,6 +63,11 @@ def verify(
         in_kafka = comparison.compare_records()
         committed = any(each.committed is not None for each in offsets.values())
         report = VerifyReport(settings.topic, settings.group, list(comparison.reports.values()), committed)
+        report.truncated = [
+            TruncatedLog(partition, each.committed or 0, each.truncation.divergence)
+            for partition, each in offsets.items()
+            if each.truncation
+        ]
         if since_seconds is None:
             unmatched, report.foreign = comparison.unmatched_ids(in_kafka)
             now = admin.partition_offsets(topic, settings.group)
@@ -91,6 +98,7 @@ class _Comparison:
     def __post_init__(self) -> None:
         self.reports = {partition: PartitionReport(partition) for partition in sorted(self.offsets)}
         self._reader = RecordReader(parse_json, self.sink.encode, NO_LIMITS)
+        self._second_ids = SecondIds(self.topic, self.sink, self._reader)
 
     def compare_records(self) -> dict[TopicPartition, OffsetBitmap]:
         """Count every record by its outcome; return the offsets of the records, by partition."""
@@ -116,20 +124,32 @@ class _Comparison:
         ids = [self.topic.document_id(record.partition, record.offset) for record in records]
         documents = self.sink.documents(ids)
         dead_letters = self._dead_letters(ids, documents, all_dead_letters)
+        doubtful = []
         for document_id, record in zip(ids, records, strict=True):
             document, reason = documents.get(document_id), dead_letters.get(document_id)
-            if document is None and reason is None:
-                report.add("missing" if record.offset < next_offset else "pending", record.offset)
-            elif document is None:
-                report.add("dead_lettered", record.offset)
-            elif reason == RejectReason.CONFLICT:
-                report.add("conflicting", record.offset)
-            elif reason is not None:
-                report.add("twice", record.offset)
+            outcome = self._outcome(document_id, record, document, reason, next_offset)
+            reused = self._is_reused(partition, record.offset)
+            if outcome in FAILURES or reused:
+                doubtful.append(Doubtful(document_id, record, outcome, document, reason is not None, reused))
             else:
-                decoded = self._reader.decode(document_id, record)
-                equal = isinstance(decoded, Insert) and self.sink.equal(document, decoded.document)
-                report.add("stored" if equal else "conflicting", record.offset)
+                report.add(outcome, record.offset)
+        self._second_ids.judge(report, doubtful, next_offset)
+
+    def _outcome(self, document_id: str, record: Record, document: object, reason: str | None, next_offset: int) -> str:
+        """The outcome of a record by what is stored under its own id."""
+        if document is None and reason is None:
+            return "missing" if record.offset < next_offset else "pending"
+        if document is None or reason == RejectReason.CONFLICT:
+            return "dead_lettered" if document is None else "conflicting"
+        if reason is not None:
+            return "twice"
+        decoded = self._reader.decode(document_id, record)
+        equal = isinstance(decoded, Insert) and self.sink.equal(document, decoded.document)
+        return "stored" if equal else "conflicting"
+
+    def _is_reused(self, partition: TopicPartition, offset: int) -> bool:
+        """Whether the commit says that the log has used this offset twice."""
+        return any(offset in each for each in self.offsets[partition].reused)
 
     def _dead_letters(
         self, ids: Sequence[str], documents: Mapping[str, object], all_dead_letters: Mapping[str, str] | None
@@ -160,8 +180,11 @@ class _Comparison:
             partition, offset = parse_document_id(document_id, self.topic)
             if partition not in self.offsets:
                 foreign += 1
+            elif SECOND in str(document_id) and self._has_record(partition, offset, in_kafka):
+                if document_id not in self._second_ids.looked_up:
+                    self._add_unmatched(partition, offset)
             elif offset < self.offsets[partition].start:
-                before[partition] += 1
+                before[partition] += SECOND not in str(document_id)
             elif offset > self.offsets[partition].end + MAX_DISTANCE:
                 self.reports[partition].add("unexpected", offset)
             elif offset not in in_kafka[partition]:
@@ -184,20 +207,26 @@ class _Comparison:
             inside = offsets.between(now[partition].start, self.offsets[partition].end)
             beyond = offsets.between(now[partition].end, offsets.end)
             for offset in beyond.all():
-                self.reports[partition].add("unexpected", offset)
+                self._add_unmatched(partition, offset)
             outcome = "compacted" if inside and compacts() else "unexpected"
             for offset in inside.all():
-                self.reports[partition].add(outcome, offset)
+                self._add_unmatched(partition, offset, outcome)
+
+    def _has_record(
+        self, partition: TopicPartition, offset: int, in_kafka: Mapping[TopicPartition, OffsetBitmap]
+    ) -> bool:
+        """Whether Kafka holds a record there that was to be in the sink by now: others may be stored during this run."""
+        return offset < self.offsets[partition].next_offset and offset in in_kafka[partition]
+
+    def _add_unmatched(self, partition: TopicPartition, offset: int, outcome: str = "unexpected") -> None:
+        self.reports[partition].add("replaced" if self._is_reused(partition, offset) else outcome, offset)
 
 
 def parse_document_id(document_id: object, topic: TopicIdentity) -> tuple[TopicPartition, int]:
     """The partition and the offset in an id of this topic; partition -1: an id of anything else."""
-    if isinstance(document_id, str) and document_id.startswith(topic.prefix):
-        partition, _, offset = document_id.removeprefix(topic.prefix).partition("/")
-        if (
-            partition.isdecimal()
-            and offset.isdecimal()
-            and topic.document_id(int(partition), int(offset)) == document_id
-        ):
-            return TopicPartition(topic.name, int(partition)), int(offset)
-    return TopicPartition(topic.name, -1), -1
+    parsed = parse_id(document_id, topic)
+    return (
+        (TopicPartition(topic.name, parsed.partition), parsed.offset)
+        if parsed
+        else (TopicPartition(topic.name, -1), -1)
+    )

@@ -15,6 +15,7 @@ from workers.formats.limits import Limits
 from workers.kafka.admin import Admin
 from workers.kafka.options import group_member_options, open_consumer, require_extras
 from workers.kafka.source import KafkaSource
+from workers.kafka.write_observer import WriteObserver
 from workers.log_fields import Action
 from workers.monitoring.http import Health, HealthServer
 from workers.monitoring.log_observer import LogObserver
@@ -134,7 +135,7 @@ class Worker:
                 source,
                 RecordReader(parse_json, sink.encode, limits),
                 BackgroundWriter(sink),
-                self._observer,
+                Observers(WriteObserver(source), self._observer),
                 self._stop,
                 BatchSize(settings.max_poll_records),
                 RejectLimit(settings.max_reject_share, settings.min_reject_records),

@@ -26,6 +26,7 @@ from workers.sinks.mongodb.errors import (
     one_line,
     translate_write_errors,
 )
+from workers.sinks.mongodb.reused_offsets import ReusedOffsets
 from workers.types import Insert, Reject, RejectReason, TopicPartition, WriteResult, partition_of
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ ATTEMPTS_ALONE = 3
 class _InsertOutcomes:
     """The outcomes of the inserts of one write. An insert that is in none of these is stored."""
 
+    reused: ReusedOffsets
     duplicates: set[str] = field(default_factory=set)
     """Ids under which the same content was stored before."""
     refused: dict[str, Reject] = field(default_factory=dict)
@@ -89,21 +91,27 @@ class MongoSink:
         """See `Sink.write`: within the write timeout, dead letters included."""
         parts = batch.partitions.values()
         with translate_write_errors(), pymongo.timeout(self._timeout):
-            outcome = self._insert([operation for part in parts for operation in part.operations])
+            operations = [operation for part in parts for operation in part.operations]
+            outcome = self._insert(operations, ReusedOffsets.of(batch))
             rejects = [reject for part in parts for reject in part.rejects] + [*outcome.refused.values()]
             new = self._write_dead_letters(rejects) | outcome.with_dead_letter
+            if outcome.reused:
+                others = outcome.reused.letters([r for r in rejects if r.id not in new], self._collections.dead_letters)
+                written = self._write_dead_letters([reject._replace(id=other) for other, reject in others.items()])
+                new |= {others[other].id for other in written}
+                outcome.reused.report(batch)
         return _result(batch, outcome, rejects, new)
 
     def write_one(self, operation: Insert) -> Reject | None:
         with translate_write_errors(), pymongo.timeout(self._timeout):
-            outcome = self._insert([operation])
+            outcome = self._insert([operation], ReusedOffsets())
         return outcome.refused.get(operation.id)
 
     def close(self) -> None:
         self._collections.client.close()
 
-    def _insert(self, inserts: Sequence[Insert]) -> _InsertOutcomes:
-        outcome = _InsertOutcomes()
+    def _insert(self, inserts: Sequence[Insert], reused: ReusedOffsets) -> _InsertOutcomes:
+        outcome = _InsertOutcomes(reused)
         self._insert_into(outcome, inserts)
         return outcome
 
@@ -173,6 +181,7 @@ class MongoSink:
     def _compare(self, outcome: _InsertOutcomes, inserts: Sequence[Insert]) -> None:
         """Compare inserts that failed with a duplicate key with what is stored under their ids."""
         stored = self._collections.find([insert.id for insert in inserts]) if inserts else {}
+        different = []
         for insert in inserts:
             found = stored.get(insert.id)
             if found is None:
@@ -180,7 +189,13 @@ class MongoSink:
             elif documents_equal(found, insert.document):
                 outcome.duplicates.add(insert.id)
             else:
+                different.append(insert)
+        if different:
+            known, others, conflicts = outcome.reused.divide(different, self._collections.find)
+            outcome.duplicates |= known
+            for insert in conflicts:
                 outcome.refuse(insert, RejectReason.CONFLICT, "another document is stored under this id")
+            self._insert_into(outcome, others)
 
     def _write_dead_letters(self, rejects: Sequence[Reject]) -> set[str]:
         """Insert dead letters; return the ids of those that were not stored before."""
