@@ -10,8 +10,8 @@ from tests.support.oracle import BrokenPromiseError, Sent
 ACTIONS = 30
 
 
-def play(world: World, seed: int) -> None:
-    """Run one schedule to its end; raises what broke the promise."""
+def play(world: World, seed: int, truncations: float = 0.0) -> None:
+    """Run one schedule to its end; raises what broke the promise. `truncations`: the share of them among the actions."""
     chance = random.Random(seed)
     try:
         world.writes_late = chance.random() < 0.5
@@ -19,6 +19,8 @@ def play(world: World, seed: int) -> None:
             world.start()
         world.turns(3)
         for _ in range(ACTIONS):
+            if truncations and chance.random() < truncations:
+                world.truncate(chance.randrange(PARTITIONS), chance.randint(1, 8))
             _act(world, chance)
             world.check()
         world.heal_and_drain()
@@ -74,8 +76,12 @@ def _act(world: World, chance: random.Random) -> None:
     action = chance.random()
     if action < 0.25:
         world.produce(partition, chance.randint(1, 4), poison=chance.random() < 0.25)
-    elif action < 0.28:
+    elif action < 0.27:
         world.broker.append_gap(partition)
+    elif action < 0.30:
+        world.truncate(partition, chance.randint(0, 8))
+    elif action < 0.31:
+        world.broker.elect(partition)
     elif action < 0.33:
         world.expire(partition, chance.randint(1, 8))
     elif action < 0.45:

@@ -12,11 +12,12 @@ from tests.support.fake_broker import Answer, FakeBroker
 from tests.support.fakes import FakeDatabase, FakeSink, FakeSource, FakeWriter, Pause
 from tests.support.oracle import BrokenPromiseError, Oracle, Seen, Sent
 from workers.errors import SinkUnavailableError
+from workers.kafka.write_observer import WriteObserver
 from workers.pipeline.backoff import Backoff, BatchSize
 from workers.pipeline.loop import Loop
-from workers.pipeline.observer import NullObserver
+from workers.pipeline.observer import NullObserver, Observers
 from workers.pipeline.reject_limit import RejectLimit
-from workers.types import Batch, CommitResult, TopicPartition, WriteResult
+from workers.types import Batch, CommitResult, TopicPartition, Truncation, WriteResult
 
 PARTITIONS = 3
 MOST = 4
@@ -49,9 +50,15 @@ class Witness(NullObserver):
     def records_lost(self, partition: TopicPartition, first: int, count: int) -> None:
         self._sightings["records lost to retention"] += count
 
+    def log_truncated(self, partition: TopicPartition, truncation: Truncation) -> None:
+        self._sightings["logs truncated"] += 1
+
     def written(self, batch: Batch, result: WriteResult, seconds: float) -> None:
         self._sightings["records redelivered"] += sum(result.duplicates.values())
         self._sightings["records stored"] += sum(result.stored.values())
+        self._sightings["stored beside replaced records"] += sum(
+            p.replaced is not None for p in batch.partitions.values()
+        )
         self._sightings["dead letters"] += sum(result.dead_letters.values())
         told = [*result.stored.values(), *result.duplicates.values(), *result.dead_letters.values()]
         if sum(told) != batch.size:
@@ -79,7 +86,7 @@ class FakeWorker:
             self.source,
             reader(),
             FakeWriter(sink, lambda: world.writes_late),
-            witness,
+            Observers(WriteObserver(self.source), witness),
             stopping,
             batch_size=BatchSize(MOST),
             reject_limit=RejectLimit(world.reject_share, LEAST_FOR_THE_LIMIT),
@@ -125,12 +132,24 @@ class World:
             number = len(self.oracle.sent)
             value = b"poison %d" % number if poison else b'{"number": %d}' % number
             record = self.broker.append(partition, value)
-            self.oracle.acknowledged(Sent(partition, record.offset, value, poison))
+            self.oracle.acknowledged(Sent(partition, record.offset, value, poison, record.leader_epoch))
 
     def expire(self, partition: int, records: int) -> None:
         log = self.broker.partitions[partition]
         self.broker.expire(partition, log.beginning + records)
         self.oracle.expired[partition] = log.beginning
+
+    def truncate(self, partition: int, records: int) -> None:
+        """The log loses its last records; its new leader takes others for the same offsets.
+
+        Not before the first commit: without one nobody can tell a log that was truncated from a group that was set back.
+        """
+        if partition not in self.broker.committed:
+            return
+        log = self.broker.partitions[partition]
+        at = max(log.beginning, log.end - records)
+        self.broker.truncate(partition, at)
+        self.oracle.truncated(partition, at)
 
     def start(self) -> FakeWorker:
         self.workers.append(FakeWorker(self))
@@ -179,7 +198,7 @@ class World:
         self.database.up, self.database.breaks_after = True, after
 
     def seen(self) -> Seen:
-        return Seen(self.broker.committed, self.database.documents, self.database.dead_letters)
+        return Seen(self.broker.stored_to(), self.database.documents, self.database.dead_letters)
 
     def check(self) -> None:
         """Called before every step of every worker."""

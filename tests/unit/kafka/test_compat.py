@@ -71,9 +71,9 @@ def private_uses(source: str) -> set[str]:
     }
 
 
-def test_compat_uses_six_private_attributes():
+def test_compat_uses_eight_private_attributes():
     assert privates(ast.parse(COMPAT.read_text())) == {
-        "_cluster", "_coordinator", "_maybe_uncompress", "_buffer", "_pos", "_closed",
+        "_cluster", "_coordinator", "_subscription", "_manager", "_maybe_uncompress", "_buffer", "_pos", "_closed",
     }  # fmt: skip
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from workers.kafka.admin import PartitionOffsets
+from workers.types import Truncation
 
 
 @pytest.mark.parametrize(
@@ -36,3 +37,10 @@ def test_a_group_goes_on_where_it_committed_and_never_before_the_log_start(start
     offsets = PartitionOffsets(start, end, committed)
 
     assert (offsets.next_offset, offsets.lag) == (next_offset, lag)
+
+
+def test_behind_a_truncated_log_it_goes_on_where_the_logs_part_and_the_lag_says_so():
+    offsets = PartitionOffsets(0, 140, 100, truncation=Truncation(100, 60, 5, 7))
+
+    assert (offsets.next_offset, offsets.lag) == (60, 80)
+    assert offsets._replace(start=70).next_offset == 70
