@@ -23,9 +23,10 @@ from uuid import UUID
 from bench.backlog import shape
 from workers.formats.json import parse_json
 from workers.formats.limits import Limits
+from workers.identity import TopicIdentity
 from workers.pipeline.reader import RecordReader
 from workers.sinks.mongodb.encoding import encode
-from workers.types import Batch, Fetched, TopicIdentity, TopicPartition
+from workers.types import Batch, Fetched, TopicPartition
 
 STORED = Path(__file__).with_suffix(".json")
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"

@@ -17,10 +17,10 @@ from pymongo import MongoClient
 
 from tests.support.embedded import EmbeddedStack, wait_until
 from tests.support.ports import free_row
+from workers.identity import TopicIdentity
 from workers.kafka.admin import Admin
 from workers.kafka.options import connection_options
 from workers.settings import Settings, load
-from workers.types import TopicIdentity
 
 SLOTS = 8
 """Workers that run beside each other, at most."""

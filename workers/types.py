@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
-from uuid import UUID
+
+from workers.identity import OffsetRange, TopicIdentity
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -54,6 +55,10 @@ class Record(Protocol):
     def partition(self) -> int: ...
     @property
     def offset(self) -> int: ...
+    @property
+    def leader_epoch(self) -> int:
+        """Of the leader that appended it (KIP-101); -1 if the client does not know it."""
+
     @property
     def timestamp(self) -> int:
         """Milliseconds since 1970; -1 if the producer set none."""
@@ -126,39 +131,24 @@ class Reject(NamedTuple):
     record: Record
 
 
-@dataclass(frozen=True, slots=True)
-class TopicIdentity:
-    """One incarnation of a topic: its name and the id that the broker gave it.
-
-    The offsets of a topic that is deleted and recreated begin at 0 again, so a name, a partition and an offset do not
-    identify a record; with the topic id they do (KIP-516).
-    """
-
-    name: str
-    uuid: UUID
-    prefix: str = field(init=False)
-    """The beginning of every document id of this incarnation."""
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "prefix", f"{self.name}-{self.uuid.hex[:8]}/")
-
-    def partition_prefix(self, partition: int) -> str:
-        """The beginning of the document ids of this partition; the offset follows."""
-        return f"{self.prefix}{partition}/"
-
-    def document_id(self, partition: int, offset: int) -> str:
-        """The document id of the record at this offset, for example `numtest-08b40071/3/42`.
-
-        Injective: a topic name contains no slash, and the rest are numbers.
-        """
-        return f"{self.partition_prefix(partition)}{offset}"
-
-
 class RecordPosition(NamedTuple):
     """The partition and the offset of one record."""
 
     partition: TopicPartition
     offset: int
+
+
+class Truncation(NamedTuple):
+    """A partition's log lost its end, and goes on, or will go on, with other records at the same offsets."""
+
+    read_to: int
+    """Up to here the group had committed, or the worker had read."""
+    divergence: int
+    """The first offset whose record may be another one now."""
+    old_epoch: int
+    """The leader epoch of the record before `read_to`; -1: not known."""
+    new_epoch: int
+    """Of the leader now; -1: not known."""
 
 
 class Fetched(NamedTuple):
@@ -172,6 +162,8 @@ class Fetched(NamedTuple):
     the offset of a record."""
     poison: RecordPosition | None = None
     """Set if `records` is one poison record: it becomes a dead letter and is not decoded."""
+    reused: Mapping[TopicPartition, Sequence[OffsetRange]] = {}
+    """By partition: see `PartitionBatch.reused`."""
     assignment_epoch: int = 0
     """Counts the assignments of this member, and the incarnations of its topics, so far. What is fetched in one epoch is
     committed in no other. (Not the group's generation: a member may be assigned its partitions twice in one.)"""
@@ -190,6 +182,11 @@ class PartitionBatch:
     rejects: list[Reject] = field(default_factory=list)
     ignored: int = 0
     """Tombstones that leave nothing behind: WORKERS_ON_TOMBSTONE=ignore. Their offsets are committed like all others."""
+    reused: Sequence[OffsetRange] = ()
+    """Offsets that may have held other records, which are stored, before the log was truncated. A record here whose id
+    has another document is stored under its `second_id`, and is no conflict."""
+    replaced: OffsetRange | None = None
+    """Set by the sink: the offsets here at which that was so, from the first to the last."""
 
     @property
     def size(self) -> int:

@@ -20,9 +20,10 @@ with atheris.instrument_imports(include=["workers", "json", "json.decoder", "jso
 
     from workers.formats.json import parse_json
     from workers.formats.limits import Limits
+    from workers.identity import TopicIdentity
     from workers.pipeline.reader import RecordReader
     from workers.sinks.mongodb.encoding import documents_equal, encode
-    from workers.types import Insert, Reject, TopicIdentity
+    from workers.types import Insert, Reject
 
 TOPIC = TopicIdentity("fuzz", UUID(int=7))
 READER = RecordReader(parse_json, encode, Limits(value_bytes=2048, depth=8, fields=100))

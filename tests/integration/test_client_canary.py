@@ -9,8 +9,8 @@ from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition
 from kafka.record import util
 
 from tests.support.kafka_sides import RealKafka, wait
-from workers.kafka import compat
-from workers.kafka.options import first_records_options, group_member_options, log_reader_options
+from workers.kafka import compat, compat_logs
+from workers.kafka.options import first_records_options, group_member_options, log_reader_options, open_consumer
 from workers.settings import load
 from workers.types import CommitResult, Fetched
 
@@ -108,7 +108,8 @@ class TestOnABroker:
         member.commit({0: 1})
 
         assert kafka.commits()[0].offset == 1
-        assert kafka.commits()[0].metadata == str(kafka.topic.uuid)
+        assert kafka.commits()[0].metadata == f"kafka-mongo-workers/1 topic={kafka.topic.uuid} epochs=0@0"
+        assert kafka.commits()[0].leader_epoch == 0
 
     def test_a_seek_to_where_it_is_or_elsewhere_is_obeyed_after_a_poll(self, kafka):
         kafka.produce(0, b"a", b"b")
@@ -116,7 +117,37 @@ class TestOnABroker:
         member.take(2)
         consumer, tp = member.source._consumer, TopicPartition(kafka.settings.topic, 0)
 
-        consumer.seek(tp, 1)
+        member.rewind({0: 1})
 
         assert consumer.position(tp) == 1
         assert member.take(1) == [(0, b"b")]
+
+    def test_a_leader_says_where_its_records_of_an_epoch_end(self, kafka):
+        kafka.produce(0, b"a", b"b")
+        member = kafka.member()
+        member.take(2)
+        consumer, tp = member.source._consumer, TopicPartition(kafka.settings.topic, 0)
+
+        ((node, epoch),) = (found := compat_logs.leaders(consumer, [tp])).values()
+
+        assert (node, epoch) == (1, 0)
+        assert compat_logs.epoch_ends(consumer, {tp: 0}, found, 5_000) == {tp: (0, 2)}
+        assert compat_logs.epoch_ends(consumer, {tp: 5}, found, 5_000) == {tp: (-1, -1)}
+        assert compat_logs.epoch_ends(consumer, {tp: 0}, {tp: (node, 5)}, 5_000) == {}, (
+            "the leader does not know of epoch 5 yet"
+        )
+        assert compat_logs.epoch_ends(consumer, {tp: 0}, {tp: (-1, -1)}, 5_000) == {}, "no leader"
+        assert compat_logs.leaders(consumer, [TopicPartition("no-such-topic", 0)])[("no-such-topic", 0)] == (-1, -1)
+
+    def test_a_position_with_an_epoch_is_validated_by_the_broker(self, kafka):
+        """Without one it would be read on from there; the client goes to the log start by itself, without a word."""
+        kafka.produce(0, b"a", b"b")
+        consumer = open_consumer(kafka.settings, log_reader_options(kafka.settings))
+        tp = TopicPartition(kafka.settings.topic, 0)
+        consumer.assign([tp])
+
+        compat_logs.seek(consumer, tp, 1, 0)
+        assert [record.value for record in consumer.poll(timeout_ms=5_000)[tp]] == [b"b"]
+        compat_logs.seek(consumer, tp, 1, 5)
+        assert [record.value for record in consumer.poll(timeout_ms=5_000)[tp]] == [b"a", b"b"]
+        consumer.close()

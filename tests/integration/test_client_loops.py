@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from tests.support.kafka_sides import Member, RealKafka, wait
 from tests.support.ports import free_ports
-from workers.kafka import compat
+from workers.kafka import compat_logs
 from workers.kafka.log_reader import FirstRecords, read_log
 from workers.kafka.options import log_reader_options, open_consumer
 from workers.sinks.mongodb.reader import MongoReader
@@ -118,12 +118,12 @@ def test_positions_are_those_that_the_client_returns_one_by_one(kafka):
     try:
         partitions = [TopicPartition(kafka.settings.topic, number) for number in range(5)]
         consumer.assign(partitions)
-        assert compat.positions(consumer) == {}
+        assert compat_logs.positions(consumer) == {}
         for each in partitions:
             consumer.seek(each, 0)
         wait(lambda: consumer.poll(timeout_ms=200), "records")
-        assert compat.positions(consumer) == {each: consumer.position(each) for each in partitions}
-        assert compat.positions(consumer)[partitions[3]] == 2
+        assert compat_logs.positions(consumer) == {each: consumer.position(each) for each in partitions}
+        assert compat_logs.positions(consumer)[partitions[3]] == 2
     finally:
         consumer.close()
 

@@ -58,6 +58,14 @@ class LoopMachine(RuleBasedStateMachine):
         else:
             self.world.broker.append_gap(partition)
 
+    @rule(partition=PARTITION, records=st.integers(0, 6))
+    def elect_a_leader(self, partition: int, records: int) -> None:
+        """Of a replica that lacks the last records, or has them all."""
+        if records:
+            self.world.truncate(partition, records)
+        else:
+            self.world.broker.elect(partition)
+
     @rule(rounds=st.integers(1, 3))
     def turns(self, rounds: int) -> None:
         """Everybody turns; after three rounds a rebalance under way is over."""

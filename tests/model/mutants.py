@@ -13,6 +13,8 @@ import bson
 from tests.model.world import Variant
 from tests.support.fakes import FakeDatabase, FakeSink, FakeSource, Pause
 from workers.errors import SinkUnavailableError
+from workers.kafka.commit_mark import CommitMark
+from workers.kafka.log_history import LogHistory, Validation
 from workers.pipeline.loop import Loop
 from workers.pipeline.reject_limit import RejectLimit
 from workers.sinks.mongodb.encoding import encode
@@ -141,6 +143,29 @@ class PositionsKept(FakeSource):
         super()._begin({partition: max(offset, kept.get(partition, 0)) for partition, offset in positions.items()})
 
 
+class TruncationUnnoticed(FakeSource):
+    """Takes every committed offset for one of the log that is there."""
+
+    def _validate(self, partition: TopicPartition, history: LogHistory, offset: int) -> Validation:
+        return Validation(None)
+
+
+class ReusedOffsetsForgotten(FakeSource):
+    """Reads on where the logs part, and takes what is stored there for documents of the same records."""
+
+    def _fetch(self, most: int) -> Fetched | None:
+        fetched = super()._fetch(most)
+        return fetched and fetched._replace(reused={})
+
+
+class ReusedOffsetsNotCommitted(FakeSource):
+    """Knows only as long as it lives which offsets the log has used twice."""
+
+    def _mark(self, partition: TopicPartition, offset: int) -> tuple[str, int]:
+        history = self._histories[partition].before(offset)
+        return str(CommitMark(self._topic.uuid, replace(history, reused=[]))), history.epoch_before(offset)
+
+
 class LossNotCommitted(Loop):
     """Takes a poll that brought no records, only the offsets behind a loss, for one that brought nothing."""
 
@@ -252,6 +277,13 @@ MUTANTS_OF_THE_LIMIT = {
     "halted partition read on": Variant(loop=HaltForgotten),
 }
 """They show in a flood of poison, and nowhere else."""
+
+MUTANTS_OF_TRUNCATION = {
+    "truncated log not noticed": Variant(source=TruncationUnnoticed),
+    "offsets used twice not known": Variant(source=ReusedOffsetsForgotten),
+    "offsets used twice not committed": Variant(source=ReusedOffsetsNotCommitted),
+}
+"""They show where logs are truncated often."""
 
 MUTANT_OF_THE_INDEX = Variant(sink=StrangerCountedAsStored)
 """It shows where the user has a unique index, and nowhere else."""

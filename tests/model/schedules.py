@@ -11,8 +11,15 @@ from tests.support.oracle import BrokenPromiseError, Sent
 ACTIONS = 30
 
 
-def play(world: World, seed: int, before: Callable[[World, random.Random], None] | None = None) -> None:
-    """Run one schedule to its end; raises what broke the promise. Args: before: acts before each action."""
+def play(
+    world: World, seed: int, before: Callable[[World, random.Random], None] | None = None, truncations: float = 0.0
+) -> None:
+    """Run one schedule to its end; raises what broke the promise.
+
+    Args:
+        before: acts before each action.
+        truncations: the share of them among the actions.
+    """
     chance = random.Random(seed)
     try:
         world.writes_late = chance.random() < 0.5
@@ -24,6 +31,8 @@ def play(world: World, seed: int, before: Callable[[World, random.Random], None]
         for _ in range(ACTIONS):
             if before:
                 before(world, chance)
+            if truncations and chance.random() < truncations:
+                world.truncate(chance.randrange(PARTITIONS), chance.randint(1, 8))
             _act(world, chance)
             world.check()
         world.heal_and_drain()
@@ -83,8 +92,12 @@ def _act(world: World, chance: random.Random) -> None:
             world.delete(partition, count)
         else:
             world.produce(partition, count, poison)
-    elif action < 0.28:
+    elif action < 0.27:
         world.broker.append_gap(partition)
+    elif action < 0.30:
+        world.truncate(partition, chance.randint(0, 8))
+    elif action < 0.31:
+        world.broker.elect(partition)
     elif action < 0.33:
         world.expire(partition, chance.randint(1, 8))
     elif action < 0.45:

@@ -14,6 +14,8 @@ from tests.model.tombstones import deletes, outage_over_rejects
 from tests.model.world import World
 
 SCHEDULES = 2_000
+TRUNCATED = 400
+"""Schedules in which every fifth action truncates a log."""
 MUST_HAVE_HAPPENED = {
     "commits error",
     "commits ok",
@@ -30,12 +32,14 @@ MUST_HAVE_HAPPENED = {
     "killed at half",
     "killed at write",
     "killed at written",
+    "logs truncated",
     "partitions assigned",
     "partitions lost",
     "partitions revoked",
     "records redelivered",
     "records lost to retention",
     "records stored",
+    "stored beside replaced records",
     "tombstones ignored",
     "writes retried",
 }
@@ -59,6 +63,11 @@ def test_thousands_of_schedules_and_every_fault_did_bite():
             raise
 
     assert set() == MUST_HAVE_HAPPENED - set(+sightings), sightings
+
+
+def test_logs_that_are_truncated_again_and_again():
+    for seed in range(TRUNCATED):
+        play(World(), seed, truncations=0.2)
 
 
 def test_a_flood_of_poison_is_stopped_and_comes_out_whole_when_the_limit_is_raised():

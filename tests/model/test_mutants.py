@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
-from tests.model.mutants import MUTANT_OF_THE_INDEX, MUTANTS, MUTANTS_OF_THE_LIMIT
+from tests.model.mutants import MUTANT_OF_THE_INDEX, MUTANTS, MUTANTS_OF_THE_LIMIT, MUTANTS_OF_TRUNCATION
 from tests.model.schedules import flood, play, twins
 from tests.model.tombstones import MUTANT_OF_THE_COUNT, MUTANTS_OF_TOMBSTONES, deletes, outage_over_rejects
 from tests.model.world import Variant, World
@@ -20,6 +22,9 @@ CAUGHT_AS = {
     "batch committed in another assignment": "then",
     "positions kept over a rebalance": "partitions committed short of their end",
     "loss without records behind it not committed": "losses that would be told again",
+    "truncated log not noticed": "never arrived|committed short of their end",
+    "offsets used twice not known": "a good record among the dead letters",
+    "offsets used twice not committed": "a good record among the dead letters",
     "stale commit retried after another poll": "then",
     "random _id": "stored, but never sent",
     "dead letters dropped": "committed, but in no collection",
@@ -33,10 +38,10 @@ CAUGHT_AS = {
 }
 
 
-def first_complaint(variant: Variant) -> str | None:
+def first_complaint(variant: Variant, truncations: float = 0.0) -> str | None:
     for seed in range(SCHEDULES):
         try:
-            play(World(variant), seed)
+            play(World(variant), seed, truncations=truncations)
         except BrokenPromiseError as broken:
             return f"{broken} (schedule {seed})"
     return None
@@ -47,7 +52,15 @@ def test_a_mutant_is_caught(mutant):
     complaint = first_complaint((MUTANTS | MUTANTS_OF_TOMBSTONES)[mutant])
 
     assert complaint is not None
-    assert CAUGHT_AS[mutant] in complaint
+    assert re.search(CAUGHT_AS[mutant], complaint)
+
+
+@pytest.mark.parametrize("mutant", MUTANTS_OF_TRUNCATION)
+def test_a_mutant_of_what_is_known_of_truncated_logs_is_caught(mutant):
+    complaint = first_complaint(MUTANTS_OF_TRUNCATION[mutant], truncations=0.2)
+
+    assert complaint is not None
+    assert re.search(CAUGHT_AS[mutant], complaint)
 
 
 @pytest.mark.parametrize("mutant", MUTANTS_OF_THE_LIMIT)

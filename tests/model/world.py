@@ -12,12 +12,13 @@ from tests.support.fake_broker import Answer, FakeBroker
 from tests.support.fakes import CHOKES, FakeDatabase, FakeSink, FakeSource, FakeWriter, Pause
 from tests.support.oracle import BrokenPromiseError, Oracle, Seen, Sent
 from workers.errors import SinkUnavailableError
+from workers.kafka.write_observer import WriteObserver
 from workers.pipeline.backoff import Backoff, BatchSize
 from workers.pipeline.loop import Loop, Reader
-from workers.pipeline.observer import NullObserver
+from workers.pipeline.observer import NullObserver, Observers
 from workers.pipeline.reject_limit import RejectLimit
 from workers.sinks.refusals import UndecidedError
-from workers.types import Batch, CommitResult, TopicPartition, WriteResult
+from workers.types import Batch, CommitResult, TopicPartition, Truncation, WriteResult
 
 PARTITIONS = 3
 MOST = 4
@@ -51,9 +52,15 @@ class Witness(NullObserver):
     def records_lost(self, partition: TopicPartition, first: int, count: int) -> None:
         self._sightings["records lost to retention"] += count
 
+    def log_truncated(self, partition: TopicPartition, truncation: Truncation) -> None:
+        self._sightings["logs truncated"] += 1
+
     def written(self, batch: Batch, result: WriteResult, seconds: float) -> None:
         self._sightings["records redelivered"] += sum(result.duplicates.values())
         self._sightings["records stored"] += sum(result.stored.values())
+        self._sightings["stored beside replaced records"] += sum(
+            p.replaced is not None for p in batch.partitions.values()
+        )
         self._sightings["dead letters"] += sum(result.dead_letters.values())
         told = [*result.stored.values(), *result.duplicates.values(), *result.dead_letters.values()]
         ignored = sum(part.ignored for part in batch.partitions.values())
@@ -86,7 +93,7 @@ class FakeWorker:
             self.source,
             world.variant.reader(ignore_tombstones=world.ignores_tombstones),
             FakeWriter(sink, lambda: world.writes_late),
-            witness,
+            Observers(WriteObserver(self.source), witness),
             stopping,
             batch_size=BatchSize(MOST),
             reject_limit=RejectLimit(world.reject_share, LEAST_FOR_THE_LIMIT),
@@ -135,13 +142,13 @@ class World:
             number = len(self.oracle.sent)
             value = b"poison %d" % number if poison else b'{"number": %d}' % number
             record = self.broker.append(partition, value)
-            self.oracle.acknowledged(Sent(partition, record.offset, value, poison))
+            self.oracle.acknowledged(Sent(partition, record.offset, value, poison, leader_epoch=record.leader_epoch))
 
     def produce_choking(self, partition: int) -> None:
         """A record whose document the database refuses, and does not say why."""
         value = b'{"number": %d, "%s": true}' % (len(self.oracle.sent), CHOKES.encode())
         record = self.broker.append(partition, value)
-        self.oracle.acknowledged(Sent(partition, record.offset, value, poison=True))
+        self.oracle.acknowledged(Sent(partition, record.offset, value, poison=True, leader_epoch=record.leader_epoch))
 
     def refuse(self, documents: int) -> None:
         """The database is busy: it refuses so many of the next documents, as it refuses what it chokes on."""
@@ -152,12 +159,26 @@ class World:
         for _ in range(count):
             record = self.broker.append(partition, None)
             ignored = self.ignores_tombstones
-            self.oracle.acknowledged(Sent(partition, record.offset, None, poison=not ignored, ignored=ignored))
+            self.oracle.acknowledged(
+                Sent(partition, record.offset, None, not ignored, ignored, leader_epoch=record.leader_epoch)
+            )
 
     def expire(self, partition: int, records: int) -> None:
         log = self.broker.partitions[partition]
         self.broker.expire(partition, log.beginning + records)
         self.oracle.expired[partition] = log.beginning
+
+    def truncate(self, partition: int, records: int) -> None:
+        """The log loses its last records; its new leader takes others for the same offsets.
+
+        Not before the first commit: without one nobody can tell a log that was truncated from a group that was set back.
+        """
+        if partition not in self.broker.committed:
+            return
+        log = self.broker.partitions[partition]
+        at = max(log.beginning, log.end - records)
+        self.broker.truncate(partition, at)
+        self.oracle.truncated(partition, at)
 
     def start(self) -> FakeWorker:
         self.workers.append(FakeWorker(self))
@@ -206,7 +227,7 @@ class World:
         self.database.up, self.database.breaks_after = True, after
 
     def seen(self) -> Seen:
-        return Seen(self.broker.committed, self.database.documents, self.database.dead_letters)
+        return Seen(self.broker.stored_to(), self.database.documents, self.database.dead_letters)
 
     def check(self) -> None:
         """Called before every step of every worker."""

@@ -8,18 +8,10 @@ from typing import Any
 from tests.support.fake_broker import FIRST_ID, FakeRecord
 from workers.formats.json import parse_json
 from workers.formats.limits import Limits
+from workers.identity import TopicIdentity
 from workers.pipeline.reader import RecordReader
 from workers.sinks.mongodb.encoding import encode
-from workers.types import (
-    Batch,
-    Insert,
-    PartitionBatch,
-    Reject,
-    RejectReason,
-    TopicIdentity,
-    TopicPartition,
-    partition_of,
-)
+from workers.types import Batch, Insert, PartitionBatch, Reject, RejectReason, TopicPartition, partition_of
 
 TOPIC = TopicIdentity("numtest", FIRST_ID)
 

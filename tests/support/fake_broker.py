@@ -11,7 +11,8 @@ from enum import Enum
 from typing import NamedTuple
 from uuid import UUID
 
-from workers.types import TopicIdentity
+from workers.identity import TopicIdentity
+from workers.kafka.log_history import EpochEnd
 
 FIRST_ID = UUID("08b40071-0000-4000-8000-000000000000")
 
@@ -26,6 +27,7 @@ class FakeRecord(NamedTuple):
     key: bytes | None = None
     headers: tuple[tuple[str, bytes | None], ...] = ()
     topic: str = "numtest"
+    leader_epoch: int = 0
 
 
 class Answer(Enum):
@@ -47,10 +49,29 @@ class FakePartition:
 
     log: list[FakeRecord | None] = field(default_factory=list)
     beginning: int = 0
+    epochs: list[int] = field(default_factory=list)
+    """The leader epoch of each offset."""
+    epoch: int = 0
+    """Of the leader."""
 
     @property
     def end(self) -> int:
         return len(self.log)
+
+    def append(self, record: FakeRecord | None) -> None:
+        self.log.append(record)
+        self.epochs.append(self.epoch)
+
+    def epoch_end(self, epoch: int) -> EpochEnd:
+        """As a broker's `LeaderEpochFileCache.endOffsetFor` answers."""
+        firsts = {each: max(self.epochs.index(each), self.beginning) for each in self.epochs[self.beginning :]}
+        firsts.setdefault(self.epoch, self.end)
+        if epoch > self.epoch:
+            return EpochEnd(-1, -1)
+        if epoch == self.epoch:
+            return EpochEnd(epoch, self.end)
+        higher = min(first for each, first in firsts.items() if each > epoch)
+        return EpochEnd(max((each for each in firsts if each <= epoch), default=epoch), higher)
 
     def read(self, offset: int, most: int) -> list[FakeRecord]:
         found = [record for record in self.log[max(offset, self.beginning) :] if record is not None]
@@ -64,6 +85,10 @@ class FakeBroker:
         self.topic = TopicIdentity(name, FIRST_ID)
         self.partitions = [FakePartition() for _ in range(partitions)]
         self.committed: dict[int, int] = {}
+        self.marks: dict[int, tuple[str, int]] = {}
+        """By partition: the metadata and the leader epoch of the commit."""
+        self.cuts: dict[int, int] = {}
+        """By partition: where its log was truncated since the last commit that is of the log as it is now."""
         self.went_back: dict[int, int] = {}
         """By partition: where a commit whose answer was lost found the committed offset. It may go back to there."""
         self.next_answer = Answer.LANDS
@@ -75,24 +100,53 @@ class FakeBroker:
         self._joined = 0
 
     def append(self, partition: int, value: bytes | None) -> FakeRecord:
-        log = self.partitions[partition].log
-        record = FakeRecord(partition, len(log), value)
+        log = self.partitions[partition]
+        record = FakeRecord(partition, log.end, value, leader_epoch=log.epoch)
         log.append(record)
         return record
 
     def append_gap(self, partition: int) -> None:
-        self.partitions[partition].log.append(None)
+        self.partitions[partition].append(None)
 
     def expire(self, partition: int, before: int) -> None:
         """Retention removes the records before this offset."""
         chosen = self.partitions[partition]
         chosen.beginning = max(chosen.beginning, min(before, chosen.end))
 
+    def elect(self, partition: int) -> None:
+        """Another leader, with the same log."""
+        self.partitions[partition].epoch += 1
+
+    def truncate(self, partition: int, at: int) -> None:
+        """Another leader, whose log lacks the records from here on."""
+        log = self.partitions[partition]
+        del log.log[at:], log.epochs[at:]
+        log.epoch += 1
+        self.cuts[partition] = min(at, self.cuts.get(partition, at))
+
+    def is_current(self, partition: int) -> bool:
+        """Whether the commit is of the log as it is now."""
+        offset, epoch = self.committed.get(partition, 0), self.marks.get(partition, ("", -1))[1]
+        log = self.partitions[partition]
+        if epoch < 0 or offset <= log.beginning:
+            return True
+        # Of the last record before it: transaction markers have epochs of their own.
+        before = [at for at in range(log.beginning, min(offset, log.end)) if log.log[at] is not None]
+        return offset <= log.end and (not before or log.epochs[before[-1]] == epoch)
+
+    def stored_to(self) -> dict[int, int]:
+        """By partition: up to where the commit says that the records are stored that the log holds now."""
+        return {
+            p: offset if self.is_current(p) else min(offset, self.cuts.get(p, offset))
+            for p, offset in self.committed.items()
+        }
+
     def recreate(self) -> None:
         """Delete the topic and make it again: offsets begin at 0 again, and the group has none."""
         self.topic = TopicIdentity(self.topic.name, UUID(int=self.topic.uuid.int + (1 << 96)))
         self.partitions = [FakePartition() for _ in self.partitions]
         self.committed.clear()
+        self.marks.clear()
 
     def start(self, partition: int) -> int:
         """Where the group reads it: from its commit, or from the earliest record that is there."""
@@ -102,12 +156,11 @@ class FakeBroker:
     def pending(self) -> int:
         """Records that the group has not committed yet, and partitions whose beginning is beyond what it committed."""
         return sum(
-            (self.start(index) < partition.beginning)
-            + sum(
-                record is not None and record.offset >= max(self.start(index), partition.beginning)
-                for record in partition.log
-            )
+            (start < partition.beginning)
+            + (not self.is_current(index))
+            + sum(record is not None and record.offset >= max(start, partition.beginning) for record in partition.log)
             for index, partition in enumerate(self.partitions)
+            for start in [self.stored_to().get(index, partition.beginning)]
         )
 
     def join(self, member: str) -> None:
@@ -128,7 +181,9 @@ class FakeBroker:
             self._rebalance()
             self._settle()
 
-    def commit(self, member: str, generation: int, next_offsets: dict[int, int]) -> Answer:
+    def commit(
+        self, member: str, generation: int, next_offsets: dict[int, int], marks: dict[int, tuple[str, int]]
+    ) -> Answer:
         """Take offsets, checked as the coordinator does it: member and generation, not ownership.
 
         Raises:
@@ -143,6 +198,9 @@ class FakeBroker:
                     before = self.committed.get(partition, 0)
                     self.went_back[partition] = min(self.went_back.get(partition, before), before)
                 self.committed[partition] = offset
+                self.marks[partition] = marks.get(partition, ("", -1))
+                if self.is_current(partition):
+                    self.cuts.pop(partition, None)
         return answer
 
     def _rebalance(self) -> None:

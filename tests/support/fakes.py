@@ -11,6 +11,10 @@ from bson.raw_bson import RawBSONDocument
 
 from tests.support.fake_broker import Answer, FakeBroker, FakeRecord, UnknownMemberError
 from workers.errors import RetryReason, SinkUnavailableError, UnavailableError
+from workers.identity import OffsetRange, second_id
+from workers.kafka.beginning import Leader, begin
+from workers.kafka.commit_mark import CommitMark, read_commit
+from workers.kafka.log_history import LogHistory, Question, Validation, validate
 from workers.pipeline.observer import NullObserver, Observer
 from workers.sinks.mongodb.encoding import encode
 from workers.sinks.refusals import Refusal, Suspects, refused_alone, undecided
@@ -20,6 +24,7 @@ from workers.types import (
     Fetched,
     Insert,
     Operation,
+    Record,
     Reject,
     RejectReason,
     TopicPartition,
@@ -27,6 +32,8 @@ from workers.types import (
     partition_of,
 )
 
+MARGIN = 8
+"""Two batches of the model: see `workers.kafka.beginning.margin_of`."""
 Pause = Callable[[str], None]
 """Called where a process may be stopped or killed: the model stops workers there."""
 
@@ -64,6 +71,9 @@ class FakeSource:
         self._skipped: dict[TopicPartition, int] = {}
         self._behind_a_loss: dict[TopicPartition, int] = {}
         self._halted: set[TopicPartition] = set()
+        self._histories: dict[TopicPartition, LogHistory] = {}
+        self._leader_epochs: dict[TopicPartition, int] = {}
+        self._parted: dict[TopicPartition, OffsetRange] = {}
 
     @property
     def assigned(self) -> list[TopicPartition]:
@@ -79,7 +89,10 @@ class FakeSource:
             return CommitResult.REBALANCED
         try:
             answer = self._broker.commit(
-                self.member, self._group_generation, {tp.partition: offset for tp, offset in next_offsets.items()}
+                self.member,
+                self._group_generation,
+                {tp.partition: offset for tp, offset in next_offsets.items()},
+                {tp.partition: self._mark(tp, offset) for tp, offset in next_offsets.items()},
             )
         except UnknownMemberError:
             return CommitResult.REBALANCED
@@ -105,6 +118,16 @@ class FakeSource:
     def close(self) -> None:
         self._pause("close")
         self._broker.remove(self.member)
+
+    def written(self, batch: Batch) -> None:
+        if batch.assignment_epoch == self.assignment_epoch:
+            for partition, part in batch.partitions.items():
+                if part.replaced:
+                    self._histories[partition].reuse(part.replaced.first, part.replaced.end + MARGIN)
+
+    def _mark(self, partition: TopicPartition, offset: int) -> tuple[str, int]:
+        history = self._histories[partition].before(offset)
+        return str(CommitMark(self._topic.uuid, history)), history.epoch_before(offset)
 
     def _keep_membership(self) -> bool:
         """What happens in the client's poll besides records. Returns whether this member is settled in the group."""
@@ -134,7 +157,41 @@ class FakeSource:
         self.assignment_epoch += 1
         self._topic = self._broker.topic
         self._positions, self._skipped, self._behind_a_loss = dict(positions), {}, {}
+        for partition in positions:
+            self._begin_partition(partition)
+        self._parted = {}
         self._notice_gaps()
+
+    def _begin_partition(self, partition: TopicPartition) -> None:
+        log, offset = self._broker.partitions[partition.partition], self._broker.committed.get(partition.partition)
+        metadata, epoch = self._broker.marks.get(partition.partition, ("", -1))
+        commit = None if offset is None else read_commit(offset, metadata, epoch, self._topic.uuid)
+        validation = self._validate(partition, commit.history, commit.offset) if commit else Validation(None)
+        leader = Leader(log.beginning, log.end, log.epoch)
+        begun = begin(commit, leader, validation, self._parted.get(partition), MARGIN)
+        self._histories[partition], self._leader_epochs[partition] = begun.history, log.epoch
+        if begun.truncation:
+            self._positions[partition] = self._skipped[partition] = self._behind_a_loss[partition] = begun.offset
+            self._observer.log_truncated(partition, begun.truncation)
+
+    def _validate(self, partition: TopicPartition, history: LogHistory, offset: int) -> Validation:
+        log = self._broker.partitions[partition.partition]
+        question = {partition: Question(history, offset, log.epoch)}
+        return validate(question, lambda asked: {p: log.epoch_end(epoch) for p, epoch in asked.items()})[partition]
+
+    def _find_truncations(self) -> bool:
+        """Compare the positions with the logs of leaders that are new; begin again at the commits if one was truncated."""
+        for partition, position in self._positions.items():
+            epoch = self._broker.partitions[partition.partition].epoch
+            if epoch != self._leader_epochs[partition]:
+                self._leader_epochs[partition] = epoch
+                validation = self._validate(partition, self._histories[partition], position)
+                if validation.divergence is not None:
+                    self._parted[partition] = OffsetRange(validation.divergence, position)
+        if self._parted:
+            self._begin({p: self._broker.start(p.partition) for p in self._positions})
+            return True
+        return False
 
     def _notice_gaps(self) -> None:
         for partition, offset in self._positions.items():
@@ -144,6 +201,8 @@ class FakeSource:
                 self._observer.records_lost(partition, offset, beginning - offset)
 
     def _fetch(self, most: int) -> Fetched | None:
+        if self._find_truncations():
+            return None
         self._notice_gaps()
         fetched: dict[TopicPartition, list[FakeRecord]] = {}
         for partition, position in self._positions.items():
@@ -156,10 +215,16 @@ class FakeSource:
                 most -= len(records)
         for partition, records in fetched.items():
             self._positions[partition] = records[-1].offset + 1
+            self._histories[partition].read(records, MARGIN)
         skipped, self._skipped = self._skipped, {}
         if not fetched and not skipped:
             return None
-        return Fetched({self._topic.name: self._topic}, fetched, skipped, assignment_epoch=self.assignment_epoch)
+        reused = {
+            partition: ranges
+            for partition, records in fetched.items()
+            if (ranges := self._histories[partition].to_compare(records[0].offset, records[-1].offset + 1))
+        }
+        return Fetched({self._topic.name: self._topic}, fetched, skipped, None, reused, self.assignment_epoch)
 
 
 class FakeSink:
@@ -183,11 +248,15 @@ class FakeSink:
     def write(self, batch: Batch) -> WriteResult:
         self._pause("write")
         self._database.writes += 1
+        self._reused = {partition: part.reused for partition, part in batch.partitions.items()}
+        self._replaced: dict[TopicPartition, OffsetRange] = {}
         operations = [operation for part in batch.partitions.values() for operation in part.operations]
         known, refused = self._insert(operations)
         self._pause("dead letters")
         rejects = [reject for part in batch.partitions.values() for reject in part.rejects] + refused
         new = self._write_dead_letters(rejects)
+        for partition, offsets in self._replaced.items():
+            batch.partitions[partition].replaced = offsets
         self._pause("written")
         gone = known | {reject.id for reject in refused}
         return WriteResult(
@@ -199,6 +268,7 @@ class FakeSink:
         )
 
     def write_one(self, operation: Operation) -> Reject | None:
+        self._reused = {}
         _, refused = self._insert([operation])
         return refused[0] if refused else None
 
@@ -213,6 +283,8 @@ class FakeSink:
                 self._pause("half")
             self._database.take()
             reason = self._database.insert(insert)
+            if reason is RejectReason.CONFLICT:
+                reason = self._insert_beside(insert)
             if isinstance(reason, Refusal):
                 suspects[insert.id] = reason
             elif reason:
@@ -222,8 +294,12 @@ class FakeSink:
         gone = {reject.id for reject in refused}
         self._suspects.passed(each.id for each in inserts if each.id not in suspects and each.id not in gone)
         if suspects:
-            for each in [each for each in inserts if each.id in suspects and each.id in self._database.dead_letters]:
-                refused.append(self._database.dead_letters[each.id])
+            letters = self._database.dead_letters
+            for each in [each for each in inserts if each.id in suspects and each.id in letters]:
+                if letters[each.id].record.value != each.record.value:
+                    # Of a record that the log does not hold any more.
+                    continue
+                refused.append(letters[each.id])
                 del suspects[each.id]
         if suspects:
             refused += self._judge(inserts, suspects)
@@ -263,10 +339,33 @@ class FakeSink:
         new = set()
         for reject in rejects:
             self._database.take()
-            if reject.id not in self._database.dead_letters:
-                self._database.dead_letters[reject.id] = reject
+            letters, letter_id = self._database.dead_letters, reject.id
+            stored = letters.get(letter_id)
+            if stored and stored.record.value != reject.record.value and self._may_be_replaced(reject.record):
+                letter_id = second_id(letter_id, reject.record.leader_epoch)
+            if letter_id not in letters:
+                letters[letter_id] = reject
                 new.add(reject.id)
         return new
+
+    def _insert_beside(self, insert: Insert) -> RejectReason | str | None:
+        """As `FakeDatabase.insert`, under the record's second id, if another log's document may have the first."""
+        other = second_id(insert.id, insert.record.leader_epoch)
+        fields = bson.decode(insert.document.raw)
+        del fields["_id"]
+        document = encode(other, fields)
+        stored = self._database.documents.get(other)
+        if stored is None and self._may_be_replaced(insert.record):
+            return self._database.insert(Insert(other, document, insert.record))
+        return None if stored == document.raw else RejectReason.CONFLICT
+
+    def _may_be_replaced(self, record: Record) -> bool:
+        partition, offset = partition_of(record), record.offset
+        if not any(offset in each for each in self._reused.get(partition, ())):
+            return False
+        first, end = self._replaced.get(partition, (offset, offset + 1))
+        self._replaced[partition] = OffsetRange(min(first, offset), max(end, offset + 1))
+        return True
 
 
 class FakeReader:

@@ -12,13 +12,14 @@ from kafka import TopicPartition as ClientPartition
 
 from tests.support.fake_broker import FakeBroker
 from tests.support.fakes import FakeSource
+from workers.identity import TopicIdentity
 from workers.kafka.admin import Admin
 from workers.kafka.options import group_member_options, open_consumer
 from workers.kafka.source import KafkaSource
 from workers.pipeline.loop import Source
 from workers.pipeline.observer import NullObserver
 from workers.settings import load
-from workers.types import CommitResult, TopicIdentity, TopicPartition
+from workers.types import CommitResult, TopicPartition, Truncation
 
 PATIENCE_SECONDS = 60.0
 """Longer than the client keeps its metadata."""
@@ -33,6 +34,10 @@ class Recorder(NullObserver):
         self.owned: list[int] = []
         self.gone: list[tuple[int, int, int]] = []
         self.rebalances: list[str] = []
+        self.truncations: list[Truncation] = []
+
+    def log_truncated(self, partition: TopicPartition, truncation: Truncation) -> None:
+        self.truncations.append(truncation)
 
     def owns(self, partitions: Collection[TopicPartition]) -> None:
         self.joined = True

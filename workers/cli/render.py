@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from workers.verification.report import VerifyReport
 
 SHORT = {"dead_lettered": "dead", "conflicting": "conflict"}
-RARE = ("ignored", "unstable", "expired", "compacted", "conflicting", "unexpected")
+RARE = ("ignored", "unstable", "expired", "compacted", "replaced", "conflicting", "unexpected")
 """Columns that are shown only if there are any, so that the table fits into 80 columns."""
 WIDTH_WITHOUT_TERMINAL = 160
 LINE_SECONDS = 2.0
@@ -131,6 +131,15 @@ def verify_report(console: Console, found: VerifyReport) -> None:
         console.print(f"{found.total('ignored'):,} tombstones were ignored: they hold no value that could be lost")
     if found.total("expired"):
         console.print(f"[yellow]{found.total('expired'):,} offsets were deleted from Kafka before they were read[/]")
+    for log in found.truncated:
+        console.print(
+            f"[yellow]the log of partition {names[log.partition]} was truncated: {log.committed:,} was committed, and "
+            f"its records from {log.divergence:,} on are others now; the workers read on from there[/]"
+        )
+    if found.total("replaced"):
+        console.print(
+            f"{found.total('replaced'):,} stored records were replaced in Kafka by others when a log was truncated"
+        )
     if not found.committed and found.total("kafka"):
         console.print(
             f"[yellow]the group {found.group} has committed nothing in {found.topic}: is WORKERS_GROUP right?[/]"

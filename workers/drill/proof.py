@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from workers.drill.load import is_bad, is_ours
 from workers.formats.json import parse_json
 from workers.types import RejectedError
+from workers.verification.comparison import NO_LIMITS
 from workers.verification.offset_bitmap import OffsetBitmap
-from workers.verification.verify import NO_LIMITS, verify
+from workers.verification.verify import verify
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -6,20 +6,25 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from uuid import UUID
 
-from kafka import IsolationLevel, KafkaAdminClient, OffsetSpec
+from kafka import IsolationLevel, OffsetSpec
 from kafka.admin import ConfigResource, ConfigResourceType, MemberToRemove, OffsetTimestamp
 from kafka.errors import KafkaError
 
 from workers.errors import UnavailableError
+from workers.identity import TopicIdentity
 from workers.kafka import topics
+from workers.kafka.admin_client import AdminClient
+from workers.kafka.beginning import margin_of
 from workers.kafka.client_errors import LOOK, unavailable
-from workers.kafka.compat import close_unconnected
+from workers.kafka.compat_logs import epoch_ends
 from workers.kafka.diagnosis import DIAGNOSIS_SECONDS, require_admission
+from workers.kafka.group_commits import NOTHING_COMMITTED, EpochEnds, group_commits
+from workers.kafka.group_description import GroupDescription, Member, assigned_in
 from workers.kafka.leaders import log_offsets
 from workers.kafka.options import connection_options
 from workers.kafka.partition_offsets import PartitionOffsets
 from workers.kafka.partitions import to_client
-from workers.types import TopicIdentity, TopicPartition
+from workers.types import TopicPartition
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -42,36 +47,6 @@ class Topic(NamedTuple):
     """Of each partition the node id and the epoch of its leader; `NO_LEADER`: none."""
 
 
-class Member(NamedTuple):
-    """One member of a consumer group, as the broker reports it."""
-
-    client_id: str
-    host: str
-    partitions: list[TopicPartition]
-    """Its assignment, in one topic."""
-    static_id: str | None = None
-    """Its `group.instance.id`; None: a dynamic member."""
-
-
-class GroupDescription(NamedTuple):
-    """A consumer group, as the broker reports it."""
-
-    state: str
-    """Stable, PreparingRebalance, CompletingRebalance, Empty, or Dead: there is no such group."""
-    members: dict[str, Member]
-    """By member id."""
-
-
-def _assigned(member: Mapping[str, Any], topic: str) -> list[TopicPartition]:
-    assignment = member["member_assignment"] or {}
-    return sorted(
-        TopicPartition(topic, partition)
-        for each in assignment.get("assigned_partitions", ())
-        if each["topic"] == topic
-        for partition in each["partitions"]
-    )
-
-
 class Admin:
     """A connection for questions and administration. Use it with `with`, or close it."""
 
@@ -90,7 +65,7 @@ class Admin:
         """
         require_admission(self._settings, self._diagnosis_seconds)
         try:
-            self._client = _Client(
+            self._client = AdminClient(
                 **connection_options(self._settings),
                 client_id=f"{self._settings.worker}-admin",
                 bootstrap_timeout_ms=int(self._patience * 1000),
@@ -157,7 +132,7 @@ class Admin:
             each["member_id"]: Member(
                 each["client_id"],
                 each["client_host"].removeprefix("/"),
-                _assigned(each, topic),
+                assigned_in(each, topic),
                 each.get("group_instance_id"),
             )
             for each in found["members"]
@@ -195,15 +170,31 @@ class Admin:
         watermarks = self._ask(lambda: log_offsets(self._client, leaders, OffsetSpec.LATEST))
         leaders = {each: leaders[each] for each in watermarks}
         ends = self._ask(lambda: log_offsets(self._client, leaders, OffsetSpec.LATEST, IsolationLevel.READ_COMMITTED))
+        committed = group_commits(
+            {partition: commit for partition, commit in commits.items() if partition in ends},
+            topic.identity.uuid,
+            topic.leaders,
+            {partition: found.offset for partition, found in starts.items()},
+            margin_of(self._settings.max_poll_records),
+            self._epoch_ends(topic),
+        )
         found = {}
         for partition in sorted(ends):
-            commit = commits.get(partition)
-            known = commit and commit.offset >= 0 and commit.metadata in ("", str(topic.identity.uuid))
-            committed = commit.offset if known else None
-            start, end = starts[partition].offset, ends[partition].offset
-            unstable = max(0, watermarks[partition].offset - end)
-            found[TopicPartition(*partition)] = PartitionOffsets(start, end, committed, unstable)
+            commit = committed.get(partition, NOTHING_COMMITTED)
+            end = ends[partition].offset
+            found[TopicPartition(*partition)] = PartitionOffsets(
+                starts[partition].offset,
+                end,
+                commit.offset,
+                unstable=max(0, watermarks[partition].offset - end),
+                truncation=commit.truncation,
+                reused=commit.reused,
+            )
         return found
+
+    def _epoch_ends(self, topic: Topic) -> EpochEnds:
+        timeout_ms = int(self._patience * 1000)
+        return lambda asked: self._ask(lambda: epoch_ends(self._client, asked, topic.leaders, timeout_ms))
 
     def since(
         self, offsets: Mapping[TopicPartition, PartitionOffsets], seconds: float
@@ -241,14 +232,3 @@ class Admin:
                         self._settings, error, topic=topic, group=group, seconds=self._diagnosis_seconds
                     ) from error
             time.sleep(0.1)
-
-
-class _Client(KafkaAdminClient):  # type: ignore[misc] # kafka-python is untyped
-    """Leaves no thread and no socket behind when it finds no broker: a worker that waits for one connects for hours."""
-
-    def __init__(self, **options: Any) -> None:
-        try:
-            super().__init__(**options)
-        except KafkaError:
-            close_unconnected(self)
-            raise

@@ -1,4 +1,5 @@
-"""All private names of kafka-python that this project uses, but for the search for brokers (`compat_brokers`).
+"""All private names of kafka-python that this project uses, but for reading logs (`compat_logs`) and finding
+brokers (`compat_brokers`).
 
 They are no interface of the client, so every use says why it is needed, until when, and which test fails when the
 client changes. Importing this module checks the version of the client that it was written for, and does nothing else. No
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from workers.errors import BadConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Iterator
     from uuid import UUID
 
 PINNED = "3.0.12"
@@ -208,39 +209,3 @@ def close_unconnected(admin: Any) -> None:
     """
     admin._closed = False
     admin.close()
-
-
-def committed_offsets(consumer: Any, partitions: Collection[Any], timeout_ms: int) -> dict[Any, Any]:
-    """The committed offsets, with their metadata, in one request. A partition without one is left out.
-
-    Raises:
-        KafkaError: not answered within the timeout, or refused.
-
-    Why: `committed` takes one partition, and so a round trip for each: minutes for 1,000 partitions.
-    Until: `committed` takes several partitions.
-    Test: tests/integration/test_client_loops.py::test_all_committed_offsets_are_fetched_in_one_request
-    """
-    found: dict[Any, Any] = consumer._coordinator.fetch_committed_offsets(partitions, timeout_ms=timeout_ms)
-    return found
-
-
-def positions(consumer: Any) -> dict[Any, int]:
-    """The offset that is fetched next, of every assigned partition that has one. No request is made.
-
-    Why: `position` looks at all partitions to answer for one: seconds for each poll of 1,000 partitions.
-    Until: the client returns all positions at once.
-    Test: tests/integration/test_client_loops.py::test_positions_are_those_that_the_client_returns_one_by_one
-    """
-    states = dict(consumer._subscription.assignment)
-    return {partition: state.position.offset for partition, state in states.items() if state.position is not None}
-
-
-def has_leader(consumer: Any, partition: Any) -> bool:
-    """Whether the client's metadata has a leader for the partition.
-
-    Why: asked for the offsets of partitions of which some have no leader, the client raises a KeyError; asked for those
-        only, it waits for the whole timeout. No public name says which have none.
-    Until: `beginning_offsets` leaves out what it cannot answer.
-    Test: tests/integration/test_client_loops.py::test_a_partition_without_a_leader_does_not_stop_the_others
-    """
-    return consumer._cluster.leader_for_partition(partition) not in (None, -1)

@@ -1,56 +1,37 @@
-"""The position of each partition: the committed offset, if it belongs to this incarnation of the topic, or the log start.
+"""The position of each partition: the committed offset, if it belongs to this log of the topic, or where the logs part.
 
-The client's own positions are wrong in two cases, which this file handles: a topic that was deleted and recreated, and
-records that Kafka removed before they were read.
+The client's own positions are wrong in three cases, which this file handles: a topic that was deleted and recreated,
+records that Kafka removed before they were read, and a log that was truncated.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import structlog
 from kafka.errors import KafkaError
 
-from workers.kafka import compat
+from workers.identity import OffsetRange, TopicIdentity
+from workers.kafka import compat, compat_logs
+from workers.kafka.beginning import Leader, begin
 from workers.kafka.client_errors import describe
+from workers.kafka.commit_mark import Commit, CommitMark, read_commit
+from workers.kafka.leader_logs import LeaderLogs
+from workers.kafka.log_history import UNKNOWN, LogHistory, Validation
 from workers.kafka.partitions import from_client, to_client
+from workers.kafka.position import Admitted, Fetch, Position
 from workers.log_fields import Action, listed
-from workers.types import TopicIdentity, TopicPartition
+from workers.types import TopicPartition, Truncation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from uuid import UUID
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from kafka import KafkaConsumer
 
     from workers.types import Record
 
 log = structlog.get_logger()
-
-Fetch = dict[TopicPartition, list[Any]]
-"""What the client's poll returned. Its own partition tuple is equal to ours."""
-
-
-class Admitted(NamedTuple):
-    """What a poll returned, divided in two."""
-
-    records: Mapping[TopicPartition, Sequence[Record]]
-    """They are at the right position, and can be decoded."""
-    redeliver: Mapping[TopicPartition, Sequence[Record]]
-    """To rewind to: the broker has not yet answered which position is right."""
-
-
-@dataclass(slots=True)
-class _Position:
-    """One partition since the last rebalance."""
-
-    expected: int
-    """The offset of its next record, if there is no gap."""
-    loss_end: int | None = None
-    """Its log start, if records before that were lost."""
-    loss_uncommitted: bool = False
-    """Whether `loss_end` is still to be returned by `take_skipped`, and committed."""
 
 
 class FetchPositions:
@@ -61,49 +42,72 @@ class FetchPositions:
         consumer: KafkaConsumer,
         topic: str,
         timeout: float,
+        margin: int,
         on_records_lost: Callable[[TopicPartition, int, int], None],
+        on_truncated: Callable[[TopicPartition, Truncation], None],
     ) -> None:
         """Args:
         timeout: seconds, for each question to the broker.
+        margin: how far behind a commit, in offsets, records may be stored that were not committed.
         on_records_lost: called with the partition, the first offset and the number of records lost to retention.
+        on_truncated: called once for each truncation of a log.
         """
         self._consumer = consumer
         self._topic = topic
         self._timeout_ms = int(timeout * 1000)
+        self._margin = margin
         self._on_records_lost = on_records_lost
+        self._on_truncated = on_truncated
         self._recreated = False
-        self._positions: dict[TopicPartition, _Position] = {}
+        self._positions: dict[TopicPartition, Position] = {}
         """Of the partitions that were admitted since the last rebalance."""
+        self._parted: dict[TopicPartition, OffsetRange] = {}
+        """Where logs were truncated under this worker, and up to where it had read them: until the partitions begin again."""
+        self._failure = ""
+        """What was logged last."""
         self.topic_id: UUID | None = None
         self.incarnations = 0
-        """How often the topic was recreated during the life of this consumer."""
+        """How often the topic was recreated, or a log was truncated, during the life of this consumer."""
 
     def forget(self) -> None:
         """Drop all positions: the assignment is a new one."""
         self._positions.clear()
 
     def take_skipped(self) -> dict[TopicPartition, int]:
-        """Return, once, the log start of each partition that lost records before it.
+        """Return, once, the position of each partition that lost records before it, or whose log was truncated.
 
-        It is to be committed even if no record follows: every later owner would count the loss again. After a rewind to
-        it (`on_seek`) it is returned once more: it was not committed.
+        It is to be committed even if no record follows: every later owner would find the same again. After a rewind to
+        it (`seek`) it is returned once more: it was not committed.
         """
-        skipped = {
-            partition: each.loss_end
-            for partition, each in self._positions.items()
-            if each.loss_uncommitted and each.loss_end is not None
+        due = {
+            p: each.commit_at for p, each in self._positions.items() if each.commit_due and each.commit_at is not None
         }
-        for partition in skipped:
-            self._positions[partition].loss_uncommitted = False
-        return skipped
+        for partition in due:
+            self._positions[partition].commit_due = False
+        return due
 
-    def on_seek(self, partition: TopicPartition, offset: int) -> None:
-        """The client now reads the partition from this offset on."""
+    def seek(self, partition: TopicPartition, offset: int) -> None:
+        """Read the partition from this offset on. The leader epoch of the record before it goes along, to be validated."""
+        position = self._positions.get(partition)
+        (client,) = to_client([partition])
+        compat_logs.seek(self._consumer, client, offset, position.history.epoch_before(offset) if position else UNKNOWN)
+        if position:
+            position.seek(offset)
+
+    def mark(self, partition: TopicPartition, offset: int) -> tuple[str, int]:
+        """The metadata and the leader epoch to commit with this offset."""
+        position = self._positions.get(partition)
+        history = position.history.before(offset) if position else LogHistory()
+        return str(CommitMark(self.topic_id or UUID(int=0), history)), history.epoch_before(offset)
+
+    def to_compare(self, partition: TopicPartition, records: Sequence[Record]) -> tuple[OffsetRange, ...]:
+        """See `PartitionBatch.reused`."""
+        return self._positions[partition].history.to_compare(records[0].offset, records[-1].offset + 1)
+
+    def replaced(self, partition: TopicPartition, offsets: OffsetRange) -> None:
+        """See `PartitionBatch.replaced`: the log that is not there any more may have gone on behind these offsets."""
         if position := self._positions.get(partition):
-            # A rewind to records after a gap that is not explained yet: the next poll must find the gap again.
-            position.expected = min(position.expected, offset)
-            if position.loss_end == offset:
-                position.loss_uncommitted = True
+            position.history.reuse(offsets.first, offsets.end + self._margin)
 
     def incarnation(self) -> TopicIdentity | None:
         """The topic in the client's metadata; None while the topic does not exist.
@@ -127,78 +131,123 @@ class FetchPositions:
         return TopicIdentity(self._topic, topic_id)
 
     def admit(self, fetched: Fetch) -> Admitted:
-        """Divide what was fetched. Asks the broker about newly assigned partitions, and about gaps in the offsets."""
-        new = set(from_client(self._consumer.assignment())) - self._positions.keys()
+        """Divide what was fetched. Asks the broker about newly assigned partitions, about those whose leader has changed
+        or that the client has moved by itself, and about gaps in the offsets.
+        """
+        assigned = set(from_client(self._consumer.assignment()))
+        logs = LeaderLogs(self._consumer, assigned, self._timeout_ms)
+        new = assigned - self._positions.keys()
         known = {partition: records for partition, records in fetched.items() if partition in self._positions}
+        moved = {p for p in assigned - new if self._positions[p].has_moved(logs.epoch(p), known.get(p))}
+        for partition in moved & known.keys():
+            self._positions[partition].dropped = True
+        known = {partition: records for partition, records in known.items() if partition not in moved}
         gaps = {p for p, records in known.items() if records[0].offset > self._positions[p].expected}
-        records = {partition: each for partition, each in known.items() if partition not in gaps}
-        # The rest waits for its election, and is asked for at a later poll.
-        asked = {partition for partition in to_client(new | gaps) if compat.has_leader(self._consumer, partition)}
-        if asked:
-            try:
-                # One request to each leader, and one to the coordinator: never one for each partition.
-                starts = self._consumer.beginning_offsets(asked, timeout_ms=self._timeout_ms)
-                begun = [partition for partition in asked if partition in new]
-                found = compat.committed_offsets(self._consumer, begun, self._timeout_ms)
-                commits = {TopicPartition(*partition): found.get(partition) for partition in begun}
-            except (KafkaError, KeyError) as error:
-                # KeyError: a leader was lost since `has_leader`, and the client has no answer for its partition.
-                log.warning(
-                    "cannot read the committed offsets and log starts; trying again at the next poll",
-                    action=Action.READ,
-                    partitions=listed(TopicPartition(*partition) for partition in asked),
-                    error=describe(error),
-                )
-            else:
-                self._begin(starts, commits)
-                for partition in gaps & asked:
-                    # Most gaps are no loss: compaction and transaction markers leave offsets without a record.
-                    self._skip_to_log_start(partition, min(starts[partition], known[partition][0].offset))
-                # `_begin` has sought the new partitions, so the client fetches their records from there.
-                without_leader = gaps - asked
-                return self._admit(
-                    {partition: each for partition, each in known.items() if partition not in without_leader},
-                    {partition: known[partition] for partition in without_leader},
-                )
-        return self._admit(records, {p: each for p, each in fetched.items() if p not in records})
+        # Without a leader nothing can be asked: those wait for an election, and the others do not wait for them.
+        waiting = {p for p in new | gaps if not logs.have(p)}
+        new, gaps, known = new - waiting, gaps - waiting, {p: each for p, each in known.items() if p not in waiting}
+        if not (new or moved or gaps):
+            return self._admit(known, {p: each for p, each in fetched.items() if p in waiting})
+        try:
+            starts = logs.starts(new | gaps)
+            found = logs.commits(new)
+            commits = {partition: self._read_commit(partition, found.get(partition)) for partition in new}
+            positions = {p: (self._positions[p].history, self._positions[p].expected) for p in moved}
+            positions |= {p: (commit.history, commit.offset) for p, commit in commits.items() if commit}
+            validations = logs.validate(positions)
+            ends = logs.ends([p for p, commit in commits.items() if not (commit and commit.marked)])
+        except KafkaError as error:
+            self._log_failure(new | moved | gaps, describe(error))
+            records = {partition: each for partition, each in known.items() if partition not in gaps}
+            return self._admit(records, {p: each for p, each in fetched.items() if p not in records and p not in moved})
+        unanswered = (moved | {partition for partition, commit in commits.items() if commit}) - validations.keys()
+        self._log_failure(unanswered, "the leaders did not answer" if unanswered else "")
+        if self._find_truncations(moved & validations.keys(), validations):
+            return Admitted({}, {})
+        for partition in moved & validations.keys():
+            position = self._positions[partition]
+            position.leader_epoch = logs.epoch(partition)
+            if position.dropped:
+                position.dropped = False
+                self.seek(partition, position.expected)
+        for partition in new:
+            leader = Leader(starts[partition], ends.get(partition), logs.epoch(partition))
+            if commits[partition] is None or partition in validations:
+                self._begin(partition, commits[partition], leader, validations.get(partition, Validation(None)))
+        self._recreated = False
+        self._parted = {p: each for p, each in self._parted.items() if p in new and p not in self._positions}
+        for partition in gaps:
+            # Most gaps are no loss: compaction and transaction markers leave offsets without a record.
+            self._skip_to_log_start(partition, min(starts[partition], known[partition][0].offset))
+        # `_begin` has sought the new partitions, so the client fetches their records from there.
+        again = waiting | (new - self._positions.keys())
+        return self._admit(known, {p: each for p, each in fetched.items() if p in again})
+
+    def _find_truncations(
+        self, partitions: Collection[TopicPartition], validations: Mapping[TopicPartition, Validation]
+    ) -> bool:
+        """Whether the log of one of these partitions was truncated before its position.
+
+        Then all partitions begin again at their commits, in a new assignment epoch: what is in flight was read from the
+        log that was, and must not be committed over the one that is.
+        """
+        found = {p: validations[p] for p in partitions if validations[p].divergence is not None}
+        for partition, validation in found.items():
+            expected = self._positions[partition].expected
+            before = self._parted.get(partition, OffsetRange(expected, expected))
+            first = min(validation.divergence or 0, before.first)
+            self._parted[partition] = OffsetRange(first, max(expected, before.end))
+        if found:
+            self.forget()
+            self.incarnations += 1
+        return bool(found)
 
     def _admit(
         self, records: Mapping[TopicPartition, Sequence[Record]], redeliver: Mapping[TopicPartition, Sequence[Record]]
     ) -> Admitted:
         for partition, each in records.items():
-            self._positions[partition].expected = each[-1].offset + 1
+            self._positions[partition].read(each, self._margin)
         return Admitted(records, redeliver)
 
-    def _begin(self, starts: Mapping[TopicPartition, int], commits: Mapping[TopicPartition, Any]) -> None:
-        """Seek each new partition to its committed offset, or to its log start.
+    def _begin(self, partition: TopicPartition, commit: Commit | None, leader: Leader, validation: Validation) -> None:
+        """Seek a new partition to its committed offset, to its log start, or to where the logs part.
 
         The client by itself keeps the position of a partition that it also had before the rebalance, though the records
         up to there may not be committed.
         """
-        for partition, committed in commits.items():
-            if self._recreated or committed is None or committed.offset < 0:
-                # The broker drops the committed offsets of a topic that is deleted.
-                first = starts[partition]
-            elif committed.metadata in ("", str(self.topic_id)):
-                # Without metadata: set by an operator or another tool, for the current topic.
-                first = committed.offset
-            else:
-                log.warning(
-                    "the committed offset belongs to a deleted topic of this name; reading from the log start",
-                    action=Action.READ,
-                    partition=partition.partition,
-                )
-                first = starts[partition]
-            self._positions[partition] = _Position(first)
-            self._skip_to_log_start(partition, starts[partition])
-            (client,) = to_client([partition])
-            self._consumer.seek(client, self._positions[partition].expected)
-        self._recreated = False
+        first, history, truncation = begin(commit, leader, validation, self._parted.get(partition), self._margin)
+        position = self._positions[partition] = Position(first, history, leader.epoch)
+        if truncation:
+            position.commit_at, position.commit_due = first, True
+            self._on_truncated(partition, truncation)
+        self._skip_to_log_start(partition, leader.start)
+        self.seek(partition, position.expected)
+
+    def _read_commit(self, partition: TopicPartition, committed: Any) -> Commit | None:
+        """What the commit means for the topic that is there now; None: nothing."""
+        # The broker drops the committed offsets of a topic that is deleted.
+        if self._recreated or committed is None or committed.offset < 0 or self.topic_id is None:
+            return None
+        commit = read_commit(committed.offset, committed.metadata, committed.leader_epoch, self.topic_id)
+        if commit.warning:
+            log.warning(commit.warning, action=Action.READ, partition=partition.partition)
+        return None if commit.deleted_topic else commit
 
     def _skip_to_log_start(self, partition: TopicPartition, start: int) -> None:
         """Expect no record before the log start, and report those that were not read as lost."""
         position = self._positions[partition]
         if start > position.expected:
             first, position.expected = position.expected, start
-            position.loss_end, position.loss_uncommitted = start, True
+            position.commit_at, position.commit_due = start, True
             self._on_records_lost(partition, first, start - first)
+
+    def _log_failure(self, partitions: Collection[TopicPartition], error: str) -> None:
+        """Once, and not at every poll. Args: error: "" if nothing failed."""
+        if error and error != self._failure:
+            log.warning(
+                "cannot read the committed offsets and log starts; trying again at the next poll",
+                action=Action.READ,
+                partitions=listed(partitions),
+                error=error,
+            )
+        self._failure = error

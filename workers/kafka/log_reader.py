@@ -10,7 +10,7 @@ import structlog
 from kafka.errors import AuthorizationError, KafkaError
 
 from workers.errors import UnavailableError
-from workers.kafka import compat
+from workers.kafka import compat_logs
 from workers.kafka.client_errors import describe, refusal, unavailable
 from workers.kafka.options import FIRST_RECORDS_SECONDS, first_records_options, log_reader_options, open_consumer
 from workers.kafka.partitions import to_client
@@ -19,8 +19,9 @@ from workers.types import TopicPartition
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from workers.identity import TopicIdentity
     from workers.settings import Settings
-    from workers.types import Record, TopicIdentity
+    from workers.types import Record
 
 NO_RECORD_SECONDS = 30.0
 """Reading fails after this long without a record: longer than the restart of a broker takes."""
@@ -62,7 +63,7 @@ def read_log(
                 if inside:
                     yield TopicPartition(*tp), inside
             # The position, not the last record: a transaction marker has an offset, and is never returned.
-            reached = compat.positions(consumer)
+            reached = compat_logs.positions(consumer)
             done = [tp for tp, end in ends.items() if reached.get(tp, 0) >= end]
             for tp in done:
                 del ends[tp]
@@ -173,7 +174,7 @@ class FirstRecords:
                 consumer.pause(tp)
                 if records[0].timestamp >= 0:
                     self._known[TopicPartition(*tp)] = first, records[0].timestamp / 1000
-            reached = compat.positions(consumer)
+            reached = compat_logs.positions(consumer)
             for tp in [tp for tp, (_, end) in asked.items() if reached.get(tp, 0) >= end]:
                 self._empty[TopicPartition(*tp)] = asked.pop(tp)
                 consumer.pause(tp)

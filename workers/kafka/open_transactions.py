@@ -15,9 +15,10 @@ from workers.kafka.options import first_records_options, uncommitted
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from workers.identity import TopicIdentity
     from workers.kafka.partition_offsets import PartitionOffsets
     from workers.settings import Settings
-    from workers.types import TopicIdentity, TopicPartition
+    from workers.types import TopicPartition
 
 HANGING_SECONDS = 60.0
 """Older than the transaction of a producer with default settings gets: Kafka aborts it then (`transaction.timeout.ms`)."""

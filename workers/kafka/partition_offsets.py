@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from workers.identity import OffsetRange
+    from workers.types import Truncation
 
 
 class PartitionOffsets(NamedTuple):
@@ -16,6 +22,10 @@ class PartitionOffsets(NamedTuple):
     unstable: int = 0
     """Offsets from the last stable offset to the high watermark: Kafka has acknowledged them, and nobody can read them
     before the transaction that is open at the last stable offset ends. Counts transaction markers, which are no records."""
+    truncation: Truncation | None = None
+    """The log was truncated before the committed offset, and no worker has read on from there yet."""
+    reused: Sequence[OffsetRange] = ()
+    """Offsets at which records were stored that the log may not hold any more: see `PartitionBatch.reused`."""
 
     @property
     def high_watermark(self) -> int:
@@ -25,7 +35,10 @@ class PartitionOffsets(NamedTuple):
     @property
     def next_offset(self) -> int:
         """The offset that the group reads next: the committed one, or the log start if that is later."""
-        return self.start if self.committed is None else max(self.start, self.committed)
+        if self.committed is None:
+            return self.start
+        committed = min(self.committed, self.truncation.divergence) if self.truncation else self.committed
+        return max(self.start, committed)
 
     @property
     def lag(self) -> int:

@@ -6,26 +6,21 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import structlog
-from kafka import ConsumerRebalanceListener, OffsetAndMetadata
-from kafka.errors import (
-    CommitFailedError,
-    FencedInstanceIdError,
-    IllegalGenerationError,
-    KafkaError,
-    KafkaTimeoutError,
-    RebalanceInProgressError,
-    UnknownMemberIdError,
-)
+from kafka import OffsetAndMetadata
+from kafka.errors import KafkaError
 from kafka.structs import MemberState
 
-from workers.errors import FencedError
 from workers.kafka import compat
-from workers.kafka.client_errors import describe, refusal
+from workers.kafka.beginning import margin_of
+from workers.kafka.client_errors import describe
+from workers.kafka.commit import commit
 from workers.kafka.contact import Contact
 from workers.kafka.fencing import end_on_client_error
-from workers.kafka.fetch_positions import Admitted, FetchPositions
+from workers.kafka.fetch_positions import FetchPositions
 from workers.kafka.missing_right import MissingRight
 from workers.kafka.partitions import from_client, records_from_client, to_client
+from workers.kafka.position import Admitted
+from workers.kafka.rebalance_listener import RebalanceListener
 from workers.log_fields import Action
 from workers.types import CommitResult, Fetched, TopicPartition
 
@@ -36,13 +31,17 @@ if TYPE_CHECKING:
 
     from workers.pipeline.observer import Observer
     from workers.settings import Settings
+    from workers.types import Batch, Truncation
 
 POLL_SECONDS = 0.25
 """How long one poll waits, and so the delay of a stop: poll cannot be woken up."""
-REBALANCED = (CommitFailedError, IllegalGenerationError, RebalanceInProgressError, UnknownMemberIdError)
 
 LOST_RECORDS = (
     "Kafka removed records before they were read, and WORKERS_ON_LOST_RECORDS=stop; to read on after them, set it to "
+    "continue and restart this worker"
+)
+LOG_TRUNCATED = (
+    "the log of a partition was truncated, and WORKERS_ON_LOST_RECORDS=stop; to read on from where it goes on, set it to "
     "continue and restart this worker"
 )
 
@@ -89,8 +88,15 @@ class KafkaSource:
         self._halted: set[TopicPartition] = set()
         self._right = MissingRight(settings, observer, stopping)
         self._consumer = consumer
-        self._positions = FetchPositions(self._consumer, settings.topic, settings.commit_timeout, self._on_records_lost)
-        self._listener = _Listener(observer)
+        self._positions = FetchPositions(
+            self._consumer,
+            settings.topic,
+            settings.commit_timeout,
+            margin_of(settings.max_poll_records),
+            self._on_records_lost,
+            self._on_truncated,
+        )
+        self._listener = RebalanceListener(observer)
         self._contact = Contact(settings, consumer)
         self._consumer.subscribe([settings.topic], listener=self._listener)
 
@@ -122,7 +128,8 @@ class KafkaSource:
         skipped = {partition: offset for partition, offset in skipped.items() if partition not in self._halted}
         if not topic or not (records or skipped):
             return None
-        return Fetched({topic.name: topic}, records, skipped, assignment_epoch=self.assignment_epoch)
+        reused = {p: ranges for p, each in records.items() if (ranges := self._positions.to_compare(p, each))}
+        return Fetched({topic.name: topic}, records, skipped, None, reused, self.assignment_epoch)
 
     @property
     def assignment_epoch(self) -> int:
@@ -130,7 +137,7 @@ class KafkaSource:
         return self._assignments + self._positions.incarnations
 
     def commit(self, next_offsets: Mapping[TopicPartition, int], assignment_epoch: int) -> CommitResult:
-        """Commit, with the topic id as metadata: a later owner sees which incarnation of the topic the offsets belong to.
+        """Commit, with a mark: a later owner sees to which incarnation of the topic, and which log, the offsets belong.
 
         Raises:
             FencedError: another process has this member's static id.
@@ -139,33 +146,18 @@ class KafkaSource:
         # generation changes only within poll: a join that the IO thread continues is not complete before the next poll.
         if assignment_epoch != self.assignment_epoch:
             return CommitResult.REBALANCED
-        metadata = str(self._positions.topic_id)
         offsets = {
-            partition: OffsetAndMetadata(next_offsets[TopicPartition(*partition)], metadata, -1)
-            for partition in to_client(next_offsets)
+            client: OffsetAndMetadata(offset, *self._positions.mark(partition, offset))
+            for partition, offset in next_offsets.items()
+            for client in to_client([partition])
         }
-        try:
-            self._consumer.commit(offsets, timeout_ms=int(self._settings.commit_timeout * 1000))
-        except FencedInstanceIdError as error:
-            raise FencedError(self._settings.worker) from error
-        except REBALANCED:
-            return CommitResult.REBALANCED
-        except KafkaTimeoutError:
-            return CommitResult.TIMEOUT
-        except KafkaError as error:
-            log.error(
-                "Kafka refused a commit", action=Action.COMMIT, error=refusal(self._settings, error, right="READ")
-            )
-            return CommitResult.ERROR
-        return CommitResult.OK
+        return commit(self._consumer, offsets, self._settings)
 
     def rewind(self, first_offsets: Mapping[TopicPartition, int], assignment_epoch: int) -> None:
         if assignment_epoch != self.assignment_epoch:
             return
-        for partition in to_client(first_offsets.keys() & self._consumer.assignment()):
-            offset = first_offsets[TopicPartition(*partition)]
-            self._consumer.seek(partition, offset)
-            self._positions.on_seek(TopicPartition(*partition), offset)
+        for partition in from_client(to_client(first_offsets.keys() & self._consumer.assignment())):
+            self._positions.seek(partition, first_offsets[partition])
 
     def hold(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds
@@ -189,6 +181,13 @@ class KafkaSource:
         except KafkaError as error:
             # Everything is committed; at worst the partitions are idle until the session timeout.
             log.warning("could not leave the group", action=Action.REBALANCE, error=describe(error))
+
+    def written(self, batch: Batch) -> None:
+        """Learn from a batch that was written at which offsets documents of another log are stored."""
+        if batch.assignment_epoch == self.assignment_epoch:
+            for partition, part in batch.partitions.items():
+                if part.replaced:
+                    self._positions.replaced(partition, part.replaced)
 
     def connected(self) -> bool:
         """Whether this worker is in the group, with an assignment, which may be empty. Safe on any thread."""
@@ -235,20 +234,8 @@ class KafkaSource:
             self.halt({partition})
             self._observer.halted({partition}, LOST_RECORDS)
 
-
-class _Listener(ConsumerRebalanceListener):  # type: ignore[misc] # kafka-python is untyped
-    """Only counts and reports: on the client's IO thread a blocking call of the consumer would deadlock."""
-
-    def __init__(self, observer: Observer) -> None:
-        self._observer = observer
-        self.joins = 0
-
-    def on_partitions_revoked(self, revoked: Collection[Any]) -> None:
-        self._observer.rebalanced("revoked", from_client(revoked))
-
-    def on_partitions_assigned(self, assigned: Collection[Any]) -> None:
-        self._observer.rebalanced("assigned", from_client(assigned))
-        self.joins += 1
-
-    def on_partitions_lost(self, lost: Collection[Any]) -> None:
-        self._observer.rebalanced("lost", from_client(lost))
+    def _on_truncated(self, partition: TopicPartition, truncation: Truncation) -> None:
+        self._observer.log_truncated(partition, truncation)
+        if self._settings.on_lost_records == "stop":
+            self.halt({partition})
+            self._observer.halted({partition}, LOG_TRUNCATED)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
-    from workers.kafka.admin import GroupDescription
+    from workers.kafka.group_description import GroupDescription
     from workers.kafka.open_transactions import OpenTransaction
     from workers.kafka.partition_offsets import PartitionOffsets
     from workers.types import TopicPartition

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from workers.errors import SinkUnavailableError
-    from workers.types import Batch, PartitionBatch, TopicPartition, WriteResult
+    from workers.types import Batch, PartitionBatch, TopicPartition, Truncation, WriteResult
 
 REMINDER_SECONDS = 30.0
 """Between two lines about the same outage."""
@@ -60,6 +60,14 @@ class LogObserver:
             lost=count,
         )
 
+    def log_truncated(self, partition: TopicPartition, truncation: Truncation) -> None:
+        self._log.error(
+            "the log was truncated: records that were read are not in it any more; reading on from where the logs part",
+            action=Action.READ,
+            partition=partition.partition,
+            **truncation._asdict(),
+        )
+
     def halted(self, partitions: Collection[TopicPartition], reason: str) -> None:
         self._log.error(f"partitions halted: {reason}", action=Action.READ, partitions=listed(partitions))
 
@@ -72,6 +80,16 @@ class LogObserver:
             )
             self._unavailable_since = None
         self._written, self._write_seconds = result, seconds
+        for partition, part in batch.partitions.items():
+            if part.replaced:
+                self._log.warning(
+                    "other documents are stored at these offsets, of records that the log does not hold any more; these "
+                    "records are stored beside them",
+                    action=Action.WRITE,
+                    partition=partition.partition,
+                    first=part.replaced.first,
+                    last=part.replaced.end - 1,
+                )
         for (partition, reason), count in result.dead_letters.items():
             self._log.warning(
                 "dead letters",

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from workers.errors import SinkUnavailableError
-    from workers.types import Batch, TopicPartition, WriteResult
+    from workers.types import Batch, TopicPartition, Truncation, WriteResult
 
 OUTCOMES = ("stored", "duplicate", "dead_lettered", "ignored")
 EVENTS = ("assigned", "revoked", "lost")
@@ -43,6 +43,12 @@ class WorkerMetrics:
         self._lost_records = Counter(
             "workers_lost_records",
             "Records that Kafka removed before they were read.",
+            ["topic", "partition"],
+            registry=registry,
+        )
+        self._truncations = Counter(
+            "workers_log_truncations",
+            "Times that a log was found to have lost records which were read: it is another log from there on.",
             ["topic", "partition"],
             registry=registry,
         )
@@ -118,11 +124,15 @@ class WorkerMetrics:
         for partition in partitions:
             self._owned.labels(*partition).set(1)
             self._lost_records.labels(*partition)
+            self._truncations.labels(*partition)
             for outcome in OUTCOMES:
                 self._records.labels(*partition, outcome)
 
     def records_lost(self, partition: TopicPartition, first: int, count: int) -> None:
         self._lost_records.labels(*partition).inc(count)
+
+    def log_truncated(self, partition: TopicPartition, truncation: Truncation) -> None:
+        self._truncations.labels(*partition).inc()
 
     def halted(self, partitions: Collection[TopicPartition], reason: str) -> None:
         self._halted.update(partitions)

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
     from workers.errors import SinkUnavailableError
-    from workers.types import Batch, CommitResult, TopicPartition, WriteResult
+    from workers.types import Batch, CommitResult, TopicPartition, Truncation, WriteResult
 
 
 class Observer(Protocol):
@@ -28,6 +28,9 @@ class Observer(Protocol):
 
     def records_lost(self, partition: TopicPartition, first: int, count: int) -> None:
         """Kafka removed `count` records, from offset `first` on, before they were read."""
+
+    def log_truncated(self, partition: TopicPartition, truncation: Truncation) -> None:
+        """The log lost its end after it had been read; it is read again from where the old log and the new one part."""
 
     def written(self, batch: Batch, result: WriteResult, seconds: float) -> None:
         """The sink has acknowledged every record of the batch, after this many seconds."""
@@ -49,6 +52,7 @@ class NullObserver:
     def rebalanced(self, event: str, partitions: Collection[TopicPartition]) -> None: ...
     def owns(self, partitions: Collection[TopicPartition]) -> None: ...
     def records_lost(self, partition: TopicPartition, first: int, count: int) -> None: ...
+    def log_truncated(self, partition: TopicPartition, truncation: Truncation) -> None: ...
     def written(self, batch: Batch, result: WriteResult, seconds: float) -> None: ...
     def committed(self, batch: Batch, result: CommitResult) -> None: ...
     def halted(self, partitions: Collection[TopicPartition], reason: str) -> None: ...

@@ -40,6 +40,7 @@ class RecordReader:
         for partition, records in fetched.records.items():
             topic = fetched.topics[partition.topic]
             part = PartitionBatch(topic, records[0].offset, records[-1].offset + 1)
+            part.reused = fetched.reused.get(partition, ())
             batch.partitions[partition] = part
             prefix = topic.partition_prefix(partition.partition)
             if fetched.poison:

@@ -20,7 +20,8 @@ from workers.types import RejectReason
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from workers.types import Batch, PartitionBatch, TopicIdentity, TopicPartition
+    from workers.identity import TopicIdentity
+    from workers.types import Batch, PartitionBatch, TopicPartition
 
 
 @dataclass(slots=True)

@@ -43,6 +43,7 @@ class Sink(Protocol):
     def write(self, batch: Batch) -> WriteResult:
         """Return once every record of the batch is acknowledged, as a document or as a dead letter.
 
+        Records at offsets that were used twice: see `PartitionBatch.reused`, and decision 15.
         Idempotent: a redelivered batch, whole or in part, from this process or another, changes nothing.
 
         Raises:
@@ -109,6 +110,11 @@ class KeptRecord(NamedTuple):
     key: bytes | None
     value: bytes | None
     headers: list[tuple[str, bytes | None]]
+
+    @property
+    def leader_epoch(self) -> int:
+        """Not kept: its id is."""
+        return -1
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from workers.state.slot import Slot
-    from workers.types import Batch, Fetched
+    from workers.types import Batch, Fetched, Truncation
 
 VERSION = 2
 MAX_RANGES = 10_000
@@ -193,6 +193,12 @@ class JournaledPoisonGuard(NullObserver):
 
     def in_progress(self, fetched: Fetched) -> AbstractContextManager[None]:
         return self._in_progress.hold(fetched)
+
+    def log_truncated(self, partition: TopicPartition, truncation: Truncation) -> None:
+        """Drop the crashes of records that the log does not hold any more: others have their offsets now."""
+        self._crashes = self._journal.forget(
+            lambda crash: crash.partition == partition and crash.next > truncation.divergence
+        )
 
     def committed(self, batch: Batch, result: CommitResult) -> None:
         """Drop the crashes below the committed offsets: those records are stored or dead letters."""

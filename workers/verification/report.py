@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,6 +23,7 @@ OUTCOMES = {
     "unstable": "behind an open transaction: acknowledged, not to be read before it ends, neither lost nor proven",
     "expired": "offsets before the log start without a document: removed before they were read, or never a record",
     "compacted": "documents and dead letters of records that compaction has removed since",
+    "replaced": "documents and dead letters of records that the log does not hold any more, since it was truncated",
     "missing": "neither, and committed: lost",
     "twice": "both a document and a dead letter",
     "conflicting": "another document than the record's own under its id",
@@ -52,6 +53,15 @@ class PartitionReport:
         return not any(self.counts[outcome] for outcome in FAILURES)
 
 
+class TruncatedLog(NamedTuple):
+    """A log that was truncated before the group's committed offset, and that no worker has read since."""
+
+    partition: TopicPartition
+    committed: int
+    divergence: int
+    """The group reads on from here."""
+
+
 @dataclass
 class VerifyReport:
     """The report of one run of `verify`."""
@@ -66,6 +76,7 @@ class VerifyReport:
     hand; None: only recent records were compared."""
     open_transactions: Mapping[TopicPartition, OpenTransaction] = field(default_factory=dict)
     """By partition: the transaction that was open at the beginning, and keeps its *unstable* records from being read."""
+    truncated: list[TruncatedLog] = field(default_factory=list)
 
     @property
     def accounted(self) -> bool:
@@ -89,8 +100,13 @@ class VerifyReport:
         open_transactions = [
             partition._asdict() | each.as_dict() for partition, each in sorted(self.open_transactions.items())
         ]
+        truncated = [
+            {**each.partition._asdict(), **each._asdict(), "partition": each.partition.partition}
+            for each in self.truncated
+        ]
         return asdict(replace(self, open_transactions={})) | {
             "partitions": partitions,
             "open_transactions": open_transactions,
+            "truncated": truncated,
             "accounted": self.accounted,
         }

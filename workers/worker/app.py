@@ -15,6 +15,7 @@ from workers.formats.limits import Limits
 from workers.kafka.admin import Admin
 from workers.kafka.options import group_member_options, open_consumer, require_extras
 from workers.kafka.source import KafkaSource
+from workers.kafka.write_observer import WriteObserver
 from workers.monitoring.http import Health, HealthServer
 from workers.monitoring.log_observer import LogObserver
 from workers.monitoring.logs import standard_error
@@ -132,7 +133,7 @@ class Worker:
                 source,
                 RecordReader(parse_json, sink.encode, limits, ignore_tombstones=settings.on_tombstone == "ignore"),
                 writer,
-                self._observer,
+                Observers(WriteObserver(source), self._observer),
                 self._stop,
                 BatchSize(settings.max_poll_records),
                 RejectLimit(settings.max_reject_share, settings.min_reject_records),

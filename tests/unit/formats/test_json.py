@@ -15,7 +15,8 @@ from tests.support.batches import TOPIC, reader, tp
 from tests.support.fake_broker import FIRST_ID, FakeRecord
 from workers.formats.json import parse_json_fast, parse_json_strict
 from workers.formats.limits import Limits
-from workers.types import Fetched, Insert, Operation, Reject, RejectReason, TopicIdentity
+from workers.identity import TopicIdentity
+from workers.types import Fetched, Insert, Operation, Reject, RejectReason
 
 NAMES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters=".\0"), min_size=1).filter(
     lambda name: name[0] != "$"

@@ -58,10 +58,10 @@ def test_the_rules_find_what_they_are_for(line):
 
 
 def test_only_the_loop_commits():
-    """And the source, which calls the client for it."""
+    """And what the source calls for it, which calls the client."""
     callers = [short(path) for path in PRODUCT if re.search(r"\.commit\(", path.read_text())]
 
-    assert callers == ["workers/kafka/source.py", "workers/pipeline/loop.py"]
+    assert callers == ["workers/kafka/commit.py", "workers/pipeline/loop.py"]
 
 
 def test_insert_mode_never_replaces():

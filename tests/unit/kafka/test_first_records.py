@@ -8,10 +8,11 @@ import pytest
 from kafka.errors import KafkaConnectionError, TopicAuthorizationFailedError
 from structlog.testing import capture_logs
 
+from workers.identity import TopicIdentity
 from workers.kafka import log_reader
 from workers.kafka.log_reader import FirstRecords
 from workers.settings import Settings
-from workers.types import TopicIdentity, TopicPartition
+from workers.types import TopicPartition
 
 TOPIC = TopicIdentity("numtest", UUID(int=7))
 

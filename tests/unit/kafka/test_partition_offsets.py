@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from workers.kafka.partition_offsets import PartitionOffsets
+from workers.types import Truncation
 
 
 @pytest.mark.parametrize(
@@ -42,3 +43,10 @@ def test_what_is_behind_an_open_transaction_is_no_lag_and_belongs_to_the_log():
     offsets = PartitionOffsets(0, 100, 100, unstable=40)
 
     assert (offsets.lag, offsets.end, offsets.high_watermark) == (0, 100, 140)
+
+
+def test_behind_a_truncated_log_it_goes_on_where_the_logs_part_and_the_lag_says_so():
+    offsets = PartitionOffsets(0, 140, 100, truncation=Truncation(100, 60, 5, 7))
+
+    assert (offsets.next_offset, offsets.lag) == (60, 80)
+    assert offsets._replace(start=70).next_offset == 70

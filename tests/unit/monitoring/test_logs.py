@@ -19,7 +19,7 @@ from workers.log_fields import Action
 from workers.monitoring import logs as log
 from workers.monitoring.log_observer import LogObserver
 from workers.settings import load
-from workers.types import CommitResult, RejectReason, WriteResult
+from workers.types import CommitResult, RejectReason, Truncation, WriteResult
 
 SECRET = "payload-canary"
 
@@ -111,6 +111,15 @@ def test_records_that_are_gone_are_an_error_with_their_range(told):
 
     (line,) = told()
     assert (line["level"], line["partition"], line["first"], line["last"], line["lost"]) == ("error", 2, 100, 124, 25)
+
+
+def test_a_truncated_log_is_an_error_with_where_the_logs_part_and_both_epochs(told):
+    told()
+    LogObserver().log_truncated(tp(2), Truncation(read_to=100, divergence=60, old_epoch=5, new_epoch=7))
+
+    (line,) = told()
+    assert (line["level"], line["partition"], line["read_to"], line["divergence"]) == ("error", 2, 100, 60)
+    assert (line["old_epoch"], line["new_epoch"]) == (5, 7)
 
 
 @pytest.mark.parametrize("form", ["json", "text"])

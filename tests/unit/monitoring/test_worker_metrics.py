@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.support.batches import batch_of, document, reject, tp
 from workers.errors import RetryReason, SinkUnavailableError
 from workers.monitoring.worker_metrics import EVENTS, OUTCOMES, WorkerMetrics
-from workers.types import CommitResult, RejectReason, WriteResult
+from workers.types import CommitResult, RejectReason, Truncation, WriteResult
 
 BATCH = batch_of(document(0), rejects=[reject(1)])
 
@@ -87,6 +87,7 @@ def test_partitions_lost_records_retries_and_polls(metrics):
     metrics.owns([tp(0), tp(1), tp(2)])
     metrics.owns([tp(4)])
     metrics.records_lost(tp(4), 100, 25)
+    metrics.log_truncated(tp(4), Truncation(100, 60, 5, 7))
     metrics.sink_unavailable(SinkUnavailableError(RetryReason.TIMEOUT, "x"), 1, 0.1)
     metrics.iterated()
 
@@ -96,6 +97,7 @@ def test_partitions_lost_records_retries_and_polls(metrics):
     assert value(metrics, "workers_partition_owned", topic="numtest", partition=4) is None
     assert value(metrics, "workers_lost_records_total", topic="numtest", partition=4) == 25
     assert value(metrics, "workers_lost_records_total", topic="numtest", partition=0) == 0
+    assert [value(metrics, "workers_log_truncations_total", topic="numtest", partition=p) for p in (0, 4)] == [0, 1]
     assert value(metrics, "workers_write_retries_total", reason="timeout") == 1
     assert value(metrics, "workers_last_poll_timestamp_seconds") > 1_700_000_000
 

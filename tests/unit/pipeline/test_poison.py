@@ -20,7 +20,7 @@ from tests.support.fake_broker import FakeRecord
 from workers.pipeline.poison import Crash, Isolated, isolate
 from workers.state.crash_journal import IN_PROGRESS, JOURNAL, CrashJournal, InProgress, JournaledPoisonGuard
 from workers.state.slot import Slot
-from workers.types import CommitResult, Fetched, RecordPosition, RejectReason
+from workers.types import CommitResult, Fetched, RecordPosition, RejectReason, Truncation
 
 MOST_DEATHS_FOR_ONE = 7
 """Two with the whole batch, one with each smaller part of 5,000 (312, 19, 1), and two alone."""
@@ -315,6 +315,23 @@ def test_a_batch_that_was_committed_is_suspect_no_more(tmp_path):
     guard.committed(batch_of(document(99)), CommitResult.OK)
     assert guard.isolate(fetched(range(100, 200))) == Isolated(fetched(range(100, 200)), {})
     assert JournaledPoisonGuard.open(slot, print).isolate(fetched(range(100))) == Isolated(fetched(range(100)), {})
+
+
+def test_crashes_of_records_that_a_truncated_log_lost_do_not_count_for_those_that_follow(tmp_path):
+    slot = held(tmp_path, "worker_00")
+    for pid in range(2):
+        in_progress = InProgress.open(slot)
+        in_progress._id = f"{pid}-1"
+        with pytest.raises(MemoryError), in_progress.hold(together(fetched([70]), fetched([70], 1))):
+            raise MemoryError
+        guard = JournaledPoisonGuard.open(slot, print)
+
+    guard.log_truncated(tp(0), Truncation(100, 60, 5, 7))
+
+    assert guard.isolate(fetched([70])) == Isolated(fetched([70]), {})
+    assert guard.isolate(together(fetched([70, 71]), fetched([70, 71], 1))).deferred
+    guard.log_truncated(tp(1), Truncation(100, 71, 5, 7))
+    assert guard.isolate(fetched([70, 71], 1)).deferred == {tp(1): 71}
 
 
 @pytest.mark.parametrize("damage", [b"", b"hello", b"      12[[[[[[[[[[[[", b"       9[[1,2]]  ", b"       3{} "])

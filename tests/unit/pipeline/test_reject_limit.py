@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from tests.support.batches import batch_of, document, reject, tp
 from tests.support.fake_broker import FakeRecord
+from workers.identity import TopicIdentity
 from workers.pipeline.reject_limit import RejectLimit
-from workers.types import Batch, Reject, RejectReason, TopicIdentity, TopicPartition
+from workers.types import Batch, Reject, RejectReason, TopicPartition
 
 
 def mixed(good: int, bad: int, partition: int = 0, first: int = 0) -> Batch:

@@ -11,15 +11,23 @@ import pytest
 from tests.support.batches import TOPIC, tp
 from tests.support.fake_broker import FakeRecord
 from workers.errors import NotFoundError, UnavailableError
+from workers.identity import OffsetRange, second_id
 from workers.kafka.admin import Topic
 from workers.kafka.log_reader import FirstRecords
 from workers.kafka.partition_offsets import PartitionOffsets
 from workers.settings import load
+from workers.types import Truncation
+from workers.verification import comparison
 from workers.verification import verify as verification
+from workers.verification.comparison import MAX_DISTANCE, parse_document_id
 from workers.verification.report import PartitionReport, VerifyReport
-from workers.verification.verify import MAX_DISTANCE, parse_document_id, verify
+from workers.verification.verify import verify
 
 SPAN = PartitionOffsets(start=10, end=20, committed=15)
+NEW = 7
+"""The leader epoch of all records."""
+TRUNCATED = SPAN._replace(committed=25, truncation=Truncation(25, 12, 5, NEW), reused=[OffsetRange(12, 30)])
+"""25 were committed of a log that is another one from 12 on."""
 
 
 class Situation:
@@ -36,6 +44,8 @@ class Situation:
         self.tombstones: set[int] = set()
         self.many_dead_letters = many_dead_letters
         self.other_ids: list[object] = []
+        self.beside: dict[int, bytes] = {}
+        """Documents under the second ids of records of `NEW`, by offset."""
         self.compacts = False
         self.asked = 0
 
@@ -50,7 +60,11 @@ class Situation:
         self, _settings: object, ranges: dict[Any, tuple[int, int]], _options: object = None
     ) -> Iterator[tuple[Any, list[FakeRecord]]]:
         first, end = ranges[tp(0)]
-        inside = [FakeRecord(0, offset, self.value(offset)) for offset in self.kafka if first <= offset < end]
+        inside = [
+            FakeRecord(0, offset, self.value(offset), leader_epoch=NEW)
+            for offset in self.kafka
+            if first <= offset < end
+        ]
         yield tp(0), inside[:3]
         yield tp(0), inside[3:]
 
@@ -82,11 +96,11 @@ def now(request, monkeypatch) -> Situation:
             return bool(stored == document)
 
         def documents(self, ids: list[str]) -> dict[str, Any]:
-            return {
-                key: {"_id": key, **json.loads(value)}
-                for offset, value in situation.documents.items()
-                if (key := TOPIC.document_id(0, offset)) in ids
+            stored = {TOPIC.document_id(0, offset): value for offset, value in situation.documents.items()}
+            stored |= {
+                second_id(TOPIC.document_id(0, offset), NEW): value for offset, value in situation.beside.items()
             }
+            return {key: {"_id": key, **json.loads(value)} for key, value in stored.items() if key in ids}
 
         def dead_letters(self, ids: list[str]) -> dict[str, str]:
             letters = {TOPIC.document_id(0, offset): reason for offset, reason in situation.dead_letters.items()}
@@ -101,10 +115,12 @@ def now(request, monkeypatch) -> Situation:
             for offset in [*situation.documents, *situation.dead_letters]:
                 yield TOPIC.document_id(0, offset)
             yield from situation.other_ids
+            for offset in situation.beside:
+                yield second_id(TOPIC.document_id(0, offset), NEW)
 
     monkeypatch.setattr(verification, "Admin", FakeAdmin)
     monkeypatch.setattr(verification, "open_reader", FakeStored)
-    monkeypatch.setattr(verification, "read_log", situation.records)
+    monkeypatch.setattr(comparison, "read_log", situation.records)
     return situation
 
 
@@ -319,6 +335,73 @@ def test_an_offset_too_far_for_a_bitmap_is_unexpected(now):
     assert now.account().counts["unexpected"] == 1
 
 
+def test_before_a_worker_ran_a_truncated_log_is_one_event_and_its_records_are_pending(now):
+    now.span = TRUNCATED
+    now.documents |= {offset: b'{"n": %d}' % (100 + offset) for offset in range(12, 25)}
+
+    report = verify(load())
+    found = now.account()
+
+    assert +found.counts == {"kafka": 10, "stored": 2, "pending": 8, "replaced": 13, "expired": 10}
+    assert report.truncated == [(tp(0), 25, 12)]
+    assert report.as_dict()["truncated"] == [{"topic": "numtest", "partition": 0, "committed": 25, "divergence": 12}]
+    assert report.accounted
+
+
+@pytest.mark.parametrize("reused", [[OffsetRange(12, 30)], []], ids=["by its commit", "by its documents"])
+def test_records_that_took_the_place_of_others_are_stored_beside_them(now, reused):
+    now.span = SPAN._replace(committed=20, reused=reused)
+    now.documents |= {offset: b'{"n": %d}' % (100 + offset) for offset in range(12, 20)}
+    now.beside = {offset: b'{"n": %d}' % offset for offset in range(12, 20)}
+
+    found = now.account()
+
+    assert +found.counts == {"kafka": 10, "stored": 10, "replaced": 8, "expired": 10}
+    assert found.accounted
+
+
+def test_what_the_log_held_where_it_holds_nothing_now_is_replaced_too(now):
+    now.span = SPAN._replace(committed=14, reused=[OffsetRange(12, 30)])
+    now.kafka = [10, 11, 13]
+    now.documents = {offset: b'{"n": %d}' % offset for offset in (10, 11, 12, 13, 22)}
+
+    assert +now.account().counts == {"kafka": 3, "stored": 3, "replaced": 2, "expired": 10}
+
+
+def test_a_dead_letter_of_a_record_that_was_replaced_is_not_the_second_one_of_its_offset(now):
+    now.span = SPAN._replace(reused=[OffsetRange(12, 30)])
+    now.dead_letters[13] = "not_json"
+
+    found = now.account()
+
+    assert (found.counts["stored"], found.counts["replaced"], found.counts["twice"]) == (5, 1, 0)
+
+
+def test_a_record_under_both_its_ids_is_there_twice(now):
+    now.span = SPAN._replace(reused=[OffsetRange(12, 30)])
+    now.beside = {13: b'{"n": 13}'}
+
+    assert (now.account().counts["twice"], now.account().accounted) == (1, False)
+
+
+def test_truncation_explains_no_damage(now):
+    """Committed, and another content: it is no more in order than anywhere else. And a lost record is lost."""
+    now.span = SPAN._replace(reused=[OffsetRange(12, 30)])
+    now.documents[13] = b'{"n": 113}'
+    del now.documents[14]
+    now.other_ids.append(second_id(TOPIC.document_id(0, 11), NEW + 1))
+
+    found = now.account()
+
+    assert (found.counts["conflicting"], found.counts["missing"], found.counts["unexpected"]) == (1, 1, 1)
+
+
+def test_a_second_id_is_read_back_too_and_what_is_none_is_not():
+    assert parse_document_id(second_id(TOPIC.document_id(3, 42), 7), TOPIC) == (tp(3), 42)
+    for strange in ("@", "@x", "@-1", "@07", "@7@8", "@7 "):
+        assert parse_document_id(TOPIC.document_id(3, 42) + strange, TOPIC) == (tp(-1), -1)
+
+
 def test_a_place_is_read_back_from_its_id():
     assert parse_document_id(TOPIC.document_id(3, 42), TOPIC) == (tp(3), 42)
 
@@ -344,7 +427,7 @@ def test_nothing_is_claimed_where_it_could_not_look(now, monkeypatch):
         yield tp(0), []
         raise UnavailableError("Kafka stopped answering")
 
-    monkeypatch.setattr(verification, "read_log", broken)
+    monkeypatch.setattr(comparison, "read_log", broken)
     with pytest.raises(UnavailableError):
         verify(load())
 

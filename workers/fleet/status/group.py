@@ -11,7 +11,7 @@ from workers.types import TopicPartition, by_topic
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from workers.kafka.admin import GroupDescription
+    from workers.kafka.group_description import GroupDescription
     from workers.kafka.open_transactions import OpenTransaction
 
 STABLE = "Stable"

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from workers.fleet.supervisor import Process
-    from workers.kafka.admin import GroupDescription
+    from workers.kafka.group_description import GroupDescription
     from workers.kafka.open_transactions import OpenTransaction
     from workers.kafka.partition_offsets import PartitionOffsets
     from workers.types import TopicPartition

@@ -1,7 +1,8 @@
 """The watchdog: supervisord's event listener, which records events and checks what supervisord cannot see.
 
 The main thread handles events, each within a millisecond: supervisord buffers the next ones until one is acknowledged,
-and discards events when its buffer is full. Other threads do what takes time, first of all `Checks.run_once` every five seconds,
+and discards events when its buffer is full. Other threads do what takes time, first of all `Checks.run_once` every five
+seconds,
 and `Checks.evict` at once for a worker that has exited.
 """
 

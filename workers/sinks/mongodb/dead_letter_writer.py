@@ -31,6 +31,8 @@ class Settled(NamedTuple):
 
     reason: RejectReason
     error: str
+    value_sha256: str | None
+    """Of its record's value: the same id may be of a record that the log does not hold any more."""
 
 
 class DeadLetterWriter:
@@ -59,7 +61,7 @@ class DeadLetterWriter:
     def settled(self, ids: Sequence[str]) -> Mapping[str, Settled]:
         """By id, those that have a dead letter already and were not replayed since."""
         found: dict[str, Settled] = {}
-        wanted = {"reason": 1, "error": 1, "replayed_at": 1}
+        wanted = {"reason": 1, "error": 1, "replayed_at": 1, "value_sha256": 1}
         for first in range(0, len(ids), IDS_PER_QUERY):
             query = {"_id": {"$in": list(ids[first : first + IDS_PER_QUERY])}}
             for letter in self._dead_letters.find(query, wanted, batch_size=IDS_PER_QUERY):
@@ -67,7 +69,7 @@ class DeadLetterWriter:
                     # Another version may know other reasons.
                     known = letter.get("reason") in set(RejectReason)
                     reason = RejectReason(letter["reason"]) if known else RejectReason.REFUSED_BY_SERVER
-                    found[letter["_id"]] = Settled(reason, str(letter.get("error", "")))
+                    found[letter["_id"]] = Settled(reason, str(letter.get("error", "")), letter.get("value_sha256"))
         return found
 
     def _write(self, rejects: Sequence[Reject], letters: Sequence[dict[str, Any]], new: set[str]) -> list[Reject]:

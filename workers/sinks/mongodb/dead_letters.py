@@ -44,12 +44,17 @@ def to_document(
         "key": record.key if record.key is None else record.key[: min(most, KEPT_HEADER_BYTES)],
         "value": value if value is None else value[: min(most, KEPT_VALUE_BYTES)],
         "value_bytes": None if value is None else len(value),
-        "value_sha256": None if value is None else hashlib.sha256(value).hexdigest(),
+        "value_sha256": value_hash(record),
         "headers": _kept_headers(record, min(most, KEPT_HEADER_BYTES)),
         "worker": worker,
         "rejected_at": now,
         "attempts": 1,
     }
+
+
+def value_hash(record: Record) -> str | None:
+    """The hash of a record's whole value, as a dead letter keeps it."""
+    return None if record.value is None else hashlib.sha256(record.value).hexdigest()
 
 
 def from_document(document: dict[str, Any]) -> DeadLetter:

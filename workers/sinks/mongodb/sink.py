@@ -6,7 +6,6 @@ a duplicate key; the stored document is then read and compared: equal is a dupli
 
 from __future__ import annotations
 
-import random
 import threading
 import time
 from collections import Counter
@@ -22,7 +21,9 @@ from workers.sinks.mongodb.dead_letter_writer import DeadLetterWriter
 from workers.sinks.mongodb.encoding import encode
 from workers.sinks.mongodb.errors import translate_write_errors
 from workers.sinks.mongodb.inserts import Inserter, InsertOutcomes
-from workers.sinks.refusals import Suspects, UndecidedError, refused_alone, undecided
+from workers.sinks.mongodb.judge import Judge
+from workers.sinks.mongodb.reused_offsets import ReusedOffsets
+from workers.sinks.refusals import Suspects, UndecidedError, undecided
 from workers.types import Insert, Reject, RejectReason, TopicPartition, WriteResult, partition_of
 
 if TYPE_CHECKING:
@@ -31,14 +32,11 @@ if TYPE_CHECKING:
     from bson.raw_bson import RawBSONDocument
 
     from workers.settings import Settings
-    from workers.sinks.refusals import Refusal
     from workers.types import Batch
 
 PING_SECONDS = 2.0
 LATE = 0.9
 """Of the write timeout: a write that fails after so much of it has run out of time, whatever the driver calls it."""
-SAMPLE = 8
-"""So many documents of a command that is refused as a whole are tried alone, until one is taken."""
 
 
 class MongoSink:
@@ -52,6 +50,7 @@ class MongoSink:
         self._inserter = Inserter(self._collections)
         self._dead_letters = DeadLetterWriter(self._collections, settings.worker)
         self._suspects = Suspects(settings.refusal_patience, clock)
+        self._judge = Judge(self._collections, self._inserter, self._dead_letters, self._suspects, self.ping)
 
     def ping(self) -> None:
         with translate_write_errors(), pymongo.timeout(PING_SECONDS):
@@ -76,9 +75,13 @@ class MongoSink:
         """See `Sink.write`: within the write timeout, dead letters included."""
         parts = batch.partitions.values()
         with self._writing():
-            outcome = self._store([operation for part in parts for operation in part.operations])
+            reused = ReusedOffsets.of(batch)
+            outcome = self._store_all([operation for part in parts for operation in part.operations], reused)
             rejects = [reject for part in parts for reject in part.rejects] + [*outcome.refused.values()]
             new = self._dead_letters.write(rejects)
+            if reused:
+                new |= self._write_second_letters([each for each in rejects if each.id not in new], reused)
+                reused.report(batch)
         return _result(batch, outcome, rejects, new)
 
     def write_one(self, operation: Insert) -> Reject | None:
@@ -87,7 +90,8 @@ class MongoSink:
         while True:
             try:
                 with self._writing():
-                    return self._store([operation], is_replay=True).refused.get(operation.id)
+                    outcome = self._store_all([operation], ReusedOffsets(), is_replay=True)
+                    return outcome.refused.get(operation.id)
             except UndecidedError as error:
                 if error.no_proof:
                     raise
@@ -113,6 +117,29 @@ class MongoSink:
                 self._suspects.interrupted()
             raise
 
+    def _store_all(
+        self, inserts: Sequence[Insert], reused: ReusedOffsets, *, is_replay: bool = False
+    ) -> InsertOutcomes:
+        """See `_store`; where a log used an offset twice, under second ids too (decision 15)."""
+        outcome = self._store(inserts, is_replay=is_replay)
+        conflicts = {each.id for each in outcome.refused.values() if each.reason is RejectReason.CONFLICT}
+        if not conflicts:
+            return outcome
+        different = [each for each in inserts if each.id in conflicts]
+        known, others, _ = reused.divide(different, self._collections.find)
+        beside = self._store([*others.values()], is_replay=is_replay)
+        for first_id in known | others.keys():
+            del outcome.refused[first_id]
+        outcome.duplicates |= known | {first_id for first_id, each in others.items() if each.id in beside.duplicates}
+        outcome.refused |= beside.refused
+        return outcome
+
+    def _write_second_letters(self, rejects: Sequence[Reject], reused: ReusedOffsets) -> set[str]:
+        """Write the dead letters of rejects under whose ids there are those of other records; return the rejects' ids."""
+        others = reused.letters(rejects, self._collections.dead_letters)
+        written = self._dead_letters.write([each._replace(id=second_id) for second_id, each in others.items()])
+        return {others[second_id].id for second_id in written}
+
     def _store(self, inserts: Sequence[Insert], *, is_replay: bool = False) -> InsertOutcomes:
         """Insert; afterwards each is stored, found stored, or refused.
 
@@ -121,7 +148,7 @@ class MongoSink:
         """
         outcome = self._inserter.insert(inserts)
         if outcome.suspects and not is_replay:
-            outcome = self._leave_out_settled(inserts, outcome)
+            outcome = self._judge.leave_out_settled(inserts, outcome)
         if self._suspects:
             stored = (each.id for each in inserts if each.id not in outcome.suspects and each.id not in outcome.refused)
             self._suspects.passed(stored)
@@ -131,94 +158,8 @@ class MongoSink:
             left = self._suspects.seconds_left(outcome.suspects, known=is_replay)
             if left > 0:
                 raise undecided(outcome.suspects, f"tried again for {left:.0f} s before a record is blamed for it")
-            self._judge(inserts, outcome)
+            self._judge.judge(inserts, outcome)
         return outcome
-
-    def _leave_out_settled(self, inserts: Sequence[Insert], outcome: InsertOutcomes) -> InsertOutcomes:
-        """Take over the verdicts of earlier deliveries: a record with a dead letter is not tried again.
-
-        Asked only for new suspects: their dead letters were written after the last commit, if at all.
-        """
-        if any(each.retry_reason is RetryReason.CONNECTION_LOST for each in outcome.suspects.values()):
-            # Nobody there is found out sooner by this than by the question.
-            self.ping()
-        unknown = [each for each in outcome.suspects if each not in self._suspects]
-        # Entered first: if the question takes too long, it is not asked a second time.
-        new = {each: outcome.suspects[each] for each in unknown}
-        self._suspects.refused(new, alone=not outcome.as_a_whole)
-        settled = self._dead_letters.settled(unknown)
-        if not settled:
-            return outcome
-        if outcome.as_a_whole:
-            again = self._inserter.insert([each for each in inserts if each.id not in settled])
-            again.add(outcome)
-            outcome = again
-        for insert in inserts:
-            if found := settled.get(insert.id):
-                outcome.suspects.pop(insert.id, None)
-                outcome.refuse(insert, found.reason, found.error)
-        return outcome
-
-    def _judge(self, inserts: Sequence[Insert], outcome: InsertOutcomes) -> None:
-        """Find which suspects are the cause: see `workers.sinks.refusals`. The rest is stored by that.
-
-        Raises:
-            UndecidedError: nothing proves that the server takes documents, or the cause was seen to pass.
-        """
-        refusals = outcome.suspects
-        suspects = [each for each in inserts if each.id in refusals]
-        if outcome.as_a_whole:
-            self._require_one_of(suspects, outcome)
-            divided = self._inserter.insert(suspects, divide=True)
-            self._suspects.passed(each.id for each in suspects if each.id not in divided.suspects)
-            stored_others = divided.stored_behind_a_suspect(suspects)
-            self._suspects.refused(divided.suspects, alone=True, stored_others=stored_others)
-            outcome.add(divided)
-            refusals = outcome.suspects = divided.suspects
-            suspects = [each for each in suspects if each.id in refusals]
-        if not suspects:
-            return
-        self._suspects.require_proof(refusals, len(inserts))
-        neighbour = next((each for each in inserts if each.id not in refusals and each.id not in outcome.refused), None)
-        guilty = refused_alone(
-            suspects, lambda each: self._write_alone(each, outcome), lambda: self._prove(neighbour, suspects, refusals)
-        )
-        stored = (each.id for each in suspects if each.id not in guilty and each.id not in outcome.refused)
-        causes = self._suspects.passed(stored)
-        if causes & {refusal.cause for refusal in guilty.values()}:
-            raise undecided(guilty, "others were stored that were refused for the same cause: it passes")
-        for suspect in suspects:
-            if refusal := guilty.get(suspect.id):
-                outcome.refuse(suspect, refusal.reject_reason, refusal.error)
-        outcome.suspects = {}
-
-    def _write_alone(self, insert: Insert, outcome: InsertOutcomes) -> Refusal | None:
-        alone = self._inserter.insert([insert])
-        outcome.add(alone)
-        return alone.suspects.get(insert.id)
-
-    def _require_one_of(self, suspects: Sequence[Insert], outcome: InsertOutcomes) -> None:
-        """Prove that the server takes one of these alone: any few of them, since the first may all be the cause."""
-        for each in random.sample(suspects, min(SAMPLE, len(suspects))):
-            if not self._write_alone(each, outcome):
-                return
-        if len(suspects) == 1:
-            return
-        raise undecided(outcome.suspects, "and so is each that was tried alone", no_proof=True)
-
-    def _prove(self, neighbour: Insert | None, suspects: Sequence[Insert], refusals: dict[str, Refusal]) -> None:
-        """Write a document again that is stored: nothing changes, and the server has taken a write.
-
-        The neighbour is one of the batch; a redelivery writes it again too. Without one it is any of the topic's, which is
-        looked up first: what a user has deleted must not come back.
-        """
-        first = suspects[0]
-        if neighbour is None and (found := self._collections.find_any(first.id[: first.id.index("/") + 1])):
-            neighbour = Insert(found["_id"], found, first.record)
-        if neighbour is None:
-            raise undecided(refusals, "and there is no other document to compare with; waiting for one", no_proof=True)
-        if self._inserter.insert([neighbour]).suspects:
-            raise undecided(refusals, "and so is a document that was stored before", no_proof=True)
 
 
 def _result(batch: Batch, outcome: InsertOutcomes, rejects: Sequence[Reject], new: set[str]) -> WriteResult:

@@ -1,0 +1,41 @@
+"""A consumer group, as the broker reports it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from workers.types import TopicPartition
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Member(NamedTuple):
+    """One member of a consumer group, as the broker reports it."""
+
+    client_id: str
+    host: str
+    partitions: list[TopicPartition]
+    """Its assignment, in one topic."""
+    static_id: str | None = None
+    """Its `group.instance.id`; None: a dynamic member."""
+
+
+class GroupDescription(NamedTuple):
+    """A consumer group, as the broker reports it."""
+
+    state: str
+    """Stable, PreparingRebalance, CompletingRebalance, Empty, or Dead: there is no such group."""
+    members: dict[str, Member]
+    """By member id."""
+
+
+def assigned_in(member: Mapping[str, Any], topic: str) -> list[TopicPartition]:
+    """The partitions of the topic that a member is assigned. Args: member: as the client returns it."""
+    assignment = member["member_assignment"] or {}
+    return sorted(
+        TopicPartition(topic, partition)
+        for each in assignment.get("assigned_partitions", ())
+        if each["topic"] == topic
+        for partition in each["partitions"]
+    )

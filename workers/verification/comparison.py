@@ -1,0 +1,237 @@
+"""One comparison of Kafka with the sink: every record with what is stored, and every stored id with the records."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from workers.formats.json import parse_json
+from workers.formats.limits import Limits
+from workers.identity import SECOND, TopicIdentity, parse_id
+from workers.kafka.log_reader import read_log
+from workers.kafka.open_transactions import OpenTransactions
+from workers.kafka.options import log_reader_options, uncommitted
+from workers.pipeline.reader import RecordReader
+from workers.types import Insert, Record, RejectReason, TopicPartition
+from workers.verification.offset_bitmap import OffsetBitmap
+from workers.verification.report import FAILURES, PartitionReport
+from workers.verification.second_ids import Doubtful, SecondIds
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from workers.kafka.open_transactions import OpenTransaction
+    from workers.kafka.partition_offsets import PartitionOffsets
+    from workers.settings import Settings
+    from workers.sinks.base import SinkReader
+
+    Progress = Callable[[str, int, int], None]
+
+NO_LIMITS = Limits(value_bytes=2**31, depth=90, fields=2**31)
+"""Records may have been stored under other limits than the current ones."""
+RECORDS_PER_QUERY = 500
+MAX_DISTANCE = 2**27
+"""An offset this far after the end of the log is unexpected, and too far away for a bitmap."""
+
+
+@dataclass
+class Comparison:
+    """One run of `verify`."""
+
+    settings: Settings
+    topic: TopicIdentity
+    offsets: Mapping[TopicPartition, PartitionOffsets]
+    sink: SinkReader
+    progress: Progress
+    on_records: Callable[[TopicPartition, Sequence[Record]], None]
+
+    def __post_init__(self) -> None:
+        self.reports = {partition: PartitionReport(partition) for partition in sorted(self.offsets)}
+        self._reader = RecordReader(parse_json, self.sink.encode, NO_LIMITS)
+        self._second_ids = SecondIds(self.topic, self.sink, self._reader)
+
+    def compare_records(self) -> dict[TopicPartition, OffsetBitmap]:
+        """Count every record by its outcome; return the offsets of the records, by partition."""
+        in_kafka = {partition: OffsetBitmap(each.start) for partition, each in self.offsets.items()}
+        all_dead_letters = self.sink.all_dead_letters()
+        total, done = sum(max(0, each.end - each.start) for each in self.offsets.values()), 0
+        ranges = {partition: (each.start, each.end) for partition, each in self.offsets.items()}
+        for records in _chunks(self._read(ranges)):
+            self._compare(records, all_dead_letters)
+            for partition, record in records:
+                in_kafka[partition].add(record.offset)
+                self.reports[partition].counts["kafka"] += 1
+            done += len(records)
+            self.progress("records", done, total)
+        return in_kafka
+
+    def count_unstable(self) -> dict[TopicPartition, OpenTransaction]:
+        """Count the records behind open transactions, which are read for this only; return these transactions."""
+        # With --since, the first record that is recent enough may be one of them.
+        ranges = {
+            p: (max(each.start, each.end), each.high_watermark) for p, each in self.offsets.items() if each.unstable
+        }
+        if not ranges:
+            return {}
+        with closing(OpenTransactions(self.settings)) as transactions:
+            found = transactions.look(self.topic, self.offsets, time.time())
+        for partition, records in read_log(self.settings, ranges, uncommitted(log_reader_options(self.settings))):
+            self.reports[partition].counts["unstable"] += len(records)
+        return found
+
+    def _read(
+        self, ranges: Mapping[TopicPartition, tuple[int, int]]
+    ) -> Iterator[tuple[TopicPartition, Sequence[Record]]]:
+        for partition, records in read_log(self.settings, ranges):
+            self.on_records(partition, records)
+            yield partition, records
+
+    def _compare(
+        self, found: Sequence[tuple[TopicPartition, Record]], all_dead_letters: Mapping[str, str] | None
+    ) -> None:
+        records = [record for _, record in found]
+        ids = [self.topic.document_id(record.partition, record.offset) for record in records]
+        documents = self.sink.documents(ids)
+        dead_letters = self._dead_letters(ids, documents, all_dead_letters)
+        doubtful: dict[TopicPartition, list[Doubtful]] = {}
+        for document_id, (partition, record) in zip(ids, found, strict=True):
+            document, reason = documents.get(document_id), dead_letters.get(document_id)
+            outcome = self._outcome(document_id, record, document, reason, self.offsets[partition].next_offset)
+            reused = self._is_reused(partition, record.offset)
+            if outcome in FAILURES or reused:
+                each = Doubtful(document_id, record, outcome, document, reason is not None, reused)
+                doubtful.setdefault(partition, []).append(each)
+            else:
+                self.reports[partition].add(outcome, record.offset)
+        for partition, some in doubtful.items():
+            self._second_ids.judge(self.reports[partition], some, self.offsets[partition].next_offset)
+
+    def _outcome(self, document_id: str, record: Record, document: object, reason: str | None, next_offset: int) -> str:
+        """The outcome of a record by what is stored under its own id."""
+        if document is None and reason is None:
+            # Whatever WORKERS_ON_TOMBSTONE says now, it may have been "ignore" when the record was read.
+            committed = "ignored" if record.value is None else "missing"
+            return committed if record.offset < next_offset else "pending"
+        if document is None or reason == RejectReason.CONFLICT:
+            return "dead_lettered" if document is None else "conflicting"
+        if reason is not None:
+            return "twice"
+        decoded = self._reader.decode(document_id, record)
+        equal = isinstance(decoded, Insert) and self.sink.equal(document, decoded.document)
+        return "stored" if equal else "conflicting"
+
+    def _is_reused(self, partition: TopicPartition, offset: int) -> bool:
+        """Whether the commit says that the log has used this offset twice."""
+        return any(offset in each for each in self.offsets[partition].reused)
+
+    def _dead_letters(
+        self, ids: Sequence[str], documents: Mapping[str, object], all_dead_letters: Mapping[str, str] | None
+    ) -> Mapping[str, str]:
+        """Args: all_dead_letters: at the beginning of this run; None: too many."""
+        if all_dead_letters is None:
+            return self.sink.dead_letters(ids)
+        listed = [document_id for document_id in ids if document_id in all_dead_letters]
+        found = {document_id: all_dead_letters[document_id] for document_id in listed if document_id not in documents}
+        # Those with a document may have been replayed since the beginning of this run: ask again.
+        if both := [document_id for document_id in listed if document_id in documents]:
+            found |= self.sink.dead_letters(both)
+        return found
+
+    def unmatched_ids(
+        self, in_kafka: Mapping[TopicPartition, OffsetBitmap]
+    ) -> tuple[dict[TopicPartition, OffsetBitmap], int]:
+        """The offsets in the sink's ids without a record in Kafka, by partition, and the number of foreign ids.
+
+        Counts the expired offsets.
+        """
+        unmatched = {partition: OffsetBitmap(each.start) for partition, each in self.offsets.items()}
+        before: Counter[TopicPartition] = Counter()
+        foreign = 0
+        for count, document_id in enumerate(self.sink.ids(), 1):
+            if count % 10_000 == 0:
+                self.progress("ids", count, 0)
+            partition, offset = parse_document_id(document_id, self.topic)
+            if partition not in self.offsets:
+                foreign += 1
+            elif SECOND in str(document_id) and self._has_record(partition, offset, in_kafka):
+                if document_id not in self._second_ids.looked_up:
+                    self._add_unmatched(partition, offset)
+            elif offset < self.offsets[partition].start:
+                before[partition] += SECOND not in str(document_id)
+            elif offset > self.offsets[partition].end + MAX_DISTANCE:
+                self.reports[partition].add("unexpected", offset)
+            elif offset not in in_kafka[partition]:
+                unmatched[partition].add(offset)
+        for partition, each in self.offsets.items():
+            self.reports[partition].counts["expired"] = max(0, each.start - before[partition])
+        return unmatched, foreign
+
+    def unmatched_between(self, in_kafka: Mapping[TopicPartition, OffsetBitmap]) -> dict[TopicPartition, OffsetBitmap]:
+        """The same, only for the offsets that were read: those without a record are few, and are looked up one by one."""
+        unmatched = {partition: OffsetBitmap(each.start) for partition, each in self.offsets.items()}
+        for partition, each in self.offsets.items():
+            gaps = [offset for offset in range(each.start, each.end) if offset not in in_kafka[partition]]
+            for first in range(0, len(gaps), RECORDS_PER_QUERY):
+                ids = {
+                    self.topic.document_id(partition.partition, offset): offset
+                    for offset in gaps[first : first + RECORDS_PER_QUERY]
+                }
+                for found in (self.sink.documents(list(ids)), self.sink.dead_letters(list(ids))):
+                    for document_id in found:
+                        unmatched[partition].add(ids[document_id])
+        return unmatched
+
+    def classify_unmatched(
+        self,
+        unmatched: Mapping[TopicPartition, OffsetBitmap],
+        now: Mapping[TopicPartition, PartitionOffsets],
+        compacts: Callable[[], bool],
+    ) -> None:
+        """Count the unmatched offsets as unexpected, except those that the log lost or gained during this run.
+
+        In a compacted topic they are records that were removed. It is asked only if needed: it requires an ACL of its own.
+        """
+        for partition, offsets in unmatched.items():
+            inside = offsets.between(now[partition].start, self.offsets[partition].end)
+            beyond = offsets.between(now[partition].end, offsets.end)
+            for offset in beyond.all():
+                self._add_unmatched(partition, offset)
+            outcome = "compacted" if inside and compacts() else "unexpected"
+            for offset in inside.all():
+                self._add_unmatched(partition, offset, outcome)
+
+    def _has_record(
+        self, partition: TopicPartition, offset: int, in_kafka: Mapping[TopicPartition, OffsetBitmap]
+    ) -> bool:
+        """Whether Kafka holds a record there that was to be in the sink by now: others may be stored during this run."""
+        return offset < self.offsets[partition].next_offset and offset in in_kafka[partition]
+
+    def _add_unmatched(self, partition: TopicPartition, offset: int, outcome: str = "unexpected") -> None:
+        self.reports[partition].add("replaced" if self._is_reused(partition, offset) else outcome, offset)
+
+
+def _chunks(
+    log: Iterator[tuple[TopicPartition, Sequence[Record]]],
+) -> Iterator[list[tuple[TopicPartition, Record]]]:
+    """The records for one query of the sink each: of several partitions, or it were a round trip for each of them."""
+    waiting: list[tuple[TopicPartition, Record]] = []
+    for partition, records in log:
+        waiting.extend((partition, record) for record in records)
+        while len(waiting) >= RECORDS_PER_QUERY:
+            yield waiting[:RECORDS_PER_QUERY]
+            del waiting[:RECORDS_PER_QUERY]
+    if waiting:
+        yield waiting
+
+
+def parse_document_id(document_id: object, topic: TopicIdentity) -> tuple[TopicPartition, int]:
+    """The partition and the offset in an id of this topic; partition -1: an id of anything else."""
+    parsed = parse_id(document_id, topic)
+    return (
+        (TopicPartition(topic.name, parsed.partition), parsed.offset)
+        if parsed
+        else (TopicPartition(topic.name, -1), -1)
+    )
