@@ -2,8 +2,7 @@
 
 The main thread handles events, each within a millisecond: supervisord buffers the next ones until one is acknowledged,
 and discards events when its buffer is full. Other threads do what takes time, first of all `Checks.run_once` every five
-seconds,
-and `Checks.evict` at once for a worker that has exited.
+seconds, and `Checks.evict` at once for a worker that has exited.
 """
 
 from __future__ import annotations
