@@ -63,6 +63,8 @@ IMPATIENT = {
     "progress_timeout": "6",
     "lag_interval": "0.5",
     "on_lost_records": "stop",
+    "on_tombstone": "ignore",
+    "refusal_patience": "5",
     "memory_limit": "300",
     "max_memory": "10",
     "healthy_after": "5",

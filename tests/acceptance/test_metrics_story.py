@@ -37,6 +37,7 @@ BAD = {b"not json": RejectReason.NOT_JSON, b"[]": RejectReason.NOT_AN_OBJECT, b"
 WORKERS_COUNTERS = {
     "workers_records_total": PARTITIONS * len(OUTCOMES),
     "workers_lost_records_total": PARTITIONS,
+    "workers_log_truncations_total": PARTITIONS,
     "workers_dead_letters_total": len(RejectReason),
     "workers_batches_total": 1,
     "workers_commits_total": len(CommitResult),

@@ -133,6 +133,7 @@ class SecuredKafka:
         }
         controller = f"127.0.0.1:{self.ports['CONTROLLER']}"
         values = broker.FIXED | {
+            "node.id": "1",
             "log.dirs": str(self.folder / "data"),
             "controller.quorum.voters": f"1@{controller}",
             "inter.broker.listener.name": "ADMIN",

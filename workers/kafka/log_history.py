@@ -24,6 +24,9 @@ MAX_RANGES = 8
 UNKNOWN = -1
 """The leader epoch of a position before which no record is known: it cannot be validated."""
 
+FIRST = 0
+"""The leader epoch of the first leader of a partition: there was no log before its own."""
+
 NOTHING_BEFORE = (UNKNOWN, 0)
 """See `LogHistory.delivered_before`."""
 
@@ -49,7 +52,7 @@ class LogHistory:
     """A leader epoch and an offset: records up to this epoch, and before this offset, may have been delivered before all
     that is known here. A person may have set the group back; applications may have changed the documents since."""
     watched: list[OffsetRange] = field(default_factory=list)
-    """Behind the beginning of each new leader epoch. If a log lost its end, and the commits about it are lost too, its
+    """Behind the beginning of each new leader epoch, except the first of all. If a log lost its end, and the commits about it are lost too, its
     other records begin there."""
 
     def epoch_before(self, offset: int) -> int:
@@ -70,7 +73,8 @@ class LogHistory:
             epoch, first = records[low].leader_epoch, records[low].offset
             self.epochs = [*self.epochs, (epoch, first)][-MAX_EPOCHS:]
             not_new = self.delivered_before[1] if epoch <= self.delivered_before[0] else 0
-            self.watched = [*self.watched, OffsetRange(max(first, not_new), first + margin)][-MAX_RANGES:]
+            if epoch > FIRST:
+                self.watched = [*self.watched, OffsetRange(max(first, not_new), first + margin)][-MAX_RANGES:]
             if epoch == last:
                 break
 

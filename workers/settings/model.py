@@ -84,7 +84,8 @@ class Settings(BaseModel):
         description="what becomes of a record without a value; ignore: it is counted, and leaves nothing behind",
     )
     on_lost_records: Literal["continue", "stop"] = Field(
-        "continue", description="what to do when Kafka deleted records unread, or truncated a log; stop: halt the partition"
+        "continue",
+        description="what to do when Kafka deleted records unread, or truncated a log; stop: halt the partition",
     )
     memory_limit: int = Field(
         1_024,
