@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.embedded import EmbeddedStack
+from tests.support.embedded import EmbeddedStack, wait_until
 from tests.support.plain_workers import PlainWorkers
 
 pytestmark = pytest.mark.integration
@@ -70,6 +70,25 @@ def test_a_document_that_was_changed_by_hand_is_conflicting(workers: PlainWorker
     assert verdict.report["partitions"][0]["offsets"] == {"conflicting": [7]}
     told = workers.command("verify")
     assert (told.returncode, "conflicting in partition 0: offsets 7" in told.stdout) == (1, True)
+
+
+def test_a_unique_index_on_the_dead_letters_is_waited_for_and_loses_none(workers: PlainWorkers) -> None:
+    letters = workers.numtest.database["numtest_dead_letters"]
+    letters.create_index("reason", unique=True)
+    workers.send(0, b"no", b"nor this")
+    workers.start()
+    wait_until(lambda: "a unique index of numtest_dead_letters" in workers.log(), 30, "the worker says what to do")
+    assert workers.kafka.committed() == {}
+
+    letters.drop_index("reason_1")
+    workers.wait_committed({0: 2})
+    assert sorted(letter["offset"] for letter in workers.contents()[1]) == [0, 1]
+
+
+def test_dead_letters_in_a_capped_collection_are_refused(workers: PlainWorkers) -> None:
+    workers.numtest.database.create_collection("numtest_dead_letters", capped=True, size=1 << 20)
+    assert workers.start().wait(30) == 78
+    assert "numtest_dead_letters, the collection of its dead letters, is capped" in workers.log()
 
 
 def test_a_document_in_the_place_of_a_record_to_come_is_kept_and_the_record_is_put_aside(workers: PlainWorkers) -> None:

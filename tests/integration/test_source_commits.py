@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 from kafka import OffsetAndMetadata, TopicPartition
-from kafka.errors import CoordinatorNotAvailableError, NotCoordinatorError
+from kafka.errors import RetriableError
 
 from tests.support.kafka_sides import RealKafka, wait
 from workers.kafka.admin import Admin
@@ -34,7 +34,7 @@ def commit(kafka: RealKafka, offset: int, metadata: str, leader_epoch: int = -1)
         try:
             kafka._admin.alter_group_offsets(kafka.settings.group, commits)
             return kafka.committed() == {0: offset}
-        except (CoordinatorNotAvailableError, NotCoordinatorError):  # the first group of a new broker
+        except RetriableError:  # the first group of a new broker
             return False
 
     wait(committed, "the commit")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import traceback
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -37,7 +39,10 @@ def exit_code(command: Callable[[], Any], err: Console) -> int:
         return ExitCode.FAILED
     except Exception as error:  # noqa: BLE001 the last resort
         if isinstance(error, OSError) and error.filename is None and error.errno in NO_ROOM:
-            err.print(f"workers: cannot write to standard output: {error.strerror}", markup=False)
+            # Where something of the report is left, it fails again at the end, and `streams.finish` says so.
+            with suppress(OSError, ValueError):
+                sys.stdout.flush()
+                err.print(f"workers: cannot write to standard output: {error.strerror}", markup=False)
             return ExitCode.FAILED
         if isinstance(error, OSError) and error.filename is not None:
             # A file or a folder that cannot be used is the user's to mend, whichever it is.

@@ -16,11 +16,13 @@ NEVER = 2**62
 
 BATCHES_NOT_COMMITTED = 2
 """Written at most behind a commit: the next batch is begun before the one in flight is committed."""
+OFFSETS_PER_RECORD = 2
+"""Transaction markers and compaction leave offsets without a record: as many as there are records, in small transactions."""
 
 
 def margin_of(max_poll_records: int) -> int:
     """How far behind a commit, in offsets, records may be stored that were not committed."""
-    return BATCHES_NOT_COMMITTED * max_poll_records
+    return BATCHES_NOT_COMMITTED * OFFSETS_PER_RECORD * max_poll_records
 
 
 class Leader(NamedTuple):

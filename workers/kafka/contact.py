@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from workers.errors import CutOffError, UnavailableError
 from workers.kafka import compat_brokers
 from workers.kafka.admin import Admin
+from workers.process import is_no_thread
 
 if TYPE_CHECKING:
     from kafka import KafkaConsumer
@@ -70,6 +71,9 @@ class Contact:
         try:
             with Admin(self._settings, PROBE_PATIENCE_SECONDS) as admin:
                 admin.topic(self._settings.topic)
-        except UnavailableError:
+        except (UnavailableError, RuntimeError) as error:
+            # At the limit of its threads or its memory this process cannot tell.
+            if not (isinstance(error, UnavailableError) or is_no_thread(error)):
+                raise
             return False
         return True

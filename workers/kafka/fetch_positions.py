@@ -141,6 +141,7 @@ class FetchPositions:
         moved = {p for p in assigned - new if self._positions[p].has_moved(logs.epoch(p), known.get(p))}
         for partition in moved & known.keys():
             self._positions[partition].dropped = True
+            self._positions[partition].seen_epoch = known[partition][-1].leader_epoch
         known = {partition: records for partition, records in known.items() if partition not in moved}
         gaps = {p for p, records in known.items() if records[0].offset > self._positions[p].expected}
         # Without a leader nothing can be asked: those wait for an election, and the others do not wait for them.
@@ -175,7 +176,7 @@ class FetchPositions:
             if commits[partition] is None or partition in validations:
                 self._begin(partition, commits[partition], leader, validations.get(partition, Validation(None)))
         self._recreated = False
-        self._parted = {p: each for p, each in self._parted.items() if p in new and p not in self._positions}
+        self._parted = {p: each for p, each in self._parted.items() if p in assigned - self._positions.keys()}
         for partition in gaps:
             # Most gaps are no loss: compaction and transaction markers leave offsets without a record.
             self._skip_to_log_start(partition, min(starts[partition], known[partition][0].offset))

@@ -52,12 +52,15 @@ class MissingRight:
         try:
             yield
         except AuthorizationError as error:
-            self.missing = True
+            if not self.missing:
+                self.missing = True
+                self._observer.source_refused(True)
             self._log(error)
             self._wait(self._backoff.next_wait())
             return
         if self.missing:
             self.missing = False
+            self._observer.source_refused(False)
             self._backoff.reset()
             self._logged_at = -LOG_EVERY_SECONDS
             log.info("Kafka authorizes this worker again; going on")

@@ -36,6 +36,8 @@ class Position:
     history: LogHistory
     leader_epoch: int
     """Of the leader with whose log this position was compared."""
+    seen_epoch: int = -1
+    """Of the newest records that were dropped until this position is compared. Once it is, they are no sign of a move."""
     dropped: bool = False
     """Whether records that came were dropped until this position is compared with the leader's log."""
     commit_at: int | None = None
@@ -57,7 +59,8 @@ class Position:
             return True
         if not records:
             return False
-        return records[0].offset < self.expected or records[-1].leader_epoch > self.leader_epoch >= 0
+        newer = self.leader_epoch >= 0 and records[-1].leader_epoch > max(self.leader_epoch, self.seen_epoch)
+        return records[0].offset < self.expected or newer
 
     def read(self, records: Sequence[Record], margin: int) -> None:
         """These records are delivered. Args: margin: see `LogHistory.read`."""

@@ -123,10 +123,12 @@ class KafkaSource:
         self._redeliver({**admitted.redeliver, **halted})
         # The client does not keep a pause over a revocation: pause what was assigned again.
         self.halt(halted)
+        if not topic:
+            return None
         records = {partition: each for partition, each in admitted.records.items() if partition not in halted}
         skipped = self._positions.take_skipped()
         skipped = {partition: offset for partition, offset in skipped.items() if partition not in self._halted}
-        if not topic or not (records or skipped):
+        if not (records or skipped):
             return None
         reused = {p: ranges for p, each in records.items() if (ranges := self._positions.to_compare(p, each))}
         return Fetched({topic.name: topic}, records, skipped, None, reused, self.assignment_epoch)

@@ -131,6 +131,8 @@ class LogObserver:
                 commit=str(result),
             )
 
+    def source_refused(self, refused: bool) -> None: ...
+
     def sink_unavailable(self, error: SinkUnavailableError, attempt: int, wait: float) -> None:
         now = time.monotonic()
         if self._unavailable_since is None:

@@ -158,5 +158,7 @@ class WorkerMetrics:
                 if part.ignored:
                     self._records.labels(*partition, "ignored").inc(part.ignored)
 
+    def source_refused(self, refused: bool) -> None: ...
+
     def sink_unavailable(self, error: SinkUnavailableError, attempt: int, wait: float) -> None:
         self._retries.labels(error.reason).inc()

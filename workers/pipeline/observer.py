@@ -44,6 +44,9 @@ class Observer(Protocol):
     def sink_unavailable(self, error: SinkUnavailableError, attempt: int, wait: float) -> None:
         """A write failed, and no record is the cause; the batch is redelivered after `wait` seconds."""
 
+    def source_refused(self, refused: bool) -> None:
+        """The source refuses this worker, which lacks a right, and which waits; or it does not refuse it any more."""
+
 
 class NullObserver:
     """An observer that ignores every event; the base class of those that need only some."""
@@ -57,6 +60,7 @@ class NullObserver:
     def committed(self, batch: Batch, result: CommitResult) -> None: ...
     def halted(self, partitions: Collection[TopicPartition], reason: str) -> None: ...
     def sink_unavailable(self, error: SinkUnavailableError, attempt: int, wait: float) -> None: ...
+    def source_refused(self, refused: bool) -> None: ...
 
 
 class Observers(NullObserver):

@@ -63,6 +63,8 @@ class UndecidedError(SinkUnavailableError):
 class _Suspect:
     first: float
     """When it was first refused, or when the time started again."""
+    since: float
+    """When it was first refused."""
     last: float
     cause: str
     alone: bool
@@ -96,8 +98,8 @@ class Suspects:
         if stored_others:
             self._stored_at = now
         for document_id, refusal in refusals.items():
-            first = known.first if (known := self._by_id.get(document_id)) else now
-            self._by_id[document_id] = _Suspect(first, now, refusal.cause, alone)
+            first, since = (known.first, known.since) if (known := self._by_id.get(document_id)) else (now, now)
+            self._by_id[document_id] = _Suspect(first, since, now, refusal.cause, alone)
 
     def passed(self, ids: Iterable[str]) -> set[str]:
         """Enter records that are stored. Returns the causes that were seen to pass: their time has started again."""
@@ -143,8 +145,9 @@ class Suspects:
             UndecidedError: nothing new was stored.
         """
         count = len(refusals)
-        first = min((known.first for each in refusals if (known := self._by_id.get(each))), default=0.0)
-        if count > FEW and 2 * count >= batch_size and self._stored_at < first:
+        # Not when the time started again: after an outage the others of the batch are redelivered, and are not new any more.
+        since = min((known.since for each in refusals if (known := self._by_id.get(each))), default=0.0)
+        if count > FEW and 2 * count >= batch_size and self._stored_at < since:
             raise undecided(
                 refusals, "half of the batch or more; waiting until a new document is stored beside them", no_proof=True
             )

@@ -196,9 +196,7 @@ class JournaledPoisonGuard(NullObserver):
 
     def log_truncated(self, partition: TopicPartition, truncation: Truncation) -> None:
         """Drop the crashes of records that the log does not hold any more: others have their offsets now."""
-        self._crashes = self._journal.forget(
-            lambda crash: crash.partition == partition and crash.next > truncation.divergence
-        )
+        self._forget(lambda crash: crash.partition == partition and crash.next > truncation.divergence)
 
     def committed(self, batch: Batch, result: CommitResult) -> None:
         """Drop the crashes below the committed offsets: those records are stored or dead letters."""
@@ -213,12 +211,16 @@ class JournaledPoisonGuard(NullObserver):
         # The journal is a file with a lock: not for each commit, as long as there is a crash somewhere.
         if not any(map(is_resolved, self._crashes)):
             return
+        self._forget(is_resolved)
+
+    def _forget(self, resolved: Callable[[Crash], bool]) -> None:
         try:
-            self._crashes = self._journal.forget(is_resolved)
+            self._crashes = self._journal.forget(resolved)
         except OSError as error:
-            # In the journal they do no harm: those records are never read again. The next assignment removes them.
+            # In the journal they make a later batch smaller at most. The next assignment removes them.
             self._failures.failed_once(self._file, error)
-            self._crashes = [crash for crash in self._crashes if not is_resolved(crash)]
+            known = self._journal.all() if self._crashes is None else self._crashes
+            self._crashes = [crash for crash in known if not resolved(crash)]
 
 
 def _in_progress(content: bytes) -> list[Crash]:

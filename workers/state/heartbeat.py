@@ -140,6 +140,10 @@ class Heartbeat(NullObserver):
     def sink_unavailable(self, error: SinkUnavailableError, attempt: int, wait: float) -> None:
         self.enter(State.SINK_UNAVAILABLE)
 
+    def source_refused(self, refused: bool) -> None:
+        # Not READING: the watchdog would kill it for its standstill.
+        self.enter(State.WAITING_FOR_KAFKA if refused else State.READING if self._beat["partitions"] else State.JOINING)
+
     def _write(self) -> None:
         self._file.write(self._content())
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -332,6 +333,16 @@ def test_crashes_of_records_that_a_truncated_log_lost_do_not_count_for_those_tha
     assert guard.isolate(together(fetched([70, 71]), fetched([70, 71], 1))).deferred
     guard.log_truncated(tp(1), Truncation(100, 71, 5, 7))
     assert guard.isolate(fetched([70, 71], 1)).deferred == {tp(1): 71}
+
+
+def test_a_truncated_log_is_noticed_though_the_journal_cannot_be_written(tmp_path):
+    slot = held(tmp_path / "state", "worker_00")
+    guard = JournaledPoisonGuard.open(slot, print)
+    shutil.rmtree(tmp_path / "state")
+
+    guard.log_truncated(tp(0), Truncation(100, 60, 5, 7))
+
+    assert guard.isolate(fetched([70])) == Isolated(fetched([70]), {})
 
 
 @pytest.mark.parametrize("damage", [b"", b"hello", b"      12[[[[[[[[[[[[", b"       9[[1,2]]  ", b"       3{} "])

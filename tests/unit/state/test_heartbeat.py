@@ -57,6 +57,19 @@ def test_it_tells_what_the_loop_does(tmp_path):
     assert (said(tmp_path / "beat").partitions, said(tmp_path / "beat").until) == ((), 99.0)
 
 
+def test_a_worker_that_waits_for_a_right_does_not_look_like_one_that_stands_still(tmp_path):
+    heartbeat = Heartbeat.open(tmp_path / "beat")
+    heartbeat.source_refused(True)
+    heartbeat.source_refused(False)
+    assert said(tmp_path / "beat").state is State.JOINING
+    heartbeat.owns([tp(1)])
+
+    heartbeat.source_refused(True)
+    assert said(tmp_path / "beat").state is State.WAITING_FOR_KAFKA
+    heartbeat.source_refused(False)
+    assert said(tmp_path / "beat").state is State.READING
+
+
 def test_it_outlives_a_sigkill_and_is_known_to_be_of_a_dead_process(tmp_path):
     ended = subprocess.run([sys.executable, "-c", SPEAKER, str(tmp_path / "beat")], check=False)
 

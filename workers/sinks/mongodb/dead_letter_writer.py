@@ -88,15 +88,18 @@ class DeadLetterWriter:
                 ) from None
             failed = {rejects[failure["index"]].id for failure in failures}
             new |= {reject.id for reject in rejects} - failed
-            too_large = []
+            too_large, known = [], []
             for failure in failures:
                 code, message = failure.get("code"), str(failure.get("errmsg", ""))
                 if code in TOO_LARGE_CODES:
                     too_large.append(rejects[failure["index"]])
-                elif code not in DUPLICATE_KEYS:
+                elif code in DUPLICATE_KEYS:
+                    known.append(rejects[failure["index"]].id)
+                else:
                     said = f"the database refused a dead letter: {describe_failure(code, message)}"
                     wait = max(map(retry_after, failures))
                     raise SinkUnavailableError(RetryReason.DEAD_LETTERS, said, wait) from None
+            self._require_stored(known)
             return too_large
         except PyMongoError as error:
             if classify(error).error_class in (ErrorClass.UNAVAILABLE, ErrorClass.FATAL):
@@ -105,6 +108,7 @@ class DeadLetterWriter:
                 return self._halves(rejects, letters, new)
             code = getattr(error, "code", None)
             if code in DUPLICATE_KEYS:
+                self._require_stored([each.id for each in rejects])
                 return []
             if code in TOO_LARGE_CODES:
                 return list(rejects)
@@ -115,6 +119,17 @@ class DeadLetterWriter:
             ) from None
         new |= {reject.id for reject in rejects}
         return []
+
+    def _require_stored(self, ids: Sequence[str]) -> None:
+        """Check that a duplicate key was that of `_id`: a record whose dead letter another index refuses would be lost."""
+        for first in range(0, len(ids), IDS_PER_QUERY):
+            some = list(ids[first : first + IDS_PER_QUERY])
+            found = self._dead_letters.find({"_id": {"$in": some}}, {"_id": 1}, batch_size=IDS_PER_QUERY)
+            if len(list(found)) < len(some):
+                raise SinkUnavailableError(
+                    RetryReason.DEAD_LETTERS,
+                    f"a unique index of {self._dead_letters.name} other than _id's refuses a dead letter; drop that index",
+                )
 
     def _halves(self, rejects: Sequence[Reject], letters: Sequence[dict[str, Any]], new: set[str]) -> list[Reject]:
         middle = len(rejects) // 2

@@ -78,8 +78,9 @@ class Judge:
         refusals = outcome.suspects
         suspects = [each for each in inserts if each.id in refusals]
         if outcome.as_a_whole:
-            self._require_one_of(suspects, outcome)
+            tried = self._require_one_of(suspects, outcome)
             divided = self._inserter.insert(suspects, divide=True)
+            divided.duplicates -= tried
             self._suspects.passed(each.id for each in suspects if each.id not in divided.suspects)
             stored_others = divided.stored_behind_a_suspect(suspects)
             self._suspects.refused(divided.suspects, alone=True, stored_others=stored_others)
@@ -107,13 +108,17 @@ class Judge:
         outcome.add(alone)
         return alone.suspects.get(insert.id)
 
-    def _require_one_of(self, suspects: Sequence[Insert], outcome: InsertOutcomes) -> None:
-        """Prove that the server takes one of these alone: any few of them, since the first may all be the cause."""
+    def _require_one_of(self, suspects: Sequence[Insert], outcome: InsertOutcomes) -> set[str]:
+        """Prove that the server takes one of these alone: any few of them, since the first may all be the cause.
+
+        Returns:
+            The id of the one that this has stored, if it was not stored before.
+        """
         for each in random.sample(suspects, min(SAMPLE, len(suspects))):
             if not self._write_alone(each, outcome):
-                return
+                return {each.id} - outcome.duplicates - outcome.refused.keys()
         if len(suspects) == 1:
-            return
+            return set()
         raise undecided(outcome.suspects, "and so is each that was tried alone", no_proof=True)
 
     def _prove(self, neighbour: Insert | None, suspects: Sequence[Insert], refusals: dict[str, Refusal]) -> None:

@@ -27,7 +27,7 @@ from workers.sinks.refusals import Suspects, UndecidedError, undecided
 from workers.types import Insert, Reject, RejectReason, TopicPartition, WriteResult, partition_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from bson.raw_bson import RawBSONDocument
 
@@ -59,14 +59,18 @@ class MongoSink:
     def check(self) -> None:
         """See `Sink.check`: refuses a collection that drops documents, or accepts an id twice."""
         with translate_write_errors(), pymongo.timeout(PING_SECONDS):
-            found = self._documents.database.list_collections(filter={"name": self._documents.name})
-            kinds = [(each.get("type"), each.get("options", {})) for each in found]
-        for kind, options in kinds:
-            where = f"WORKERS_COLLECTION={self._documents.name}"
-            if options.get("capped"):
-                raise BadConfigurationError([f"{where} is capped: it drops its oldest documents. Use another one"])
-            if kind != "collection":
-                raise BadConfigurationError([f"{where} is a {kind}: ids are not unique there. Use a plain collection"])
+            for name in (self._documents.name, self._collections.dead_letters.name):
+                for found in self._documents.database.list_collections(filter={"name": name}):
+                    self._require_plain(name, str(found.get("type")), found.get("options", {}))
+
+    def _require_plain(self, name: str, kind: str, options: Mapping[str, Any]) -> None:
+        where = f"WORKERS_COLLECTION={self._documents.name}"
+        if name != self._documents.name:
+            where += f": {name}, the collection of its dead letters,"
+        if options.get("capped"):
+            raise BadConfigurationError([f"{where} is capped: it drops its oldest documents. Use another one"])
+        if kind != "collection":
+            raise BadConfigurationError([f"{where} is a {kind}: ids are not unique there. Use a plain collection"])
 
     def encode(self, document_id: str, value: dict[str, Any]) -> RawBSONDocument:
         return encode(document_id, value)
