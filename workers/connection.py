@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+
+from workers.errors import LoginRefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,6 +20,8 @@ class Closable(Protocol):
 
 C = TypeVar("C", bound=Closable)
 A = TypeVar("A")
+LOGIN_SECONDS = 30.0
+"""Between two logins after one was refused: every attempt counts where accounts are locked."""
 
 
 class KeptConnection(Generic[C]):
@@ -31,6 +36,7 @@ class KeptConnection(Generic[C]):
         connect: Callable[[], C],
         on_unavailable: Callable[[Exception], None] = lambda _error: None,
         on_available: Callable[[], None] = lambda: None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Args:
 
@@ -42,6 +48,9 @@ class KeptConnection(Generic[C]):
         self._on_available = on_available
         self._connection: C | None = None
         self._unavailable = False
+        self._clock = clock
+        self._refused: tuple[LoginRefusedError, float] | None = None
+        """The last refusal of a login, and until when it is not tried again."""
 
     def ask(self, question: Callable[[C], A]) -> A:
         """The answer to one question.
@@ -49,12 +58,15 @@ class KeptConnection(Generic[C]):
         Raises:
             Exception: what `connect` or the question raised. The next question reconnects.
         """
+        if self._refused and self._clock() < self._refused[1]:
+            raise self._refused[0]
         try:
             if self._connection is None:
                 self._connection = self._connect()
             answer = question(self._connection)
         except Exception as error:  # whatever it is, it is raised again
             self.close()
+            self._refused = (error, self._clock() + LOGIN_SECONDS) if isinstance(error, LoginRefusedError) else None
             if not self._unavailable:
                 self._unavailable = True
                 self._on_unavailable(error)

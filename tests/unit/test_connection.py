@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from workers.connection import KeptConnection
+from workers.errors import LoginRefusedError
 
 
 class Service:
@@ -63,6 +64,21 @@ def test_it_is_dropped_on_an_error_which_the_caller_gets_though_closing_fails_to
     service.up = True
     assert service.ask() == 42
     assert (service.connected, service.closed) == (2, 1)
+
+
+def test_a_login_that_was_refused_is_not_tried_with_every_question():
+    now, tries = 0.0, []
+
+    def connect():
+        tries.append(now)
+        raise LoginRefusedError("the login of me was refused")
+
+    connection = KeptConnection(connect, clock=lambda: now)
+    for now in (0.0, 5.0, 29.0, 31.0, 36.0):  # noqa: B007 `connect` reads it
+        with pytest.raises(LoginRefusedError):
+            connection.ask(lambda _: None)
+
+    assert tries == [0.0, 31.0]
 
 
 def test_an_outage_is_told_once_and_its_end_once(service):

@@ -120,7 +120,7 @@ def exit_code(report: DrillReport) -> int:
         return ExitCode.FAILED
     if report.interrupted:
         return SIGNAL_EXIT + signal.Signals[report.interrupted]
-    return ExitCode.UNCHECKED if report.void or not report.verified else ExitCode.OK
+    return ExitCode.OK if report.passed else ExitCode.UNCHECKED
 
 
 def _is_embedded(settings: Settings, paths: StatePaths) -> bool:

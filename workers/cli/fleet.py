@@ -23,7 +23,7 @@ out = show.console()
 err = show.console(stderr=True)
 
 Tree = Annotated[Path, typer.Option(help="The checkout whose fleet it is.")]
-ANSWER_SECONDS = 2.5
+ANSWER_SECONDS = 3.5
 """How long `status` waits for services that do not answer."""
 RESTART_ANSWER_SECONDS = 10.0
 """The same for `restart`, which does nothing without an answer."""

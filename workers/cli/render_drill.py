@@ -72,4 +72,6 @@ def _verdict(report: DrillReport) -> list[str]:
     if report.interrupted:
         waiting = f"; {report.pending:,} are not committed yet" if report.pending else ""
         return [f"[yellow]interrupted;[/] proven so far: {proven}{waiting}"]
+    if report.unstable:
+        return [f"[yellow]not proven:[/] {report.unstable:,} records cannot be read yet; of the others: {proven}"]
     return [] if report.void else [f"[green]passed: {proven}[/]"]

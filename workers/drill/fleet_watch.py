@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 import threading
 import time
-import urllib.error
 import urllib.request
 from collections import defaultdict
+from http.client import HTTPException
 from typing import TYPE_CHECKING, Self
 
 from workers.naming import slot_of
@@ -119,7 +119,7 @@ class FleetCounters:
         try:
             with urllib.request.urlopen(url, timeout=0.2) as answer:  # noqa: S310 our own metrics
                 text = answer.read().decode()
-        except (OSError, urllib.error.URLError):
+        except (OSError, HTTPException):
             return
         self.seen = True
         started = START.search(text)

@@ -50,7 +50,8 @@ class Proof:
         report.ignored = found.total("ignored")
         report.dead_letters_expected = self._bad
         report.twice = found.total("twice")
-        report.pending = found.total("pending") + found.total("unstable")
+        report.pending = found.total("pending")
+        report.unstable = found.total("unstable")
         report.lost = found.total("missing")
         for partition, offsets in acknowledged.items():
             gone = offsets - self._in_kafka.get(partition, OffsetBitmap(offsets.base))
@@ -58,13 +59,17 @@ class Proof:
             inside = len(gone.between(gone.base, read_to))
             report.lost += inside
             # Behind a transaction that is open still: nobody can read it yet, so it is neither lost nor proven.
-            report.pending += len(gone) - inside
+            report.unstable = max(report.unstable, len(gone) - inside)
         # Each bad record is a dead letter, ignored, pending or missing, and never stored: what is more than them was good.
         report.good_dead_lettered = max(0, report.dead_letters + report.ignored - self._bad)
         if self._foreign and report.good_dead_lettered:
             # Whoever else sends to this topic may send what only the database refuses.
             report.remarks.append(f"{self._foreign:,} records came from somebody else, with dead letters of their own")
             report.good_dead_lettered = max(0, report.good_dead_lettered - self._foreign)
+        if report.unstable:
+            report.remarks.append(
+                f"{report.unstable:,} records stand behind an open transaction: nothing is proven of them; see `workers verify`"
+            )
         report.unexplained = (
             found.total("conflicting")
             + found.total("unexpected")

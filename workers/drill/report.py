@@ -57,6 +57,8 @@ class DrillReport:
     unexplained: int = 0
     pending: int = 0
     """Records that the fleet had not committed when the drill stopped waiting."""
+    unstable: int = 0
+    """Records behind a transaction that is still open: they cannot be read, and are neither lost nor proven."""
     longest_pause: float = 0.0
     """The longest time without a stored record, in seconds."""
     verified: bool = False
@@ -78,7 +80,7 @@ class DrillReport:
     @property
     def passed(self) -> bool:
         """The drill was done to its end, and its records are proven: nothing lost, nothing twice, nothing unexplained."""
-        return self.verified and not (self.broken or self.void or self.interrupted)
+        return self.verified and not (self.broken or self.void or self.interrupted or self.unstable)
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""

@@ -6,6 +6,8 @@ import math
 import time
 from typing import TYPE_CHECKING
 
+import structlog
+
 from workers.errors import CutOffError, UnavailableError
 from workers.kafka import compat_brokers
 from workers.kafka.admin import Admin
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
 
     from workers.settings import Settings
 
+TELL_SECONDS = 5.0
+"""How long no broker is connected until a new client is tried for the first time, to tell the reason."""
 CUT_OFF_SECONDS = 60.0
 """How long no broker is connected until a new client is tried: the client by itself finds one in half of that."""
 PROBE_SECONDS = 15.0
@@ -24,6 +28,9 @@ PROBES = 3
 """Tries in a row that must succeed, while the worker's own client finds nothing."""
 PROBE_PATIENCE_SECONDS = 2.0
 """For each try, which the loop waits for."""
+
+
+log = structlog.get_logger()
 
 
 class Contact:
@@ -57,10 +64,13 @@ class Contact:
         if compat_brokers.connected(self._consumer):
             self._connected_at, self._probes = now, 0
             return
-        if now - self._connected_at < CUT_OFF_SECONDS or now < self._probe_at:
+        if now - self._connected_at < TELL_SECONDS or now < self._probe_at:
             return
-        self._probes = self._probes + 1 if self._reaches_kafka() else 0
+        reaches = self._reaches_kafka()
         self._probe_at = time.monotonic() + PROBE_SECONDS
+        if now - self._connected_at < CUT_OFF_SECONDS:
+            return
+        self._probes = self._probes + 1 if reaches else 0
         if self._probes >= PROBES:
             raise CutOffError(
                 f"the client has reached no Kafka broker for {now - self._connected_at:.0f} s, and a new one does; "
@@ -75,5 +85,7 @@ class Contact:
             # At the limit of its threads or its memory this process cannot tell.
             if not (isinstance(error, UnavailableError) or is_no_thread(error)):
                 raise
+            # The client says nothing of why it is not connected.
+            log.warning("waiting for Kafka", error=str(error))
             return False
         return True

@@ -28,6 +28,9 @@ MOST_BYTES = 1_000_000
 """Of an answer. What does not speak Kafka seems to announce a much longer one."""
 
 
+NO_PROOF = "the broker could not prove that it knows the password"
+
+
 class NotKafkaError(Exception):
     """The connection was closed, or what came is no answer of Kafka."""
 
@@ -119,10 +122,11 @@ class Handshake:
             if code != NO_ERROR:
                 return Login(accepted=False, why=answer[4:place].decode(errors="replace"))
             (size,) = struct.unpack_from(">i", answer, place)
-            exchange.receive(answer[place + 4 : place + 4 + size])
-        return Login(
-            accepted=bool(exchange.is_authenticated()), why="the broker could not prove that it knows the password"
-        )
+            try:
+                exchange.receive(answer[place + 4 : place + 4 + size])
+            except (ValueError, KeyError):
+                return Login(accepted=False, why=NO_PROOF)
+        return Login(accepted=bool(exchange.is_authenticated()), why=NO_PROOF)
 
     def _connect(self, addresses: list[tuple[int, tuple[str, int]]]) -> socket.socket:
         problem: OSError = TimeoutError("timed out")

@@ -154,7 +154,8 @@ class FirstRecords:
 
     def _log(self, error: Exception) -> None:
         message = refusal(self._settings, error, right="READ")
-        if message != self._said:
+        # Commands have no log: what is logged there lands in their report.
+        if message != self._said and structlog.is_configured():
             self._said = message
             log.warning("cannot read the timestamps of the oldest records", error=message)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import time
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 from wsgiref.simple_server import ServerHandler, WSGIRequestHandler
 
 import structlog
@@ -29,8 +30,10 @@ def is_complete(head: bytes | bytearray) -> bool:
 
 def path_of(head: bytes | bytearray) -> str:
     """The path that is asked for, without its query; empty if this is no request."""
-    words = head.partition(b"\n")[0].split()
-    return words[1].partition(b"?")[0].decode("latin-1") if len(words) > 1 else ""
+    # As the standard library reads it: else a client could have an answer that waits made where none may.
+    words = head.partition(b"\n")[0].decode("latin-1").split()
+    path = unquote(words[1].partition("?")[0], "latin-1") if len(words) > 1 else ""
+    return f"/{path.lstrip('/')}" if path.startswith("/") else path
 
 
 class HttpAnswers:

@@ -45,6 +45,8 @@ class PartitionLag:
     """The age of the transaction that is open there; 0.0: there is none; None: not known."""
     unstable_source: str | None = None
     """How that is known: see `OpenTransaction.source`."""
+    hanging: bool = False
+    """Whether that transaction is older than transactions are, and stands: see `OpenTransaction.hanging`."""
 
     @property
     def headroom(self) -> int | None:
@@ -85,7 +87,7 @@ class LagSnapshot:
         age_unknown = [str(partition) for partition, part in sorted(parts.items()) if part.seconds is None]
         return Point(
             time=self.time,
-            lag=sum(part.records or 0 for part in known),
+            lag=sum(part.readable or 0 for part in known),
             seconds=max(ages, default=None if age_unknown else 0.0),
             committed=sum((part.start if part.committed is None else part.committed) or 0 for part in known),
             end=sum(part.end or 0 for part in known),
@@ -157,6 +159,7 @@ def lag_snapshot(
             each.unstable,
             unstable.seconds if unstable else None if each.unstable else 0.0,
             unstable.source if unstable else None,
+            unstable is not None and unstable.hanging,
         )
     return LagSnapshot(now, members, partitions)
 

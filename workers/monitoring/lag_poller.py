@@ -13,7 +13,7 @@ from workers.connection import KeptConnection
 from workers.errors import WorkersError
 from workers.kafka.admin import WATCH_PATIENCE_SECONDS, Admin
 from workers.kafka.log_reader import FirstRecords
-from workers.kafka.open_transactions import HANGING_SECONDS, OpenTransactions
+from workers.kafka.open_transactions import OpenTransactions
 from workers.log_fields import Action
 from workers.monitoring.lag import CommitTimes, LagSnapshot, Point, lag_snapshot, uncommitted_ranges
 from workers.process import start_thread
@@ -134,7 +134,7 @@ class LagPoller:
         for partition, part in (snapshot.partitions or {}).items():
             if not part.answered:
                 found[partition] = "Kafka does not answer for a partition; nothing is known of it"
-            elif (part.unstable_seconds or 0.0) > HANGING_SECONDS:
+            elif part.hanging:
                 found[partition] = "a transaction stays open; what was sent after its first record cannot be read"
         for partition in sorted(found.keys() | self._standing.keys()):
             if (why := found.get(partition)) == self._standing.get(partition):

@@ -63,7 +63,8 @@ def certificates_problem(path: Path) -> str | None:
     except UnreadableError as error:
         return str(error)
     try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=content.decode("utf-8"))
+        # What is no ASCII in a PEM file is a comment.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=content.decode("ascii", "ignore"))
     except (ssl.SSLError, ValueError):
         return f"{shown(path)} holds no certificate: it must be a PEM file, with -----BEGIN CERTIFICATE-----"
     return None

@@ -122,13 +122,22 @@ class CrashJournal:
         """
         try:
             with slot.file(IN_PROGRESS).open("r+b") as file:
-                if found := _in_progress(file.read()):
-                    self._change(lambda crashes: self._added(crashes, found))
+                if (found := _in_progress(file.read())) and not self._enter(found):
+                    return
                 file.seek(0)
                 file.write(b"%8d" % 0)
         except (OSError, ValueError, TypeError, KeyError):
             # Nothing was in progress, or the file cannot be read.
             return
+
+    def _enter(self, found: list[Crash]) -> bool:
+        """Whether they are in the journal now; if not, they stay in the file for the next attempt."""
+        try:
+            self._change(lambda crashes: self._added(crashes, found))
+        except OSError as error:
+            log.warning("cannot enter a crash in the journal", file=str(self._file), error=error.strerror)
+            return False
+        return True
 
     def _added(self, crashes: list[Crash], found: list[Crash]) -> list[Crash]:
         known = {crash.id for crash in crashes}

@@ -71,9 +71,11 @@ class SlotFiles(Observers):
         """
         if self._slot is None:
             return
+        held = self._acquire(self._slot, stop)
+        # Not before: it is the file of whoever has the slot.
         self._heartbeat = Heartbeat.open(self._slot.heartbeat_file, failures=self._failures)
         self._all = (self._heartbeat,)
-        if self._acquire(self._slot, stop):
+        if held:
             self._locked(self._slot)
 
     def _acquire(self, slot: Slot, stop: StopSignal) -> bool:

@@ -71,6 +71,15 @@ def test_a_relative_path_is_relative_to_the_env_file_that_it_is_in(tree, monkeyp
     assert load_all(tree).paths.events_file == tree / "told/events.jsonl"
 
 
+def test_a_comment_in_the_file_of_the_authority_may_be_in_any_script(tree):
+    authority = Authority(tree / "keys")
+    comment = "# Autorité de certification\n".encode("latin-1") + "# Zertifizierungsstelle für alle\n".encode()
+    (tree / "keys/commented.crt").write_bytes(comment + authority.file.read_bytes())
+    (tree / ".env").write_text("WORKERS_SSL_CAFILE=keys/commented.crt\n")
+
+    assert load_all(tree).settings.ssl_cafile == tree / "keys/commented.crt"
+
+
 def test_without_a_setting_the_paths_are_those_of_the_tree(tree):
     settings, _, paths = load_all(tree)
 

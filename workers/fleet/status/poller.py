@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 T = TypeVar("T")
-HANGING_SECONDS = 2.5
+HANGING_SECONDS = 3.5
 """A service that has not answered for longer counts as down."""
 
 

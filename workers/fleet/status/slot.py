@@ -68,7 +68,9 @@ class SlotFacts:
     @property
     def dead_member(self) -> str | None:
         """The member id, if its process has ended: partitions that the broker assigns to it are not read."""
-        joined = self.live_beat is not None and self.live_beat.state not in NOT_JOINED
+        beat = self.live_beat
+        # One that waits for a right of Kafka is a member, and keeps its partitions.
+        joined = beat is not None and (beat.state not in NOT_JOINED or bool(beat.partitions))
         return None if joined else self.member
 
 

@@ -22,6 +22,7 @@ from workers.kafka.group_client import GroupClient
 from workers.log_fields import Action
 from workers.naming import is_worker
 from workers.state.event_log import Event, Hang
+from workers.state.file_names import file_name
 from workers.state.heartbeat import read_beat
 from workers.state.proc import process_started, process_stat
 from workers.state.slot import Slot
@@ -106,7 +107,7 @@ class Checks:
             else None
         )
         for name, stall in self._hang_detector.detect(observations, offsets, now).items():
-            if stall.hang is not Hang.NO_PROGRESS or self._is_backlog_readable(stall, offsets or {}):
+            if self._is_proven(name, stall, offsets or {}):
                 self._kill(name, observations[name], stall)
         self._detect_rebalance(observations, offsets)
         self._evict_dead({name for name, process in workers.items() if process.pid})
@@ -122,6 +123,25 @@ class Checks:
             self._future_beats.add((pid, started))
             log.warning("a heartbeat has a time in the future; it is ignored", process=name, pid=pid)
         return WorkerObservation(pid, started, stat.state, beat)
+
+    def _is_proven(self, name: str, stall: Stall, offsets: Mapping[TopicPartition, PartitionOffsets]) -> bool:
+        """Whether the worker hangs, and not what it is judged by."""
+        if stall.hang in (Hang.LOOP_STALLED, Hang.NO_PROGRESS) and not self._can_write_state():
+            # Its heartbeat may be old because it cannot be written. The worker's own timer ends it if it does hang.
+            log.warning(
+                "a worker may hang; its heartbeat cannot be judged, as the state folder takes no writes", process=name
+            )
+            return False
+        return stall.hang is not Hang.NO_PROGRESS or self._is_backlog_readable(stall, offsets)
+
+    def _can_write_state(self) -> bool:
+        probe = self._folder / f"{file_name(self._settings.group)}.probe"
+        try:
+            probe.write_bytes(bytes(4096))
+            probe.unlink()
+        except OSError:
+            return False
+        return True
 
     def _is_backlog_readable(self, stall: Stall, offsets: Mapping[TopicPartition, PartitionOffsets]) -> bool:
         """Whether another client can read the records that this worker does not: else Kafka is to blame."""
@@ -158,7 +178,7 @@ class Checks:
 
     def _evict_dead(self, running: set[str]) -> None:
         """Remove dead members from the group, also those of slots that the configuration no longer has."""
-        start, end = f"{self._settings.group}-".replace("/", "_"), ".member"
+        start, end = f"{file_name(self._settings.group)}-", ".member"
         try:
             paths = sorted(self._folder.glob(f"*{end}"))
         except OSError:

@@ -87,7 +87,8 @@ def is_login_refused(error: PyMongoError) -> bool:
 def _refusal(error: OperationFailure) -> str | None:
     if error.code in LOGIN_REFUSED:
         return f"MongoDB refused the user or the password in {URI}, or does not have the user in this authSource"
-    if error.code == NO_MECHANISM or "mechanism" in str(error).lower():
+    # Not in the refusal of a command, which names collections too.
+    if error.code == NO_MECHANISM or (error.code != NOT_AUTHORIZED and "mechanism" in str(error).lower()):
         return f"MongoDB does not offer the mechanism of the login: is authMechanism in {URI} right?"
     if error.code != NOT_AUTHORIZED:
         return None

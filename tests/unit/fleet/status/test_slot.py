@@ -127,8 +127,10 @@ def test_a_brake_that_has_ended_is_no_brake():
     [
         (WELL, None),
         (beating(state=State.SINK_UNAVAILABLE), None),
-        (beating(state=State.STARTING), "m-0"),
-        (beating(state=State.WAITING_FOR_MONGODB), "m-0"),
+        (beating(state=State.STARTING, partitions=()), "m-0"),
+        (beating(state=State.WAITING_FOR_MONGODB, partitions=()), "m-0"),
+        (beating(state=State.WAITING_FOR_KAFKA, partitions=()), "m-0"),
+        (beating(state=State.WAITING_FOR_KAFKA), None),
         (down("EXITED"), "m-0"),
         (replace(WELL, kernel=None), "m-0"),
     ],
