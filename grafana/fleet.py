@@ -130,7 +130,7 @@ def flow(made: build.Dashboard) -> None:
             {
                 "produced": f"sum(rate(kafka_topic_partition_current_offset{{{TOPIC}}}[{RATE}]))",
                 "{{outcome}}": f"sum by (outcome) (rate(workers_records_total{{{TOPIC}}}[{RATE}]))",
-                "committed": f"sum(rate((kafka_consumergroup_current_offset{{{TOPIC}}} >= 0)[{RATE}:]))",
+                "committed": f"sum(rate(kafka_consumergroup_current_offset{{{TOPIC}}}[{RATE}]))",
             },
             width=24,
             colors={"duplicate": YELLOW, "dead_lettered": RED},

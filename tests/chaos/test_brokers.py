@@ -150,7 +150,9 @@ def test_a_partition_without_a_leader_waits_and_the_others_flow(cluster: Cluster
         others = set(range(6)) - orphans
         assert orphans, "void: every partition has its leader"
         keep_down(cluster, away)
-        wait_until(lambda: "has no leader" in workers.verify().report.get("error", ""), 60, "it has no leader")
+        wait_until(
+            lambda: "does not tell the offsets of" in workers.verify().report.get("error", ""), 60, "it has no leader"
+        )
 
         assert workers.stop(1) == 0
         for partition in others:
