@@ -1,4 +1,4 @@
-"""The name of a worker: its slot, `worker_NN`, never its pid, so that it is the same after a restart.
+"""Names of workers, and of addresses. A worker is named by its slot, `worker_NN`, so that it has the same name after a restart.
 
 supervisord, Kafka (as client id), the state directory, the metrics and the event log use this name.
 """
@@ -36,3 +36,8 @@ def slot_of(name: str) -> int:
 def short_name(name: str) -> str:
     """A worker's two digits, for narrow output; any other name unchanged."""
     return name.removeprefix(_PREFIX) if is_worker(name) else name
+
+
+def address(host: str, port: int) -> str:
+    """`host:port` as URLs have it: an IPv6 address stands in brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

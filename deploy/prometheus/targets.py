@@ -15,6 +15,7 @@ from typing import Any
 from supervisor.options import ServerOptions
 
 from workers.errors import BadConfigurationError
+from workers.naming import address
 from workers.settings import PREFIX, load
 
 TREE = Path(__file__).absolute().parents[2]
@@ -80,7 +81,7 @@ def _target(tree: Path, process: Any) -> dict[str, Any] | None:
         raise ValueError(f"{process.name} serves its metrics on a port that nobody knows: set WORKERS_METRICS_PORT")
     # Where it listens on all addresses, it is asked on this machine's own.
     host = "127.0.0.1" if settings.metrics_host in EVERY_ADDRESS else settings.metrics_host
-    return {"targets": [f"{host}:{port}"], "labels": labels}
+    return {"targets": [address(host, port)], "labels": labels}
 
 
 def _raise(problem: str) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from workers.naming import all_worker_names, is_worker, short_name, worker_name
-from workers.settings import Settings
+from workers.naming import address, all_worker_names, is_worker, short_name, worker_name
+from workers.settings import Settings, load
 
 
 def test_a_worker_is_named_by_its_slot_in_two_digits():
@@ -25,3 +25,13 @@ def test_every_such_name_is_a_workers(name):
 def test_no_other_name_is(name):
     assert not is_worker(name)
     assert short_name(name) == name
+
+
+@pytest.mark.parametrize(("host", "written"), [("127.0.0.1", "127.0.0.1:9800"), ("h", "h:9800"), ("::1", "[::1]:9800")])
+def test_an_ipv6_address_stands_in_brackets_before_a_port(host, written):
+    assert address(host, 9800) == written
+
+
+def test_an_ipv6_address_may_be_given_as_urls_have_it(monkeypatch):
+    monkeypatch.setenv("WORKERS_METRICS_HOST", "[::1]")
+    assert load().metrics_host == "::1"

@@ -10,7 +10,7 @@ from collections import defaultdict
 from http.client import HTTPException
 from typing import TYPE_CHECKING, Self
 
-from workers.naming import slot_of
+from workers.naming import address, slot_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -37,7 +37,7 @@ class FleetCounters:
         """Args: workers: the names of those to ask."""
         # With port 0 each worker has taken one that nobody knows.
         ports = [settings.metrics_port + slot_of(name) for name in workers] if settings.metrics_port else []
-        self._urls = [f"http://{settings.metrics_host}:{port}/metrics" for port in ports]
+        self._urls = [f"http://{address(settings.metrics_host, port)}/metrics" for port in ports]
         self._last: dict[str, dict[tuple[str, str], float]] = {}
         """By URL: the counters of its current process at the last scrape."""
         self._starts: dict[str, str] = {}

@@ -30,7 +30,8 @@ def _is_text(value: str) -> str:
 def _is_host(value: str) -> str:
     if problem := host_problem(value):
         raise ValueError(problem)
-    return value
+    # An IPv6 address in brackets, as URLs have it; sockets want it without.
+    return value.removeprefix("[").removesuffix("]")
 
 
 Seconds = Annotated[float, Field(gt=0, le=86_400), AfterValidator(_is_long_enough)]

@@ -15,6 +15,7 @@ from workers.monitoring.http import Health
 from workers.monitoring.http_server import Server
 from workers.monitoring.lag_metrics import LagMetrics
 from workers.monitoring.lag_poller import LagPoller
+from workers.naming import address
 from workers.process import limit_memory
 from workers.web.page import FleetView, application
 
@@ -52,7 +53,7 @@ def serve(settings: Settings, paths: StatePaths) -> None:
     server = Server(
         settings.metrics_host, settings.lag_port, app, "the page", "WORKERS_LAG_PORT", waiting={"/fleet.json"}
     ).start()
-    log.info("serving", pid=os.getpid(), page=f"http://{settings.metrics_host}:{server.port}/")
+    log.info("serving", pid=os.getpid(), page=f"http://{address(settings.metrics_host, server.port)}/")
     lag.start()
     # Ends with its parent: an orphan would keep the port that the next fleet needs.
     while not stop_event.wait(CHECK_SECONDS) and os.getppid() == parent:

@@ -21,6 +21,7 @@ from workers.monitoring.log_observer import LogObserver
 from workers.monitoring.logs import standard_error
 from workers.monitoring.output_metrics import OutputMetrics
 from workers.monitoring.worker_metrics import WorkerMetrics
+from workers.naming import address
 from workers.pipeline.backoff import BatchSize
 from workers.pipeline.loop import Loop
 from workers.pipeline.observer import Observers
@@ -105,7 +106,7 @@ class Worker:
         log.info(
             "started",
             pid=os.getpid(),
-            metrics=f"http://{settings.metrics_host}:{server.port}/metrics" if server else None,
+            metrics=f"http://{address(settings.metrics_host, server.port)}/metrics" if server else None,
         )
         for note in unused(settings):
             log.warning("a setting has no effect", error=note)
