@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 SIZE = 1024 * 1024
 """Bytes after which the file is rotated."""
 BACKUPS = 2
-OPEN_ATTEMPTS = 20
+OPEN_ATTEMPTS = 200
+"""Of opening a file and its backups between two rotations; each takes microseconds."""
 
 
 class Event(StrEnum):
