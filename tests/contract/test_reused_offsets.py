@@ -27,7 +27,7 @@ def side(request: pytest.FixtureRequest) -> Iterator[Side]:
 
 
 def of_new_log(item: Insert | Reject) -> Insert | Reject:
-    return item._replace(record=item.record._replace(leader_epoch=NEW))  # type: ignore[attr-defined]
+    return item._replace(record=item.record._replace(leader_epoch=NEW))
 
 
 def write(side: Side, *items: Insert | Reject, reused: bool = True) -> tuple[WriteResult, Batch]:

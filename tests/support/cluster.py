@@ -45,7 +45,7 @@ class Cluster(EmbeddedStack):
     def wait_ready(self, programs: object = None, seconds: float = SETTLE_SECONDS) -> None:
         """One broker alone has no quorum: supervisord starts the first, the other two are started here."""
         wait_until(self._start_others, seconds, "supervisord has started all brokers")
-        super().wait_ready(programs, seconds)  # type: ignore[arg-type]
+        super().wait_ready(programs, seconds)
 
     def _start_others(self) -> bool:
         with suppress(UnavailableError):
@@ -106,7 +106,7 @@ class Cluster(EmbeddedStack):
 
         wait_until(in_sync, SETTLE_SECONDS, f"{brokers} replicas of {topic} are in sync")
 
-    def _ask(self, question):  # type: ignore[no-untyped-def]
+    def _ask(self, question):
         """Of whoever answers: the broker that was asked last may be the one that was killed."""
 
         def answers() -> list[object]:
