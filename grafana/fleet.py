@@ -26,7 +26,8 @@ STATE = " or ".join(
     for value, (name, _) in STATES.items()
 )
 WAITING = f"min_over_time(workers_lag_records{{{TOPIC}}}[1m]) > 0"
-MOVING = f"changes(kafka_consumergroup_current_offset{{{TOPIC}}}[1m]) > 0"
+COMMITTED = f"kafka_consumergroup_current_offset{{{TOPIC}}}"
+MOVING = f"changes({COMMITTED}[1m]) > 0"
 # Where nothing is known, this is nothing too, and not 0.
 NONE = f"0 * count(workers_lag_records{{{TOPIC}}})"
 HANGING = f"workers_partition_unstable_seconds{{{TOPIC}}} > 90"
@@ -130,7 +131,8 @@ def flow(made: build.Dashboard) -> None:
             {
                 "produced": f"sum(rate(kafka_topic_partition_current_offset{{{TOPIC}}}[{RATE}]))",
                 "{{outcome}}": f"sum by (outcome) (rate(workers_records_total{{{TOPIC}}}[{RATE}]))",
-                "committed": f"sum(rate(kafka_consumergroup_current_offset{{{TOPIC}}}[{RATE}]))",
+                # A group's first commit, from -1 to where its log begins, is no rate.
+                "committed": f"sum(rate({COMMITTED}[{RATE}]) and min_over_time({COMMITTED}[{RATE}]) >= 0)",
             },
             width=24,
             colors={"duplicate": YELLOW, "dead_lettered": RED},

@@ -130,7 +130,10 @@ def test_the_page_shows_what_cannot_be_read_and_whose_figures_are_missing(fleet:
     """A hanging transaction in partition 0, and no answer for partition 1, put into what the fleet says."""
     data = json.loads(scrape.page(fleet.lag_port, "/fleet.json")[1])
     data["partitions"][0] |= {"unstable": 40, "unstable_seconds": 75.0, "unstable_source": "record"}
-    nothing = dict.fromkeys(("start", "end", "committed", "records", "seconds", "high_watermark", "unstable"))
+    data["partitions"][0] |= {"records": 2, "readable": 0}
+    nothing = dict.fromkeys(
+        ("start", "end", "committed", "records", "readable", "seconds", "high_watermark", "unstable")
+    )
     data["partitions"][1] |= nothing
     name = f"{fleet.topic}-1"
     data["points"] = [data["points"][-1] | {"lag": 7, "seconds": 2.0, "unanswered": [name], "age_unknown": [name]}]
@@ -141,9 +144,9 @@ def test_the_page_shows_what_cannot_be_read_and_whose_figures_are_missing(fleet:
         f"(() => {{ show({json.dumps(data)});"
         "const text = (selector) => [...document.querySelectorAll(selector)].map((each) => each.textContent);"
         "return [...text('#partitions tr:nth-child(-n+2) td:last-child'), ...text('#sums dd').slice(0, 2),"
-        " ...text('#partitions tr:nth-child(2) td:nth-child(3)')]; })()"
+        " ...text('#partitions tr:nth-child(-n+2) td:nth-child(3)')]; })()"
     )
-    assert shown == ["40, for 75 s", "no answer", f"7 without {name}", f"2.0 s without {name}", "?"]
+    assert shown == ["40, for 75 s", "no answer", f"7 without {name}", f"2.0 s without {name}", "0", "?"]
 
 
 @pytest.mark.parametrize("dark", [False, True])

@@ -6,22 +6,23 @@ are known only afterwards, so their batch is the last one of the partition.
 
 What is normal for a topic does not count. Tombstones are no sign of a faulty producer, whatever is done with them: in a
 topic with deletes they may be most of the records. A record that is redelivered (the database was unavailable, a commit
-failed, the partition came back) was counted when it was read first: ten rejects that are read a hundred times are ten.
+failed, the partition came back) was counted when it was read first: ten rejects that are read a hundred times are ten. A log that
+was truncated holds other records at the same offsets; they have a later leader epoch, and count.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from workers.types import RejectReason
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from workers.identity import TopicIdentity
-    from workers.types import Batch, PartitionBatch, TopicPartition
+    from workers.types import Batch, Operation, PartitionBatch, Record, TopicPartition
 
 
 @dataclass(slots=True)
@@ -34,8 +35,7 @@ class RejectLimit:
     """A partition is within the limit until this many of its records were counted."""
     _records: Counter[TopicPartition] = field(default_factory=Counter, init=False)
     _rejects: Counter[TopicPartition] = field(default_factory=Counter, init=False)
-    _counted: dict[TopicPartition, tuple[TopicIdentity, int]] = field(default_factory=dict, init=False)
-    """By partition: the incarnation of its topic, and the offset up to which its records were counted."""
+    _counted: dict[TopicPartition, _Counted] = field(default_factory=dict, init=False)
     _halved_before: dict[TopicPartition, int] = field(default_factory=dict, init=False)
     """By partition: what was counted of offsets before this one was halved since."""
 
@@ -74,14 +74,36 @@ class RejectLimit:
 
     def _not_counted_yet(self, partition: TopicPartition, part: PartitionBatch) -> tuple[int, int]:
         """The numbers of records and of rejects among them, tombstones in neither; from now on these are counted."""
-        operations = len(part.operations)
+        operations: Sequence[Operation] = part.operations
         rejects = [each for each in part.rejects if each.reason is not RejectReason.TOMBSTONE]
-        topic, counted_to = self._counted.get(partition, (part.topic, 0))
-        if topic != part.topic:
-            # The topic was recreated: its offsets began at 0 again.
-            counted_to = 0
-        elif part.first_offset < counted_to:
-            operations = sum(each.record.offset >= counted_to for each in part.operations)
-            rejects = [each for each in rejects if each.record.offset >= counted_to]
-        self._counted[partition] = part.topic, max(counted_to, part.next_offset)
-        return operations + len(rejects), len(rejects)
+        before = self._counted.get(partition)
+        # The offsets of a topic that was recreated began at 0 again.
+        if before is None or before.topic != part.topic:
+            before = _Counted(part.topic)
+            self._halved_before.pop(partition, None)
+        self._counted[partition] = after = before.with_part(part)
+        if after.end < before.end:
+            self._halved_before.pop(partition, None)
+        if part.first_offset < before.end:
+            operations = [each for each in operations if before.lacks(each.record)]
+            rejects = [each for each in rejects if before.lacks(each.record)]
+        return len(operations) + len(rejects), len(rejects)
+
+
+class _Counted(NamedTuple):
+    """What was counted of one partition: the records before `end`, up to a leader epoch."""
+
+    topic: TopicIdentity
+    end: int = 0
+    leader_epoch: int = -1
+
+    def lacks(self, record: Record) -> bool:
+        """Whether this record was not counted. One of a later leader was written after all that was."""
+        return record.offset >= self.end or record.leader_epoch > self.leader_epoch
+
+    def with_part(self, part: PartitionBatch) -> _Counted:
+        last = [each[-1].record.leader_epoch for each in (part.operations, part.rejects) if each]
+        if (epoch := max(last, default=self.leader_epoch)) > self.leader_epoch:
+            # Nothing behind this part is of that leader: if the log was truncated, all of it is still to be counted.
+            return _Counted(part.topic, part.next_offset, epoch)
+        return self._replace(end=max(self.end, part.next_offset))

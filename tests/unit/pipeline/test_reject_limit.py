@@ -183,3 +183,31 @@ def test_the_offsets_of_a_recreated_topic_are_counted_from_the_beginning():
     recreated.partitions[tp(0)].topic = TopicIdentity("numtest", UUID(int=1))
 
     assert limit.count(recreated) == {tp(0)}
+
+
+def written_by(leader_epoch: int, batch: Batch) -> Batch:
+    """The same records, of this leader of the partition."""
+    for part in batch.partitions.values():
+        for each in (part.operations, part.rejects):
+            each[:] = [one._replace(record=one.record._replace(leader_epoch=leader_epoch)) for one in each]
+    return batch
+
+
+def test_records_in_the_place_of_a_truncated_log_are_counted():
+    """Their offsets were counted before, with other records."""
+    limit = RejectLimit(max_share=0.5, min_records=10)
+    assert limit.count(written_by(3, mixed(15, 0))) == set()
+
+    assert limit.count(written_by(4, mixed(0, 8, first=5))) == set(), "8 of 23"
+    assert limit.count(written_by(4, mixed(0, 8, first=13))) == {tp(0)}, (
+        "16 of 31: offsets 13 and 14 are of the new log too"
+    )
+
+
+def test_a_new_leader_alone_does_not_make_redelivered_records_count_again():
+    limit = RejectLimit(max_share=0.5, min_records=100)
+    assert limit.count(written_by(3, mixed(0, 10))) == limit.count(written_by(4, mixed(0, 10, first=10))) == set()
+
+    for _ in range(50):
+        assert limit.count(written_by(3, mixed(0, 10))) == set()
+        assert limit.count(written_by(4, mixed(0, 10, first=10))) == set()

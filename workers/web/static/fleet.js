@@ -101,8 +101,8 @@ function partition(part, owners, topics) {
   const node = row("tr", [
     element("td", name),
     element("td", owner, owner === "unassigned" ? "bad" : ""),
-    element("td", number(part.records)),
-    element("td", part.records === 0 ? "" : duration(part.seconds)),
+    element("td", number(part.readable)),
+    element("td", part.readable === 0 ? "" : duration(part.seconds)),
     element("td", number(part.committed)),
     element("td", number(part.end)),
     element("td", unreadable(part), part.end === null || part.unstable ? "bad" : ""),
