@@ -83,7 +83,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Told]]:
         contexts = {
             "TLS": serving(good),
             "EXPIRED": serving(authority.issue("expired", expired=True)),
-            "ELSEWHERE": serving(authority.issue("elsewhere", names="DNS:db.example")),
+            "ELSEWHERE": serving(authority.issue("elsewhere", names=("db.example",))),
             "MUTUAL": serving(good, authority.file),
         }
         proxies = {name: Proxy(port, context) for name, context in contexts.items()}
