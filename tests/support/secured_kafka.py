@@ -34,7 +34,7 @@ from tests.support.embedded import StackUnavailableError, wait_until
 from tests.support.ports import free_ports
 
 PASSWORD = "right-canary"
-USERS = ("worker", "watchdog", "visitor", "stranger", "writer", "prover")
+USERS = ("worker", "watchdog", "visitor", "looker", "stranger", "writer", "prover")
 """All have the same password; who may do what is told by `grant`."""
 TLS = ("TLS", "MUTUAL", "EXPIRED", "ELSEWHERE", "LOGIN")
 LOGIN = ("LOGIN", "LOGINPLAIN")
