@@ -51,6 +51,7 @@ class SecuredFleet(Fleet):
         kafka.grant("watchdog", (*topic, "READ"), (*group, "READ"))
         kafka.grant("visitor", (*topic, "DESCRIBE"), (*group, "DESCRIBE"))
         kafka.grant("writer", (*topic, "WRITE"))
+        kafka.grant("looker", (*topic, "WRITE"), (*group, "DESCRIBE"))
         kafka.grant("prover", (*topic, "READ"), (*group, "DESCRIBE"))
 
     def run_as(self, user: str, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -74,11 +75,11 @@ def fleet(stack: EmbeddedStack) -> Iterator[SecuredFleet]:
         found = SecuredFleet(kafka, stack.mongodb_uri)
         found.kafka.create(PARTITIONS)
         with found:
+            wait_healthy(found)
             yield found
 
 
 def test_it_stores_recovers_restarts_and_is_proven(fleet: SecuredFleet) -> None:
-    wait_healthy(fleet)
     produced = fleet.run_as("writer", "produce", "--count", "600")
     assert produced.returncode == 0, produced.stderr
     fleet.wait_committed()
@@ -138,7 +139,7 @@ LACKING = {
     "restart, topic": (("restart",), "stranger", "describe the topic"),
     "restart, group": (("restart",), "writer", "describe the group"),
     "drill, group": (DRILL, "writer", "describe the group"),
-    "drill, READ": (DRILL, "visitor", "read the topic"),
+    "drill, READ": (DRILL, "looker", "read the topic"),
     "drill, WRITE": (DRILL, "prover", "write to the topic"),
 }
 

@@ -19,7 +19,7 @@ from workers.drill.injector import HOLD_SECONDS, Injector, OutsideFault
 from workers.drill.interrupt import Interrupts, LeftUnprovenError
 from workers.drill.load import Load
 from workers.drill.lock import only_drill
-from workers.drill.preconditions import look
+from workers.drill.preconditions import look, require_readable
 from workers.drill.processes import Processes
 from workers.drill.proof import Proof
 from workers.drill.report import DrillReport
@@ -105,6 +105,7 @@ class Drill:
         """Inject the faults of the plan, and hold those back that could not bite."""
         self._narrator.line(f"injecting faults for {seconds:.0f} s, seed {self._report.seed}")
         self._await_first_record(injector, load)
+        require_readable(self._settings, load.next_offsets)
         self._started = time.monotonic()
         remaining = plan(
             seconds,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from workers.errors import BadUsageError, UnavailableError
 from workers.kafka.admin import Admin
+from workers.kafka.client_errors import NotAuthorizedError
 from workers.kafka.log_reader import read_log
 from workers.naming import is_worker
 from workers.sinks.registry import open_reader
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from workers.drill.processes import Processes
-    from workers.kafka.partition_offsets import PartitionOffsets
     from workers.settings import Settings
     from workers.types import TopicPartition
 
@@ -31,9 +31,9 @@ class Found(NamedTuple):
 
 
 def look(settings: Settings, processes: Processes) -> Found:
-    """Check that there is a fleet to break, and that what the drill needs is there, its rights in Kafka too.
+    """Check that there is a fleet to break, and that what the drill needs is there.
 
-    That Kafka takes its records shows only when they are sent: see `Load.refusal`.
+    Whether Kafka takes its records and gives them back shows only when they are sent: `Load.refusal`, `require_readable`.
 
     Raises:
         BadUsageError: there is no fleet, or no topic.
@@ -55,7 +55,6 @@ def look(settings: Settings, processes: Processes) -> Found:
         if topic is None:
             raise BadUsageError(f"there is no topic {settings.topic}: `workers produce` makes it")
         offsets = admin.partition_offsets(topic, settings.group)
-    _require_readable(settings, offsets)
     return Found(
         slots,
         {partition: each.end for partition, each in offsets.items()},
@@ -63,9 +62,19 @@ def look(settings: Settings, processes: Processes) -> Found:
     )
 
 
-def _require_readable(settings: Settings, offsets: Mapping[TopicPartition, PartitionOffsets]) -> None:
-    """Read the end of one partition: without the right to do that, nothing could be proven after the drill."""
-    for partition, each in offsets.items():
-        if each.start < each.end:
-            any(read_log(settings, {partition: (each.end - 1, each.end)}))
+def require_readable(settings: Settings, next_offsets: Mapping[TopicPartition, int]) -> None:
+    """Read one of the drill's records: without the right to do that, nothing could be proven after the drill.
+
+    Args: next_offsets: by partition: one more than the offset of a record of the drill.
+
+    Raises:
+        UnavailableError: Kafka does not let this client read the topic.
+    """
+    for partition, end in list(next_offsets.items())[:1]:
+        try:
+            any(read_log(settings, {partition: (end - 1, end)}))
+        except NotAuthorizedError as error:
+            raise UnavailableError(f"nothing was broken, since nothing could be proven: {error}") from error
+        except UnavailableError:
+            # Whatever that is, it may be over at the end of the drill.
             return
