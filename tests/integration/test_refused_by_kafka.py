@@ -18,8 +18,10 @@ from tests.support.embedded import wait_until
 from tests.support.ports import free_ports
 from tests.support.proxy import Proxy
 from tests.support.secured_kafka import PASSWORD, SecuredKafka
-from tests.support.user import BIN
+from tests.support.user import BIN, run_workers
 from tests.support.wire_mongo import WireMongo
+from workers.drill.load import Load
+from workers.drill.preconditions import require_readable
 from workers.errors import LoginRefusedError, UnavailableError
 from workers.kafka.admin import Admin
 from workers.kafka.group_client import GroupClient
@@ -236,15 +238,7 @@ def test_a_right_that_a_command_lacks_is_named(kafka: SecuredKafka, tmp_path: Pa
     settings = given(kafka, Case("LOGIN", "SASL_SSL", KNOWN | USER | {"sasl_username": user}, ()))
 
     with WireMongo() as mongodb:
-        ran = subprocess.run(
-            [str(BIN / "workers"), *arguments],
-            env=environment(mongodb.uri, settings),
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            timeout=30,
-            check=False,
-        )
+        ran = run_workers(tmp_path, environment(mongodb.uri, settings), *arguments, timeout=30)
 
     assert ran.returncode == code
     assert said in ran.stdout + ran.stderr
@@ -333,6 +327,24 @@ def test_the_watchdog_names_the_right_without_which_it_judges_no_worker(kafka: S
     assert (
         "not authorized to read the topic numbers (Kafka's right READ on the topic, for User:looker)" in told["error"]
     )
+
+
+def test_a_drill_knows_before_it_breaks_anything_that_it_may_not_write_or_read(kafka: SecuredKafka) -> None:
+    reader, writer = (
+        load(**given(kafka, Case("LOGIN", "SASL_SSL", KNOWN | USER | {"sasl_username": user}, ())))
+        for user in ("visitor", "writer")
+    )
+    with Load(reader, 100, 0.0, {}) as sent:
+        refusal = wait_until(lambda: sent.refusal, SECONDS, "Kafka refuses the records")
+    assert refusal.startswith("not authorized to write to the topic numbers (Kafka's right WRITE on the topic")
+    assert sent.errors() == [(refusal, sent.failed)]
+
+    with Load(writer, 100, 0.0, {}) as sent:
+        wait_until(lambda: sent.next_offsets, SECONDS, "Kafka takes the records")
+        assert sent.refusal is None
+        with pytest.raises(UnavailableError, match="nothing was broken.*not authorized to read the topic numbers"):
+            require_readable(writer, sent.next_offsets)
+    require_readable(reader, sent.next_offsets)
 
 
 def reaches(log: Path, words: str) -> None:
