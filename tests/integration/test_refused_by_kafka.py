@@ -337,12 +337,11 @@ def test_a_drill_knows_before_it_breaks_anything_that_it_may_not_write_or_read(k
     with Load(reader, 100, 0.0, {}) as sent:
         refusal = wait_until(lambda: sent.refusal, SECONDS, "Kafka refuses the records")
     assert refusal.startswith("not authorized to write to the topic numbers (Kafka's right WRITE on the topic")
-    assert sent.errors() == [(refusal, sent.failed)]
 
     with Load(writer, 100, 0.0, {}) as sent:
         wait_until(lambda: sent.next_offsets, SECONDS, "Kafka takes the records")
         assert sent.refusal is None
-        with pytest.raises(UnavailableError, match="nothing was broken.*not authorized to read the topic numbers"):
+        with pytest.raises(UnavailableError, match=r"nothing was broken.*not authorized to read the topic numbers"):
             require_readable(writer, sent.next_offsets)
     require_readable(reader, sent.next_offsets)
 
