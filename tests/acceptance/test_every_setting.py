@@ -6,7 +6,6 @@ why it does not.
 
 from __future__ import annotations
 
-import json
 import signal
 import socket
 from collections.abc import Mapping
@@ -15,16 +14,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.embedded import EmbeddedStack, wait_until
+from tests.support.embedded import EmbeddedStack
 from tests.support.fleet import Fleet
-from tests.support.fleet_checks import exactly_once
+from tests.support.fleet_checks import exactly_once, wait_healthy
 from tests.support.plain_workers import PlainWorkers
 from workers.settings import Settings
 
 pytestmark = pytest.mark.acceptance
 
 PARTITIONS = 4
-HEALTHY_SECONDS = 60
 TWO_WORKERS = "[program:worker]\nnumprocs=2\n"
 OTHER_PATHS = (
     '[program:worker]\nnumprocs=2\nenvironment=WORKERS_SLOT="%(process_num)d",WORKERS_STATE_DIR="{tree}/state"\n'
@@ -94,7 +92,7 @@ REASONS = {
     "bootstrap_servers": "every fleet of a test has its own",
     "mongodb_uri": "every fleet of a test has its own",
     "slot": "each worker of a fleet has another",
-    "security_protocol": "needs a broker with TLS: tests of the options, and of the reasons why a connection fails",
+    "security_protocol": "needs a broker with TLS and logins: test_secured_fleet.py, and all refusals in test_refused_by_kafka.py",
     "sasl_mechanism": "as security_protocol",
     "sasl_username": "as security_protocol",
     "sasl_password": "as security_protocol",
@@ -180,21 +178,3 @@ def test_a_worker_without_a_state_dir_comes_back_after_the_session_timeout(
         assert workers.stop() == 0
         assert sorted(workers.documents().values()) == list(range(100))
         assert workers.verify().code == 0
-
-
-def wait_healthy(fleet: Fleet) -> dict[str, object]:
-    """The status once it is healthy, by its exit code; with what it says instead, where it is not."""
-    last = fleet.command("status", "--json")
-
-    def healthy() -> bool:
-        nonlocal last
-        last = fleet.command("status", "--json")
-        return last.returncode == 0
-
-    try:
-        wait_until(healthy, HEALTHY_SECONDS, "the status is healthy")
-    except TimeoutError as error:
-        said = json.loads(last.stdout)["problems"] if last.stdout else last.stderr
-        raise TimeoutError(f"{error}: {said}; {fleet.logs()[-3000:]}") from None
-    found: dict[str, object] = json.loads(last.stdout)
-    return found

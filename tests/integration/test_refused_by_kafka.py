@@ -12,15 +12,19 @@ from typing import Any, NamedTuple
 
 import pytest
 from kafka import KafkaProducer
+from structlog.testing import capture_logs
 
 from tests.support.embedded import wait_until
 from tests.support.ports import free_ports
 from tests.support.proxy import Proxy
 from tests.support.secured_kafka import PASSWORD, SecuredKafka
-from tests.support.user import BIN
+from tests.support.user import BIN, run_workers
 from tests.support.wire_mongo import WireMongo
+from workers.drill.load import Load
+from workers.drill.preconditions import require_readable
 from workers.errors import LoginRefusedError, UnavailableError
 from workers.kafka.admin import Admin
+from workers.kafka.group_client import GroupClient
 from workers.settings import load
 
 pytestmark = pytest.mark.integration
@@ -234,15 +238,7 @@ def test_a_right_that_a_command_lacks_is_named(kafka: SecuredKafka, tmp_path: Pa
     settings = given(kafka, Case("LOGIN", "SASL_SSL", KNOWN | USER | {"sasl_username": user}, ()))
 
     with WireMongo() as mongodb:
-        ran = subprocess.run(
-            [str(BIN / "workers"), *arguments],
-            env=environment(mongodb.uri, settings),
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            timeout=30,
-            check=False,
-        )
+        ran = run_workers(tmp_path, environment(mongodb.uri, settings), *arguments, timeout=30)
 
     assert ran.returncode == code
     assert said in ran.stdout + ran.stderr
@@ -284,6 +280,70 @@ def test_a_worker_waits_for_a_right_and_keeps_its_membership(kafka: SecuredKafka
     assert said.count("partitions assigned") == 1, "it stayed a member"
     assert said.count("waiting for Kafka") < 6, "once in ten seconds"
     assert said.count("Kafka authorizes this worker again") == 2
+
+
+def test_a_right_that_the_watchdog_lacks_is_no_outage(kafka: SecuredKafka) -> None:
+    """It is told once, not at each check; the connection is kept, and the watchdog's other questions are answered."""
+    group = ("group", GROUP)
+    kafka.grant("watchdog", ("topic", TOPIC, "DESCRIBE"), (*group, "DESCRIBE"))
+    user = Case("LOGIN", "SASL_SSL", KNOWN | USER | {"sasl_username": "watchdog"}, ())
+    with CountingProxy(kafka.ports["LOGIN"]) as proxy, capture_logs() as logs:
+        watched = GroupClient(load(**given(kafka, user, proxy.port)))
+        try:
+            for _ in range(3):
+                offsets = watched.partition_offsets()
+                assert offsets
+                assert watched.evict("worker_00-nobody") is None
+            connections = proxy.count
+            assert watched.evict("worker_00-nobody") is None
+            assert proxy.count == connections
+            (told,) = logs
+            assert told["log_level"] == "warning"
+            assert "a right of Kafka" in told["event"]
+            said = "not authorized to remove a dead member from the group counters (Kafka's right READ on the group, for User:watchdog)"
+            assert said in told["error"]
+            kafka.grant("watchdog", (*group, "READ"))
+            wait_until(lambda: watched.evict("worker_00-nobody") is False, SECONDS, "the right is there")
+        finally:
+            watched.close()
+    assert [each["event"] for each in logs[1:]] == ["Kafka authorizes the watchdog again"]
+
+
+def test_the_watchdog_names_the_right_without_which_it_judges_no_worker(kafka: SecuredKafka) -> None:
+    user = Case("LOGIN", "SASL_SSL", KNOWN | USER | {"sasl_username": "looker"}, ())
+    kafka.grant("looker", ("topic", TOPIC, "DESCRIBE"), ("group", GROUP, "DESCRIBE"))
+    send(kafka, 1)
+    with capture_logs() as logs:
+        watched = GroupClient(load(**given(kafka, user)))
+        try:
+            offsets = watched.partition_offsets() or {}
+            partition = next(each for each in offsets if offsets[each].end > offsets[each].start)
+            whole = offsets[partition]._replace(committed=None)
+            assert [watched.can_be_read(partition, whole) for _ in range(2)] == [False, False]
+        finally:
+            watched.close()
+    (told,) = logs
+    assert "no worker is killed for its lag" in told["event"]
+    assert (
+        "not authorized to read the topic numbers (Kafka's right READ on the topic, for User:looker)" in told["error"]
+    )
+
+
+def test_a_drill_knows_before_it_breaks_anything_that_it_may_not_write_or_read(kafka: SecuredKafka) -> None:
+    reader, writer = (
+        load(**given(kafka, Case("LOGIN", "SASL_SSL", KNOWN | USER | {"sasl_username": user}, ())))
+        for user in ("visitor", "writer")
+    )
+    with Load(reader, 100, 0.0, {}) as sent:
+        refusal = wait_until(lambda: sent.refusal, SECONDS, "Kafka refuses the records")
+    assert refusal.startswith("not authorized to write to the topic numbers (Kafka's right WRITE on the topic")
+
+    with Load(writer, 100, 0.0, {}) as sent:
+        wait_until(lambda: sent.next_offsets, SECONDS, "Kafka takes the records")
+        assert sent.refusal is None
+        with pytest.raises(UnavailableError, match=r"nothing was broken.*not authorized to read the topic numbers"):
+            require_readable(writer, sent.next_offsets)
+    require_readable(reader, sent.next_offsets)
 
 
 def reaches(log: Path, words: str) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +12,7 @@ import pytest
 
 from tests.support.certificates import Authority, serving
 from tests.support.proxy import Proxy
-from tests.support.user import BIN
+from tests.support.user import run_workers
 from tests.support.wire_mongo import WireMongo
 from workers.errors import BadConfigurationError, RetryReason, SinkRefusesError, UnavailableError
 from workers.settings import load
@@ -83,7 +81,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Told]]:
         contexts = {
             "TLS": serving(good),
             "EXPIRED": serving(authority.issue("expired", expired=True)),
-            "ELSEWHERE": serving(authority.issue("elsewhere", names="DNS:db.example")),
+            "ELSEWHERE": serving(authority.issue("elsewhere", names=("db.example",))),
             "MUTUAL": serving(good, authority.file),
         }
         proxies = {name: Proxy(port, context) for name, context in contexts.items()}
@@ -182,15 +180,8 @@ def test_a_login_that_this_installation_cannot_make_is_a_setting() -> None:
 
 @pytest.mark.parametrize(("command", "code"), [("config", 0), ("dead-letters list", 69)])
 def test_commands_work_or_tell_the_reason_while_dns_does_not(tmp_path: Path, command: str, code: int) -> None:
-    ran = subprocess.run(
-        [str(BIN / "workers"), *command.split()],
-        env={"PATH": os.defpath, "WORKERS_MONGODB_URI": "mongodb+srv://u:canary@cluster0.nobody.invalid/?w=majority"},
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
+    uri = "mongodb+srv://u:canary@cluster0.nobody.invalid/?w=majority"
+    ran = run_workers(tmp_path, {"WORKERS_MONGODB_URI": uri}, *command.split(), timeout=30)
 
     assert ran.returncode == code
     assert ("cannot be resolved" in ran.stderr) == (code != 0)

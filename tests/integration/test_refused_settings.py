@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 from pathlib import Path
 
 import pymongo
 import pytest
 
-from tests.support.user import BIN
+from tests.support.user import run_workers
 from tests.support.wire_mongo import WireMongo
 from workers.errors import BadConfigurationError
 from workers.settings import load
@@ -20,15 +18,7 @@ NOBODY = {"WORKERS_BOOTSTRAP_SERVERS": "127.0.0.1:1", "WORKERS_MONGODB_URI": "mo
 
 def refused(folder: Path, **settings: str) -> list[str]:
     """What it said. One that is not refused waits for its servers, and the time limit ends it."""
-    ran = subprocess.run(
-        [str(BIN / "workers"), "run"],
-        env={"PATH": os.defpath, "WORKERS_METRICS_PORT": "0", **NOBODY, **settings},
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
+    ran = run_workers(folder, {"WORKERS_METRICS_PORT": "0", **NOBODY, **settings}, "run", timeout=30)
     assert (ran.returncode, ran.stdout) == (78, ""), ran
     assert "Traceback" not in ran.stderr
     return ran.stderr.splitlines()

@@ -28,7 +28,7 @@ from embedded_stack.processes import tied
 from tests.support import scrape
 from tests.support.embedded import REPOSITORY, EmbeddedStack, wait_until
 from tests.support.ports import free_row
-from tests.support.user import BIN, User
+from tests.support.user import BIN, Services, User
 from workers.errors import UnavailableError
 from workers.fleet.supervisor import SupervisorClient
 from workers.naming import is_worker, worker_name
@@ -46,7 +46,10 @@ class Fleet(User):
     """`settings` are WORKERS_* variables over those chosen here; `tree` is where another fleet has its things."""
 
     def __init__(
-        self, stack: EmbeddedStack, settings: Mapping[str, str] | None = None, tree: Path | None = None
+        self,
+        stack: EmbeddedStack | Services,
+        settings: Mapping[str, str] | None = None,
+        tree: Path | None = None,
     ) -> None:
         self._shares_tree = tree is not None
         self.tree = tree or Path(tempfile.mkdtemp(prefix="fleet-")).resolve()

@@ -7,6 +7,8 @@ import json
 from tests.support.embedded import wait_until
 from tests.support.fleet import Fleet
 
+HEALTHY_SECONDS = 60
+
 
 def progress(fleet: Fleet) -> int:
     return sum(fleet.kafka.committed().values())
@@ -28,3 +30,21 @@ def exactly_once(fleet: Fleet) -> set[int]:
     assert stored == held
     assert len(set(stored.values())) == len(stored)
     return set(stored.values())
+
+
+def wait_healthy(fleet: Fleet) -> dict[str, object]:
+    """The status once it is healthy, by its exit code; with what it says instead, where it is not."""
+    last = fleet.command("status", "--json")
+
+    def healthy() -> bool:
+        nonlocal last
+        last = fleet.command("status", "--json")
+        return last.returncode == 0
+
+    try:
+        wait_until(healthy, HEALTHY_SECONDS, "the status is healthy")
+    except TimeoutError as error:
+        said = json.loads(last.stdout)["problems"] if last.stdout else last.stderr
+        raise TimeoutError(f"{error}: {said}; {fleet.logs()[-3000:]}") from None
+    found: dict[str, object] = json.loads(last.stdout)
+    return found

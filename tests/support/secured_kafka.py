@@ -34,7 +34,7 @@ from tests.support.embedded import StackUnavailableError, wait_until
 from tests.support.ports import free_ports
 
 PASSWORD = "right-canary"
-USERS = ("worker", "visitor", "stranger", "writer")
+USERS = ("worker", "watchdog", "visitor", "looker", "stranger", "writer", "prover")
 """All have the same password; who may do what is told by `grant`."""
 TLS = ("TLS", "MUTUAL", "EXPIRED", "ELSEWHERE", "LOGIN")
 LOGIN = ("LOGIN", "LOGINPLAIN")
@@ -129,7 +129,7 @@ class SecuredKafka:
         good = self.authority.issue("broker")
         stores = dict.fromkeys(TLS, good) | {
             "EXPIRED": self.authority.issue("expired", expired=True),
-            "ELSEWHERE": self.authority.issue("elsewhere", names="DNS:kafka.example"),
+            "ELSEWHERE": self.authority.issue("elsewhere", names=("kafka.example",)),
         }
         controller = f"127.0.0.1:{self.ports['CONTROLLER']}"
         values = broker.FIXED | {

@@ -39,6 +39,21 @@ class Services(NamedTuple):
     mongodb_uri: str
 
 
+def run_workers(
+    folder: Path, environment: Mapping[str, str], *arguments: str, timeout: float = 120, **options: Any
+) -> subprocess.CompletedProcess[Any]:
+    """The real `workers`, in this folder and with no other environment. Raises: TimeoutExpired."""
+    return subprocess.run(
+        [str(BIN / "workers"), *arguments],
+        env={"PATH": os.defpath, **environment},
+        cwd=folder,
+        capture_output=True,
+        check=False,
+        timeout=timeout,
+        **({"text": True} | options),
+    )
+
+
 class User:
     """`settings` are WORKERS_* variables over those chosen here; `folder` is where the commands run."""
 
@@ -71,15 +86,7 @@ class User:
 
     def command(self, *arguments: str, **options: Any) -> subprocess.CompletedProcess[Any]:
         """The real `workers`, in the user's environment."""
-        return subprocess.run(
-            [str(BIN / "workers"), *arguments],
-            env=self.environment | options.pop("env", {}),
-            cwd=self.folder,
-            capture_output=True,
-            check=False,
-            timeout=options.pop("timeout", 120),
-            **({"text": True} | options),
-        )
+        return run_workers(self.folder, self.environment | options.pop("env", {}), *arguments, **options)
 
     def producing(self, *arguments: str) -> subprocess.Popen[str]:
         """`workers produce --json`, in the background; `acknowledged` waits for it, and SIGINT ends it early."""

@@ -6,16 +6,13 @@ into a collection are answered with instead, so that every error reaches the sto
 
 from __future__ import annotations
 
-import socketserver
-import struct
 import threading
 from collections import defaultdict, deque
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Any
 
-import bson
+from tests.support.mongo_wire import Document, WireServer, read_message
 
-OP_REPLY, OP_QUERY, OP_MSG = 1, 2004, 2013
 HELLO = {
     "helloOk": True,
     "ismaster": True,
@@ -27,7 +24,6 @@ HELLO = {
     "maxWriteBatchSize": 100_000,
     "ok": 1,
 }
-Document = dict[str, Any]
 
 
 class CloseConnection:
@@ -45,10 +41,11 @@ class AsUsual:
 Answer = Document | type[CloseConnection] | type[StaySilent] | type[AsUsual]
 
 
-class WireMongo:
-    """Use it with `with`; listens on a free port of the loopback."""
+class WireMongo(WireServer):
+    """Use it with `with`."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.collections: dict[str, dict[Any, Document]] = defaultdict(dict)
         self.script: dict[str, deque[Answer | Callable[[list[Document]], Answer]]] = defaultdict(deque)
         self.chokes_on: Callable[[Document], bool] = lambda _document: False
@@ -64,40 +61,16 @@ class WireMongo:
         self.unique_field: str | None = None
         self.inserts: list[tuple[str, int, Document]] = []
         """Every insert command: collection, number of documents, the command without them."""
-        server = self
-
-        class Handler(socketserver.BaseRequestHandler):
-            def handle(self) -> None:
-                server._serve(self.request)
-
-        class Server(socketserver.ThreadingTCPServer):
-            daemon_threads = True
-            allow_reuse_address = True
-            block_on_close = False
-
-        self._server = Server(("127.0.0.1", 0), Handler)
         self._silence = threading.Event()
-        self._thread = threading.Thread(target=self._server.serve_forever, args=[0.02], daemon=True)
-
-    @property
-    def uri(self) -> str:
-        return f"mongodb://127.0.0.1:{self._server.server_address[1]}"
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
 
     def __exit__(self, *_: object) -> None:
         self._silence.set()
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        super().__exit__()
 
     def _serve(self, connection: Any) -> None:
         try:
-            while header := _read(connection, 16):
-                length, request, _, kind = struct.unpack("<iiii", header)
-                command, documents = _parse(kind, _read(connection, length - 16))
+            while message := read_message(connection):
+                command, documents = message.parse()
                 if not self.up:
                     return
                 answer = self._answer(command, documents)
@@ -105,10 +78,7 @@ class WireMongo:
                     self._silence.wait()
                 if not isinstance(answer, dict):
                     return
-                body = bson.encode(answer)
-                reply = struct.pack("<iqii", 8, 0, 0, 1) + body if kind == OP_QUERY else struct.pack("<iB", 0, 0) + body
-                operation = OP_REPLY if kind == OP_QUERY else OP_MSG
-                connection.sendall(struct.pack("<iiii", 16 + len(reply), 0, request, operation) + reply)
+                connection.sendall(message.reply(answer))
         except OSError:
             return
 
@@ -168,28 +138,3 @@ class WireMongo:
 
 def write_error(index: int, code: int, message: str = "refused") -> Document:
     return {"index": index, "code": code, "errmsg": message}
-
-
-def _read(connection: Any, count: int) -> bytes:
-    data = b""
-    while len(data) < count:
-        if not (more := connection.recv(count - len(data))):
-            return b""
-        data += more
-    return data
-
-
-def _parse(kind: int, body: bytes) -> tuple[Document, list[Document]]:
-    """The command, and the documents that came beside it."""
-    if kind == OP_QUERY:
-        return bson.decode(body[body.index(b"\0", 4) + 9 :]), []
-    place, command, documents = 4, {}, []
-    while place < len(body):
-        section, place = body[place], place + 1
-        (size,) = struct.unpack_from("<i", body, place)
-        if section == 0:
-            command = bson.decode(body[place : place + size])
-        else:
-            documents = bson.decode_all(body[body.index(b"\0", place + 4) + 1 : place + size])
-        place += size
-    return command, documents

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from contextlib import closing, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from workers.drill.drain import wait_until_committed
@@ -19,20 +19,17 @@ from workers.drill.injector import HOLD_SECONDS, Injector, OutsideFault
 from workers.drill.interrupt import Interrupts, LeftUnprovenError
 from workers.drill.load import Load
 from workers.drill.lock import only_drill
+from workers.drill.preconditions import look, require_readable
 from workers.drill.processes import Processes
 from workers.drill.proof import Proof
 from workers.drill.report import DrillReport
 from workers.drill.transactions import Transactions
-from workers.errors import BadUsageError, UnavailableError, WorkersError
-from workers.kafka.admin import Admin
-from workers.naming import is_worker
-from workers.sinks.registry import open_reader
+from workers.errors import UnavailableError, WorkersError
 
 if TYPE_CHECKING:
     from workers.drill.narrator import Narrator
     from workers.settings import Settings
     from workers.settings.paths import StatePaths
-    from workers.types import TopicPartition
 
 FIRST_RECORD_SECONDS = 90.0
 """For the fleet to store the first record of the drill. Long: it may have a backlog, or be joining the group."""
@@ -79,7 +76,9 @@ class Drill:
             UnavailableError: another drill runs here; the fleet does not work; a service could not be reached.
         """
         with only_drill(self._paths.drill_lock), self._interrupts:
-            ends = self._look()
+            found = look(self._settings, self._processes)
+            ends, self._slots = found.ends, found.slots
+            self._report.remarks += found.remarks
             with Load(self._settings, rate, bad_share, ends) as load:
                 with FleetCounters(self._settings, self._slots) as counters:
                     effects = Effects(counters)
@@ -102,31 +101,11 @@ class Drill:
             self._prove(Proof(self._settings, ends), load)
         return self._report
 
-    def _look(self) -> dict[TopicPartition, int]:
-        """Check that there is a fleet to break, and that what it needs is there. Returns the ends of the log."""
-        try:
-            self._processes.note_what_runs()
-            fleet = self._processes.fleet()
-        except UnavailableError as error:
-            raise BadUsageError(f"no worker runs here, supervisord {error}: `make demo` starts a fleet") from error
-        self._slots = sorted(each.name for each in fleet if is_worker(each.name) and each.pid)
-        if not self._slots:
-            raise BadUsageError("supervisord runs here, but no worker runs: `workers status` says why")
-        if not any(each.name == "watchdog" and each.pid for each in fleet):
-            self._report.remarks.append("no watchdog runs: a dead worker waits for Kafka's session timeout")
-        with closing(open_reader(self._settings)) as sink:
-            sink.connect()
-        with Admin(self._settings) as admin:
-            topic = admin.topic(self._settings.topic)
-            if topic is None:
-                raise BadUsageError(f"there is no topic {self._settings.topic}: `workers produce` makes it")
-            offsets = admin.partition_offsets(topic, self._settings.group)
-        return {partition: each.end for partition, each in offsets.items()}
-
     def _break(self, injector: Injector, load: Load, seconds: float) -> None:
         """Inject the faults of the plan, and hold those back that could not bite."""
         self._narrator.line(f"injecting faults for {seconds:.0f} s, seed {self._report.seed}")
         self._await_first_record(injector, load)
+        require_readable(self._settings, load.next_offsets)
         self._started = time.monotonic()
         remaining = plan(
             seconds,
@@ -158,6 +137,8 @@ class Drill:
         deadline = time.monotonic() + FIRST_RECORD_SECONDS
         first = injector.counters.count("stored")
         while not self._interrupts and (injector.counters.count("stored") == first or not load.count):
+            if load.refusal:
+                raise UnavailableError(f"nothing was broken: Kafka takes no record of the drill: {load.refusal}")
             if not injector.counters.seen and time.monotonic() > deadline - FIRST_RECORD_SECONDS + 5:
                 # No metrics to see it by.
                 return
@@ -237,6 +218,7 @@ class Drill:
             fault.longest_pause = round(fault.longest_pause, 1)
         if load.error:
             report.remarks.append(f"sending ended early: {type(load.error).__name__}: {load.error}")
+        report.remarks += [f"{count:,} records were not acknowledged: {error}" for error, count in load.errors()]
         if not report.injected:
             report.void.append("no fault was injected")
         if not report.acknowledged:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 GOOD = b'{"number": '
 BAD = b"sent by a drill, and not JSON: "
+SHOWN_ERRORS = 3
 
 
 def is_ours(value: bytes | None) -> bool:
@@ -83,6 +84,18 @@ class Load:
     def failed(self) -> int:
         """How many were not, for certain or as far as is known."""
         return self._producer.report.failed
+
+    @property
+    def refusal(self) -> str | None:
+        """Why Kafka took none of the records that have their outcome; None: it took some, or none has its outcome yet."""
+        errors = self.errors()
+        return errors[0][0] if errors and not self.count else None
+
+    def errors(self) -> list[tuple[str, int]]:
+        """Why records were not acknowledged, and how many, the most frequent first."""
+        # One step for the interpreter: the client's thread adds to it.
+        found = list(self._producer.report.errors.items())
+        return sorted(found, key=lambda each: -each[1])[:SHOWN_ERRORS]
 
     def note(self, partition: TopicPartition, offset: int) -> None:
         """A record of the drill was acknowledged. Called on the clients' threads."""

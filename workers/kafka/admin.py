@@ -118,7 +118,9 @@ class Admin:
             Whether it was still a member.
         """
         members = [MemberToRemove(member_id=member_id)]
-        removed = self._ask(lambda: self._client.remove_group_members(group, members), group="READ")
+        removed = self._ask(
+            lambda: self._client.remove_group_members(group, members), group="READ", doing="remove a dead member from"
+        )
         return all(error.errno == 0 for error in removed.values())
 
     def group(self, group: str, topic: str) -> GroupDescription:
@@ -217,10 +219,12 @@ class Admin:
         ][topic]
         return "compact" in found.get("cleanup.policy", {}).get("value", "")
 
-    def _ask(self, question: Callable[[], Any], *, topic: str = LOOK, group: str = LOOK) -> Any:
+    def _ask(
+        self, question: Callable[[], Any], *, topic: str = LOOK, group: str = LOOK, doing: str | None = None
+    ) -> Any:
         """Retry retriable errors until the timeout: a coordinator may just be loading.
 
-        Args: topic, group: the rights that the question needs.
+        Args: topic, group, doing: as of `unavailable`.
         """
         deadline = time.monotonic() + self._patience
         while True:
@@ -229,6 +233,6 @@ class Admin:
             except KafkaError as error:
                 if not error.retriable or time.monotonic() > deadline:
                     raise unavailable(
-                        self._settings, error, topic=topic, group=group, seconds=self._diagnosis_seconds
+                        self._settings, error, topic=topic, group=group, doing=doing, seconds=self._diagnosis_seconds
                     ) from error
             time.sleep(0.1)

@@ -72,11 +72,22 @@ def unreachable(settings: Settings, error: Exception, seconds: float = DIAGNOSIS
 
 
 def unavailable(
-    settings: Settings, error: Exception, *, topic: str = LOOK, group: str = LOOK, seconds: float = DIAGNOSIS_SECONDS
+    settings: Settings,
+    error: Exception,
+    *,
+    topic: str = LOOK,
+    group: str = LOOK,
+    doing: str | None = None,
+    seconds: float = DIAGNOSIS_SECONDS,
 ) -> UnavailableError:
-    """The error to raise for a question that failed. Args: topic, group: the right that the question needs."""
+    """The error to raise for a question that failed.
+
+    Args:
+        topic, group: the right that the question needs.
+        doing: what was to be done with the group, if it was not to join or to describe it.
+    """
     if isinstance(error, AuthorizationError):
-        return NotAuthorizedError(not_authorized(settings, error, topic=topic, group=group))
+        return NotAuthorizedError(not_authorized(settings, error, topic=topic, group=group, doing=doing))
     return UnavailableError(unreachable(settings, error, seconds))
 
 
@@ -87,7 +98,9 @@ def refusal(settings: Settings, error: Exception, *, right: str) -> str:
     return describe(error)
 
 
-def not_authorized(settings: Settings, error: Exception, *, topic: str = LOOK, group: str = LOOK) -> str:
+def not_authorized(
+    settings: Settings, error: Exception, *, topic: str = LOOK, group: str = LOOK, doing: str | None = None
+) -> str:
     """The message for a right that is missing: what was to be done, the right, the resource, and who needs it."""
     logged_in = settings.security_protocol.startswith("SASL")
     principal = f"User:{settings.sasl_username}" if logged_in else "User:ANONYMOUS (there is no login)"
@@ -97,7 +110,7 @@ def not_authorized(settings: Settings, error: Exception, *, topic: str = LOOK, g
             f"not authorized to {DOING[topic]} {what}, for {principal}); grant it, or change WORKERS_TOPIC or the user"
         )
     if isinstance(error, GroupAuthorizationFailedError):
-        doing = "join" if group == "READ" else "describe"
+        doing = doing or ("join" if group == "READ" else "describe")
         what = f"the group {settings.group} (Kafka's right {group} on the group"
         return f"not authorized to {doing} {what}, for {principal}); grant it, or change WORKERS_GROUP or the user"
     what = "the cluster" if isinstance(error, ClusterAuthorizationFailedError) else "this"

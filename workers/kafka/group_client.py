@@ -8,7 +8,7 @@ import structlog
 
 from workers.connection import KeptConnection
 from workers.kafka.admin import WATCH_PATIENCE_SECONDS, Admin
-from workers.kafka.client_errors import describe
+from workers.kafka.client_errors import NotAuthorizedError, describe
 from workers.kafka.log_reader import read_log
 
 if TYPE_CHECKING:
@@ -19,12 +19,18 @@ if TYPE_CHECKING:
     from workers.types import TopicPartition
 
 T = TypeVar("T")
+NOT_JUDGED = "no worker is killed for its lag"
+NOT_EVICTED = "a dead worker's partitions wait until its slot starts again, or for WORKERS_SESSION_TIMEOUT"
+"""What follows from a right that is missing."""
 
 log = structlog.get_logger()
 
 
 class GroupClient:
-    """Keeps one connection. While Kafka is unavailable, every answer is None, and the next question reconnects."""
+    """Keeps one connection. While Kafka is unavailable, every answer is None, and the next question reconnects.
+
+    An answer is None too where a right is missing. That is logged once, and is no outage: other questions may be answered.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -33,17 +39,19 @@ class GroupClient:
         )
         self._empty: dict[TopicPartition, tuple[int, int]] = {}
         """By partition: a range of offsets (first, end) without a record, only transaction markers."""
+        self._missing_rights: dict[str, str] = {}
+        """By kind of question: the message about the right that was missing at the last one."""
 
     def partition_offsets(self) -> dict[TopicPartition, PartitionOffsets] | None:
         """By partition of the topic for which Kafka answers: a worker is judged by those that can be read.
 
         Offsets that are known to hold no record count as committed.
         """
-        return self._ask(self._partition_offsets)
+        return self._ask("look", NOT_JUDGED, self._partition_offsets)
 
     def evict(self, member_id: str) -> bool | None:
         """Remove a dead member from the group; whether it was still a member."""
-        return self._ask(lambda admin: admin.evict(self._settings.group, member_id))
+        return self._ask("evict", NOT_EVICTED, lambda admin: admin.evict(self._settings.group, member_id))
 
     def can_be_read(self, partition: TopicPartition, offsets: PartitionOffsets) -> bool:
         """Whether this process can read a record there. Only then is a worker that reads none at fault."""
@@ -52,7 +60,7 @@ class GroupClient:
         def read(_admin: Admin) -> bool:
             return any(records for _, records in read_log(self._settings, {partition: uncommitted}))
 
-        found = self._ask(read)
+        found = self._ask("read", NOT_JUDGED, read)
         if found is False:
             self._empty[partition] = uncommitted
         return bool(found)
@@ -68,11 +76,35 @@ class GroupClient:
             for partition, offsets in admin.answered_offsets(topic, self._settings.group).items()
         }
 
-    def _ask(self, question: Callable[[Admin], T | None]) -> T | None:
+    def _ask(self, kind: str, consequence: str, question: Callable[[Admin], T | None]) -> T | None:
+        """Args: consequence: of a right that is missing, for the log."""
+        missing: NotAuthorizedError | None = None
+
+        def asked(admin: Admin) -> T | None:
+            nonlocal missing
+            try:
+                return question(admin)
+            except NotAuthorizedError as error:
+                # Kafka has answered: the connection is good.
+                missing = error
+                return None
+
         try:
-            return self._connection.ask(question)
+            answer = self._connection.ask(asked)
         except Exception:  # noqa: BLE001 a client without a broker may raise anything; the answer is unknown
             return None
+        self._log_missing(kind, consequence, missing)
+        return answer
+
+    def _log_missing(self, kind: str, consequence: str, missing: NotAuthorizedError | None) -> None:
+        message, before = missing and str(missing), self._missing_rights.get(kind)
+        if message:
+            self._missing_rights[kind] = message
+            if message != before:
+                log.warning(f"the watchdog lacks a right of Kafka; until it is granted, {consequence}", error=message)
+        elif before:
+            del self._missing_rights[kind]
+            log.info("Kafka authorizes the watchdog again", right=before.partition("(")[2].partition(",")[0])
 
     def close(self) -> None:
         """Close the connection."""
