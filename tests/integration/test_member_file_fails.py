@@ -28,7 +28,7 @@ def test_it_is_a_member_for_status_and_is_not_in_its_successors_way(stack, tmp_p
             group=workers.group,
         )
         # As on a disk that was full when the worker started.
-        Slot(state, workers.group, "worker_00").file("member.new").mkdir()
+        Slot(state, workers.group, "worker_00").file("member").mkdir()
         killed = workers.start()
         workers.wait_owned(2)
         with StatusCollector(settings, StatePaths(tmp_path), every=0.3) as status:
