@@ -39,7 +39,8 @@ class SlotMember(NamedTuple):
     @classmethod
     def parse(cls, text: str) -> Self | None:
         """The member in a line; None: there is none."""
-        if not (words := text.split()):
+        words = text.split()
+        if not words or words[0].startswith("pid="):
             return None
         process = re.search(r" pid=([0-9]{1,10}) started=([0-9]{1,20})$", text.rstrip())
         return cls(words[0], STATIC in words[1:], *(map(int, process.groups()) if process else ()))

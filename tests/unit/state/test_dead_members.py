@@ -216,6 +216,7 @@ def test_an_assignment_keeps_what_the_heartbeat_tells_of_the_member(tmp_path):
         ("m-0 pid=\u00b2 started=8\n", SlotMember("m-0")),
         (f"m-0 pid={'9' * 5000} started=8\n", SlotMember("m-0")),
         (" \n", None),
+        (" pid=7 started=8\n", None),
     ],
     ids=str,
 )
