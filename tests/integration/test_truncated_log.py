@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,13 +15,48 @@ import pytest
 
 from tests.support.embedded import EmbeddedStack, StackUnavailableError, unavailable, wait_until
 from tests.support.plain_workers import PlainWorkers
+from workers.errors import UnavailableError
+from workers.monitoring.lag_poller import LagPoller
+from workers.settings import load
+from workers.types import TopicPartition as OurPartition
 
 pytestmark = pytest.mark.integration
 
 COPIED, READ = 60, 100
 """Records in the copy of the log, and records that were read and committed before it was put back."""
 TOLD = "the log was truncated"
-TOPICS = ("grown", "shorter", "stopping", "running")
+TOPICS = ("grown", "shorter", "stopping", "running", "waiting")
+WAITS_AT = 70
+"""Where the group stands that reads nothing, behind what is in the copy of the log."""
+HOUR, MINUTE = 3_600, 60
+
+
+class Waiting(PlainWorkers):
+    """Nobody reads the topic; one poller asks for the lag before and after the log is put back."""
+
+    def __init__(self, stack: EmbeddedStack, folder: Path) -> None:
+        super().__init__(stack, folder)
+        self.lag = LagPoller(
+            load(bootstrap_servers=stack.bootstrap_servers, topic=self.topic, group=self.group, lag_interval=1.0)
+        )
+
+    def aged(self, count: int, seconds: int) -> None:
+        """Send records that are so old."""
+        for each in [int((time.time() - seconds) * 1000)] * count:
+            self.send(0, b"{}", timestamp_ms=each)
+
+    def age(self) -> float:
+        """Of the oldest record that is not committed."""
+        return wait_until(self._age, 30, "Kafka tells the age")
+
+    def _age(self) -> float | None:
+        with contextlib.suppress(UnavailableError):
+            return (self.lag.take_snapshot().partitions or {})[OurPartition(self.topic, 0)].seconds
+        return None
+
+    def close(self) -> None:
+        self.lag.close()
+        super().close()
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +68,11 @@ def logs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, PlainWo
         unavailable(error)
     with contextlib.ExitStack() as stop:
         stop.callback(stack.remove)
-        users = {name: stop.enter_context(PlainWorkers(stack, tmp_path_factory.mktemp(name))) for name in TOPICS}
+        kinds = {"waiting": Waiting}
+        users = {
+            name: stop.enter_context(kinds.get(name, PlainWorkers)(stack, tmp_path_factory.mktemp(name)))
+            for name in TOPICS
+        }
         copies = tmp_path_factory.mktemp("copies")
         for user in users.values():
             user.kafka.create(1)
@@ -43,6 +83,12 @@ def logs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, PlainWo
         stack.start_program("kafka")
         for name, user in users.items():
             user.forget_producer()
+            if isinstance(user, Waiting):
+                user.aged(READ - COPIED, 2 * HOUR)
+                user.commit({0: WAITS_AT})
+                assert user.age() == pytest.approx(2 * HOUR, abs=MINUTE)
+                user.forget_producer()
+                continue
             user.numbers(0, COPIED, READ - COPIED)
             user.start()
             user.wait_committed({0: READ})
@@ -154,6 +200,16 @@ def test_a_worker_that_runs_meanwhile_notices(logs: dict[str, PlainWorkers]) -> 
     assert (verdict.code, verdict.total("stored"), verdict.total("replaced")) == (0, COPIED + 80, READ - COPIED), (
         verdict
     )
+
+
+def test_the_age_of_what_waits_is_that_of_the_record_that_is_there_now(logs: dict[str, PlainWorkers]) -> None:
+    """The commit tells no leader epoch, as those of other programs, so that it counts as it stands."""
+    user = logs["waiting"]
+    assert isinstance(user, Waiting)
+    # The log has grown as far as before when it is looked at again.
+    user.aged(READ - COPIED, HOUR)
+
+    assert user.age() == pytest.approx(HOUR, abs=MINUTE)
 
 
 @pytest.mark.slow

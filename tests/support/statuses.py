@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.support.batches import tp, tps
 from workers.fleet.status.model import Answers, FleetInfo, KafkaAnswer, Status, SupervisordAnswer, build_status
-from workers.fleet.status.slot import SlotFacts
+from workers.fleet.status.slot_facts import SlotFacts
 from workers.fleet.supervisor import Process
 from workers.kafka.admin import GroupDescription, Member, PartitionOffsets
 from workers.state.heartbeat import Beat, State

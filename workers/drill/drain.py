@@ -10,6 +10,7 @@ from workers.connection import KeptConnection
 from workers.errors import UnavailableError
 from workers.kafka.admin import Admin
 from workers.kafka.log_reader import FirstRecords
+from workers.kafka.partition_offsets import leader_epochs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,9 +70,10 @@ class _Left:
         topic = admin.topic(self._settings.topic)
         if topic is None:
             return None
+        offsets = admin.partition_offsets(topic, self._settings.group)
         left = {
             partition: (each.next_offset, max(each.end, self._load.next_offsets.get(partition, 0)))
-            for partition, each in admin.partition_offsets(topic, self._settings.group).items()
+            for partition, each in offsets.items()
         }
         left = {partition: (first, end) for partition, (first, end) in left.items() if first < end}
         # A commit never reaches behind the marker of a transaction at the end of a log, since that is no record. It is
@@ -82,7 +84,7 @@ class _Left:
             if self._before.get(partition) == each and each[0] >= self._load.next_offsets.get(partition, 0)
         }
         self._before = left
-        times = self._first_records.times(topic.identity, still) if still else {}
+        times = self._first_records.times(topic.identity, still, leader_epochs(offsets)) if still else {}
         return sum(end - first for partition, (first, end) in left.items() if times.get(partition, 0.0) is not None)
 
     def close(self) -> None:

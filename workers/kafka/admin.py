@@ -191,6 +191,7 @@ class Admin:
                 unstable=max(0, watermarks[partition].offset - end),
                 truncation=commit.truncation,
                 reused=commit.reused,
+                leader_epoch=topic.leaders.get(TopicPartition(*partition), (0, -1))[1],
             )
         return found
 

@@ -12,7 +12,7 @@ from uuid import UUID
 import structlog
 from kafka.errors import KafkaError
 
-from workers.identity import OffsetRange, TopicIdentity
+from workers.identity import TopicIdentity
 from workers.kafka import compat, compat_logs
 from workers.kafka.beginning import Leader, begin
 from workers.kafka.client_errors import describe
@@ -21,6 +21,7 @@ from workers.kafka.leader_logs import LeaderLogs
 from workers.kafka.log_history import UNKNOWN, LogHistory, Validation
 from workers.kafka.partitions import from_client, to_client
 from workers.kafka.position import Admitted, Fetch, Position
+from workers.kafka.running_truncations import RunningTruncations
 from workers.log_fields import Action, listed
 from workers.types import TopicPartition, Truncation
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from kafka import KafkaConsumer
 
+    from workers.identity import OffsetRange
     from workers.types import Record
 
 log = structlog.get_logger()
@@ -61,8 +63,7 @@ class FetchPositions:
         self._recreated = False
         self._positions: dict[TopicPartition, Position] = {}
         """Of the partitions that were admitted since the last rebalance."""
-        self._parted: dict[TopicPartition, OffsetRange] = {}
-        """Where logs were truncated under this worker, and up to where it had read them: until the partitions begin again."""
+        self._truncations = RunningTruncations()
         self._failure = ""
         """What was logged last."""
         self.topic_id: UUID | None = None
@@ -163,7 +164,11 @@ class FetchPositions:
             return self._admit(records, {p: each for p, each in fetched.items() if p not in records and p not in moved})
         unanswered = (moved | {partition for partition, commit in commits.items() if commit}) - validations.keys()
         self._log_failure(unanswered, "the leaders did not answer" if unanswered else "")
-        if self._find_truncations(moved & validations.keys(), validations):
+        if self._truncations.find({p: self._positions[p] for p in moved}, validations):
+            # All partitions begin again at their commits, in a new assignment epoch: what is in flight was read from the log
+            # that was, and must not be committed over the one that is.
+            self.forget()
+            self.incarnations += 1
             return Admitted({}, {})
         for partition in moved & validations.keys():
             position = self._positions[partition]
@@ -176,32 +181,13 @@ class FetchPositions:
             if commits[partition] is None or partition in validations:
                 self._begin(partition, commits[partition], leader, validations.get(partition, Validation(None)))
         self._recreated = False
-        self._parted = {p: each for p, each in self._parted.items() if p in assigned - self._positions.keys()}
+        self._truncations.keep(assigned - self._positions.keys())
         for partition in gaps:
             # Most gaps are no loss: compaction and transaction markers leave offsets without a record.
             self._skip_to_log_start(partition, min(starts[partition], known[partition][0].offset))
         # `_begin` has sought the new partitions, so the client fetches their records from there.
         again = waiting | (new - self._positions.keys())
         return self._admit(known, {p: each for p, each in fetched.items() if p in again})
-
-    def _find_truncations(
-        self, partitions: Collection[TopicPartition], validations: Mapping[TopicPartition, Validation]
-    ) -> bool:
-        """Whether the log of one of these partitions was truncated before its position.
-
-        Then all partitions begin again at their commits, in a new assignment epoch: what is in flight was read from the
-        log that was, and must not be committed over the one that is.
-        """
-        found = {p: validations[p] for p in partitions if validations[p].divergence is not None}
-        for partition, validation in found.items():
-            expected = self._positions[partition].expected
-            before = self._parted.get(partition, OffsetRange(expected, expected))
-            first = min(validation.divergence or 0, before.first)
-            self._parted[partition] = OffsetRange(first, max(expected, before.end))
-        if found:
-            self.forget()
-            self.incarnations += 1
-        return bool(found)
 
     def _admit(
         self, records: Mapping[TopicPartition, Sequence[Record]], redeliver: Mapping[TopicPartition, Sequence[Record]]
@@ -216,7 +202,8 @@ class FetchPositions:
         The client by itself keeps the position of a partition that it also had before the rebalance, though the records
         up to there may not be committed.
         """
-        first, history, truncation = begin(commit, leader, validation, self._parted.get(partition), self._margin)
+        parted = self._truncations.read_of(partition)
+        first, history, truncation = begin(commit, leader, validation, parted, self._margin)
         position = self._positions[partition] = Position(first, history, leader.epoch)
         if truncation:
             position.commit_at, position.commit_due = first, True

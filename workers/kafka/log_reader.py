@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import structlog
 from kafka.errors import AuthorizationError, KafkaError
@@ -12,6 +12,7 @@ from kafka.errors import AuthorizationError, KafkaError
 from workers.errors import UnavailableError
 from workers.kafka import compat_logs
 from workers.kafka.client_errors import describe, refusal, unavailable
+from workers.kafka.log_history import UNKNOWN
 from workers.kafka.options import FIRST_RECORDS_SECONDS, first_records_options, log_reader_options, open_consumer
 from workers.kafka.partitions import to_client
 from workers.types import TopicPartition
@@ -80,6 +81,21 @@ def read_log(
         consumer.close(timeout_ms=2_000)
 
 
+class _Asked(NamedTuple):
+    """The question about one partition: a range of offsets, and the epoch of the leader that has them."""
+
+    first: int
+    end: int
+    epoch: int
+
+    def holds_for(self, before: _Asked, *, empty: bool) -> bool:
+        """Whether the answer to the question before is one to this, too. Args: empty: it was that there is no record."""
+        if self.first != before.first or self.epoch != before.epoch:
+            return False
+        # Records may have come behind a range without one; a range never gets shorter in a log that only grows.
+        return self.end == before.end if empty else self.end >= before.end
+
+
 class FirstRecords:
     """The timestamps of the first records at or after some offsets: one small fetch each, on a connection that is kept.
 
@@ -94,27 +110,38 @@ class FirstRecords:
         self._topic: TopicIdentity | None = None
         self._said: str | None = None
         """The error that was logged last; None: the last answer was none. The lag is polled every few seconds, for months."""
-        self._known: dict[TopicPartition, tuple[int, float]] = {}
-        """By partition: an offset, and the timestamp that was found for it. A record's timestamp never changes."""
-        self._empty: dict[TopicPartition, tuple[int, int]] = {}
-        """By partition: a range without a record. Only transaction markers are in it, and will ever be."""
+        self._known: dict[TopicPartition, float | None] = {}
+        """What was found in the ranges of the last call; None: no record, only transaction markers."""
+        self._asked: dict[TopicPartition, _Asked] = {}
+        """The ranges of the last call."""
         self._failed: set[TopicPartition] = set()
         """Partitions of which the last read failed: they are read last, each by itself."""
 
     def times(
-        self, topic: TopicIdentity, ranges: Mapping[TopicPartition, tuple[int, int]]
+        self,
+        topic: TopicIdentity,
+        ranges: Mapping[TopicPartition, tuple[int, int]],
+        epochs: Mapping[TopicPartition, int] | None = None,
     ) -> dict[TopicPartition, float | None]:
         """By partition: the Unix time of the first record in its range of offsets (first, end).
 
         None: the range holds no record, only transaction markers. A partition without an answer within
         `FIRST_RECORDS_SECONDS`, or whose record has no timestamp, is left out.
+
+        Args: epochs: of the leaders. Under another leader a log may have been truncated, and hold other records at the
+        same offsets, so what is known of them is read again. Without them only a log that is shorter shows that.
         """
         if topic != self._topic:
             self.close()
-            self._topic, self._known, self._empty, self._failed = topic, {}, {}, set()
-        self._known = {p: known for p, known in self._known.items() if p in ranges and ranges[p][0] == known[0]}
-        self._empty = {p: empty for p, empty in self._empty.items() if ranges.get(p) == empty}
-        unknown = ranges.keys() - self._known.keys() - self._empty.keys()
+            self._topic, self._known, self._asked, self._failed = topic, {}, {}, set()
+        before = self._asked
+        self._asked = {p: _Asked(*each, (epochs or {}).get(p, UNKNOWN)) for p, each in ranges.items()}
+        self._known = {
+            p: found
+            for p, found in self._known.items()
+            if p in ranges and self._asked[p].holds_for(before[p], empty=found is None)
+        }
+        unknown = ranges.keys() - self._known.keys()
         together = sorted(unknown - self._failed)
         groups = [together, *([each] for each in sorted(unknown & self._failed))]
         deadline = time.monotonic() + FIRST_RECORDS_SECONDS
@@ -122,7 +149,7 @@ class FirstRecords:
             if group and time.monotonic() < deadline and not self._read(group, ranges, deadline):
                 # Any of them may be at fault: the others are read without it.
                 groups += [[each] for each in group] if len(group) > 1 else []
-        return {p: time for p, (_, time) in self._known.items()} | dict.fromkeys(self._empty)
+        return dict(self._known)
 
     def close(self) -> None:
         """Close the connection."""
@@ -171,11 +198,12 @@ class FirstRecords:
             consumer.seek(tp, first)
         while asked and time.monotonic() < deadline:
             for tp, records in consumer.poll(timeout_ms=100).items():
-                first, _ = asked.pop(tp)
+                del asked[tp]
                 consumer.pause(tp)
                 if records[0].timestamp >= 0:
-                    self._known[TopicPartition(*tp)] = first, records[0].timestamp / 1000
+                    self._known[TopicPartition(*tp)] = records[0].timestamp / 1000
             reached = compat_logs.positions(consumer)
             for tp in [tp for tp, (_, end) in asked.items() if reached.get(tp, 0) >= end]:
-                self._empty[TopicPartition(*tp)] = asked.pop(tp)
+                del asked[tp]
+                self._known[TopicPartition(*tp)] = None
                 consumer.pause(tp)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from workers.kafka.log_reader import FirstRecords
 from workers.kafka.options import first_records_options, uncommitted
+from workers.kafka.partition_offsets import leader_epochs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -72,6 +73,14 @@ class _Seen(NamedTuple):
     """Unix time of the first look at it."""
     moved: bool
     """Whether an earlier look saw something else: then `time` is when it came to stand here."""
+    timestamp: float | None
+    """Of the record there; None: not known."""
+
+    def is_same(self, offset: int | None, timestamp: float | None) -> bool:
+        """Whether a later look saw the same transaction. Another timestamp at the same offset is that of another one: the
+        log was truncated, and grew again.
+        """
+        return self.offset == offset and (None in (timestamp, self.timestamp) or timestamp == self.timestamp)
 
 
 class OpenTransactions:
@@ -91,12 +100,14 @@ class OpenTransactions:
             self._topic, self._seen = topic, {}
         unstable = {partition: each for partition, each in offsets.items() if each.unstable}
         ranges = {partition: (each.end, each.high_watermark) for partition, each in unstable.items()}
-        times = self._first_records.times(topic, ranges) if ranges else {}
+        times = self._first_records.times(topic, ranges, leader_epochs(unstable)) if ranges else {}
         for partition, each in offsets.items():
             before = self._seen.get(partition)
-            offset = each.end if each.unstable else None
-            if before is None or before.offset != offset:
-                self._seen[partition] = _Seen(offset, now, before is not None)
+            offset, timestamp = each.end if each.unstable else None, times.get(partition)
+            if before and before.is_same(offset, timestamp):
+                self._seen[partition] = before._replace(timestamp=before.timestamp or timestamp)
+            else:
+                self._seen[partition] = _Seen(offset, now, before is not None, timestamp)
         return {
             partition: _open_transaction(each, self._seen[partition], times.get(partition), now)
             for partition, each in unstable.items()

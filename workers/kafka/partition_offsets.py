@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from workers.identity import OffsetRange
-    from workers.types import Truncation
+    from workers.types import TopicPartition, Truncation
 
 
 class PartitionOffsets(NamedTuple):
@@ -26,6 +26,8 @@ class PartitionOffsets(NamedTuple):
     """The log was truncated before the committed offset, and no worker has read on from there yet."""
     reused: Sequence[OffsetRange] = ()
     """Offsets at which records were stored that the log may not hold any more: see `PartitionBatch.reused`."""
+    leader_epoch: int = -1
+    """Of the partition's leader. The log was truncated only if it is another one than before; -1: not known."""
 
     @property
     def high_watermark(self) -> int:
@@ -44,3 +46,8 @@ class PartitionOffsets(NamedTuple):
     def lag(self) -> int:
         """Offsets from `next_offset` to the end; never negative. Counts transaction markers, which are no records."""
         return max(0, self.end - self.next_offset)
+
+
+def leader_epochs(offsets: Mapping[TopicPartition, PartitionOffsets]) -> dict[TopicPartition, int]:
+    """By partition: the epoch of its leader."""
+    return {partition: each.leader_epoch for partition, each in offsets.items()}

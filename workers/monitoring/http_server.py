@@ -23,6 +23,7 @@ import structlog
 from workers.errors import UnavailableError
 from workers.monitoring.http_connection import Connection, ConnectionState, listen
 from workers.monitoring.http_request import HttpAnswers, path_of
+from workers.monitoring.spare_descriptor import SpareDescriptor
 from workers.process import SMALL_STACK, NoThreadError, start_thread
 from workers.state.proc import port_holder
 
@@ -67,8 +68,7 @@ class Server:
         # The server's thread gives the second one requests, and gets answers from it; the pipe wakes it up then.
         self._questions: SimpleQueue[tuple[Connection, bytes] | None] = SimpleQueue()
         self._answers: deque[tuple[Connection, bytes]] = deque()
-        self._spare: int | None = None
-        """A file descriptor that is kept, so that there is one for a scrape when the process has no other left."""
+        self._spare = SpareDescriptor()
         self._accept_again = 0.0
         self._logged = -LOG_EVERY_SECONDS
 
@@ -99,7 +99,7 @@ class Server:
             each.setblocking(False)
         self._selector.register(self._listener, selectors.EVENT_READ)
         self._selector.register(self._wake_reader, selectors.EVENT_READ)
-        self._reserve_descriptor()
+        self._spare.reserve()
         try:
             self._threads.append(start_thread(self._serve, "http", SMALL_STACK))
             if self._waiting:
@@ -120,8 +120,7 @@ class Server:
             connection.close(abort=True)
         for each in (self._listener, self._wake_reader, self._wake_writer, self._selector):
             each.close()
-        if self._spare is not None:
-            os.close(self._spare)
+        self._spare.release()
 
     # The server's thread
 
@@ -214,24 +213,15 @@ class Server:
     def _close(self, connection: Connection, *, abort: bool = False) -> None:
         connection.close(abort=abort)
         self._connections.pop(connection, None)
-        self._reserve_descriptor()
+        self._spare.reserve()
 
     def _free_descriptor(self) -> bool:
         """Whether there is one now for the connection that waits to be accepted."""
         self._log("this process has no file descriptor left; connections over HTTP are served one at a time")
-        if self._spare is None and self._connections:
+        if not self._spare.is_reserved and self._connections:
             # What this frees becomes the spare one.
             self._close_least_needed()
-        if self._spare is None:
-            return False
-        os.close(self._spare)
-        self._spare = None
-        return True
-
-    def _reserve_descriptor(self) -> None:
-        if self._spare is None:
-            with suppress(OSError):
-                self._spare = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        return self._spare.release()
 
     def _log(self, message: str, **facts: object) -> None:
         if (now := time.monotonic()) - self._logged >= LOG_EVERY_SECONDS:

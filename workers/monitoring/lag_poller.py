@@ -14,6 +14,7 @@ from workers.errors import WorkersError
 from workers.kafka.admin import WATCH_PATIENCE_SECONDS, Admin
 from workers.kafka.log_reader import FirstRecords
 from workers.kafka.open_transactions import OpenTransactions
+from workers.kafka.partition_offsets import leader_epochs
 from workers.log_fields import Action
 from workers.monitoring.lag import CommitTimes, LagSnapshot, Point, lag_snapshot, uncommitted_ranges
 from workers.process import start_thread
@@ -96,7 +97,7 @@ class LagPoller:
             now,
             group,
             offsets,
-            self._first_records.times(topic.identity, uncommitted_ranges(offsets)),
+            self._first_records.times(topic.identity, uncommitted_ranges(offsets), leader_epochs(offsets)),
             self._commit_times.update(offsets, now),
             waiting=self._waiting_times.update(offsets, now),
             open_transactions=self._open_transactions.look(topic.identity, offsets, now),

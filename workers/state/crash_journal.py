@@ -17,6 +17,7 @@ import structlog
 
 from workers.pipeline.observer import NullObserver
 from workers.pipeline.poison import Crash, Isolated, isolate
+from workers.state.replaced_file import replace_file
 from workers.state.state_file import StateFile
 from workers.state.write_failures import WriteFailures
 from workers.types import CommitResult, TopicPartition
@@ -152,10 +153,8 @@ class CrashJournal:
             before = self._read()
             if (crashes := change(before)) == before:
                 return crashes
-            new = self._file.with_suffix(".new")
             rows = [(each.id, each.incarnation, *each.partition, each.first, each.next, each.alone) for each in crashes]
-            new.write_text(json.dumps({"version": VERSION, "crashes": rows}), encoding="utf-8")
-            new.replace(self._file)
+            replace_file(self._file, json.dumps({"version": VERSION, "crashes": rows}).encode())
         return crashes
 
     def _read(self) -> list[Crash]:

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from workers.state.replaced_file import replace_file
 from workers.state.state_file import open_in_folder
 
 if TYPE_CHECKING:
@@ -116,9 +117,7 @@ class EventLog:
             place -= 1
         if place == len(lines):
             return False
-        new = self._path.with_name(f"{self._path.name}.new")
-        new.write_bytes(b"".join([*lines[:place], line, *lines[place:]]))
-        new.replace(self._path)
+        replace_file(self._path, b"".join([*lines[:place], line, *lines[place:]]))
         return True
 
     def _rotate(self) -> None:

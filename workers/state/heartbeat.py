@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from workers.pipeline.observer import NullObserver
 from workers.state.proc import process_started
+from workers.state.slot_member import SlotMember
 from workers.state.state_file import StateFile
 from workers.state.write_failures import WriteFailures
 from workers.types import CommitResult, TopicPartition, by_topic, from_topics
@@ -72,6 +73,22 @@ class Beat:
     """When the crash-loop backoff ends."""
     assigned: float | None = None
     """When it was last given an assignment, which it reads from then on."""
+    member_id: str | None = None
+    """Its own; None: it has not joined the group, or has left it."""
+    static: bool = False
+    """Whether that is a static member."""
+    kept: bool = True
+    """Whether the slot's member file has this id too; False: that file cannot be written, and others find it only here."""
+
+    @property
+    def member(self) -> SlotMember | None:
+        """The member that its process is or was."""
+        return SlotMember(self.member_id, self.static, self.pid, self.started) if self.member_id else None
+
+    @property
+    def member_not_kept(self) -> SlotMember | None:
+        """The same, if only the heartbeat has it."""
+        return None if self.kept else self.member
 
     def is_alive(self) -> bool:
         """Whether the process that wrote this still runs, and its pid was not reused."""
@@ -106,6 +123,19 @@ class Heartbeat(NullObserver):
                 self._file.overwrite(self._content())
             else:
                 self._write()
+
+    def joined(self, member_id: str, static: bool, kept: bool) -> None:
+        """Tell this process's member id. Args: kept: whether the slot's member file has it."""
+        told = {"member_id": member_id, "static": static, "kept": kept}
+        if told.items() <= self._beat.items():
+            return
+        self._beat |= told
+        self._write()
+
+    def left(self) -> None:
+        """Tell that this process is no member of the group any more."""
+        self._beat |= {"member_id": None, "kept": True}
+        self._write()
 
     def iterated(self) -> None:
         self._beat["iterated"] = self._clock()

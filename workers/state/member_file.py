@@ -2,31 +2,41 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
+
+from workers.state.proc import process_started
+from workers.state.replaced_file import replace_file
+from workers.state.slot_member import SlotMember
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from workers.state.write_failures import WriteFailures
 
-STATIC = "static"
-"""The word after the member id of a static member (WORKERS_STATIC_MEMBERSHIP)."""
-
 
 class MemberFile:
-    """For the process that has locked the slot, except `predecessor`, which any process may call."""
+    """For the process that has locked the slot, except `read` and `predecessor`, which any process may call."""
 
     def __init__(self, path: Path, fenced: Path, failures: WriteFailures) -> None:
         """Does no I/O. Args: fenced: the path of the note that another process took the static id."""
         self._path, self._fenced, self._failures = path, fenced, failures
-        self._wanted: list[str] = []
-        """What this process wants to be remembered: its member id, and whether it is static."""
+        self._wanted: SlotMember | None = None
+        """What this process wants to be remembered."""
+        self.is_kept = False
+        """Whether the file held that when it was looked at last."""
+
+    def read(self) -> SlotMember | None:
+        """The member of the last process in this slot that could write it; None: it left the group itself, or is not known."""
+        try:
+            return SlotMember.parse(self._path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError):
+            return None
 
     def predecessor(self) -> str | None:
         """The member id of the last process in this slot; None: it left the group itself, or the id is not known."""
-        words = self._words()
-        return words[0] if words else None
+        return found.id if (found := self.read()) else None
 
     def evictable(self, static: bool) -> str | None:
         """The same, for a member to evict once it is dead. Not a static one whose successor is static too: the successor
@@ -34,41 +44,33 @@ class MemberFile:
 
         Args: static: WORKERS_STATIC_MEMBERSHIP of today; the last process may have had another.
         """
-        words = self._words()
-        return None if not words or (static and STATIC in words[1:]) else words[0]
-
-    def _words(self) -> list[str]:
-        try:
-            return self._path.read_text(encoding="utf-8").split()
-        except (OSError, UnicodeDecodeError):
-            return []
+        found = self.read()
+        return None if found is None or (static and found.static) else found.id
 
     def remember(self, member_id: str, static: bool = False) -> None:
         """Keep this process's member id for its successor. Atomic: a kill -9 leaves the old file or the new one.
 
-        Without it, and if this process is killed, its partitions are idle until the session timeout.
+        Where it cannot be kept (`is_kept`), the heartbeat has it. Without both, and if this process is killed, its
+        partitions are idle until the session timeout.
         """
-        self._wanted = [member_id, STATIC] if static else [member_id]
-        if self._words() == self._wanted:
-            # It joined again under the same one.
+        pid = os.getpid()
+        self._wanted = SlotMember(member_id, static, pid, process_started(pid))
+        self.is_kept = self.read() == self._wanted or self._write(self._wanted)
+        if self.is_kept:
             self._failures.succeeded(self._path)
-            return
-        new = self._path.with_suffix(".new")
+
+    def _write(self, member: SlotMember) -> bool:
         try:
-            new.write_text(" ".join(self._wanted) + "\n", encoding="utf-8")
-            new.replace(self._path)
+            replace_file(self._path, f"{member}\n".encode())
         except OSError as error:
             self._failures.failed(self._path, error, "cannot keep the member id of this worker")
-            with suppress(OSError):
-                # Half of it would take the room that others need.
-                new.unlink()
-        else:
-            self._failures.succeeded(self._path)
+            return False
+        return True
 
     def restore(self) -> None:
         """Write the file again, if it could not be written, or was removed."""
-        if self._wanted and self._words() != self._wanted:
-            self.remember(self._wanted[0], STATIC in self._wanted[1:])
+        if self._wanted and self.read() != self._wanted:
+            self.remember(self._wanted.id, self._wanted.static)
 
     def forget(self) -> bool:
         """Delete the member id: the member has left the group, or was evicted. Call it with the slot locked.
@@ -76,7 +78,7 @@ class MemberFile:
         Returns:
             Whether it is gone; if not (a read-only disk), its member is evicted once more, in vain.
         """
-        self._wanted = []
+        self._wanted = None
         try:
             self._path.unlink(missing_ok=True)
         except OSError as error:

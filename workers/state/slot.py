@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from workers.state.heartbeat import Beat
+
 WRONG_SETTING = {
     errno.ENOTDIR,
     errno.ENOENT,
@@ -154,6 +156,21 @@ class Slot:
         except OSError:
             return None
         return int(pid) if pid.isdigit() else None
+
+    def dead_members(self, last: Beat | None, static: bool) -> list[str]:
+        """The members to evict of those who had this slot. Call it with the slot locked.
+
+        The lock alone proves too little. A worker on a disk without room for its lock or member file lives without them;
+        then its heartbeat has the id, and the file may still have that of its predecessor. And a lock file that somebody
+        removes can be locked twice. So whose process runs is left alone; where that is not known, the lock has to do.
+
+        Args:
+            last: the slot's heartbeat, before this process overwrites it.
+            static: see `MemberFile.evictable`.
+        """
+        known = (self.member.read(), last and last.member_not_kept)
+        dead = [each.id for each in known if each and not (static and each.static) and not each.lives]
+        return list(dict.fromkeys(dead))
 
     def unlock(self) -> None:
         """Release the slot. Its files are kept for the next process."""

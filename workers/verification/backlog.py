@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 from workers.kafka.admin import Admin
 from workers.kafka.log_reader import FirstRecords
 from workers.kafka.open_transactions import OpenTransactions
+from workers.kafka.partition_offsets import leader_epochs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -73,7 +74,7 @@ class Backlog:
         # nothing moved since the last look.
         standing = {partition: each for partition, each in ranges.items() if self._before.get(partition) == each}
         self._before = ranges
-        times = self._first_records.times(topic.identity, standing)
+        times = self._first_records.times(topic.identity, standing, leader_epochs(offsets))
         markers = {partition for partition, found in times.items() if found is None}
         return Remaining(
             sum(end - first for partition, (first, end) in ranges.items() if partition not in markers),

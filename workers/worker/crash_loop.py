@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from workers.pipeline.backoff import Backoff
 from workers.pipeline.observer import NullObserver
+from workers.state.replaced_file import replace_file
 from workers.state.write_failures import WriteFailures
 
 if TYPE_CHECKING:
@@ -101,14 +102,10 @@ class CrashLoopBackoff(NullObserver):
 
     def _write(self, starts: int) -> bool:
         """Atomic. A count that cannot be written is told, and does not end the worker. Returns: whether it was."""
-        new = self._file.with_suffix(".starts.new")
         try:
-            new.write_text(f"{min(starts, 10**MAX_DIGITS - 1)}\n", encoding="ascii")
-            new.replace(self._file)
+            replace_file(self._file, b"%d\n" % min(starts, 10**MAX_DIGITS - 1))
         except OSError as error:
             self._failures.failed(self._file, error, "cannot count the starts of this slot")
-            with suppress(OSError):
-                new.unlink()
             return False
         self._failures.succeeded(self._file)
         return True

@@ -43,12 +43,13 @@ class Membership:
 
     def evict_predecessor(self, admin: Admin) -> None:
         """Remove this slot's dead member, once. A static one stays for its successor, if that is static too."""
-        if self._predecessor_evicted or not self._files.member:
+        if self._predecessor_evicted:
             return
-        if member_id := self._files.member.evictable(self._settings.static_membership):
+        dead = self._files.dead_members()
+        for member_id in dead:
             evicted = admin.evict(self._settings.group, member_id)
-            self._predecessor_evicted = True
             log.info("took over from the predecessor", action=Action.EVICT, member=member_id, was_still_member=evicted)
+        self._predecessor_evicted = bool(dead)
 
     def joined(self, member_id: str) -> None:
         """The broker has given this process its member id."""
@@ -56,8 +57,8 @@ class Membership:
 
     def left(self) -> None:
         """The loop has ended, and left the group: a dynamic member is gone, a static one stays for its successor."""
-        if self._files.member and not self._settings.static_membership:
-            self._files.member.forget()
+        if not self._settings.static_membership:
+            self._files.forget_member()
 
     @property
     def was_fenced(self) -> bool:
@@ -74,7 +75,7 @@ class Membership:
             return
         if self._settings.static_membership:
             with Admin(self._settings) as admin:
-                require_own_place(admin, self._settings, member.predecessor())
+                require_own_place(admin, self._settings, self._files.predecessor())
         member.forget_fenced()
 
     @contextmanager

@@ -7,6 +7,7 @@ error, `/readyz`, a metric), and the worker stores on without what cannot be wri
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import structlog
@@ -17,7 +18,7 @@ from workers.pipeline.backoff import Backoff
 from workers.pipeline.observer import Observers
 from workers.pipeline.poison import NullPoisonGuard, PoisonGuard
 from workers.state.crash_journal import JournaledPoisonGuard
-from workers.state.heartbeat import Heartbeat, State
+from workers.state.heartbeat import Heartbeat, State, read_beat
 from workers.state.slot import Slot, SlotUnavailableError
 from workers.worker.crash_loop import CrashLoopBackoff
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from workers.pipeline.poison import Crash, Isolated
     from workers.settings import Settings
+    from workers.state.heartbeat import Beat
     from workers.state.member_file import MemberFile
     from workers.state.write_failures import WriteFailures
     from workers.types import Fetched
@@ -56,6 +58,8 @@ class SlotFiles(Observers):
         self._joined: tuple[str, bool] | None = None
         """The member id of this process, and whether it is static."""
         self._heartbeat: Heartbeat | None = None
+        self._last_beat: Beat | None = None
+        """The heartbeat of the slot's last process."""
         self._guard: PoisonGuard = NullPoisonGuard()
         self.crash_loop: CrashLoopBackoff | None = None
         """None: without a state directory, or as long as the slot cannot be locked."""
@@ -72,6 +76,7 @@ class SlotFiles(Observers):
         if self._slot is None:
             return
         held = self._acquire(self._slot, stop)
+        self._last_beat = read_beat(self._slot.heartbeat_file)
         # Not before: it is the file of whoever has the slot.
         self._heartbeat = Heartbeat.open(self._slot.heartbeat_file, failures=self._failures)
         self._all = (self._heartbeat,)
@@ -108,6 +113,10 @@ class SlotFiles(Observers):
     def _locked(self, slot: Slot) -> None:
         """Begin with those files that only the holder of the lock may write: others take them for those of a dead one."""
         self._is_locked = True
+        for unfinished in (slot.file("new"), slot.group_file("new")):
+            # Left by an earlier version that was killed: this one finishes its files under other names.
+            with suppress(OSError):
+                unfinished.unlink()
         self.crash_loop = CrashLoopBackoff(slot.starts_file, self._settings.healthy_after, failures=self._failures)
         guard = self._guard = JournaledPoisonGuard.open(slot, _log_crash, self._failures)
         self._all = (*self._all, self.crash_loop, guard)
@@ -134,6 +143,33 @@ class SlotFiles(Observers):
         self._joined = member_id, static
         if self.member:
             self.member.remember(member_id, static)
+        self._tell_member()
+
+    def forget_member(self) -> None:
+        """Keep no member id any more: this process has left the group."""
+        self._joined = None
+        if self.member:
+            self.member.forget()
+        if self._heartbeat:
+            self._heartbeat.left()
+
+    def dead_members(self) -> list[str]:
+        """See `Slot.dead_members`. Before this process joins."""
+        if self._slot is None or not self._is_locked:
+            return []
+        return self._slot.dead_members(self._last_beat, self._settings.static_membership)
+
+    def predecessor(self) -> str | None:
+        """The member id of the slot's last process; None: it left the group itself, or the id is not known."""
+        if not self.member:
+            return None
+        last = self._last_beat.member_not_kept if self._last_beat else None
+        return last.id if last else self.member.predecessor()
+
+    def _tell_member(self) -> None:
+        """By the heartbeat, too: its file may be writable where the other is not."""
+        if self._heartbeat and self._joined:
+            self._heartbeat.joined(*self._joined, kept=self.member is not None and self.member.is_kept)
 
     # As an observer, and as a poison guard
 
@@ -147,6 +183,7 @@ class SlotFiles(Observers):
         """Write what is missing, and lock a slot that could not be locked."""
         if self._is_locked:
             slot.restore()
+            self._tell_member()
             return
         try:
             held = self._try_acquire(slot)
@@ -159,7 +196,7 @@ class SlotFiles(Observers):
                 # What the slot's earlier processes suffered is forgiven as after any start.
                 self.crash_loop.start_health_clock()
             if self._joined:
-                slot.member.remember(*self._joined)
+                self.remember_member(*self._joined)
             log.info("the state directory can be used again")
 
     def isolate(self, fetched: Fetched) -> Isolated:

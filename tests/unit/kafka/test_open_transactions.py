@@ -19,7 +19,7 @@ STABLE = {tp(0): PartitionOffsets(0, 100, 100)}
 def times(monkeypatch):
     """The timestamps that are read, by partition."""
     found = {}
-    monkeypatch.setattr(FirstRecords, "times", lambda _self, _topic, _ranges: found)
+    monkeypatch.setattr(FirstRecords, "times", lambda *_: found)
     return found
 
 
@@ -67,3 +67,25 @@ def test_transactions_that_end_all_the_time_do_not_hang_however_old_their_timest
     assert not look(OPEN, 1_010.0).hanging
     assert not look(LATER, 1_020.0).hanging
     assert look(LATER, 1_060.0).hanging
+
+
+def test_another_one_at_the_same_offset_of_a_log_that_was_truncated_does_not_inherit_its_age(look, times):
+    times[tp(0)] = 900.0
+    look(OPEN, 1_000.0)
+    assert look(OPEN, 1_100.0).hanging
+    # Its clock runs ahead, so that its age is what was seen.
+    times[tp(0)] = 5_000.0
+    found = look(OPEN, 1_105.0)
+
+    assert (found.seconds, found.source, found.standing_seconds, found.hanging) == (0.0, "observed", 0.0, False)
+
+
+def test_one_whose_timestamp_cannot_be_read_for_a_while_is_the_same(look, times):
+    times[tp(0)] = 900.0
+    look(OPEN, 1_000.0)
+    times.clear()
+    assert look(OPEN, 1_040.0).seconds == 40.0
+    times[tp(0)] = 900.0
+    found = look(OPEN, 1_050.0)
+
+    assert (found.seconds, found.standing_seconds, found.hanging) == (150.0, None, True)

@@ -1,7 +1,8 @@
 """A process that is killed at any line of what it writes: nothing is counted twice, and nothing is lost.
 
-Each script is run once for every line that it executes in one file of the product, and killed (SIGKILL, by itself) before
-that line. What is left on disk is then read by those who come after.
+Each script is run once for every line that it executes in some files of the product, and killed (SIGKILL, by itself) before
+that line: also between the line that writes an unfinished file and the one that gives it its name. What is left on disk
+is then read by those who come after.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ RUNNER = """
 import os, shutil, signal, sys
 from pathlib import Path
 
-folder, traced = Path(sys.argv[1]), sys.argv[2]
+folder, traced = Path(sys.argv[1]), tuple(sys.argv[2].split())
 exec(sys.argv[3])
 
 def run_and_die_at(line, place):
@@ -129,10 +130,15 @@ def places(folder: Path, traced: str, script: str) -> list[Path]:
     return sorted((each for each in folder.iterdir() if each.name != "base"), key=lambda each: int(each.name))
 
 
+def unfinished(found: list[Path], name: str) -> None:
+    """The kills that this is about have happened: the file was written, and has not got its name."""
+    assert any((place / f"{name}.new").exists() for place in found), "void: it was killed at no line between the two"
+
+
 def test_a_crash_is_in_the_journal_once_wherever_the_one_that_enters_it_is_killed(tmp_path):
     fetched = Fetched({"numtest": TOPIC}, {tp(3): [FakeRecord(3, 7, b"")]})
-    found = places(tmp_path, "crash_journal.py", JOURNAL)
-    assert len(found) > 20, "void: it was killed at no line"
+    found = places(tmp_path, "crash_journal.py replaced_file.py", JOURNAL)
+    unfinished(found, "counters.crashes")
     for place in found:
         entered, told_before = (place / "counters.crashes").exists(), (place / "told").exists()
         slot = Slot(place, "counters", "worker_02")
@@ -147,28 +153,39 @@ def test_a_crash_is_in_the_journal_once_wherever_the_one_that_enters_it_is_kille
 
 
 def test_a_start_is_counted_once_or_not_at_all(tmp_path):
-    for place in places(tmp_path, "crash_loop.py", STARTS):
+    found = places(tmp_path, "crash_loop.py replaced_file.py", STARTS)
+    unfinished(found, "starts")
+    for place in found:
         next_one = CrashLoopBackoff(place / "starts", 10)
         next_one.record_start()
         assert next_one.starts in (4, 5)
+        assert [each.name for each in place.iterdir()] == ["starts"]
 
 
 def test_the_member_of_a_slot_is_the_old_one_or_the_new_one(tmp_path):
-    for place in places(tmp_path, "slot.py", MEMBER):
+    found = places(tmp_path, "slot.py member_file.py replaced_file.py", MEMBER)
+    unfinished(found, "counters-worker_00.member")
+    for place in found:
         slot = Slot(place, "counters", "worker_00")
         assert (slot.member.predecessor(), slot.member.evictable(True)) in (
             ("the-first", "the-first"),
             ("the-second", None),
         )
+        slot.member.remember("the-third")
+        assert [each.name for each in place.iterdir()] == ["counters-worker_00.member"]
 
 
 @pytest.mark.parametrize("script", [EVENTS, LATE], ids=["newest", "learned late"])
 def test_an_event_is_written_once_or_not_at_all_and_no_other_is_lost(tmp_path, script):
     """Not at all: supervisord sends it again. At a rotation too: the events fill two files and more."""
-    for place in places(tmp_path, "event_log.py", script):
+    found = places(tmp_path, "event_log.py replaced_file.py", script)
+    if script is LATE:
+        unfinished(found, "events.jsonl")
+    for place in found:
         path = place / "events.jsonl"
         serials = [event["serial"] for event in read_events(path, 100)]
-        whole = [line for file in place.iterdir() for line in file.read_bytes().splitlines()]
+        read = [file for file in place.iterdir() if not file.name.endswith(".new")]
+        whole = [line for file in read for line in file.read_bytes().splitlines()]
         assert sorted(serials) in ([*range(6)], [*range(7)])
         assert all(json.loads(line) for line in whole)
         EventLog(path, size=400).append("exited", "worker_00", serial=7)

@@ -12,7 +12,7 @@ from workers.connection import KeptConnection
 from workers.errors import SinkRefusesError, SinkUnavailableError, UnavailableError
 from workers.fleet.status.model import Answers, FleetInfo, KafkaAnswer, Status, SupervisordAnswer, build_status
 from workers.fleet.status.poller import Down, Poller
-from workers.fleet.status.slot import SlotFacts
+from workers.fleet.status.slot_facts import SlotFacts
 from workers.fleet.supervisor import Process, SupervisorClient
 from workers.kafka.admin import Admin
 from workers.kafka.open_transactions import OpenTransactions
@@ -134,10 +134,11 @@ class StatusCollector:
             if process or kernel not in (None, "Z", "X"):
                 restarts = max(0, starts[name] - 1) if process and name in starts else None
                 rate = self._rates.of(name, beat, now) if beat else None
-                yield (
-                    name,
-                    SlotFacts(process, beat, kernel, slot.member.predecessor() if beat else None, restarts, rate),
-                )
+                member = slot.member.read()
+                lives = member.lives if member else None
+                # Without a heartbeat, a file that does not name its process says nothing about this one.
+                member_id = member.id if member and (beat or lives is not None) else None
+                yield name, SlotFacts(process, beat, kernel, member_id, restarts, rate, lives)
 
 
 class _KafkaRequest:

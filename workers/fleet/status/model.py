@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from workers.errors import ExitCode
 from workers.fleet.status.group import GroupStatus, build_group_status
 from workers.fleet.status.poller import Down
-from workers.fleet.status.slot import SlotFacts, SlotStatus, build_slot_status
+from workers.fleet.status.slot import SlotStatus, build_slot_status
+from workers.fleet.status.slot_facts import SlotFacts
 from workers.fleet.supervisor import NOT_RUNNING
 
 if TYPE_CHECKING:
@@ -131,7 +132,7 @@ def build_status(info: FleetInfo, answers: Answers, now: float, time: str) -> St
     lags = None
     if kafka and kafka.offsets is not None:
         lags = {partition: each.lag for partition, each in kafka.offsets.items()}
-    dead = {facts.dead_member for facts in answers.slots.values()}
+    dead = {member for facts in answers.slots.values() for member in facts.dead_members}
     group = kafka and build_group_status(
         info.group, info.topic, kafka.group, lags, dead, kafka.unanswered, kafka.open_transactions
     )

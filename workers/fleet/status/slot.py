@@ -13,6 +13,7 @@ from workers.types import by_topic
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from workers.fleet.status.slot_facts import SlotFacts
     from workers.fleet.supervisor import Process
     from workers.state.heartbeat import Beat
     from workers.types import TopicPartition
@@ -26,52 +27,11 @@ FENCED = (
     "(numprocs_start in deploy/local.d/)"
 )
 WORKING = (State.READING, IDLE)
-NOT_JOINED = (
-    State.STARTING,
-    State.CRASH_LOOP_BACKOFF,
-    State.WAITING_FOR_MONGODB,
-    State.WAITING_FOR_KAFKA,
-    State.FENCED,
-)
-"""States of a process that has not joined the group yet."""
-
 STARTUP_SECONDS = 10.0
 """From the start of a process to its first heartbeat, with Python starting on a busy machine."""
 SLOW_ITERATION_SECONDS = 10.0
 """A longer iteration is shown; it is no problem yet, since a long write may be the cause."""
 CLOCK_SLACK = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class SlotFacts:
-    """What is known about one slot, by source."""
-
-    process: Process | None = None
-    """None: supervisord has no such process, or does not answer."""
-    beat: Beat | None = None
-    kernel: str | None = None
-    """The state in proc(5) of the process that wrote the heartbeat; None: it has ended."""
-    member: str | None = None
-    """The member id in the slot's file: of this process once it has joined, until then of its predecessor."""
-    restarts: int | None = None
-    rate: float | None = None
-    """Records a second, over the last seconds."""
-
-    @property
-    def live_beat(self) -> Beat | None:
-        """The heartbeat, if its process is alive and is the one that supervisord has."""
-        process, beat = self.process, self.beat
-        if beat is None or self.kernel is None or (process and process.pid != beat.pid):
-            return None
-        return beat
-
-    @property
-    def dead_member(self) -> str | None:
-        """The member id, if its process has ended: partitions that the broker assigns to it are not read."""
-        beat = self.live_beat
-        # One that waits for a right of Kafka is a member, and keeps its partitions.
-        joined = beat is not None and (beat.state not in NOT_JOINED or bool(beat.partitions))
-        return None if joined else self.member
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +106,9 @@ def build_slot_status(
     state, text, problem = (
         _ended(process) if process and not process.pid else _running(facts, now, max_iteration_seconds)
     )
-    in_group = facts.member in members if beat and members is not None and state in WORKING else None
+    own_member = facts.own_member
+    asked = beat and own_member and members is not None and state in WORKING
+    in_group = own_member in members if asked and members is not None else None
     if problem is None and in_group is False:
         problem = f"{text}, but the broker does not list it as a member of the group"
     if problem is None and beat and (halted := _halted(beat)):
@@ -163,7 +125,7 @@ def build_slot_status(
         exit_status=process.exit_status if process else None,
         restarts=facts.restarts,
         in_group=in_group,
-        member_id=facts.member if facts.dead_member is None else None,
+        member_id=own_member,
         log=process.log if process else "",
     )
     return _with_numbers(own, facts, beat, now, lags) if beat and beat.iterated <= now + CLOCK_SLACK else own
@@ -196,6 +158,8 @@ def _running(facts: SlotFacts, now: float, max_iteration_seconds: float) -> tupl
             return "ended", "ended", "has just ended"
         if process and (process.uptime or 0.0) < STARTUP_SECONDS:
             return State.STARTING, State.STARTING, "is starting"
+        if facts.own_member:
+            return NO_HEARTBEAT, NO_HEARTBEAT, "no heartbeat, although it has joined the group: its log says why"
         return NO_HEARTBEAT, NO_HEARTBEAT, "no heartbeat: does it run with another WORKERS_GROUP or WORKERS_STATE_DIR?"
     if facts.kernel in ("T", "t"):
         return STOPPED_BY_SIGNAL, STOPPED_BY_SIGNAL, f"stopped by a signal; `kill -CONT {beat.pid}` continues it"

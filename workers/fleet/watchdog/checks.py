@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from workers.errors import UnavailableError
+from workers.fleet.watchdog.evictions import Evictions
 from workers.fleet.watchdog.hang_detector import (
     HangDetector,
     Stall,
@@ -19,7 +20,6 @@ from workers.fleet.watchdog.hang_detector import (
     own_beat,
 )
 from workers.kafka.group_client import GroupClient
-from workers.log_fields import Action
 from workers.naming import is_worker
 from workers.state.event_log import Event, Hang
 from workers.state.file_names import file_name
@@ -74,8 +74,7 @@ class Checks:
             max(settings.max_iteration_seconds, settings.stall_timeout) + OWN_TIMER_SECONDS, settings.progress_timeout
         )
         self._failures = WriteFailures()
-        self._evicted: set[tuple[str, str]] = set()
-        """Worker and member, where the file with the member id could not be removed."""
+        self._evictions = Evictions(settings, folder, self._slot, self._group, record_event)
         self._fatal_since: dict[str, float] = {}
         self._future_beats: set[tuple[int, int]] = set()
         """Processes whose heartbeat with a time in the future was logged: once each."""
@@ -110,7 +109,7 @@ class Checks:
             if self._is_proven(name, stall, offsets or {}):
                 self._kill(name, observations[name], stall)
         self._detect_rebalance(observations, offsets)
-        self._evict_dead({name for name, process in workers.items() if process.pid})
+        self._evictions.evict_dead({name for name, process in workers.items() if process.pid})
         self._revive(workers, now)
 
     def _observe(self, process: Process) -> WorkerObservation | None:
@@ -138,9 +137,12 @@ class Checks:
         probe = self._folder / f"{file_name(self._settings.group)}.probe"
         try:
             probe.write_bytes(bytes(4096))
-            probe.unlink()
         except OSError:
             return False
+        finally:
+            # On a disk that is full, what was written of it would take the last room.
+            with suppress(OSError):
+                probe.unlink()
         return True
 
     def _is_backlog_readable(self, stall: Stall, offsets: Mapping[TopicPartition, PartitionOffsets]) -> bool:
@@ -160,55 +162,8 @@ class Checks:
             self._record_event(Event.STALLED, name, at=at, kind=stall.hang, pid=observed.pid, detail=stall.detail)
 
     def evict(self, name: str) -> bool:
-        """Remove a worker's member from the group, if it is dead, so that the others take over before its restart.
-
-        Returns:
-            Whether Kafka answered.
-        """
-        if (member := self._dead_member(name)) is None or (name, member) in self._evicted:
-            return True
-        if (was_member := self._group.evict(member)) is None:
-            return False
-        log.info("evicted a dead worker", action=Action.EVICT, process=name, member=member, was_still_member=was_member)
-        if was_member:
-            # Before the id is forgotten: killed in between, the next watchdog finds that it is no member any more.
-            self._record_event(Event.EVICTED, name, member=member)
-        self._forget(name, member)
-        return True
-
-    def _evict_dead(self, running: set[str]) -> None:
-        """Remove dead members from the group, also those of slots that the configuration no longer has."""
-        start, end = f"{file_name(self._settings.group)}-", ".member"
-        try:
-            paths = sorted(self._folder.glob(f"*{end}"))
-        except OSError:
-            # The folder cannot be read now: nobody is known to be dead.
-            paths = []
-        for path in paths:
-            name = path.name.removeprefix(start).removesuffix(end)
-            # A worker that is starting evicts its predecessor itself.
-            if not path.name.startswith(start) or not is_worker(name) or name in running:
-                continue
-            if not self.evict(name):
-                # Kafka did not answer: asking again for each slot would only delay the next checks.
-                return
-
-    def _dead_member(self, name: str) -> str | None:
-        """The member to evict of a slot whose lock is free. A dead member stays dead, so the lock is not needed to evict it."""
-        slot = self._slot(name)
-        with slot.try_lock() as held:
-            member = slot.member.evictable(self._settings.static_membership) if held else None
-            if held and slot.member.predecessor() is None:
-                # An empty file, which a full disk may leave: removed, so that it is not read at every check.
-                slot.member.forget()
-        return member
-
-    def _forget(self, name: str, member: str) -> None:
-        """Remove the member id, unless another process has acquired the slot meanwhile."""
-        slot = self._slot(name)
-        with slot.try_lock() as held:
-            if held and slot.member.predecessor() == member and not slot.member.forget():
-                self._evicted.add((name, member))
+        """See `Evictions.evict`."""
+        return self._evictions.evict(name)
 
     def _revive(self, workers: Mapping[str, Process], now: float) -> None:
         fatal = {name for name, process in workers.items() if process.state == "FATAL"}

@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from tests.support.batches import tp, tps
-from workers.fleet.status.slot import SlotFacts, build_slot_status
+from workers.fleet.status.slot import build_slot_status
+from workers.fleet.status.slot_facts import SlotFacts
 from workers.fleet.supervisor import Process
 from workers.state.heartbeat import Beat, State
 
@@ -136,4 +137,43 @@ def test_a_brake_that_has_ended_is_no_brake():
     ],
 )
 def test_the_member_of_a_process_that_is_gone_is_known_for_dead(seen, dead):
-    assert seen.dead_member == dead
+    assert seen.dead_members == ({dead} if dead else set())
+
+
+OTHER = replace(BEAT, pid=41)
+"""The heartbeat of the process before, which the one of today cannot overwrite."""
+
+
+@pytest.mark.parametrize(
+    ("seen", "own", "dead"),
+    [
+        (replace(beating(member_id="m-1", kept=False), member=None), "m-1", set()),
+        (replace(beating(member_id="m-1", kept=False), member_lives=False), "m-1", {"m-0"}),
+        (replace(beating(member_id="m-0"), member_lives=True), "m-0", set()),
+        (replace(beating(state=State.JOINING, partitions=()), member_lives=False), None, {"m-0"}),
+        (replace(WELL, beat=None, kernel=None, member_lives=True), "m-0", set()),
+        (replace(WELL, beat=OTHER, kernel=None, member_lives=True), "m-0", set()),
+        (replace(WELL, beat=replace(OTHER, member_id="m-1"), kernel=None, member_lives=True), "m-0", {"m-1"}),
+        (replace(beating(member_id="m-1", kept=False), kernel=None, member_lives=False), None, {"m-0", "m-1"}),
+    ],
+    ids=[
+        "only the heartbeat has it",
+        "the file has the predecessor's",
+        "both have it",
+        "not yet joined",
+        "only the file has it",
+        "the heartbeat is the predecessor's",
+        "the heartbeat is the predecessor's, with its member",
+        "killed",
+    ],
+)
+def test_the_member_is_known_by_whichever_file_could_be_written(seen, own, dead):
+    assert (seen.own_member, seen.dead_members) == (own, dead)
+    slot = judged(seen, members=("m-0", "m-1"))
+    assert slot.member_id == own
+    assert slot.in_group is (True if slot.state == "reading" else None)
+
+
+def test_one_that_joined_and_cannot_write_its_heartbeat_is_not_asked_for_its_settings():
+    slot = judged(replace(WELL, beat=None, kernel=None, member_lives=True))
+    assert slot.problem == "worker_00: no heartbeat, although it has joined the group: its log says why"

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 from tests.support.full_disk import read_only_disk
 from workers.errors import UnavailableError
+from workers.fleet.watchdog import checks
 from workers.fleet.watchdog.checks import Checks
 from workers.process import NoThreadError
 from workers.settings import Settings
 from workers.state.slot import Slot
+
+REMEMBERS = """
+import sys
+from pathlib import Path
+from workers.state.slot import Slot
+slot = Slot(Path(sys.argv[1]), "group", sys.argv[2])
+assert slot.try_acquire()
+slot.member.remember("member-of-" + sys.argv[2])
+"""
 
 
 class Group:
@@ -29,22 +42,20 @@ class Supervisord:
         raise UnavailableError("not here")
 
 
-def test_a_dead_member_that_cannot_be_forgotten_is_evicted_once(tmp_path):
+def test_a_dead_member_that_cannot_be_forgotten_is_evicted_once(tmp_path, monkeypatch):
     def prepare(folder):
         for worker in ("worker_00", "worker_01"):
-            slot = Slot(folder, "group", worker)
-            assert slot.try_acquire()
-            slot.member.remember(f"member-of-{worker}")
-            slot.unlock()
+            remembered = subprocess.run([sys.executable, "-c", REMEMBERS, str(folder), worker], check=False)
+            assert remembered.returncode == 0
         # Of a slot that cannot be locked nothing is known.
-        slot.file("lock").unlink()
+        Slot(folder, "group", "worker_01").file("lock").unlink()
 
-    told = []
+    told, group = [], Group()
+    monkeypatch.setattr(checks, "GroupClient", lambda _: group)
     with read_only_disk(tmp_path / "disk", prepare) as folder:
-        checks = Checks(Settings(group="group"), folder, Supervisord(), lambda *event, **_: told.append(event), list)
-        checks._group = group = Group()
+        watchdog = Checks(Settings(group="group"), folder, Supervisord(), lambda *event, **_: told.append(event), list)
         for _ in range(3):
-            checks.run_once()
+            watchdog.run_once()
 
     assert group.evicted == ["member-of-worker_00"]
     assert told == [("evicted", "worker_00")]
