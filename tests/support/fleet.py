@@ -74,6 +74,8 @@ class Fleet(User):
         self.watchdog_port = int(self.environment["WORKERS_WATCHDOG_PORT"])
         self.lag_port = int(self.environment["WORKERS_LAG_PORT"])
         self._supervisord: subprocess.Popen[bytes] | None = None
+        # Not in var/: supervisord ends if its own standard error is on a disk that is full.
+        self.output = self.tree / "supervisord.out"
         self.paths = StatePaths(self.tree)
         self._client = SupervisorClient(self.paths.supervisord_socket, timeout=STOP_SECONDS)
 
@@ -98,7 +100,7 @@ class Fleet(User):
     def launch(self) -> subprocess.Popen[bytes]:
         """Start supervisord, and have the kernel end it when this process dies."""
         conf = os.path.relpath(self.tree / "deploy/supervisord.conf", "/")
-        with (self.tree / "var/log/out").open("ab") as out:
+        with self.output.open("ab") as out:
             self._supervisord = subprocess.Popen(
                 tied(str(BIN / "supervisord"), "-c", conf),
                 cwd="/",
@@ -230,7 +232,7 @@ class Fleet(User):
 
     def said(self) -> str:
         """By supervisord."""
-        return (self.tree / "var/log/out").read_text()
+        return self.output.read_text()
 
     # Conditions
 

@@ -74,4 +74,4 @@ def reset(fleet: Fleet) -> None:
     # They are open for appending, and so go on from the new end.
     for path in (fleet.tree / "var/log").glob("worker_*.log"):
         path.write_bytes(b"")
-    (fleet.tree / "var/log/out").write_bytes(b"")
+    fleet.output.write_bytes(b"")
