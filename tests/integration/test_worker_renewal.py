@@ -26,7 +26,8 @@ def workers(stack: EmbeddedStack, tmp_path: Path) -> Iterator[PlainWorkers]:
 
 
 def state(workers: PlainWorkers, kind: str) -> str:
-    return (workers.folder / f"{workers.group}-worker_00.{kind}").read_text().strip()
+    """The first word of a file of the slot."""
+    return (workers.folder / f"{workers.group}-worker_00.{kind}").read_text().split()[0]
 
 
 def send(workers: PlainWorkers, first: int, count: int) -> None:
