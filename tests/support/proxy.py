@@ -25,6 +25,7 @@ RESET = struct.pack("ii", 1, 0)
 WAYS = ("up", "down")
 """From the clients to the server, and back."""
 CHUNK = 16 * 1024
+PATIENCE_SECONDS = 1.0
 CHUNKS_IN_FLIGHT = 256
 """For each direction of each connection; whoever sends more than that waits."""
 
@@ -100,9 +101,13 @@ class Proxy:
             self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port, limit=CHUNK, ssl=self._tls)
 
     async def _refuse(self) -> None:
-        if self._server is not None:
-            self._server.close()
+        if (server := self._server) is not None:
             self._server = None
+            # A connection that is being accepted while its server is closed would never be closed itself.
+            for listening in server.sockets:
+                self._loop.remove_reader(listening.fileno())
+            await _turns()
+            server.close()
         self._reset()
 
     def _reset(self) -> None:
@@ -132,23 +137,29 @@ class Proxy:
     async def _shut(self) -> None:
         await self._heal()
         await self._refuse()
-        mine = asyncio.current_task()
-        left = [task for task in asyncio.all_tasks() if task is not mine]
-        for task in left:
-            task.cancel()
-        await asyncio.gather(*left, return_exceptions=True)
+        await _turns()
+        # What is connected has been reset, so its tasks end by themselves; one may wait for a server that does not answer.
+        if left := asyncio.all_tasks() - {asyncio.current_task()}:
+            _, pending = await asyncio.wait(left, timeout=PATIENCE_SECONDS)
+            for task in pending:
+                task.cancel()
+            await asyncio.gather(*pending, return_exceptions=True)
+        await _turns()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await self._open["up"].wait()
+        both = {writer.transport}
         try:
+            await self._open["up"].wait()
             up_reader, up_writer = await asyncio.open_connection("127.0.0.1", self.upstream, limit=CHUNK)
-        except OSError:
-            writer.transport.abort()
-            return
-        both = {writer.transport, up_writer.transport}
-        self._sockets |= both
-        try:
+            both.add(up_writer.transport)
+            if self._server is None:
+                # Refused meanwhile, or closed.
+                return
+            self._sockets |= both
             await asyncio.gather(self._pipe(reader, up_writer, "up"), self._pipe(up_reader, writer, "down"))
+        except OSError:
+            # Nobody answers at the upstream port.
+            pass
         finally:
             self._sockets -= both
             for transport in both:
@@ -189,3 +200,9 @@ class Proxy:
                 self.held -= counted
         writer.write(data)
         await writer.drain()
+
+
+async def _turns() -> None:
+    """A few turns of the loop: a connection that was just accepted gets its task, and one that was aborted is closed."""
+    for _ in range(3):
+        await asyncio.sleep(0)
