@@ -65,8 +65,14 @@ def drill(stack: EmbeddedStack) -> Iterator[Drill]:
         wait_until(
             lambda: prometheus.query("avg_over_time(max(workers_lag_seconds)[1m:15s])"), 60, "a step of 15 s is over"
         )
+        committed = "min_over_time(kafka_consumergroup_current_offset[10s]) >= 0"
+        wait_until(lambda: prometheus.query(committed), 60, f"the commits are seen; {lag_log(fleet)}")
         # What was seen last may lie between two steps.
         yield Drill(fleet, prometheus, begin, time.time() + SCRAPE_SECONDS)
+
+
+def lag_log(fleet: Fleet) -> str:
+    return (fleet.tree / "var/log/lag.log").read_text()[-2_000:]
 
 
 def of_victim() -> str:
