@@ -25,6 +25,8 @@ from tests.support.cluster import Cluster
 from tests.support.embedded import StackUnavailableError, unavailable, wait_until
 from tests.support.plain_workers import PlainWorkers
 from tests.support.user import acknowledged
+from workers.kafka.admin import Admin
+from workers.settings import load
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.slow]
 
@@ -171,6 +173,26 @@ def test_a_partition_without_a_leader_waits_and_the_others_flow(cluster: Cluster
         workers.wait_committed()
         verdict = workers.verify()
         assert (verdict.code, verdict.total("stored")) == (0, 60)
+
+
+def test_a_command_finds_the_coordinator_that_has_moved(cluster: Cluster, tmp_path: Path) -> None:
+    """It was asked before, as by `verify --wait`, `lag` or a drill; the client keeps that answer."""
+    with PlainWorkers(cluster, tmp_path) as workers:
+        workers.kafka.admin.create_topics([NewTopic(workers.topic, 1, 3)])
+        workers.numbers(0, 0, 5)
+        workers.start(0)
+        workers.wait_committed()
+        with Admin(load(bootstrap_servers=workers.servers, topic=workers.topic, group=workers.group)) as admin:
+            topic = admin.topic(workers.topic)
+            assert topic is not None
+            before = admin.answered_offsets(topic, workers.group)
+            known = admin._client._manager.cluster._coordinators
+            assert known, "void: nothing is kept"
+            # To a broker that is none for the client, it has moved.
+            known.update({key: node % len(BROKERS) + 1 for key, node in known.items()})
+
+            assert admin.answered_offsets(topic, workers.group) == before
+            assert admin.group(workers.group, workers.topic).members
 
 
 def restart(cluster: Cluster, topic: str) -> None:

@@ -16,6 +16,7 @@ from workers.kafka import topics
 from workers.kafka.admin_client import AdminClient
 from workers.kafka.beginning import margin_of
 from workers.kafka.client_errors import LOOK, unavailable
+from workers.kafka.compat_brokers import forget_coordinators
 from workers.kafka.compat_logs import epoch_ends
 from workers.kafka.diagnosis import DIAGNOSIS_SECONDS, require_admission
 from workers.kafka.group_commits import NOTHING_COMMITTED, EpochEnds, group_commits
@@ -223,7 +224,7 @@ class Admin:
     def _ask(
         self, question: Callable[[], Any], *, topic: str = LOOK, group: str = LOOK, doing: str | None = None
     ) -> Any:
-        """Retry retriable errors until the timeout: a coordinator may just be loading.
+        """Retry retriable errors until the timeout: a coordinator may just be loading, or be another broker now.
 
         Args: topic, group, doing: as of `unavailable`.
         """
@@ -236,4 +237,5 @@ class Admin:
                     raise unavailable(
                         self._settings, error, topic=topic, group=group, doing=doing, seconds=self._diagnosis_seconds
                     ) from error
+            forget_coordinators(self._client)
             time.sleep(0.1)

@@ -57,6 +57,17 @@ def pace_coordinator_search(consumer: Any) -> None:
     coordinator._send_group_coordinator_request = search_after_a_pause
 
 
+def forget_coordinators(admin: Any) -> None:
+    """Have an admin client search for the coordinators of groups again, with its next question.
+
+    Why: it keeps the first answer for ever. When another broker has become the coordinator, every question about the group
+        ends with NOT_COORDINATOR, however often it is asked again.
+    Until: the admin client does so itself when it gets that answer, or cannot connect to the coordinator.
+    Test: tests/chaos/test_brokers.py::test_a_command_finds_the_coordinator_that_has_moved
+    """
+    admin._manager.cluster._coordinators.clear()
+
+
 def rebootstrap(client: Any, after_seconds: float, on_cut_off: Callable[[], None]) -> None:
     """Ask the bootstrap servers for metadata when no known broker is connected for so long (KIP-899). Call it once.
 
