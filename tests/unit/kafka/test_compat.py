@@ -91,7 +91,7 @@ def test_compat_uses_these_private_attributes_and_no_others():
         "_cluster", "_coordinator", "_subscription", "_manager",
     }  # fmt: skip
     assert privates(ast.parse(Path(compat_brokers.__file__).read_text())) == {
-        "_conns", "_coordinator", "_manager", "_metadata", "_net", "_send_group_coordinator_request",
+        "_conns", "_coordinator", "_coordinators", "_manager", "_metadata", "_net", "_send_group_coordinator_request",
     }  # fmt: skip
 
 
