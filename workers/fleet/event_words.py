@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from workers.fleet.sentences import listed, which
 from workers.fleet.status.group import compact_partitions
 from workers.naming import short_name
 from workers.state.event_log import Event, Hang
 from workers.types import from_topics
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from workers.types import TopicPartition
 
@@ -71,16 +72,6 @@ def how_it_ended(event: Mapping[str, Any]) -> str:
     return UNKNOWN_END
 
 
-def listed(words: Sequence[str]) -> str:
-    """`a`, `a and b`, `a, b and c`."""
-    return f"{', '.join(words[:-1])} and {words[-1]}" if len(words) > 1 else "".join(words)
-
-
-def partitions_in_words(partitions: Sequence[TopicPartition]) -> str:
-    """For a sentence, without the topic where there is one: `partition 3`, `partitions 0-2,5`, `partitions orders:0-2 refunds:5`."""
-    return f"partition{'' if len(partitions) == 1 else 's'} {compact_partitions(sorted(partitions))}"
-
-
 def owners_of(event: Mapping[str, Any]) -> dict[str, list[TopicPartition]]:
     """By worker, the partitions of an event; empty: it has none, or was written by a version with another format."""
     try:
@@ -93,11 +84,11 @@ def owners_of(event: Mapping[str, Any]) -> dict[str, list[TopicPartition]]:
 def _moved(event: Mapping[str, Any], kind: str, *, short: bool) -> str:
     owners = {name: owned for name, owned in owners_of(event).items() if owned}
     moved = sorted({partition for owned in owners.values() for partition in owned})
-    which = partitions_in_words(moved) if moved else "its partitions"
+    what = which(moved) if moved else "its partitions"
     who = listed([short_name(name) if short else name for name in owners])
     if kind == Event.TAKEN_OVER:
-        return f"{which} taken over by {who}" if who else "its partitions were taken over"
-    return f"first record of {which} stored again{f', by {who}' if who else ''}"
+        return f"{what} taken over by {who}" if who else "its partitions were taken over"
+    return f"first record of {what} stored again{f', by {who}' if who else ''}"
 
 
 def _owners(owners: object) -> str:

@@ -171,22 +171,22 @@ def _with_near_holes_joined(bands: list[Band], distance: float) -> list[Band]:
 
 def _without_short(bands: list[Band], shortest: float) -> list[Band]:
     found: list[Band] = []
-    begun: float | None = None
-    """The start of short bands behind a hole, which are given to what follows."""
+    short: Band | None = None
+    """What is short and follows a hole: it is given to what comes next."""
     for band in bands:
-        if band.kind is Kind.WAITING:
-            # What is between two holes is as long as `shortest`, so nothing is left over here.
-            found.append(band)
-        elif band.end - (band.start if begun is None else begun) >= shortest:
-            found.append(band if begun is None else band._replace(start=begun))
-            begun = None
-        elif found and found[-1].kind is not Kind.WAITING:
-            found[-1] = found[-1]._replace(end=band.end)
-        elif begun is None:
-            begun = band.start
-    if begun is not None and bands:
-        found.append(bands[-1]._replace(start=begun))
-    return _joined(found)
+        whole = band if short is None else band._replace(start=short.start)
+        if band.kind is not Kind.WAITING and whole.end - whole.start < shortest:
+            if found and found[-1].kind is not Kind.WAITING:
+                found[-1] = found[-1]._replace(end=band.end)
+            else:
+                short = whole
+            continue
+        if band.kind is Kind.WAITING and short is not None:
+            # Before the first hole; between two holes there is more.
+            found.append(short)
+        found.append(band if band.kind is Kind.WAITING else whole)
+        short = None
+    return _joined(found if short is None else [*found, short])
 
 
 def _joined(bands: Iterable[Band]) -> list[Band]:

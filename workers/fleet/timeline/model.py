@@ -11,7 +11,8 @@ from __future__ import annotations
 from math import isnan
 from typing import TYPE_CHECKING, Any
 
-from workers.fleet.event_words import how_it_ended, partitions_in_words
+from workers.fleet.event_words import how_it_ended
+from workers.fleet.sentences import which
 from workers.fleet.timeline.bands import Band, Kind, coarser
 from workers.fleet.timeline.marks import Mark, MarkKind, Marks
 from workers.fleet.timeline.owner import Increase, Owner
@@ -176,7 +177,7 @@ class Timeline:
         since = track.ended_with_partitions
         if since is not None and now.lives and beat.partitions and beat.assigned and beat.assigned > since:
             track.ended_with_partitions = None
-            text = f"back; {partitions_in_words(beat.partitions)} with it again"
+            text = f"back; {which(beat.partitions)} with it again"
             owned = {name: by_topic(beat.partitions)}
             self._marks.see(Mark(beat.assigned, MarkKind.BACK, name, text, round(beat.assigned - since, 3), owned))
         if before and before.lives and now.lives and before.beat.pid == beat.pid:
@@ -199,7 +200,8 @@ class Timeline:
         }
 
     def as_dict(self, seconds: int, now: float, to_unix: float) -> dict[str, Any]:
-        """For JSON: see docs/timeline.md.
+        """For JSON. Bands of a partition ascend, without a gap, and end now; `series` has one value an `interval`, null
+        where nothing is known: stored and sent in records a second, age in seconds. All times are Unix times.
 
         Args:
             seconds: how far back.

@@ -24,6 +24,8 @@ IDLE_SECONDS = 5.0
 """A partition of which nothing was stored for longer is idle, if nothing waits."""
 MERGED_SECONDS = 10.0
 """A shorter pause between two records of a slow topic is no band of its own."""
+LONGEST_BATCH_SECONDS = 10.0
+BURST_SECONDS = 0.25
 STANDS_SECONDS = 30.0
 """A partition that waits for longer beside others of its worker that are stored is a hole."""
 REMOTE_SECONDS = 10.0
@@ -83,7 +85,9 @@ class PartitionTrack:
         """Everything before an offset is stored. Returns: the records that were not known to be."""
         if at <= self._began_anew or (at <= self.acked and next_offset <= (self.stored or 0)):
             return None
-        before, start = self.stored, max(self.acked, at - 1.0)
+        # Where it is stored all the time, its records were written since the last acknowledgement; behind a hole they are new.
+        longest = LONGEST_BATCH_SECONDS if self.bands.kind is Kind.STORING else BURST_SECONDS
+        before, start = self.stored, max(self.acked, at - longest)
         self.acked = max(self.acked, at)
         self.stored = max(next_offset, before or 0)
         self._acks = [*self._acks[-3:], (at, self.stored)]
@@ -110,7 +114,9 @@ class PartitionTrack:
         if before and (owner is None or changed):
             self._lost(before, owner, now, ended)
         if owner and changed:
-            self._set(owner.assigned, owner.name, Kind.WAITING if self.waits else self._without_records())
+            # It may have stored something already: what waited before waited until then.
+            waits = self.waits or self.bands.kind is Kind.WAITING
+            self._set(owner.assigned, owner.name, Kind.WAITING if waits else self._without_records())
         self._owner = owner
         if owner is None:
             self._judge_without_owner(now)
@@ -124,12 +130,14 @@ class PartitionTrack:
         """The owner before has it no more: from its end on, or from its last record on, nobody stored it."""
         until = owner.assigned if owner else now
         stays = owner is not None and owner.name == before.name
+        # Without what its next owner has stored already.
+        acked = max((when for when, _ in self._acks if when <= until), default=0.0)
         edge = ended
         if edge is None:
             told = owner.acked if owner and stays and owner.acked <= owner.assigned else 0.0
-            edge = max(self.acked, before.acked, told) if until - self.acked <= FLOW_SECONDS else until
+            edge = max(acked, before.acked, told) if until - acked <= FLOW_SECONDS else until
         edge = min(edge, until)
-        if self.bands.kind is Kind.STORING and edge - self.acked <= FLOW_SECONDS:
+        if self.bands.kind is Kind.STORING and edge - acked <= FLOW_SECONDS:
             self._presumed = edge
         self._set(edge, before.name if stays else None, Kind.WAITING if self.waits else self._without_records())
 
