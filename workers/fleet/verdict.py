@@ -33,6 +33,9 @@ BEHIND_SECONDS = 120.0
 GONE_SECONDS = 600.0
 """What an auditor found so long ago is that of one that does not run any more."""
 
+BEGINNING = ("exited", "ended", "backoff", State.STARTING, State.CRASH_LOOP_BACKOFF, State.JOINING)
+"""States of a slot between the end of one process and the work of the next."""
+
 
 class Level(StrEnum):
     """How much it matters."""
@@ -167,7 +170,7 @@ def _standing(facts: Facts) -> Verdict | None:
 
 def _deaths(facts: Facts) -> Verdict | None:
     """Workers that died a moment ago and are not back yet, or whose partitions wait."""
-    away = {slot.name for slot in facts.status.slots if slot.state not in WORKING}
+    away = {slot.name for slot in facts.status.slots if slot.state in BEGINNING}
     dead = [
         death
         for death in recent_deaths(facts.status, facts.now, SETTLING_SECONDS)
