@@ -100,15 +100,21 @@ class Marks:
 
     def between(self, start: float, end: float) -> list[Mark]:
         """In the order of their times."""
-        seen = [mark for mark in self._seen if mark.kind not in ENDS or not self._is_told(mark)]
-        found = [mark for mark in [*self._told, *seen] if start <= mark.time <= end]
+        ends = [mark for mark in self._seen if mark.kind in ENDS]
+        told = [_earlier(mark, ends) if mark.kind in ENDS else mark for mark in self._told]
+        seen = [mark for mark in self._seen if mark.kind not in ENDS or not any(_is_same(mark, each) for each in told)]
+        found = [mark for mark in [*told, *seen] if start <= mark.time <= end]
         return _fewer(sorted(found, key=lambda mark: mark.time))
 
-    def _is_told(self, mark: Mark) -> bool:
-        return any(
-            each.process == mark.process and each.kind in ENDS and abs(each.time - mark.time) < SAME_SECONDS
-            for each in self._told
-        )
+
+def _is_same(one: Mark, other: Mark) -> bool:
+    """Whether both are the same end of the same process."""
+    return one.process == other.process and other.kind in ENDS and abs(one.time - other.time) < SAME_SECONDS
+
+
+def _earlier(mark: Mark, seen: Iterable[Mark]) -> Mark:
+    """An end with the earlier of both times: who notices it later was held up."""
+    return mark._replace(time=min([mark.time, *(each.time for each in seen if _is_same(each, mark))]))
 
 
 def _fewer(marks: Sequence[Mark]) -> list[Mark]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import time
 from typing import TYPE_CHECKING, Any, Self
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 EVERY_SECONDS = 0.5
 ANSWER_SECONDS = 1.5
 MOST_BYTES = 8 << 20
-ANY_HOST = ("0.0.0.0", "::")
 
 
 class TimelineReader:
@@ -29,7 +29,7 @@ class TimelineReader:
 
     def __init__(self, settings: Settings, paths: StatePaths, seconds: int = 120) -> None:
         """Does no I/O. Args: seconds: how far back."""
-        host = "127.0.0.1" if settings.metrics_host in ANY_HOST else settings.metrics_host
+        host = "127.0.0.1" if _is_any(settings.metrics_host) else settings.metrics_host
         self._seconds, self._group, self._topic = seconds, settings.group, settings.topic
         self._url = f"http://{address(host, settings.lag_port)}/timeline.json?seconds={seconds}"
         # It is on this host: no proxy is asked.
@@ -65,6 +65,14 @@ class TimelineReader:
         if not isinstance(told, dict) or (told.get("group"), told.get("topic")) != (self._group, self._topic):
             raise UnavailableError("is that of another fleet")
         return told
+
+
+def _is_any(host: str) -> bool:
+    """Whether it is served on every address of this host."""
+    try:
+        return ipaddress.ip_address(host).is_unspecified
+    except ValueError:
+        return False
 
 
 def holes_in(told: dict[str, Any]) -> dict[TopicPartition, float]:

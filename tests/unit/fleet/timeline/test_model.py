@@ -9,7 +9,7 @@ from itertools import pairwise
 import pytest
 
 from tests.support.batches import tp, tps
-from workers.fleet.timeline.bands import Kind
+from workers.fleet.timeline.bands import BandKind
 from workers.fleet.timeline.model import Timeline
 from workers.fleet.timeline.worker import WorkerSample
 from workers.kafka.admin import GroupDescription, Member
@@ -509,11 +509,12 @@ def test_marks_are_the_watchdogs_and_what_was_seen_here_is_not_there_twice(fleet
 
     assert [(mark["kind"], mark["process"], mark["text"], mark["seconds"]) for mark in fleet.told()["marks"]] == [
         ("killed", "worker_00", "killed (SIGKILL)", None),
-        ("evicted", "worker_00", "removed from the group", 0.4),
+        ("evicted", "worker_00", "removed from the group", 0.1),
         ("taken_over", "worker_00", "partitions 0 and 1 taken over by worker_01", 0.9),
     ]
     assert fleet.told()["marks"][2]["time"] == pytest.approx(UNIX + 1_010.9)
+    assert fleet.told()["marks"][0]["time"] == pytest.approx(UNIX + 1_010.0), "who noticed it later was held up"
 
 
 def test_kind_is_what_the_page_knows():
-    assert [str(kind) for kind in Kind] == ["storing", "idle", "waiting", "halted", "unknown"]
+    assert [str(kind) for kind in BandKind] == ["storing", "idle", "waiting", "halted", "unknown"]
