@@ -91,20 +91,26 @@ class Marks:
             at = self._times[key] = times.get(key, mark.time + to_monotonic)
             told.append(mark._replace(time=at))
         self._told = told[-KEPT:]
-        ended: dict[str, float] = {}
-        for place, mark in enumerate(self._told):
-            if mark.process and mark.kind in ENDS:
-                ended[mark.process] = mark.time
-            elif mark.kind is MarkKind.EVICTED and mark.process in ended:
-                self._told[place] = mark._replace(seconds=round(mark.time - ended[mark.process], 3))
 
     def between(self, start: float, end: float) -> list[Mark]:
         """In the order of their times."""
         ends = [mark for mark in self._seen if mark.kind in ENDS]
-        told = [_earlier(mark, ends) if mark.kind in ENDS else mark for mark in self._told]
+        told = _with_seconds(_earlier(mark, ends) if mark.kind in ENDS else mark for mark in self._told)
         seen = [mark for mark in self._seen if mark.kind not in ENDS or not any(_is_same(mark, each) for each in told)]
         found = [mark for mark in [*told, *seen] if start <= mark.time <= end]
         return _fewer(sorted(found, key=lambda mark: mark.time))
+
+
+def _with_seconds(marks: Iterable[Mark]) -> list[Mark]:
+    """With the time from the end of a worker until it was evicted, which the event does not tell."""
+    found: list[Mark] = []
+    ended: dict[str | None, float] = {}
+    for mark in marks:
+        if mark.kind in ENDS:
+            ended[mark.process] = mark.time
+        is_eviction = mark.kind is MarkKind.EVICTED and mark.process in ended
+        found.append(mark._replace(seconds=round(mark.time - ended[mark.process], 3)) if is_eviction else mark)
+    return found
 
 
 def _is_same(one: Mark, other: Mark) -> bool:

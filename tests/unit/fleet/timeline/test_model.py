@@ -509,7 +509,7 @@ def test_marks_are_the_watchdogs_and_what_was_seen_here_is_not_there_twice(fleet
 
     assert [(mark["kind"], mark["process"], mark["text"], mark["seconds"]) for mark in fleet.told()["marks"]] == [
         ("killed", "worker_00", "killed (SIGKILL)", None),
-        ("evicted", "worker_00", "removed from the group", 0.1),
+        ("evicted", "worker_00", "removed from the group", 0.4),
         ("taken_over", "worker_00", "partitions 0 and 1 taken over by worker_01", 0.9),
     ]
     assert fleet.told()["marks"][2]["time"] == pytest.approx(UNIX + 1_010.9)
