@@ -37,6 +37,7 @@ TOLD_BANDS = 4_000
 """In one answer: less than 300 KB."""
 PIXELS = 1_200
 """No band in an answer is shorter than this part of it, but for holes."""
+UNKNOWN = None, BandKind.UNKNOWN
 BACKFILL_SECONDS = 90.0
 """A longer pause between two answers of Kafka is not filled in."""
 
@@ -211,7 +212,7 @@ class Timeline:
         bands = {}
         for partition, track in sorted(self._partitions.items()):
             found = track.bands.between(start, now)
-            if partition in self._answered or any(band.kind is not BandKind.UNKNOWN for band in found):
+            if partition in self._answered or any(band[2:] != UNKNOWN for band in found):
                 bands[partition] = found
         interval, times, values = self._series.told(seconds, now)
         marks = self._marks.between(start, now)
