@@ -63,6 +63,8 @@ class Look(NamedTuple):
 def lines(told: Mapping[str, Any], look: Look, most: int) -> list[Text]:
     """Marks, bands, times and charts. Args: most: lines for the bands."""
     rows = cells.rows(told, look.cells, most)
+    if not rows:
+        return [Text("no partition is known yet", style=FAINT)]
     label = min(LONGEST_LABEL, max([LABEL_WIDTH, *(len(row.label) + 1 for row in rows)]))
     if label > LABEL_WIDTH:
         look = look._replace(width=look.width - (label - LABEL_WIDTH))
@@ -77,6 +79,10 @@ def lines(told: Mapping[str, Any], look: Look, most: int) -> list[Text]:
 def legend(look: Look) -> Text:
     """What the cells mean, where it is not said beside them."""
     glyphs = look.glyphs
+    if look.width < 70:
+        return Text(
+            f"{glyphs.hole} waits, nobody stores  {glyphs.idle} nothing waits  {glyphs.unknown} unknown", style=FAINT
+        )
     return Text(
         f"{glyphs.hole} records wait, nobody stores them  {glyphs.idle} nothing waits  {glyphs.unknown} not known",
         style=FAINT,

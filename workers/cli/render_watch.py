@@ -48,7 +48,7 @@ class WatchScreen:
             return console.render_lines(part, options.update(height=None), pad=False)
 
         head = drawn(parts.headline(self.said, ascii_only=ascii_only))[:4]
-        services = drawn(self._services())[:6]
+        services = drawn(self._services())[:8]
         events = parts.last_events(self.status)[-parts.EVENTS :]
         # The last line stays empty: a terminal scrolls when it is written to its end.
         room = self.height - len(head) - len(services) - CHARTS - 1 - 1
@@ -61,8 +61,8 @@ class WatchScreen:
         )
         bands = min(MOST_BANDS, max(LEAST_BANDS, room - min(2, len(events))))
         graph = [line for text in timeline.lines(self.told, look, bands) for line in drawn(text)[:1]]
-        room -= len(graph) - CHARTS
-        if room > len(events) + 1:
+        room -= max(0, len(graph) - CHARTS)
+        if room > len(events) + 1 and self.told["partitions"]:
             graph += drawn(timeline.legend(look))[:1]
             room -= 1
         table = drawn(parts.slots(self.status, width, slots)) if slots else []
