@@ -203,13 +203,13 @@ def test_it_is_stored_again_from_the_first_record_on_and_not_from_the_last_that_
 
 def test_a_partition_that_moves_between_two_looks_has_a_hole_for_so_long(fleet):
     one, two = fleet.add(0), fleet.add(1)
-    fleet.run(10)
+    fleet.run(10.1)
     one.owns()
     two.owns(0, 1)
-    two.store(0, 1_010.1)
+    two.store(0, 1_010.2)
     fleet.run(2)
 
-    assert holes(fleet.bands(0)) == [(10.0, 10.1)]
+    assert holes(fleet.bands(0)) == [(10.0, 10.2)]
     assert kinds(fleet.bands(0))[-1] == ("worker_01", "storing")
 
 
