@@ -209,7 +209,7 @@ def test_a_partition_that_moves_between_two_looks_has_a_hole_for_so_long(fleet):
     two.store(0, 1_010.2)
     fleet.run(2)
 
-    assert holes(fleet.bands(0)) == [(10.0, 10.2)]
+    assert holes(fleet.bands(0)) == [(10.0, 10.1), (10.1, 10.2)]
     assert kinds(fleet.bands(0))[-1] == ("worker_01", "storing")
 
 
