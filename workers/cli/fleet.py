@@ -53,7 +53,8 @@ def status(
     from workers.cli.watch import show_until_interrupted
     from workers.fleet.status.collector import StatusCollector
     from workers.fleet.timeline.reader import TimelineReader
-    from workers.fleet.verdict import Facts, verdict
+    from workers.fleet.verdict import verdict
+    from workers.fleet.verdict_facts import Facts
     from workers.state.audit_file import read_audit
     from workers.state.slot import Slot
 
@@ -85,7 +86,8 @@ def _watch_screen(
 ) -> RenderableType:
     from workers.cli.render_watch import WatchScreen
     from workers.fleet.timeline.reader import holes_in
-    from workers.fleet.verdict import Facts, verdict
+    from workers.fleet.verdict import verdict
+    from workers.fleet.verdict_facts import Facts
     from workers.state.audit_file import read_audit
 
     status, told = collector.collect(), timeline.read()

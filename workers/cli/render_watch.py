@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from workers.fleet.status.model import Status
     from workers.fleet.status.slot import SlotStatus
-    from workers.fleet.verdict import Verdict
+    from workers.fleet.verdict_facts import Verdict
 
     Lines = list[list[Segment]]
 

@@ -448,6 +448,17 @@ def test_a_worker_of_another_host_is_known_by_its_commits_only(fleet):
     assert fleet.bands(1)[-1][3] != "storing"
 
 
+def test_files_that_an_earlier_fleet_has_left_do_not_hide_a_worker_of_another_host(fleet):
+    left = fleet.add(0)
+    left.kernel = None
+    fleet.remote = {0: (left.name, 5_000)}
+    for _ in range(10):
+        fleet.remote[0] = left.name, fleet.ends[0]
+        fleet.run(1)
+
+    assert kinds(fleet.bands(0))[-1] == ("worker_00", "storing")
+
+
 def test_without_kafka_it_is_not_said_that_nothing_waits(fleet):
     fleet.rate = 0
     fleet.add(0)
