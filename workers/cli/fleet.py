@@ -39,11 +39,13 @@ POLL_SECONDS = 0.2
 
 
 def status(
-    watch: Annotated[bool, typer.Option("--watch", help="Refresh it until Ctrl-C.")] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Refresh it until Ctrl-C, with the timeline of the last two minutes.")
+    ] = False,
     tree: Tree = Path(),
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as one JSON object.")] = False,
 ) -> None:
-    """Show the fleet on one screen: workers, services, consumer group and last events.
+    """Show the fleet on one screen: the verdict, workers, services, consumer group and last events.
 
     Exit code: 0 healthy, 1 not healthy, 2 there is no fleet; with --watch 0.
 
