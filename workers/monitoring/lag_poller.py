@@ -153,6 +153,8 @@ class LagPoller:
             return lag_snapshot(now, group, None, {}, {})
         self._asked_at = time.monotonic()
         offsets = admin.answered_offsets(topic, settings.group)
+        # It does answer: reading the first records may take its time.
+        self._polling_since = None
         self._answered_at, unanswered = time.monotonic(), set(topic.partitions) - offsets.keys()
         open_transactions = self._open_transactions.look(topic.identity, offsets, now)
         self._look = KafkaLook(group, offsets, unanswered, open_transactions)

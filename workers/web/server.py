@@ -67,8 +67,8 @@ def serve(settings: Settings, paths: StatePaths) -> None:
     ).start()
     log.info("serving", pid=os.getpid(), page=f"http://{address(settings.metrics_host, server.port)}/")
     lag.start()
-    # Ends with its parent: an orphan would keep the port that the next fleet needs.
     is_sampling = _begins(timeline)
+    # Ends with its parent: an orphan would keep the port that the next fleet needs.
     while not stop_event.wait(CHECK_SECONDS) and os.getppid() == parent:
         fleet.close_if_idle()
         is_sampling = is_sampling or _begins(timeline, again=True)
