@@ -25,11 +25,8 @@ if TYPE_CHECKING:
     from workers.monitoring.http import Health
     from workers.monitoring.lag_poller import LagPoller
 
-ASSETS = {
-    "/": ("fleet.html", "text/html; charset=utf-8"),
-    "/fleet.css": ("fleet.css", "text/css; charset=utf-8"),
-    "/fleet.js": ("fleet.js", "text/javascript; charset=utf-8"),
-}
+KINDS = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8"}
+"""Of the files in web/static/ that are served by their names."""
 TEXT, JSON = "text/plain; charset=utf-8", "application/json"
 HEADERS = [
     ("Cache-Control", "no-store"),
@@ -101,7 +98,11 @@ def application(
     """The WSGI application. Args: host: the address on which it is served."""
     metrics = make_wsgi_app(registry)
     folder = files("workers.web") / "static"
-    assets = {path: ((folder / name).read_bytes(), kind) for path, (name, kind) in ASSETS.items()}
+    assets = {"/": ((folder / "fleet.html").read_bytes(), "text/html; charset=utf-8")} | {
+        f"/{file.name}": (file.read_bytes(), kind)
+        for file in sorted(folder.iterdir(), key=lambda file: file.name)
+        if (kind := KINDS.get(file.name[file.name.rfind(".") :]))
+    }
     known = ", ".join([*assets, "/fleet.json", "/metrics", "/healthz"])
 
     def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:

@@ -1,0 +1,68 @@
+// The five numbers, the services, the proof, and what happened.
+
+import { at, element, keyed, say, set } from "./dom.js";
+import { UNKNOWN, after, clock, count, duration, isKnown, plural } from "./format.js";
+import { lastKnown } from "./chart.js";
+
+/* series: of the last minute or more; totals: {stored, sent, dead_letters} of all times. */
+export function showSums(series, totals) {
+  const now = (name) => lastKnown(series?.[name]?.slice(-5));
+  const waiting = now("waiting"), age = now("age"), letters = totals?.dead_letters;
+  const sums = [
+    ["stored", "stored a second", count(now("stored")), `sent ${count(now("sent"))}`],
+    ["waiting", "waiting", count(waiting), waiting === 1 ? "record" : "records"],
+    ["age", "oldest waiting", waiting === 0 ? "none" : duration(age), ""],
+    ["letters", "dead letters", count(letters), letters ? "`workers dead-letters list`" : ""],
+    ["total", "stored in all", count(totals?.stored), isKnown(totals?.sent) ? `of ${count(totals.sent)} sent` : ""],
+  ];
+  const make = ([, title]) => element("div", {}, element("dt", {}, title), element("dd", {}, element("b"), " ", element("small")));
+  keyed(at("sums"), sums, ([name]) => name, make, (node, [name, , value, beside]) => {
+    set(node, { "data-sum": name, "data-alarm": name === "letters" && letters ? "yes" : null });
+    const [main, , small] = node.lastChild.childNodes;
+    set(say(main, value), { class: value === UNKNOWN ? "unknown" : null });
+    say(small, beside);
+  });
+}
+
+export function showServices(services) {
+  const make = ([name]) => element("li", { "data-name": name }, element("span", { class: "sign", "aria-hidden": "true" }), element("b", { class: "name" }, name), element("span", { class: "state" }), element("span", { class: "quiet facts" }));
+  keyed(at("services"), Object.entries(services), ([name]) => name, make, (node, [, { up, detail }]) => {
+    const [, , state, facts] = node.children;
+    set(node, { "data-kind": up ? "good" : "bad" });
+    set(say(state, up ? "up" : "down"), { class: `state ${up ? "good" : "bad"}` });
+    say(facts, detail);
+  });
+}
+
+/* What the auditor found last: see workers/state/audit_file.py. */
+export function showProof(audit, now) {
+  const lines = audit ? proof(audit, now) : [["", "No auditor runs. `workers verify` proves that every record is accounted for."]];
+  keyed(at("proof"), lines, ([, text], i) => i, () => element("li"), (node, [kind, text]) => set(say(node, text), { class: kind || null }));
+}
+
+function proof(audit, now) {
+  const bad = [["missing", audit.missing], ["stored twice", audit.twice], ["unexplained", audit.unexplained]];
+  const found = bad.filter(([, number]) => number > 0).map(([word, number]) => `${count(number)} ${word}`);
+  return [
+    isKnown(audit.until) ? ["strong", `verified until ${clock(audit.until, { now })}`] : ["", "nothing is verified yet"],
+    ["", `${plural(audit.records, "record")} since the auditor began`],
+    found.length ? ["bad", `${found.join(", ")}: \`workers verify\` names them`] : ["good", "none missing, none twice"],
+    ...(audit.unstable ? [["", `${plural(audit.unstable, "record")} behind an open transaction`]] : []),
+    ...(audit.problem ? [["bad", audit.problem]] : []),
+  ];
+}
+
+/* The last events, the latest first; `text` and `seconds` are Python's. */
+export function showEvents(events, now) {
+  const latest = events.toReversed();
+  const make = () => element("li", {}, element("time"), element("span", {}, element("b"), " ", element("span")), element("span", { class: "quiet distance" }));
+  keyed(at("events"), latest, (each) => `${each.serial ?? ""} ${each.time} ${each.event} ${each.process}`, make, (node, each) => {
+    const [time, what, distance] = node.children, at_ = Date.parse(each.time) / 1000;
+    set(say(time, clock(at_, { tenths: true, now })), { datetime: Number.isFinite(at_) ? new Date(at_ * 1000).toISOString() : null });
+    say(what.firstChild, each.process ?? "");
+    say(what.lastChild, each.text ?? each.event);
+    say(distance, after(each.seconds));
+    set(node, { "data-event": each.event });
+  });
+  at("no-events").hidden = events.length > 0;
+}
