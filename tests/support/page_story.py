@@ -38,11 +38,19 @@ class Story:
         self.bands: dict[tuple[str, int], list[Band]] = {}
         for topic in topics:
             for number in range(partitions):
-                owner = self.names[number * workers // partitions] if workers else None
+                owner = self._assigned(number, partitions)
                 kind = "storing" if workers else "waiting"
                 self.bands[topic, number] = [Band(begun, 0.0, owner, kind)]
         self.marks: list[dict[str, Any]] = []
         self.rate = RATE
+
+    def _assigned(self, number: int, partitions: int) -> str | None:
+        """As Kafka's range assignor does: the first workers have one more."""
+        if not self.names:
+            return None
+        least, more = divmod(partitions, len(self.names))
+        first = more * (least + 1)
+        return self.names[number // (least + 1) if number < first else more + (number - first) // least]
 
     def change(self, key: tuple[str, int], start: float, end: float, worker: str | None, kind: str) -> None:
         """Put this band over what is there."""

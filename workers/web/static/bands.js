@@ -5,8 +5,10 @@ import { drawn, keyed, say, set } from "./dom.js";
 import { shortened } from "./format.js";
 import { fill, inkClass, numberOf, shortName } from "./palette.js";
 
-const AREA_PX = 400;
-const PITCH = { least: 1, most: 30 };
+const AREA_PX = { few: 400, many: 480 };
+const MANY = 40;
+const LEAST_PX = 60;
+const PITCH = { least: 1, most: 28 };
 const HEADING_PX = 20;
 const LABEL_PX = 12;
 const HOLE_PX = 3;
@@ -19,8 +21,8 @@ export const BY_PARTITION = "partition", BY_WORKER = "worker";
 export function layout(partitions, order, top) {
   const groups = order === BY_WORKER ? byWorker(partitions) : byTopic(partitions);
   const hasHeadings = groups.length > 1;
-  const pitch = Math.min(PITCH.most, Math.max(PITCH.least, Math.floor(AREA_PX / Math.max(1, partitions.length))));
-  const gap = pitch >= 16 ? 4 : pitch >= 8 ? 2 : pitch >= 3 ? 1 : 0;
+  const pitch = Math.min(PITCH.most, Math.max(PITCH.least, Math.floor((partitions.length > MANY ? AREA_PX.many : AREA_PX.few) / Math.max(1, partitions.length))));
+  const gap = pitch >= 16 ? 4 : pitch >= 8 ? 2 : pitch >= 4 ? 1 : 0;
   const rows = [], headings = [];
   let y = top;
   for (const [name, parts] of groups) {
@@ -30,7 +32,7 @@ export function layout(partitions, order, top) {
       y += pitch;
     }
   }
-  return { rows, headings, pitch, top, bottom: y };
+  return { rows, headings, pitch, top, bottom: Math.max(y, top + LEAST_PX) };
 }
 
 function byTopic(partitions) {

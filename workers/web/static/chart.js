@@ -4,45 +4,44 @@ import { drawn, keyed, say, set } from "./dom.js";
 import { UNKNOWN, isKnown, tick } from "./format.js";
 
 const TITLE_PX = 22;
-const PLOT_PX = 58;
-const STEPS = [1, 2, 2.5, 5, 10];
+const PLOT_PX = 50;
+const STEPS = [1, 2, 3, 4, 5, 6, 8, 10];
 
-export const CHART_PX = TITLE_PX + PLOT_PX + 10;
+export const CHART_PX = TITLE_PX + PLOT_PX + 9;
 
-/* The end of an axis that holds `value`: 1, 2, 2.5, 5, 10, ... */
+/* The end of an axis that holds `value`: 1, 2, 3, 4, 5, 6, 8, 10, 20, ... */
 export function niceMax(value) {
   const power = 10 ** Math.floor(Math.log10(Math.max(value, 1)));
   return power * STEPS.find((step) => step * power >= Math.max(value, 1));
 }
 
 export class Chart {
-  #lines; #show; #nodes;
+  #lines; #show; #nodes; #titles;
 
-  /* lines: [{name, kind, word}], each a name in `series`; show(value): a value with its unit. */
-  constructor(parent, title, lines, show) {
-    [this.#lines, this.#show] = [lines, show];
+  /* titles: [wide, narrow]; lines: [{name, kind, word}], each a name in `series`; show(value): a value with its unit. */
+  constructor(parent, titles, lines, show) {
+    [this.#titles, this.#lines, this.#show] = [titles, lines, show];
     const node = drawn("g", { class: "chart" });
     this.#nodes = {
       grid: node.appendChild(drawn("g")),
       paths: node.appendChild(drawn("g")),
-      title: node.appendChild(drawn("text", { class: "chart-title" }, title)),
+      title: node.appendChild(drawn("text", { class: "chart-title" })),
       now: node.appendChild(drawn("text", { class: "chart-now", "text-anchor": "end" })),
       dots: node.appendChild(drawn("g")),
     };
-    this.title = title;
     parent.append(node);
   }
 
   /* Draw it from `top` on. */
-  draw(series, scale, top) {
+  draw(series, scale, top, isNarrow) {
     this.most = Math.max(0, ...this.#lines.map(({ name }) => greatest(series[name])));
     this.max = niceMax(this.most);
     this.top = top + TITLE_PX;
     this.bottom = this.top + PLOT_PX;
     const { grid, paths, title, now } = this.#nodes;
-    set(title, { x: scale.left, y: top + 13 });
+    set(say(title, this.#titles[Number(isNarrow)]), { x: scale.left, y: top + 13 });
     const last = lastKnown(series[this.#lines[0].name]);
-    set(say(now, `now ${this.#show(last)} · most ${this.most ? this.#show(this.most) : UNKNOWN}`), { x: scale.right, y: top + 13 });
+    set(say(now, isNarrow ? this.#show(last) : `now ${this.#show(last)} · most ${this.most ? this.#show(this.most) : UNKNOWN}`), { x: scale.right, y: top + 13 });
     const levels = [0, this.max / 2, this.max];
     keyed(grid, levels, (_, i) => i, () => drawn("g", {}, drawn("path", { class: "grid" }), drawn("text", { class: "row-label" })), () => {});
     levels.forEach((level, i) => {

@@ -17,7 +17,7 @@ export class Cursor {
     plot.addEventListener("pointerdown", (event) => this.#follow(event));
     plot.addEventListener("pointerleave", (event) => { if (event.pointerType === "mouse") this.clear(); });
     plot.addEventListener("keydown", (event) => this.#press(event));
-    plot.addEventListener("blur", () => { if (this.#time !== null) this.clear(); });
+    plot.addEventListener("blur", () => this.clear());
   }
 
   /* The instant that is read, a Unix time within what is shown; null: none. */

@@ -34,6 +34,13 @@ export function say(node, text) {
   return node;
 }
 
+/* The same, with what stands in backticks as code. */
+export function sayProse(node, text) {
+  if (node.textContent === text.replaceAll("`", "") && node.childNodes.length) return node;
+  node.replaceChildren(...text.split("`").map((part, i) => (i % 2 ? element("code", {}, part) : part)));
+  return node;
+}
+
 const known = new WeakMap();
 
 /* Make the children of `parent` those of `items`, in their order. A node lives as long as its key does, so that focus and

@@ -1,6 +1,6 @@
 // The five numbers, the services, the proof, and what happened.
 
-import { at, element, keyed, say, set } from "./dom.js";
+import { at, element, keyed, say, sayProse, set } from "./dom.js";
 import { UNKNOWN, after, clock, count, duration, isKnown, plural } from "./format.js";
 import { lastKnown } from "./chart.js";
 
@@ -20,7 +20,7 @@ export function showSums(series, totals) {
     set(node, { "data-sum": name, "data-alarm": name === "letters" && letters ? "yes" : null });
     const [main, , small] = node.lastChild.childNodes;
     set(say(main, value), { class: value === UNKNOWN ? "unknown" : null });
-    say(small, beside);
+    sayProse(small, value === UNKNOWN ? "" : beside);
   });
 }
 
@@ -37,7 +37,7 @@ export function showServices(services) {
 /* What the auditor found last: see workers/state/audit_file.py. */
 export function showProof(audit, now) {
   const lines = audit ? proof(audit, now) : [["", "No auditor runs. `workers verify` proves that every record is accounted for."]];
-  keyed(at("proof"), lines, ([, text], i) => i, () => element("li"), (node, [kind, text]) => set(say(node, text), { class: kind || null }));
+  keyed(at("proof"), lines, ([, text], i) => i, () => element("li"), (node, [kind, text]) => set(sayProse(node, text), { class: kind || null }));
 }
 
 function proof(audit, now) {
@@ -60,7 +60,7 @@ export function showEvents(events, now) {
     const [time, what, distance] = node.children, at_ = Date.parse(each.time) / 1000;
     set(say(time, clock(at_, { tenths: true, now })), { datetime: Number.isFinite(at_) ? new Date(at_ * 1000).toISOString() : null });
     say(what.firstChild, each.process ?? "");
-    say(what.lastChild, each.text ?? each.event);
+    sayProse(what.lastChild, each.text ?? each.event);
     say(distance, after(each.seconds));
     set(node, { "data-event": each.event });
   });

@@ -14,9 +14,9 @@ export function count(value) {
   return Math.abs(value) >= TOO_LONG ? SHORT.format(value) : WHOLE.format(value);
 }
 
-/* A value of a chart's axis, which has little room: 2,500, 25K, 0.5. */
+/* A value of a chart's axis, which has little room: 2.5K, 500, 0.5. */
 export function tick(value) {
-  return value >= 10_000 ? SHORT.format(value) : TENTHS.format(value);
+  return value >= 1000 ? SHORT.format(value) : TENTHS.format(value);
 }
 
 /* 0.2 s, 38 s, 38 min, 5 h, 12 days. */
@@ -28,10 +28,10 @@ export function duration(seconds) {
   return seconds < 47.5 * 3600 ? `${Math.round(seconds / 3600)} h` : `${count(Math.round(seconds / 86_400))} days`;
 }
 
-/* The distance to an earlier event: + 1.04 s. */
+/* The distance to an earlier event: +1.04 s. */
 export function after(seconds) {
   if (!isKnown(seconds)) return "";
-  return seconds < 9.95 ? `+ ${seconds.toFixed(2)} s` : `+ ${duration(seconds)}`;
+  return seconds < 9.95 ? `+${seconds.toFixed(2)} s` : `+${duration(seconds)}`;
 }
 
 const two = (number) => String(number).padStart(2, "0");

@@ -9,8 +9,10 @@ const KINDS = {
   died: [0, "cross", "died"], killed: [0, "cross", "killed"], stalled: [0, "cross", "hung, killed"],
   stored_again: [1, "up", "stored again"], back: [2, "up", "back"],
   stopped: [1, "square", "stopped"], fleet_started: [1, "up", "fleet started"],
-  taken_over: [3, "ring", "taken over"], evicted: [3, "ring", "removed from the group"], rebalanced: [4, "ring", "rebalanced"],
+  taken_over: [3, "ring", "taken over"], evicted: [3, "ring", "evicted"],
+  rebalanced: [4, "ring", "rebalanced"],
 };
+const LITTLE = 3;
 const OTHER = [4, "ring", null];
 const SHAPES = { cross: "M-4 -4L4 4M4 -4L-4 4", up: "M-4.5 4L0 -4L4.5 4z", square: "M-4 -4h8v8h-8z", ring: "M-3 0a3 3 0 1 0 6 0a3 3 0 1 0 -6 0" };
 const LANE_PX = 17;
@@ -64,9 +66,11 @@ export function drawMarks(into, placed, top, lanes, bottom) {
   const columns = new Map();
   for (const each of [...placed].sort((a, b) => rankOf(b.mark.kind) - rankOf(a.mark.kind))) columns.set(Math.round(each.x), each);
   const lines = [...columns].map(([x, each]) => ({ ...each, key: x }));
-  keyed(into.lines, lines, (each) => each.key, () => drawn("path"), (node, each) => {
+  // Those that say little get a line only up to their label.
+  const long = lines.filter((each) => each.lane !== null || rankOf(each.mark.kind) < LITTLE);
+  keyed(into.lines, long, (each) => each.key, () => drawn("path"), (node, each) => {
     const from = each.lane === null ? base : top + each.lane * LANE_PX + 3;
-    set(node, { d: `M${each.x.toFixed(1)} ${from}V${bottom}`, class: `mark-line ${classOf(each)}` });
+    set(node, { d: `M${each.x.toFixed(1)} ${from}V${rankOf(each.mark.kind) < LITTLE ? bottom : base}`, class: `mark-line ${classOf(each)}` });
   });
   keyed(into.shapes, lines, (each) => each.key, () => drawn("path"), (node, each) => {
     set(node, { d: SHAPES[shapeOf(each.mark.kind)], transform: `translate(${each.x.toFixed(1)} ${base})`, class: `mark-shape ${classOf(each)}` });

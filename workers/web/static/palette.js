@@ -4,7 +4,7 @@
 import { drawn } from "./dom.js";
 
 const COLOURS = 7;
-const PATTERNS = [null, "M0 8L8 0M-2 2L2 -2M6 10L10 6", "M2 2h2v2h-2zM6 6h2v2h-2z", "M2 0V8M6 0V8", "M0 3H8M0 7H8"];
+const PATTERNS = [null, "M2 2h2v2h-2zM7 7h2v2h-2z", "M2.5 0V10", "M0 0L10 10M-2 8L2 12M8 -2L12 2", "M0 5H10M5 0V10"];
 const others = new Map();
 
 /* worker_07 is 7. A name without a number gets the next one that is free, for as long as the page is open. */
@@ -32,8 +32,8 @@ export function fill(worker, defs) {
   if (!pattern) return colour;
   const id = `worker-${numberOf(worker) % COLOURS}-${pattern}`;
   if (!defs.querySelector(`#${id}`)) {
-    defs.append(drawn("pattern", { id, width: 8, height: 8, patternUnits: "userSpaceOnUse" },
-      drawn("rect", { width: 8, height: 8, fill: colour }),
+    defs.append(drawn("pattern", { id, width: 10, height: 10, patternUnits: "userSpaceOnUse" },
+      drawn("rect", { width: 10, height: 10, fill: colour }),
       drawn("path", { d: PATTERNS[pattern], class: "worker-pattern" })));
   }
   return `url(#${id})`;

@@ -15,6 +15,7 @@ const NARROW_PX = 520;
 const RIGHT_PX = 14;
 const AXIS_PX = 24;
 const MANY = 12;
+const NOTE_PX = 170;
 const HINT = "Point at the timeline, or focus it and use the arrow keys, to read all values of one instant; N and P go from event to event.";
 
 export class Timeline {
@@ -24,13 +25,13 @@ export class Timeline {
   /* changed(): the time that is shown is another one. */
   constructor(changed) {
     this.seconds = ZOOMS[0][0];
-    const groups = ["ticks", "bands", "names", "labels", "headings", "charts", "lines", "shapes", "texts", "axis", "notes"];
+    const groups = ["ticks", "lines", "bands", "names", "labels", "headings", "charts", "shapes", "texts", "axis", "notes"];
     for (const name of groups) this.#into[name] = this.#svg.appendChild(drawn("g", { class: `layer-${name}` }));
     this.#into.cross = this.#svg.appendChild(drawn("path", { class: "cross-hair" }));
     this.#charts = [
-      new Chart(this.#into.charts, "records a second: stored, and sent (dashed)", [{ name: "stored", kind: "area", word: "stored" }, { name: "sent", kind: "dashed", word: "sent" }], (value) => `${count(value)}/s`),
-      new Chart(this.#into.charts, "records that wait", [{ name: "waiting", kind: "area", word: "waiting" }], count),
-      new Chart(this.#into.charts, "the oldest that waits, seconds", [{ name: "age", kind: "area", word: "oldest" }], duration),
+      new Chart(this.#into.charts, ["records a second: stored, and sent (dashed)", "stored a second"], [{ name: "stored", kind: "area", word: "stored" }, { name: "sent", kind: "dashed", word: "sent" }], (value) => `${count(value)}/s`),
+      new Chart(this.#into.charts, ["records that wait", "records that wait"], [{ name: "waiting", kind: "area", word: "waiting" }], count),
+      new Chart(this.#into.charts, ["the oldest that waits, seconds", "the oldest, seconds"], [{ name: "age", kind: "area", word: "oldest" }], duration),
     ];
     this.cursor = new Cursor(this.#plot, {
       scale: () => this.#scale, rows: () => this.#plan.rows, marks: () => this.#marks, moved: (byKeyboard) => this.#point(byKeyboard),
@@ -97,9 +98,9 @@ export class Timeline {
     drawBands(this.#into, this.#svg.querySelector("defs"), plan, scale);
     drawLabels(this.#into, plan, scale);
     const placed = place(this.#marks, scale, lanes, (text) => this.#measure(text));
-    const left_out = drawMarks(this.#into, placed, 0, lanes, bottom);
-    say(at("unlabelled"), left_out ? `${count(left_out)} of ${count(placed.length)} marks have no label here: N and P go to each` : "");
-    this.#charts.forEach((chart, i) => chart.draw(data.series, scale, chartsTop + i * CHART_PX));
+    const unlabelled = drawMarks(this.#into, placed, 0, lanes, bottom);
+    say(at("unlabelled"), unlabelled ? `${count(unlabelled)} of ${count(placed.length)} marks have no label; the list below has them` : "");
+    this.#charts.forEach((chart, i) => chart.draw(data.series, scale, chartsTop + i * CHART_PX, isNarrow));
     this.bottom = bottom;
     this.#point(false);
   }
@@ -114,9 +115,11 @@ export class Timeline {
       set(say(node, text), { x: x.toFixed(1), y: bottom + 17, "text-anchor": text === "now" ? "end" : "middle" });
     });
     // What was before the recording began is no hole.
-    const first = Math.min(...this.#dataShown.partitions.map(({ bands }) => bands[0]?.[0] ?? Infinity), this.#dataShown.series.time[0] ?? Infinity);
-    const isLate = Number.isFinite(first) && scale.x(first) - scale.left > 150;
-    const note = isLate ? [{ text: `recorded since ${clock(first)}`, x: (scale.left + scale.x(first)) / 2 }] : [];
+    const partitions = this.#dataShown.partitions, known = ({ bands }) => bands.find(([, , , kind]) => kind !== "unknown")?.[0] ?? Infinity;
+    const first = Math.min(...partitions.map(known)), x = Number.isFinite(first) ? scale.x(first) : scale.left;
+    const note = [];
+    if (!partitions.length) note.push({ text: "no partition is known", x: (scale.left + scale.right) / 2 });
+    else if (x - scale.left > NOTE_PX) note.push({ text: `recorded since ${clock(first)}`, x: (scale.left + x) / 2 });
     keyed(this.#into.notes, note, () => "note", () => drawn("text", { class: "note", "text-anchor": "middle" }), (node, { text, x }) => {
       set(say(node, text), { x: x.toFixed(1), y: (this.#plan.top + this.#plan.bottom) / 2 });
     });

@@ -3,7 +3,7 @@
 import { clock } from "./format.js";
 
 const STEPS = [5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200];
-const LEAST_PX = 86;
+const LEAST_PX = 66;
 
 export class TimeScale {
   /* From `start` to `now`, Unix times, on pixels from `left` on, `width` of them. */

@@ -1,6 +1,6 @@
 // The sentence on top, from Python; and what this page knows better: whether the answers still come.
 
-import { at, drawn, element, keyed, say, set } from "./dom.js";
+import { at, drawn, element, keyed, say, sayProse, set } from "./dom.js";
 import { clock, count, duration } from "./format.js";
 
 const LEVELS = {
@@ -20,8 +20,9 @@ export class Verdict {
     const text = verdict?.text ?? "`workers lag` is of another version: it says nothing of the fleet";
     this.#write(level, text, verdict?.detail ?? "", where);
     const more = problems.length - PROBLEMS;
-    const lines = level === "calm" ? [] : problems.slice(0, PROBLEMS).concat(more > 0 ? `and ${count(more)} more` : []);
-    keyed(at("problems"), lines, (line) => line, (line) => element("li", {}, line), () => {});
+    // A single one is what the sentence says already.
+    const lines = level === "calm" || problems.length < 2 ? [] : problems.slice(0, PROBLEMS).concat(more > 0 ? `and ${count(more)} more` : []);
+    keyed(at("problems"), lines, (line) => line, () => element("li"), sayProse);
   }
 
   /* The answers have stopped. seconds: since the last one; null: there never was one. */
@@ -35,14 +36,14 @@ export class Verdict {
   #write(level, text, detail, where) {
     set(at("verdict"), { "data-level": level });
     set(this.#icon, { d: LEVELS[level].path });
-    say(at("verdict-text"), text);
-    say(at("verdict-detail"), detail);
-    const title = `${LEVELS[level].sign}${text}${where ? ` – ${where}` : ""}`;
+    sayProse(at("verdict-text"), text);
+    sayProse(at("verdict-detail"), detail);
+    const title = `${LEVELS[level].sign}${text.replaceAll("`", "")}${where ? ` – ${where}` : ""}`;
     if (document.title !== title) document.title = title;
     this.#favicon(level);
     // A screen reader hears another sentence, and not that a second has passed in it.
     const gist = `${level} ${text.replace(/[\d:.,]+/g, "")}`;
-    if (gist !== this.#told) say(at("announcement"), text);
+    if (gist !== this.#told) say(at("announcement"), text.replaceAll("`", ""));
     this.#told = gist;
   }
 

@@ -37,12 +37,13 @@ function update(node, slot, most) {
   });
   rate.firstChild.style.width = `${Math.round((100 * (slot.records_per_second ?? 0)) / most)}%`;
   rate.firstChild.className = colourClass(slot.name);
-  say(facts, [
+  const known = [
     isKnown(slot.records_per_second) ? `${count(slot.records_per_second)}/s` : null,
     isKnown(slot.uptime_seconds) ? `up ${duration(slot.uptime_seconds)}` : null,
     slot.restarts ? plural(slot.restarts, "restart") : null,
     slot.pid ? `pid ${slot.pid}` : null,
-  ].filter(Boolean).join(" · "));
+  ].filter(Boolean);
+  say(facts, slot.pid || !slot.problem ? known.join(" · ") : slot.problem.replace(`${slot.name}: `, ""));
 }
 
 /* Its partitions: one chip each, or ranges where they are many. */
