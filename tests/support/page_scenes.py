@@ -128,7 +128,11 @@ def hole(now: float, seconds: int) -> Any:
     """worker_01 died some time ago, and nobody has taken over yet."""
     story = Story()
     story.kill("worker_01", at=-3.2, again=99, back=99)
-    verdict = ("attention", "worker_01 died 3 s ago; partitions 2 and 3 wait", "The others take over within some seconds.")
+    verdict = (
+        "attention",
+        "worker_01 died 3 s ago; partitions 2 and 3 wait",
+        "The others take over within some seconds.",
+    )
     dead = slots(story, dead=("worker_01",))
     return told(story, now, seconds, verdict, slots=dead)
 
@@ -144,7 +148,9 @@ def taken_over(now: float, seconds: int) -> Any:
 def back(now: float, seconds: int) -> Any:
     story = Story()
     story.kill("worker_01", at=-41.0)
-    detail = "worker_01 was killed 41 s ago; its partitions were stored again after 1.04 s. Nothing lost, nothing twice."
+    detail = (
+        "worker_01 was killed 41 s ago; its partitions were stored again after 1.04 s. Nothing lost, nothing twice."
+    )
     found, timeline = told(story, now, seconds, ("calm", clean(now), detail))
     found["status"]["slots"][1] |= {"uptime_seconds": 38.4, "restarts": 1, "pid": 21_007}
     return found, timeline
@@ -154,14 +160,23 @@ def database_down(now: float, seconds: int) -> Any:
     story = Story()
     story.all(-42.0, 0.0, "waiting")
     story.mark(-42.0, "rebalanced", None, "MongoDB does not answer")
-    verdict = ("act", "The database has not answered for 42 s", "Nothing is lost; 161,280 records wait. The workers hold their partitions and go on by themselves.")
+    verdict = (
+        "act",
+        "The database has not answered for 42 s",
+        "Nothing is lost; 161,280 records wait. The workers hold their partitions and go on by themselves.",
+    )
     services = {
         "supervisord": {"up": True, "detail": "pid 8616, 4 of 4 workers running"},
         "Kafka": {"up": True, "detail": "127.0.0.1:9092"},
         "MongoDB": {"up": False, "detail": "does not answer (mongodb://127.0.0.1:27017/)"},
     }
-    waiting = slots(story, state="waiting for MongoDB", text="waiting for MongoDB", healthy=False, records_per_second=0.0)
-    problems = ["MongoDB: does not answer (mongodb://127.0.0.1:27017/)", *(f"{name}: waiting for MongoDB" for name in story.names)]
+    waiting = slots(
+        story, state="waiting for MongoDB", text="waiting for MongoDB", healthy=False, records_per_second=0.0
+    )
+    problems = [
+        "MongoDB: does not answer (mongodb://127.0.0.1:27017/)",
+        *(f"{name}: waiting for MongoDB" for name in story.names),
+    ]
     return told(story, now, seconds, verdict, services=services, slots=waiting, problems=problems)
 
 
@@ -172,7 +187,11 @@ def stopped(now: float, seconds: int) -> Any:
     for name in story.names:
         story.mark(-25.0, "stopped", name, "stopped")
     gone = slots(Story(), dead=tuple(story.names), state="stopped", text="stopped")
-    verdict = ("act", "No worker runs: nobody stores what arrives", "`supervisorctl start worker:*` starts them. 96,000 records wait; nothing is lost.")
+    verdict = (
+        "act",
+        "No worker runs: nobody stores what arrives",
+        "`supervisorctl start worker:*` starts them. 96,000 records wait; nothing is lost.",
+    )
     return told(story, now, seconds, verdict, slots=gone)
 
 
@@ -194,7 +213,9 @@ def chaos(now: float, seconds: int) -> Any:
 def many(now: float, seconds: int) -> Any:
     story = Story(partitions=120, workers=4)
     story.kill("worker_01", at=-41.0, again=1.31, back=3.2)
-    return told(story, now, seconds, ("calm", clean(now), "4 workers store 120 partitions. Nothing lost, nothing twice."))
+    return told(
+        story, now, seconds, ("calm", clean(now), "4 workers store 120 partitions. Nothing lost, nothing twice.")
+    )
 
 
 def workers(now: float, seconds: int) -> Any:
@@ -214,7 +235,13 @@ def hostile(now: float, seconds: int) -> Any:
     story.change((LONG_TOPIC, 0), -30.0, -10.0, story.names[0], "a kind of tomorrow")
     story.mark(-20.0, "a mark of tomorrow", MARKUP, MARKUP)
     story.rate = 7e9
-    found, timeline = told(story, now, seconds, ("a level of tomorrow", MARKUP, LONG_TOPIC), totals={"stored": 2**53 - 1, "sent": None, "dead_letters": 123_456_789_012})
+    found, timeline = told(
+        story,
+        now,
+        seconds,
+        ("a level of tomorrow", MARKUP, LONG_TOPIC),
+        totals={"stored": 2**53 - 1, "sent": None, "dead_letters": 123_456_789_012},
+    )
     found["status"]["slots"][1] |= {"text": MARKUP, "records_per_second": None, "restarts": 4_000_000}
     found["about"]["topic"] = LONG_TOPIC
     found["partitions"][0] |= {"end": None, "readable": None, "seconds": None, "committed": None, "unstable": None}
@@ -225,7 +252,11 @@ def hostile(now: float, seconds: int) -> Any:
 
 def first_minute(now: float, seconds: int) -> Any:
     story = Story(begun=-9.0)
-    verdict = ("attention", "The fleet has just been started", "Nothing is proven yet: the auditor looks for the first time.")
+    verdict = (
+        "attention",
+        "The fleet has just been started",
+        "Nothing is proven yet: the auditor looks for the first time.",
+    )
     return told(story, now, seconds, verdict, audit=None)
 
 
@@ -239,7 +270,9 @@ def nothing(now: float, seconds: int) -> Any:
     }
     verdict = ("act", "No fleet runs here", "`supervisord -c deploy/supervisord.conf` starts one.")
     changes: dict[str, Any] = {"services": services, "group": None, "audit": None, "partitions": None, "fleet": False}
-    found, timeline = told(story, now, seconds, verdict, totals=dict.fromkeys(("stored", "sent", "dead_letters")), **changes)
+    found, timeline = told(
+        story, now, seconds, verdict, totals=dict.fromkeys(("stored", "sent", "dead_letters")), **changes
+    )
     for name in ("stored", "sent", "waiting", "age"):
         timeline["series"][name] = [None] * len(timeline["series"]["time"])
     return found, timeline
@@ -247,5 +280,18 @@ def nothing(now: float, seconds: int) -> Any:
 
 SCENES: dict[str, Scene] = {
     each.__name__: each
-    for each in (calm, hole, taken_over, back, database_down, stopped, chaos, many, workers, hostile, first_minute, nothing)
+    for each in (
+        calm,
+        hole,
+        taken_over,
+        back,
+        database_down,
+        stopped,
+        chaos,
+        many,
+        workers,
+        hostile,
+        first_minute,
+        nothing,
+    )
 }

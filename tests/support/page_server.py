@@ -15,6 +15,7 @@ from workers.monitoring.http import Health
 from workers.monitoring.http_server import Server
 from workers.web.page import application
 
+
 class NoFleet:
     """Nothing is asked of it: see `PageServer`."""
 

@@ -68,7 +68,9 @@ class Story:
     def kill(self, worker: str, at: float, again: float = 1.04, back: float = 2.63, kind: str = "killed") -> None:
         """It dies; others take over after `again` seconds, and it is back after `back`; infinite: it has not happened."""
         own, others = self.of(worker), [name for name in self.names if name != worker]
-        text = {"killed": "killed (SIGKILL)", "died": "ended with exit code 1", "stalled": "hung for 10 s, killed"}[kind]
+        text = {"killed": "killed (SIGKILL)", "died": "ended with exit code 1", "stalled": "hung for 10 s, killed"}[
+            kind
+        ]
         self.mark(at, kind, worker, text)
         if at + min(again, 0.42) <= 0:
             self.mark(at + min(again, 0.42), "evicted", worker, "removed from the group", min(again, 0.42))
@@ -139,11 +141,14 @@ class Story:
             wave = 1 + 0.02 * math.sin(phase / 3.1) + 0.015 * math.sin(phase / 1.3)
             stored, age = 0.0, 0.05 + 0.03 * abs(math.sin(phase / 2.3))
             for key, bands in self.bands.items():
-                share = sum(
-                    max(0.0, min(band.end, at) - max(band.start, at - interval))
-                    for band in bands
-                    if band.kind in ("waiting", "halted", "unknown")
-                ) / interval
+                share = (
+                    sum(
+                        max(0.0, min(band.end, at) - max(band.start, at - interval))
+                        for band in bands
+                        if band.kind in ("waiting", "halted", "unknown")
+                    )
+                    / interval
+                )
                 sent = self.rate * wave * interval
                 most = (1 - share) * sent * DRAIN
                 done = min(backlog[key] + sent, most)

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 from prometheus_client import make_wsgi_app
 
 from workers.process import NoThreadError
+from workers.web.runbooks import PREFIX, Runbooks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from wsgiref.types import StartResponse, WSGIEnvironment
 
     from prometheus_client import CollectorRegistry
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
     from workers.fleet.status.collector import StatusCollector
     from workers.monitoring.http import Health
     from workers.monitoring.lag_poller import LagPoller
+    from workers.web.totals import Totals
 
+HTML = "text/html; charset=utf-8"
 KINDS = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8"}
 """Of the files in web/static/ that are served by their names."""
 TEXT, JSON = "text/plain; charset=utf-8", "application/json"
@@ -48,9 +51,19 @@ FIRST_STATUS_SECONDS = 1.0
 class FleetView:
     """The data of the page. The status is collected only while the page is requested. Thread-safe."""
 
-    def __init__(self, lag: LagPoller, new_collector: Callable[[], StatusCollector]) -> None:
-        """Args: new_collector: called at the first request, and at the first after an idle time."""
+    def __init__(
+        self,
+        lag: LagPoller,
+        new_collector: Callable[[], StatusCollector],
+        totals: Totals,
+        about: Mapping[str, str],
+    ) -> None:
+        """Args:
+        new_collector: called at the first request, and at the first after an idle time.
+        about: what never changes: topic, group, sink, target.
+        """
         self._lag, self._new_collector = lag, new_collector
+        self._totals, self._about = totals, about
         self._collector: StatusCollector | None = None
         self._lock = threading.Lock()
         self._answered, self._answer = -IDLE_SECONDS, b""
@@ -68,6 +81,7 @@ class FleetView:
         with self._lock:
             if self._collector and time.monotonic() - self._answered >= idle:
                 self._collector.close()
+                self._totals.stop()
                 self._collector = None
 
     def _as_dict(self) -> dict[str, Any]:
@@ -76,13 +90,17 @@ class FleetView:
             # If there is no thread for one of its pollers, the others end again: the next request tries anew.
             with ExitStack() as undo:
                 undo.callback(collector.close)
+                undo.callback(self._totals.stop)
                 collector.start()
+                self._totals.start()
                 undo.pop_all()
             self._collector = collector
             self._collector.wait(FIRST_STATUS_SECONDS)
         snapshot = self._lag.current()
         partitions = snapshot.partitions if snapshot else None
         return {
+            "about": self._about,
+            "totals": self._totals.as_dict(snapshot),
             "status": self._collector.collect().as_dict(),
             "partitions": None
             if partitions is None
@@ -98,12 +116,13 @@ def application(
     """The WSGI application. Args: host: the address on which it is served."""
     metrics = make_wsgi_app(registry)
     folder = files("workers.web") / "static"
-    assets = {"/": ((folder / "fleet.html").read_bytes(), "text/html; charset=utf-8")} | {
+    assets = {"/": ((folder / "fleet.html").read_bytes(), HTML)} | {
         f"/{file.name}": (file.read_bytes(), kind)
         for file in sorted(folder.iterdir(), key=lambda file: file.name)
         if (kind := KINDS.get(file.name[file.name.rfind(".") :]))
     }
-    known = ", ".join([*assets, "/fleet.json", "/metrics", "/healthz"])
+    runbooks = Runbooks()
+    known = f"/, /fleet.json, /metrics, /healthz, {PREFIX}"
 
     def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         path, method = environ.get("PATH_INFO", ""), environ["REQUEST_METHOD"]
@@ -129,6 +148,8 @@ def application(
         if path == "/healthz":
             problem = health.liveness_problem()
             return answer("503 Service Unavailable" if problem else "200 OK", f"{problem or 'ok'}\n".encode())
+        if (runbook := runbooks.page(path)) is not None:
+            return answer("200 OK", runbook, HTML)
         return answer("404 Not Found", f"no such page; there are {known}\n".encode())
 
     return app

@@ -18,6 +18,7 @@ from workers.monitoring.lag_poller import LagPoller
 from workers.naming import address
 from workers.process import limit_memory
 from workers.web.page import FleetView, application
+from workers.web.totals import Totals
 
 if TYPE_CHECKING:
     from workers.settings import Settings
@@ -48,7 +49,13 @@ def serve(settings: Settings, paths: StatePaths) -> None:
     health = Health(LONGEST_POLL_SECONDS + settings.lag_interval)
     lag = LagPoller(settings, health.iterated)
     metrics = LagMetrics(settings.group, settings.topic, lag.current, lambda: lag.last_success)
-    fleet = FleetView(lag, lambda: StatusCollector(settings, paths))
+    about = {
+        "topic": settings.topic,
+        "group": settings.group,
+        "sink": "MongoDB",
+        "target": f"{settings.database}.{settings.collection}",
+    }
+    fleet = FleetView(lag, lambda: StatusCollector(settings, paths), Totals(settings), about)
     app = application(settings.metrics_host, metrics.registry, health, fleet)
     server = Server(
         settings.metrics_host, settings.lag_port, app, "the page", "WORKERS_LAG_PORT", waiting={"/fleet.json"}

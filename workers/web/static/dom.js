@@ -1,4 +1,4 @@
-// Elements. Data becomes text or an attribute, never markup: a topic may be called <img onerror=...>.
+// Elements. Data becomes text or an attribute, never markup: a topic may be called <b>.
 
 const SVG = "http://www.w3.org/2000/svg";
 
