@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from itertools import combinations
-from pathlib import Path
 
 import pytest
 
@@ -18,6 +17,8 @@ from tests.support.page_server import PageServer
 from tests.support.page_view import PageView, is_red
 
 pytestmark = pytest.mark.acceptance
+
+UNKNOWN = "\N{EN DASH}"
 
 
 @pytest.fixture(scope="module")
@@ -66,9 +67,10 @@ def test_a_kill_tells_its_story(page: PageView, server: PageServer) -> None:
         "stored again +1.04 s",
         "back +2.63 s",
     ]
+    page.wait("document.querySelectorAll('#events li').length === 5", "an event that is a mark is there once")
     events = page.text("#events li").splitlines()
-    assert events[0].endswith("worker_01 is back+2.63 s")
-    assert events[-1].endswith("worker_01 killed (SIGKILL)")
+    assert events[0].endswith("worker_01is back+2.63 s")
+    assert events[-1].endswith("worker_01killed (SIGKILL)")
     assert [page.text(f"[data-sum={name}] b") for name in ("letters", "total")] == ["0", "711,648"]
     # The hole is a second of 120, in two bands: hatched in red between the colours of two workers.
     hole = page.boxes("#plot .band.waiting")[0]
@@ -219,9 +221,10 @@ def test_names_are_text_whatever_they_are(page: PageView, server: PageServer) ->
     assert page.browser.value("document.title") != "1"
     assert page.browser.value("document.documentElement.scrollWidth") == 360
     assert page.text("[data-sum=letters] b") == "123.5B"
+    assert page.text("[data-sum=age] small") == "without a-1, a-2 and 1 more"
     page.click("#figures summary")
     page.wait("document.querySelectorAll('#partitions tr').length === 6", "the table")
-    assert page.text("#partitions tr:first-child td").splitlines()[1] == "–"
+    assert page.text("#partitions tr:first-child td").splitlines()[1] == UNKNOWN
     assert "no answer" in page.text("#partitions tr:first-child")
     assert "40, for 75 s" in page.text("#partitions tr:nth-child(2)")
     assert page.errors() == []
@@ -229,7 +232,7 @@ def test_names_are_text_whatever_they_are(page: PageView, server: PageServer) ->
 
 def test_what_is_not_known_is_not_zero(page: PageView, server: PageServer) -> None:
     show(page, server, "nothing")
-    assert set(page.text("#sums b").splitlines()) == {"–"}
+    assert set(page.text("#sums b").splitlines()) == {UNKNOWN}
     assert "no partition is known" in page.text("#plot")
     assert page.text("#slots-well") == "none"
 
@@ -268,6 +271,7 @@ def test_a_page_that_nobody_sees_asks_little(page: PageView, server: PageServer)
     began = time.monotonic()
     wait_until(lambda: len(server.asked) >= so_far + 2, 15, "it still asks")
     assert time.monotonic() - began > 3
+    assert set(server.asked[so_far:]) == {"/fleet.json"}
     page.browser.value("delete document.hidden; document.dispatchEvent(new Event('visibilitychange'))")
     wait_until(lambda: server.asked[-1].startswith("/timeline"), 2, "it asks at once when it is seen again")
 

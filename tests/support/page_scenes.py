@@ -13,7 +13,7 @@ Scene = Callable[[float, int], tuple[dict[str, Any], dict[str, Any]]]
 
 LONG_TOPIC = "orders-of-all-shops.".ljust(200, "x") + "-europe-and-the-rest-of-the-world-by-hour-and-by-shop.v2"
 MARKUP = '<img src=x onerror="document.title=1">'
-EVENT_OF = {"killed": "exited", "died": "exited", "back": "running"}
+EVENT_OF = {"killed": "exited", "died": "exited"}
 
 
 def iso(time: float) -> str:
@@ -61,6 +61,7 @@ def fleet(story: Story, now: float, verdict: tuple[str, str, str], **changes: An
             "seconds": mark["seconds"],
         }
         for i, mark in enumerate(sorted(story.marks, key=lambda mark: mark["time"]))
+        if mark["kind"] != "back"
     ]
     status = {
         "healthy": level == "calm",
@@ -246,6 +247,7 @@ def hostile(now: float, seconds: int) -> Any:
     found["about"]["topic"] = LONG_TOPIC
     found["partitions"][0] |= {"end": None, "readable": None, "seconds": None, "committed": None, "unstable": None}
     found["partitions"][1] |= {"unstable": 40, "unstable_seconds": 75.0, "readable": 0}
+    found["points"] = [{"unanswered": [f"{LONG_TOPIC}-0"], "age_unknown": ["a-1", "a-2", "a-3"]}]
     found["audit"] |= {"missing": 12, "problem": "Kafka does not answer"}
     return found, timeline
 

@@ -74,17 +74,19 @@ class Story:
         self.mark(at, kind, worker, text)
         if at + min(again, 0.42) <= 0:
             self.mark(at + min(again, 0.42), "evicted", worker, "removed from the group", min(again, 0.42))
-        taken = {}
+        taken = set()
         for i, key in enumerate(own):
             heir = others[i % len(others)] if others else None
             self.change(key, at, at + again, worker, "waiting")
             if at + again < 0 and heir:
-                taken.setdefault(heir, []).append(key[1])
+                taken.add(heir)
                 self.change(key, at + again, min(0.0, at + back), heir, "storing")
+        of, listed = " and ".join(str(number) for _, number in own[:2]), " and ".join(sorted(taken))
         if at + again <= 0:
-            self.mark(at + again * 0.7, "taken_over", worker, f"taken over after {again * 0.7:.2f} s", again * 0.7)
-            listed = ", ".join(f"{name} {','.join(map(str, each))}" for name, each in taken.items())
-            self.mark(at + again, "stored_again", worker, f"its partitions are stored again: {listed}", again)
+            self.mark(at + again * 0.7, "taken_over", worker, f"partitions {of} taken over by {listed}", again * 0.7)
+            self.mark(
+                at + again, "stored_again", worker, f"first record of partitions {of} stored again, by {listed}", again
+            )
         if at + back <= 0:
             for key in own:
                 self.change(key, at + back, at + back + 0.25, worker, "waiting")

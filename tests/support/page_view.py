@@ -27,7 +27,7 @@ class PageView:
         return str(self.browser.value(script))
 
     def wait(self, expression: str, what: str, seconds: float = 10) -> None:
-        wait_until(lambda: self.browser.value(expression), seconds, what)
+        wait_until(lambda: self.browser.value(f"Boolean({expression})"), seconds, what)
 
     def wait_text(self, selector: str, part: str, seconds: float = 10) -> None:
         try:

@@ -1,17 +1,20 @@
-// The five numbers, the services, the proof, and what happened.
+// The five numbers, the services, and the proof.
 
 import { at, element, keyed, say, sayProse, set } from "./dom.js";
-import { UNKNOWN, after, clock, count, duration, isKnown, plural } from "./format.js";
+import { UNKNOWN, clock, count, duration, isKnown, plural, shortened } from "./format.js";
 import { lastKnown } from "./chart.js";
 
-/* series: of the last minute or more; totals: {stored, sent, dead_letters} of all times. */
-export function showSums(series, totals) {
+const LONGEST = 30;
+
+/* series: of the last minute or more; totals: {stored, sent, dead_letters} of all times; point: Kafka's last answer, which
+   names the partitions that are in no sum. */
+export function showSums(series, totals, point) {
   const now = (name) => lastKnown(series?.[name]?.slice(-5));
   const waiting = now("waiting"), age = now("age"), letters = totals?.dead_letters;
   const sums = [
     ["stored", "stored a second", count(now("stored")), `sent ${count(now("sent"))}`],
-    ["waiting", "waiting", count(waiting), waiting === 1 ? "record" : "records"],
-    ["age", "oldest waiting", waiting === 0 ? "none" : duration(age), ""],
+    ["waiting", "waiting", count(waiting), without(point?.unanswered) || (waiting === 1 ? "record" : "records")],
+    ["age", "oldest waiting", waiting === 0 ? "none" : duration(age), without(point?.age_unknown)],
     ["letters", "dead letters", count(letters), letters ? "`workers dead-letters list`" : ""],
     ["total", "stored in all", count(totals?.stored), isKnown(totals?.sent) ? `of ${count(totals.sent)} sent` : ""],
   ];
@@ -22,6 +25,11 @@ export function showSums(series, totals) {
     set(say(main, value), { class: value === UNKNOWN ? "unknown" : null });
     sayProse(small, value === UNKNOWN ? "" : beside);
   });
+}
+
+function without(names) {
+  if (!names?.length) return "";
+  return `without ${names.slice(0, 2).map((name) => shortened(name, LONGEST)).join(", ")}${names.length > 2 ? ` and ${count(names.length - 2)} more` : ""}`;
 }
 
 export function showServices(services) {
@@ -50,19 +58,4 @@ function proof(audit, now) {
     ...(audit.unstable ? [["", `${plural(audit.unstable, "record")} behind an open transaction`]] : []),
     ...(audit.problem ? [["bad", audit.problem]] : []),
   ];
-}
-
-/* The last events, the latest first; `text` and `seconds` are Python's. */
-export function showEvents(events, now) {
-  const latest = events.toReversed();
-  const make = () => element("li", {}, element("time"), element("span", {}, element("b"), " ", element("span")), element("span", { class: "quiet distance" }));
-  keyed(at("events"), latest, (each) => `${each.serial ?? ""} ${each.time} ${each.event} ${each.process}`, make, (node, each) => {
-    const [time, what, distance] = node.children, at_ = Date.parse(each.time) / 1000;
-    set(say(time, clock(at_, { tenths: true, now })), { datetime: Number.isFinite(at_) ? new Date(at_ * 1000).toISOString() : null });
-    say(what.firstChild, each.process ?? "");
-    sayProse(what.lastChild, each.text ?? each.event);
-    say(distance, after(each.seconds));
-    set(node, { "data-event": each.event });
-  });
-  at("no-events").hidden = events.length > 0;
 }

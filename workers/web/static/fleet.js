@@ -2,7 +2,8 @@
 // does is computed in Python; here it is put where a person sees it.
 
 import { at, say, set } from "./dom.js";
-import { showEvents, showProof, showServices, showSums } from "./facts.js";
+import { showEvents } from "./events.js";
+import { showProof, showServices, showSums } from "./facts.js";
 import { Feed } from "./feed.js";
 import { clock } from "./format.js";
 import { showPartitions } from "./partitions.js";
@@ -24,6 +25,7 @@ const timelineFeed = new Feed({
   isWanted: () => !document.hidden,
   take: (data) => {
     timeline.show(data);
+    if (fleet) showEvents(fleet.status.events, data.marks, data.now);
     if (timeline.seconds <= FINE_SECONDS) takeRecent(data);
   },
   fail: (error) => timeline.fail(`The timeline cannot be read: ${error.message}`),
@@ -40,7 +42,7 @@ const fleetFeed = new Feed({ path: () => "fleet.json", every: () => POLL_MS, tak
 
 function takeRecent(data) {
   [recent, now] = [data, data.now];
-  showSums(recent.series, fleet?.totals);
+  showSums(recent.series, fleet?.totals, fleet?.points?.at(-1));
 }
 
 function showFleet(data) {
@@ -50,11 +52,11 @@ function showFleet(data) {
   now = recent && timelineFeed.isLive ? recent.now : Date.parse(status.time) / 1000;
   showAbout(about);
   verdict.show(data.verdict, status.problems, about?.topic ?? "");
-  showSums(recent?.series, data.totals);
+  showSums(recent?.series, data.totals, data.points.at(-1));
   showWorkers(status.slots);
   showServices(status.services);
   showProof(data.audit, now);
-  showEvents(status.events, now);
+  showEvents(status.events, timeline.marks, now);
   showPartitions(data.partitions, status.slots);
   document.body.dataset.shown = status.time;
   showFreshness();

@@ -125,6 +125,11 @@ export class Timeline {
     });
   }
 
+  /* Of the last answer, also while an earlier one is shown. */
+  get marks() {
+    return this.#data?.marks ?? [];
+  }
+
   get #dataShown() {
     return this.#kept ?? this.#data;
   }
