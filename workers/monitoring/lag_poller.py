@@ -1,16 +1,18 @@
-"""Polls Kafka for the lag of the group once an interval, however often the snapshot is read."""
+"""Polls Kafka for the lag of the group once an interval, however often the snapshot is read; each second while somebody
+looks at the page. One snapshot serves metrics, page and timeline: they never contradict each other.
+"""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import structlog
 
 from workers.connection import KeptConnection
-from workers.errors import WorkersError
+from workers.errors import UnavailableError, WorkersError
 from workers.kafka.admin import WATCH_PATIENCE_SECONDS, Admin
 from workers.kafka.log_reader import FirstRecords
 from workers.kafka.open_transactions import OpenTransactions
@@ -20,18 +22,40 @@ from workers.monitoring.lag import CommitTimes, LagSnapshot, Point, lag_snapshot
 from workers.process import start_thread
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection, Mapping
 
+    from workers.kafka.group_description import GroupDescription
+    from workers.kafka.open_transactions import OpenTransaction
+    from workers.kafka.partition_offsets import PartitionOffsets
     from workers.settings import Settings
     from workers.types import TopicPartition
 
 HISTORY_SECONDS = 600
 STALE_INTERVALS = 2
 """A snapshot is not served when it is older than so many intervals, or once a later poll has failed."""
+WATCHED_SECONDS = 15.0
+"""So long after the last `watch` it polls once in `WATCHED_INTERVAL`."""
+WATCHED_INTERVAL = 1.0
+POINT_SLACK_SECONDS = 0.05
+"""A poll may begin so much earlier than one interval after the last one, as waits are not exact."""
+SILENT_SECONDS = 3.5
+"""A poll that takes longer has no answer: Kafka hangs."""
 STOP_SECONDS = 1.0
 """How long `stop` waits for a poll that hangs: supervisord waits for the process, and the thread is a daemon."""
 
 log = structlog.get_logger()
+
+
+class KafkaLook(NamedTuple):
+    """What Kafka answered to one poll."""
+
+    group: GroupDescription
+    offsets: Mapping[TopicPartition, PartitionOffsets] | None
+    """By partition; None: there is no such topic."""
+    unanswered: Collection[TopicPartition] = ()
+    """Partitions of the topic for which it did not answer."""
+    open_transactions: Mapping[TopicPartition, OpenTransaction] = {}
+    """By partition in which there is one."""
 
 
 class LagPoller:
@@ -41,7 +65,7 @@ class LagPoller:
         """Args: on_iteration: called after every poll, also after one that failed."""
         self._settings = settings
         self.interval = settings.lag_interval
-        """Seconds between two polls."""
+        """Seconds between two polls, and between two `points`."""
         self._on_iteration = on_iteration
         self._connection = KeptConnection(
             lambda: Admin(settings, WATCH_PATIENCE_SECONDS).connect(), _log_unavailable, _log_available
@@ -53,7 +77,14 @@ class LagPoller:
         self._standing: dict[TopicPartition, str] = {}
         """By partition that stands for a reason of Kafka's own: the reason, which was logged."""
         self._snapshot: LagSnapshot | None = None
-        self._taken_at = 0.0
+        self._taken_at = self._offsets_at = 0.0
+        self._look: KafkaLook | None = None
+        self._answer: tuple[float, LagSnapshot, KafkaLook] | None = None
+        """The last answer, and when the offsets in it were asked for."""
+        self._polling_since: float | None = None
+        self._problem: str | None = None
+        self._watched_until = self._next_point = 0.0
+        self._wakeup = threading.Event()
         self._points: deque[Point | None] = deque(maxlen=max(2, int(HISTORY_SECONDS / self.interval)))
         self._stop_event = threading.Event()
         self._thread: threading.Thread | None = None
@@ -66,6 +97,7 @@ class LagPoller:
 
     def stop(self) -> None:
         self._stop_event.set()
+        self._wakeup.set()
         if self._thread:
             self._thread.join(STOP_SECONDS)
 
@@ -73,6 +105,31 @@ class LagPoller:
         """The last snapshot; None: there is none, or it is stale."""
         taken_at, snapshot = self._taken_at, self._snapshot
         return snapshot if snapshot and time.monotonic() - taken_at <= STALE_INTERVALS * self.interval else None
+
+    def latest(self) -> tuple[float, LagSnapshot] | None:
+        """The last snapshot, and when its offsets were asked for, by `time.monotonic`; None: the last poll failed."""
+        answer = self._answer
+        return answer[:2] if answer else None
+
+    def look(self) -> KafkaLook:
+        """What Kafka answered last, for the status of the fleet.
+
+        Raises:
+            UnavailableError: it does not answer.
+        """
+        since, answer = self._polling_since, self._answer
+        if since is not None and (seconds := time.monotonic() - since) > SILENT_SECONDS:
+            raise UnavailableError(f"has not answered for {seconds:.0f} s")
+        if answer is None:
+            raise UnavailableError(self._problem or "has not answered yet")
+        return answer[2]
+
+    def watch(self) -> None:
+        """Somebody looks: poll each second for a while, and at once if the last answer is old."""
+        now = time.monotonic()
+        if now > self._watched_until:
+            self._wakeup.set()
+        self._watched_until = now + WATCHED_SECONDS
 
     def points(self) -> list[Point | None]:
         """The sums of the last ten minutes, one an interval, oldest first; None: Kafka did not answer."""
@@ -91,8 +148,12 @@ class LagPoller:
         group = admin.group(settings.group, settings.topic)
         topic = admin.topic(settings.topic)
         if topic is None:
+            self._offsets_at, self._look = time.monotonic(), KafkaLook(group, None)
             return lag_snapshot(now, group, None, {}, {})
         offsets = admin.answered_offsets(topic, settings.group)
+        self._offsets_at, unanswered = time.monotonic(), set(topic.partitions) - offsets.keys()
+        open_transactions = self._open_transactions.look(topic.identity, offsets, now)
+        self._look = KafkaLook(group, offsets, unanswered, open_transactions)
         return lag_snapshot(
             now,
             group,
@@ -100,8 +161,8 @@ class LagPoller:
             self._first_records.times(topic.identity, uncommitted_ranges(offsets), leader_epochs(offsets)),
             self._commit_times.update(offsets, now),
             waiting=self._waiting_times.update(offsets, now),
-            open_transactions=self._open_transactions.look(topic.identity, offsets, now),
-            unanswered=set(topic.partitions) - offsets.keys(),
+            open_transactions=open_transactions,
+            unanswered=unanswered,
         )
 
     def close(self) -> None:
@@ -115,19 +176,32 @@ class LagPoller:
             started = time.monotonic()
             self._poll()
             self._on_iteration()
-            self._stop_event.wait(max(0.1, started + self.interval - time.monotonic()))
+            self._wakeup.clear()
+            watched = time.monotonic() < self._watched_until
+            interval = min(WATCHED_INTERVAL, self.interval) if watched else self.interval
+            if not self._stop_event.is_set():
+                self._wakeup.wait(max(0.1, started + interval - time.monotonic()))
         self.close()
 
     def _poll(self) -> None:
+        began = self._polling_since = time.monotonic()
+        snapshot = None
         try:
             snapshot = self.take_snapshot()
-        except Exception:  # noqa: BLE001 whatever a client raises, the lag is not known, and the next poll reconnects
-            self._snapshot = None
-            self._points.append(None)
-            return
-        self._taken_at, self._snapshot, self.last_success = time.monotonic(), snapshot, snapshot.time
-        self._log_standstill(snapshot)
-        self._points.append(snapshot.point)
+        except Exception as error:  # noqa: BLE001 whatever a client raises, the lag is not known, and the next poll reconnects
+            self._snapshot = self._answer = None
+            self._problem = (
+                str(error) if isinstance(error, WorkersError) else f"could not be asked: {type(error).__name__}"
+            )
+        else:
+            self._taken_at, self._snapshot, self.last_success = time.monotonic(), snapshot, snapshot.time
+            self._answer = (self._offsets_at, snapshot, self._look) if self._look else None
+            self._log_standstill(snapshot)
+        self._polling_since = None
+        if began >= self._next_point:
+            # Points are at equal distances, also while it polls more often.
+            self._next_point = began + self.interval - POINT_SLACK_SECONDS
+            self._points.append(snapshot.point if snapshot else None)
 
     def _log_standstill(self, snapshot: LagSnapshot) -> None:
         """Log, once each, what keeps a partition from being read although every worker is well."""

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 TORN_READS = 5
+FIRST_BYTES = 4096
+"""Read at once. The file has room for much more than it holds, and is read some times a second."""
 
 
 def checked(content: object) -> bytes:
@@ -22,8 +24,11 @@ def read_checked(path: Path) -> Any:
     """What was written last; None: there is no file, it cannot be read, or it holds something else."""
     for _ in range(TORN_READS):
         try:
-            head, _, rest = path.read_bytes().partition(b"\n")
-            checksum, _, length = head.partition(b" ")
+            with path.open("rb", buffering=0) as file:
+                head, _, rest = (file.read(FIRST_BYTES) or b"").partition(b"\n")
+                checksum, _, length = head.partition(b" ")
+                while len(rest) < int(length) and (more := file.read(int(length) - len(rest))):
+                    rest += more
             text = rest[: int(length)]
             if zlib.crc32(text) == int(checksum, 16):
                 return json.loads(text)

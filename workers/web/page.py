@@ -3,33 +3,29 @@
 from __future__ import annotations
 
 import ipaddress
-import json
-import threading
-import time
-from contextlib import ExitStack
-from dataclasses import asdict
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from prometheus_client import make_wsgi_app
 
 from workers.process import NoThreadError
+from workers.web.query import BadQueryError, seconds_asked
 from workers.web.runbooks import PREFIX, Runbooks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable
     from wsgiref.types import StartResponse, WSGIEnvironment
 
     from prometheus_client import CollectorRegistry
 
-    from workers.fleet.status.collector import StatusCollector
     from workers.monitoring.http import Health
-    from workers.monitoring.lag_poller import LagPoller
-    from workers.web.totals import Totals
+    from workers.web.fleet_view import FleetView
 
 HTML = "text/html; charset=utf-8"
 KINDS = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8"}
 """Of the files in web/static/ that are served by their names."""
+WAITING = ("/fleet.json", "/timeline.json")
+"""Their answers take a while, or wait for something: the server makes them on a thread of their own."""
 TEXT, JSON = "text/plain; charset=utf-8", "application/json"
 HEADERS = [
     ("Cache-Control", "no-store"),
@@ -40,74 +36,6 @@ HEADERS = [
     ("X-Content-Type-Options", "nosniff"),
     ("Referrer-Policy", "no-referrer"),
 ]
-IDLE_SECONDS = 15.0
-"""Without a request for so long, the status is not collected any more."""
-CACHE_SECONDS = 0.4
-"""One answer serves all requests for so long: many open pages cost no more than one."""
-FIRST_STATUS_SECONDS = 1.0
-"""The longest wait of the first request for the services to answer."""
-
-
-class FleetView:
-    """The data of the page. The status is collected only while the page is requested. Thread-safe."""
-
-    def __init__(
-        self,
-        lag: LagPoller,
-        new_collector: Callable[[], StatusCollector],
-        totals: Totals,
-        about: Mapping[str, str],
-    ) -> None:
-        """Args:
-        new_collector: called at the first request, and at the first after an idle time.
-        about: what never changes: topic, group, sink, target.
-        """
-        self._lag, self._new_collector = lag, new_collector
-        self._totals, self._about = totals, about
-        self._collector: StatusCollector | None = None
-        self._lock = threading.Lock()
-        self._answered, self._answer = -IDLE_SECONDS, b""
-
-    def as_json(self) -> bytes:
-        """Everything that the page shows."""
-        with self._lock:
-            if time.monotonic() - self._answered > CACHE_SECONDS:
-                self._answer = json.dumps(self._as_dict(), allow_nan=False).encode()
-                self._answered = time.monotonic()
-            return self._answer
-
-    def close_if_idle(self, idle: float = IDLE_SECONDS) -> None:
-        """Stop the collector, if there was no request for so many seconds."""
-        with self._lock:
-            if self._collector and time.monotonic() - self._answered >= idle:
-                self._collector.close()
-                self._totals.stop()
-                self._collector = None
-
-    def _as_dict(self) -> dict[str, Any]:
-        if self._collector is None:
-            collector = self._new_collector()
-            # If there is no thread for one of its pollers, the others end again: the next request tries anew.
-            with ExitStack() as undo:
-                undo.callback(collector.close)
-                undo.callback(self._totals.stop)
-                collector.start()
-                self._totals.start()
-                undo.pop_all()
-            self._collector = collector
-            self._collector.wait(FIRST_STATUS_SECONDS)
-        snapshot = self._lag.current()
-        partitions = snapshot.partitions if snapshot else None
-        return {
-            "about": self._about,
-            "totals": self._totals.as_dict(snapshot),
-            "status": self._collector.collect().as_dict(),
-            "partitions": None
-            if partitions is None
-            else [tp._asdict() | asdict(part) for tp, part in sorted(partitions.items())],
-            "points": [point and point._asdict() for point in self._lag.points()],
-            "interval": self._lag.interval,
-        }
 
 
 def application(
@@ -122,7 +50,7 @@ def application(
         if (kind := KINDS.get(file.name[file.name.rfind(".") :]))
     }
     runbooks = Runbooks()
-    known = f"/, /fleet.json, /metrics, /healthz, {PREFIX}"
+    known = f"/, /fleet.json, /timeline.json, /metrics, /healthz, {PREFIX}"
 
     def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         path, method = environ.get("PATH_INFO", ""), environ["REQUEST_METHOD"]
@@ -140,11 +68,15 @@ def application(
         if path == "/metrics":
             pages: Iterable[bytes] = metrics(environ, start_response)
             return pages
-        if path == "/fleet.json":
+        if path in WAITING:
             try:
-                return answer("200 OK", fleet.as_json(), JSON)
+                if path == "/fleet.json":
+                    return answer("200 OK", fleet.as_json(), JSON)
+                return answer("200 OK", fleet.timeline_as_json(seconds_asked(environ.get("QUERY_STRING", ""))), JSON)
             except NoThreadError as error:
                 return answer("503 Service Unavailable", f"{error}\n".encode())
+            except BadQueryError as error:
+                return answer("400 Bad Request", f"{error}\n".encode())
         if path == "/healthz":
             problem = health.liveness_problem()
             return answer("503 Service Unavailable" if problem else "200 OK", f"{problem or 'ok'}\n".encode())

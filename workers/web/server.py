@@ -11,13 +11,18 @@ from typing import TYPE_CHECKING
 import structlog
 
 from workers.fleet.status.collector import StatusCollector
+from workers.fleet.status.model import KafkaAnswer
+from workers.fleet.timeline.sampler import Sampler
 from workers.monitoring.http import Health
 from workers.monitoring.http_server import Server
 from workers.monitoring.lag_metrics import LagMetrics
 from workers.monitoring.lag_poller import LagPoller
 from workers.naming import address
 from workers.process import limit_memory
-from workers.web.page import FleetView, application
+from workers.state.audit_file import read_audit
+from workers.state.slot import Slot
+from workers.web.fleet_view import FleetView
+from workers.web.page import WAITING, application
 from workers.web.totals import Totals
 
 if TYPE_CHECKING:
@@ -55,17 +60,28 @@ def serve(settings: Settings, paths: StatePaths) -> None:
         "sink": "MongoDB",
         "target": f"{settings.database}.{settings.collection}",
     }
-    fleet = FleetView(lag, lambda: StatusCollector(settings, paths), Totals(settings), about)
+    timeline = Sampler(settings, paths, lag)
+    audit_file = Slot(paths.state_dir, settings.group, settings.worker).group_file("audit")
+    fleet = FleetView(
+        lag,
+        lambda: StatusCollector(settings, paths, kafka=lambda: KafkaAnswer(*lag.look())),
+        timeline,
+        lambda: read_audit(audit_file),
+        totals=Totals(settings),
+        about=about,
+    )
     app = application(settings.metrics_host, metrics.registry, health, fleet)
     server = Server(
-        settings.metrics_host, settings.lag_port, app, "the page", "WORKERS_LAG_PORT", waiting={"/fleet.json"}
+        settings.metrics_host, settings.lag_port, app, "the page", "WORKERS_LAG_PORT", waiting=WAITING
     ).start()
     log.info("serving", pid=os.getpid(), page=f"http://{address(settings.metrics_host, server.port)}/")
     lag.start()
+    timeline.start()
     # Ends with its parent: an orphan would keep the port that the next fleet needs.
     while not stop_event.wait(CHECK_SECONDS) and os.getppid() == parent:
         fleet.close_if_idle()
     server.close()
     fleet.close_if_idle(0)
+    timeline.stop()
     lag.stop()
     log.info("stopped")

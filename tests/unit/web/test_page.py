@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 
 import workers
 from tests.support.batches import tp
+from tests.support.statuses import judged, with_slot
 from workers.errors import UnavailableError
 from workers.kafka.admin import GroupDescription, Member
 from workers.kafka.open_transactions import OpenTransaction
@@ -19,7 +20,9 @@ from workers.kafka.partition_offsets import PartitionOffsets
 from workers.monitoring.http import Health
 from workers.monitoring.http_server import Server
 from workers.monitoring.lag import lag_snapshot
-from workers.web.page import FleetView, application, is_allowed_host
+from workers.state.audit_file import Audit
+from workers.web.fleet_view import FleetView
+from workers.web.page import WAITING, application, is_allowed_host
 
 PAGE = Path(workers.__file__).parent / "web/static"
 
@@ -32,9 +35,10 @@ class Clock:
 
 
 class Survey:
-    """One that knows nothing; it counts who uses it."""
+    """One of a fleet of which one worker is stopped; it counts who uses it."""
 
     asked = entered = left = 0
+    events = ({"event": "exited", "process": "worker_02", "time": "2026-11-22T20:00:00Z", "expected": False},)
 
     def start(self):
         self.entered += 1
@@ -47,10 +51,7 @@ class Survey:
 
     def collect(self):
         self.asked += 1
-        return self
-
-    def as_dict(self):
-        return {"healthy": False}
+        return judged(**with_slot("worker_02", kernel="T"), events=self.events)
 
 
 class Sums:
@@ -74,6 +75,10 @@ ABOUT = {"topic": "numtest", "group": "counters", "sink": "MongoDB", "target": "
 class Watch:
     interval = 5.0
     snapshot = None
+    watched = 0
+
+    def watch(self):
+        self.watched += 1
 
     def current(self):
         return self.snapshot
@@ -87,14 +92,39 @@ def survey():
     return Survey()
 
 
+class Looked:
+    """A timeline; it counts what is asked."""
+
+    def __init__(self):
+        self.asked = []
+
+    def as_dict(self, seconds):
+        self.asked.append(seconds)
+        return {"now": 1.5, "seconds": seconds}
+
+    def holes(self):
+        return {}
+
+
 @pytest.fixture
 def sums():
     return Sums()
 
 
 @pytest.fixture
-def fleet(survey, sums):
-    return FleetView(Watch(), lambda: survey, sums, ABOUT)
+def timeline():
+    return Looked()
+
+
+@pytest.fixture
+def watch():
+    return Watch()
+
+
+@pytest.fixture
+def fleet(survey, timeline, watch, sums):
+    audit = Audit(1.0, 2.0, missing=12)
+    return FleetView(watch, lambda: survey, timeline, lambda: audit, totals=sums, about=ABOUT)
 
 
 @pytest.fixture
@@ -105,7 +135,7 @@ def clock():
 @pytest.fixture
 def server(fleet, clock):
     app = application("127.0.0.1", CollectorRegistry(), Health(60, clock), fleet)
-    server = Server("127.0.0.1", 0, app, "the page", "WORKERS_LAG_PORT").start()
+    server = Server("127.0.0.1", 0, app, "the page", "WORKERS_LAG_PORT", waiting=WAITING).start()
     yield server
     server.close()
 
@@ -120,7 +150,7 @@ def ask(server, path, method="GET", **headers):
         connection.close()
 
 
-def test_what_cannot_be_read_and_what_is_not_known_are_in_the_json(survey):
+def test_what_cannot_be_read_and_what_is_not_known_are_in_the_json(survey, timeline):
     group = GroupDescription("Stable", {"m": Member("worker_00", "h", [tp(0), tp(1)])})
     watch = Watch()
     watch.snapshot = lag_snapshot(
@@ -133,7 +163,7 @@ def test_what_cannot_be_read_and_what_is_not_known_are_in_the_json(survey):
         unanswered=[tp(1)],
     )
     watch.points = lambda: [watch.snapshot.point]
-    found = json.loads(FleetView(watch, lambda: survey, Sums(), ABOUT).as_json())
+    found = json.loads(FleetView(watch, lambda: survey, timeline, totals=Sums(), about=ABOUT).as_json())
 
     first, second = found["partitions"]
     assert (first["end"], first["high_watermark"], first["unstable"]) == (100, 140, 40)
@@ -143,7 +173,9 @@ def test_what_cannot_be_read_and_what_is_not_known_are_in_the_json(survey):
     assert (found["about"], found["totals"]["dead_letters"]) == (ABOUT, 1)
 
 
-@pytest.mark.parametrize("path", ["/", "/fleet.json", "/metrics", "/healthz", "/runbooks/", "/runbooks/FleetStuck"])
+@pytest.mark.parametrize(
+    "path", ["/", "/fleet.json", "/timeline.json", "/metrics", "/healthz", "/runbooks/", "/runbooks/FleetStuck"]
+)
 def test_each_page_is_there(server, path):
     assert ask(server, path)[0] == 200
 
@@ -183,12 +215,13 @@ def test_a_path_that_is_none_is_a_404_of_one_line(server, path):
     status, text, _ = ask(server, path)
 
     assert status == 404
-    assert text == "no such page; there are /, /fleet.json, /metrics, /healthz, /runbooks/\n"
+    assert text == "no such page; there are /, /fleet.json, /timeline.json, /metrics, /healthz, /runbooks/\n"
 
 
+@pytest.mark.parametrize("path", ["/fleet.json", "/timeline.json?seconds=60"])
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS"])
-def test_the_page_is_only_read(server, method):
-    assert ask(server, "/fleet.json", method)[:2] == (405, "only GET and HEAD are allowed\n")
+def test_the_page_is_only_read(server, method, path):
+    assert ask(server, path, method)[:2] == (405, "only GET and HEAD are allowed\n")
 
 
 def test_head_has_no_body(server):
@@ -249,7 +282,7 @@ def test_nobody_is_asked_before_somebody_reads_nor_once_nobody_does(fleet, surve
     assert survey.entered == sums.entered == 0
     answers = {fleet.as_json() for _ in range(50)}
 
-    assert json.loads(answers.pop())["status"] == {"healthy": False}
+    assert json.loads(answers.pop())["status"]["healthy"] is False
     assert survey.entered == sums.entered == 1
     assert survey.asked < 50, "many open pages cost as much as one"
     fleet.close_if_idle()
@@ -258,6 +291,63 @@ def test_nobody_is_asked_before_somebody_reads_nor_once_nobody_does(fleet, surve
     assert survey.left == sums.left == 1
     fleet.close_if_idle(idle=0)
     assert survey.left == 1
+
+
+def test_verdict_audit_and_events_are_told_in_the_words_of_the_commands(server):
+    found = json.loads(ask(server, "/fleet.json")[1])
+
+    assert found["verdict"]["level"] == "attention"
+    assert found["verdict"]["text"].startswith("worker_02: stopped by a signal")
+    assert (found["audit"]["missing"], found["audit"]["until"]) == (12, 2.0)
+    assert [event["text"] for event in found["status"]["events"]] == ["crashed or was killed"]
+
+
+@pytest.mark.parametrize(
+    ("query", "seconds"),
+    [("", 120), ("?", 120), ("?seconds=60", 60), ("?seconds=600", 600), ("?seconds=86400", 86_400)],
+)
+def test_the_timeline_goes_back_as_far_as_is_asked(server, timeline, watch, query, seconds):
+    status, text, headers = ask(server, f"/timeline.json{query}")
+
+    assert (status, json.loads(text)["seconds"], timeline.asked) == (200, seconds, [seconds])
+    assert headers["Content-Type"] == "application/json"
+    assert watch.watched == 1, "Kafka is asked more often while somebody looks"
+    assert ask(server, f"/timeline.json{query}", "HEAD")[:2] == (200, "")
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "seconds=59",
+        "seconds=86401",
+        "seconds=-60",
+        "seconds=6e3",
+        "seconds=120.0",
+        "seconds=",
+        "seconds",
+        "seconds=nan",
+        "second=120",
+        "seconds=120&seconds=60",
+        "seconds=120&x=1",
+        "x",
+        "%ff=%00",
+        "seconds=%C2%B2%C2%B2%C2%B2",
+        "s=" + "1" * 200,
+    ],
+)
+def test_another_query_is_refused_in_one_line(server, timeline, query):
+    status, text, _ = ask(server, f"/timeline.json?{query}")
+
+    assert (status, text) == (400, "ask for seconds=N, a whole number from 60 to 86400\n")
+    assert timeline.asked == []
+
+
+def test_many_tabs_cost_as_much_as_one(fleet, timeline):
+    for _ in range(50):
+        for seconds in (120, 600, 3_600, 86_400):
+            fleet.timeline_as_json(seconds)
+
+    assert len(timeline.asked) < 20
 
 
 def test_healthy_while_the_thread_that_looks_does(server, clock):

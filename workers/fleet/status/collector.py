@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
 from workers.connection import KeptConnection
 from workers.errors import SinkRefusesError, SinkUnavailableError, UnavailableError
+from workers.fleet.endings import Endings
+from workers.fleet.status.event_file import EventFile
 from workers.fleet.status.model import Answers, FleetInfo, KafkaAnswer, Status, SupervisordAnswer, build_status
 from workers.fleet.status.poller import Down, Poller
 from workers.fleet.status.slot_facts import SlotFacts
@@ -19,20 +20,20 @@ from workers.kafka.open_transactions import OpenTransactions
 from workers.naming import all_worker_names, is_worker
 from workers.settings import redact
 from workers.sinks.registry import open_sink
-from workers.state.event_log import count_starts, read_events
 from workers.state.heartbeat import Beat, read_beat
 from workers.state.proc import process_stat, uptime
 from workers.state.slot import Slot
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from pathlib import Path
+    from collections.abc import Callable, Iterator, Mapping
 
     from workers.settings import Settings
     from workers.settings.paths import StatePaths
 
 KAFKA_TIMEOUT_SECONDS = 1.5
 """Less than `HANGING_SECONDS`, so that a broker that is down is reported as down, not as hanging."""
+SHARED_SECONDS = 0.2
+"""Between two looks at the answer that somebody else gets of Kafka."""
 RATE_SECONDS = 5.0
 """The window for records a second."""
 EVENTS = 20
@@ -47,11 +48,19 @@ UNAVAILABLE_REASONS = {
 class StatusCollector:
     """Polls every service in the background from `start` to `close` (or in a `with`); `collect` combines the latest answers."""
 
-    def __init__(self, settings: Settings, paths: StatePaths, every: float = 2.0, events: int = EVENTS) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        paths: StatePaths,
+        every: float = 2.0,
+        events: int = EVENTS,
+        kafka: Callable[[], KafkaAnswer] | None = None,
+    ) -> None:
         """Args:
         paths: of the tree whose fleet it is.
         every: seconds between two requests to Kafka, and to MongoDB.
         events: how many of the last events are in the status.
+        kafka: what somebody else asks Kafka anyway; None: asked here.
         """
         self._state_dir = paths.state_dir
         self._settings = settings
@@ -64,13 +73,14 @@ class StatusCollector:
             settings.max_iteration_seconds,
         )
         client = SupervisorClient(paths.supervisord_socket)
-        self._supervisord = Poller(lambda: SupervisordAnswer(client.pid(), client.processes()), 0.3)
-        kafka, mongodb = _KafkaRequest(settings), _MongoDBRequest(settings, self._info.mongodb)
-        self._kafka = Poller(kafka, every, kafka.close)
+        self._endings = Endings(client)
+        self._events = EventFile(paths.events_file, events)
+        self._supervisord = Poller(lambda: self._ask_supervisord(client), 0.3)
+        own, mongodb = _KafkaRequest(settings), _MongoDBRequest(settings, self._info.mongodb)
+        self._kafka = Poller(kafka, SHARED_SECONDS) if kafka else Poller(own, every, own.close)
         self._mongodb = Poller(mongodb, every, mongodb.close)
         self._pollers: list[Poller[Any]] = [self._supervisord, self._kafka, self._mongodb]
         self._rates = _Rates()
-        self._events = _EventFile(paths.events_file, events)
 
     def start(self) -> None:
         """Start polling, each service on its own thread."""
@@ -110,6 +120,11 @@ class StatusCollector:
         supervisord, mongodb = self._supervisord.answer(now), self._mongodb.answer(now)
         processes = supervisord.processes if isinstance(supervisord, SupervisordAnswer) else []
         slots = dict(self._slots(now, {each.name: each for each in processes if is_worker(each.name)}))
+        services: dict[str, Poller[Any]] = {
+            "supervisord": self._supervisord,
+            "Kafka": self._kafka,
+            "MongoDB": self._mongodb,
+        }
         answers = Answers(
             supervisord,
             self._kafka.answer(now),
@@ -120,9 +135,15 @@ class StatusCollector:
                 for name, facts in slots.items()
                 if facts.live_beat and (seconds := uptime(facts.live_beat.started)) is not None
             },
-            self._events.last(),
+            self._endings.explained(self._events.last()),
+            {name: seconds for name, poller in services.items() if (seconds := poller.down_seconds(now)) is not None},
         )
         return build_status(self._info, answers, now, datetime.now(UTC).isoformat(timespec="milliseconds"))
+
+    def _ask_supervisord(self, client: SupervisorClient) -> SupervisordAnswer:
+        answer = SupervisordAnswer(client.pid(), client.processes())
+        self._endings.look(self._events.last())
+        return answer
 
     def _slots(self, now: float, processes: Mapping[str, Process]) -> Iterator[tuple[str, SlotFacts]]:
         """The slots that supervisord has or a live worker holds. Files of a dead worker make no slot."""
@@ -205,32 +226,6 @@ class _Rates:
             samples.popleft()
         seconds = now - samples[0][0]
         return (beat.records - samples[0][1]) / seconds if seconds > 0 else None
-
-
-class _EventFile:
-    """The event log of the watchdog, read again only when it has changed."""
-
-    def __init__(self, path: Path, count: int) -> None:
-        self._path, self._count = path, count
-        self._version: tuple[int, int] | None = None
-        self._last: list[dict[str, Any]] = []
-        self._starts: Mapping[str, int] = {}
-
-    def last(self) -> list[dict[str, Any]]:
-        self._read()
-        return self._last
-
-    def starts(self) -> Mapping[str, int]:
-        """By process: how often it was started since the fleet was; empty if there is no event log."""
-        self._read()
-        return self._starts
-
-    def _read(self) -> None:
-        with suppress(OSError):
-            found = self._path.stat()
-            if (found.st_ino, found.st_size) != self._version:
-                self._version = found.st_ino, found.st_size
-                self._last, self._starts = read_events(self._path, self._count), count_starts(self._path)
 
 
 def _kernel_state(beat: Beat) -> str | None:

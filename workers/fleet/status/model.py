@@ -54,6 +54,8 @@ class Answers:
     uptimes: Mapping[str, float] = field(default_factory=dict)
     """By slot: seconds since its process was started, according to the kernel."""
     events: Sequence[Mapping[str, Any]] = ()
+    down_seconds: Mapping[str, float] = field(default_factory=dict)
+    """By name of a service that is down: for how long."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,8 @@ class Service:
     up: bool
     detail: str
     """Its address, or why it is down."""
+    seconds: float | None = None
+    """For how long it has been down, as far as this process knows; None: it is up, or that is not known."""
 
 
 @dataclass(frozen=True)
@@ -156,20 +160,28 @@ def build_status(info: FleetInfo, answers: Answers, now: float, time: str) -> St
 def _services(info: FleetInfo, answers: Answers, slots: list[SlotStatus]) -> dict[str, Service]:
     found = {}
     if isinstance(answers.supervisord, Down):
-        found["supervisord"] = Service(up=False, detail=answers.supervisord.why)
+        seconds = answers.down_seconds.get("supervisord")
+        found["supervisord"] = Service(up=False, detail=answers.supervisord.why, seconds=seconds)
     else:
         supervised = [slot for slot in slots if slot.supervised]
         running = sum(slot.pid is not None for slot in supervised)
         others = [process for process in answers.supervisord.processes if process.name not in answers.slots]
-        listed = "".join(f", {process.name} {process.state.lower()}" for process in others)
-        detail = f"pid {answers.supervisord.pid}, {running} of {_count(len(supervised), 'worker')} running{listed}"
+        well = [process.name for process in others if process.state == "RUNNING"]
+        listed = f", and {', '.join(well)}" if well else ""
+        listed += "".join(
+            f", {process.name} {process.state.lower()}" for process in others if process.state != "RUNNING"
+        )
+        # Within 80 columns: what is needed least stands last.
+        workers = f"{running} of {_count(len(supervised), 'worker')} running"
+        detail = f"{workers}{listed}; pid {answers.supervisord.pid}"
         found["supervisord"] = Service(up=True, detail=detail)
     for name, answer, address in (
         ("Kafka", answers.kafka, info.bootstrap_servers),
         ("MongoDB", answers.mongodb, info.mongodb),
     ):
         down = isinstance(answer, Down)
-        found[name] = Service(up=not down, detail=answer.why if isinstance(answer, Down) else address)
+        detail = answer.why if isinstance(answer, Down) else address
+        found[name] = Service(up=not down, detail=detail, seconds=answers.down_seconds.get(name) if down else None)
     return found
 
 

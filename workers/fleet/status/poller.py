@@ -35,6 +35,8 @@ class Poller(Generic[T]):
         """
         self._request, self._every, self._close = request, every, close
         self._last: T | Down = Down("has not answered yet")
+        self._down_since: float | None = None
+        """When the first request was sent that failed, of those that failed in a row."""
         self._requested: float | None = None
         """When the request was sent that has no answer yet."""
         self._stop_event = threading.Event()
@@ -56,15 +58,25 @@ class Poller(Generic[T]):
             return Down(f"has not answered for {now - requested:.0f} s")
         return self._last
 
+    def down_seconds(self, now: float) -> float | None:
+        """For how long it has been down; None: it is up, or was not asked yet. Args: now: `time.monotonic`."""
+        if not isinstance(self.answer(now), Down):
+            return None
+        since = self._down_since or self._requested
+        return None if since is None else now - since
+
     def _poll(self) -> None:
         while not self._stop_event.is_set():
-            self._requested = time.monotonic()
+            began = self._requested = time.monotonic()
             try:
                 self._last = self._request()
+                self._down_since = None
             except WorkersError as error:
                 self._last = Down(str(error))
             except Exception as error:  # noqa: BLE001 whatever a client raises, the service counts as down
                 self._last = Down(f"could not be asked: {type(error).__name__}")
+            if isinstance(self._last, Down) and self._down_since is None:
+                self._down_since = began
             self._requested = None
             self.answered.set()
             self._stop_event.wait(self._every)

@@ -45,6 +45,8 @@ class SlotStatus:
     """The same for people, with seconds."""
     problem: str | None = None
     """What is wrong, in a sentence; None: nothing."""
+    state_seconds: float | None = None
+    """Since the worker says that it is in this state; None: it does not say it."""
     supervised: bool = True
     full_name: str = ""
     """What supervisorctl calls it."""
@@ -191,6 +193,7 @@ def _with_numbers(
     partial = lags is not None and len(known) < len(beat.partitions)
     return replace(
         own,
+        state_seconds=max(0.0, now - beat.since) if own.state == beat.state else None,
         partitions=beat.partitions,
         halted_partitions=_halted(beat),
         records=beat.records,

@@ -36,7 +36,7 @@ def test_a_fleet_that_is_well_is_healthy():
 
     assert (status.healthy, status.problems, status.exit_code) == (True, [], ExitCode.OK)
     assert [service.up for service in status.services.values()] == [True] * 3
-    assert status.services["supervisord"].detail == "pid 77, 4 of 4 workers running, watchdog running"
+    assert status.services["supervisord"].detail == "4 of 4 workers running, and watchdog; pid 77"
     assert [slot.partitions for slot in status.slots] == list(OWNS.values())
     assert (status.group.lag, status.group.unowned, status.group.partitions) == (60, [], 6)
 

@@ -1,0 +1,243 @@
+"""The verdict on the fleet: one sentence and how much it matters, the same on the page and in `workers status`. Pure.
+
+Calm: all is well, or heals itself and nothing waits. Attention: something waits, or is about to be mended by itself.
+Act: a person must do something.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, NamedTuple
+
+from workers.fleet.deaths import recent_deaths
+from workers.fleet.sentences import capital, clock, duration, listed, plural, which
+from workers.fleet.status.slot import WORKING
+from workers.state.heartbeat import State
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from workers.fleet.status.model import Status
+    from workers.state.audit_file import Audit
+    from workers.types import TopicPartition
+
+ACT_SECONDS = 60.0
+"""A service that does not answer for longer needs a person."""
+RECENT_SECONDS = 600.0
+"""What happened in the last ten minutes is told although it is over."""
+SETTLING_SECONDS = 60.0
+"""A worker that died so short a time before is still expected back."""
+BEHIND_SECONDS = 120.0
+"""An auditor that has proven nothing newer does not keep up."""
+GONE_SECONDS = 600.0
+"""What an auditor found so long ago is that of one that does not run any more."""
+
+
+class Level(StrEnum):
+    """How much it matters."""
+
+    CALM = "calm"
+    ATTENTION = "attention"
+    ACT = "act"
+
+
+class Verdict(NamedTuple):
+    """What is to be said of the fleet."""
+
+    level: Level
+    text: str
+    """One sentence, without a full stop."""
+    detail: str
+    """What else is to be known; may be empty."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """All that the verdict depends on."""
+
+    status: Status
+    audit: Audit | None
+    """What the auditor found last; None: none runs."""
+    now: float
+    """Unix time."""
+    holes: Mapping[TopicPartition, float] = field(default_factory=dict)
+    """By partition whose records wait and are stored by nobody now: for how many seconds."""
+
+    @property
+    def waiting(self) -> str:
+        """For a sentence: how many records wait."""
+        lag = self.status.group.lag if self.status.group else None
+        if lag is None:
+            return "records may wait"
+        return "nothing waits" if lag == 0 else "1 record waits" if lag == 1 else f"{lag:,} records wait"
+
+
+def verdict(facts: Facts) -> Verdict:
+    """The first that applies, the worst first."""
+    audit = facts.audit
+    if audit and facts.now - audit.time > GONE_SECONDS:
+        facts = Facts(facts.status, None, facts.now, facts.holes)
+    judges = (_no_fleet, _unaccounted, _database, _kafka, _standing, _deaths, _others, _auditor)
+    return next((found for judge in judges if (found := judge(facts))), None) or _calm(facts)
+
+
+def _no_fleet(facts: Facts) -> Verdict | None:
+    if facts.status.fleet:
+        return None
+    _, _, hint = facts.status.problems[0].partition("; ")
+    return Verdict(Level.ACT, "No fleet runs here", f"{hint}; {facts.waiting}" if hint else facts.waiting)
+
+
+def _unaccounted(facts: Facts) -> Verdict | None:
+    audit = facts.audit
+    if audit is None or audit.is_clean:
+        return None
+    found = [
+        f"{count:,} {'record is' if count == 1 else 'records are'} {what}"
+        for count, what in (
+            (audit.missing, "missing"),
+            (audit.twice, "there twice"),
+            (audit.unexplained, "unexplained"),
+        )
+        if count
+    ]
+    names = "them" if audit.missing + audit.twice + audit.unexplained > 1 else "it"
+    rest = f"everything else until {clock(audit.until, facts.now)} is accounted for" if audit.until else ""
+    return Verdict(Level.ACT, f"{listed(found)}: `workers verify` names {names}", rest)
+
+
+def _database(facts: Facts) -> Verdict | None:
+    service = facts.status.services.get("MongoDB")
+    waiting = [slot for slot in facts.status.slots if slot.state == State.SINK_UNAVAILABLE]
+    if service is None or (service.up and not waiting):
+        return None
+    seconds = max([service.seconds or 0.0, *(slot.state_seconds or 0.0 for slot in waiting)])
+    what = "taken no write" if service.up else "not answered"
+    detail = next((slot.problem for slot in waiting if slot.problem), "") if service.up else service.detail
+    return _away("The database", what, seconds, f"nothing is lost, {facts.waiting}", detail or "")
+
+
+def _kafka(facts: Facts) -> Verdict | None:
+    service = facts.status.services.get("Kafka")
+    if service is None or service.up:
+        return None
+    return _away(
+        "Kafka", "not answered", service.seconds or 0.0, "nothing is lost, the workers wait for it", service.detail
+    )
+
+
+def _away(who: str, what: str, seconds: float, rest: str, detail: str) -> Verdict:
+    level = Level.ACT if seconds > ACT_SECONDS or "refuses" in detail else Level.ATTENTION
+    said = f"{who} has {what} for {duration(seconds)}" if seconds >= 1 else f"{who} has just stopped answering"
+    return Verdict(level, f"{said}; {rest}", detail)
+
+
+def _standing(facts: Facts) -> Verdict | None:
+    """What keeps a partition from being read although all services answer."""
+    status, group = facts.status, facts.status.group
+    halted = sorted(partition for slot in status.slots for partition in slot.halted_partitions)
+    if halted:
+        why = next((slot.problem for slot in status.slots if slot.halted_partitions and slot.problem), "")
+        verb = "is" if len(halted) == 1 else "are"
+        return Verdict(Level.ACT, f"{capital(which(halted))} {verb} halted; {facts.waiting}", why or "")
+    fatal = [slot for slot in status.slots if slot.state == "fatal"]
+    if fatal:
+        names = listed([slot.name for slot in fatal])
+        does = "does" if len(fatal) == 1 else "do"
+        return Verdict(Level.ACT, f"{names} {does} not stay up: supervisord has given up", fatal[0].problem or "")
+    if group is None:
+        return None
+    if group.partitions is None:
+        return Verdict(Level.ATTENTION, f"There is no topic {group.topic} yet", "`workers produce` makes it")
+    hanging = {partition: each for partition, each in group.open_transactions.items() if each.hanging}
+    if hanging:
+        first = max(hanging.values(), key=lambda each: each.seconds or 0.0)
+        hidden = sum(each.offsets for each in hanging.values())
+        verb, transaction = (
+            ("has", "an open transaction hides") if len(hanging) == 1 else ("have", "open transactions hide")
+        )
+        text = f"{capital(which(sorted(hanging)))} {verb} stood still for {duration(first.seconds or 0.0)}: {transaction} {hidden:,} records"
+        return Verdict(Level.ACT, text, first.describe())
+    if group.unanswered:
+        text = f"Kafka does not answer for {which(group.unanswered)}; the others are stored"
+        return Verdict(Level.ATTENTION, text, "is every broker up?")
+    return None
+
+
+def _deaths(facts: Facts) -> Verdict | None:
+    """Workers that died a moment ago and are not back yet, or whose partitions wait."""
+    away = {slot.name for slot in facts.status.slots if slot.state not in WORKING}
+    dead = [
+        death
+        for death in recent_deaths(facts.status, facts.now, SETTLING_SECONDS)
+        if death.process in away or (facts.holes and not death.stored_again)
+    ]
+    if not dead:
+        return None
+    last = dead[-1]
+    if len(dead) > 1:
+        text = f"{listed([death.process for death in dead])} died in the last {duration(facts.now - dead[0].at)}"
+    else:
+        text = last.words(facts.now)
+    starts = "" if last.process not in away else "; it starts again" if len(dead) == 1 else "; they start again"
+    if facts.holes:
+        verb = "waits" if len(facts.holes) == 1 else "wait"
+        return Verdict(Level.ATTENTION, f"{text}; {which(sorted(facts.holes))} {verb}", facts.waiting)
+    owners = listed(sorted({name for death in dead for name in death.owners}))
+    if owners:
+        its = "its" if len(dead) == 1 else "their"
+        return Verdict(Level.ATTENTION, f"{text}; {its} partitions are with {owners}", f"{facts.waiting}{starts}")
+    return Verdict(Level.ATTENTION, f"{text}{starts}", facts.waiting)
+
+
+def _others(facts: Facts) -> Verdict | None:
+    problems = facts.status.problems
+    if not problems:
+        return None
+    supervised = facts.status.services.get("supervisord")
+    ended = [slot for slot in facts.status.slots if slot.state == "stopped"]
+    if ended and len(ended) == len(facts.status.slots):
+        return Verdict(Level.ATTENTION, f"All workers are stopped; {facts.waiting}", problems[0])
+    is_broken = (supervised is not None and not supervised.up) or "FATAL" in problems[0]
+    more = len(problems) - 1
+    detail = f"and {more} more; {facts.waiting}" if more else facts.waiting
+    return Verdict(Level.ACT if is_broken else Level.ATTENTION, capital(problems[0], names=True), detail)
+
+
+def _auditor(facts: Facts) -> Verdict | None:
+    audit = facts.audit
+    if audit is None or audit.until is None or facts.now - audit.until < BEHIND_SECONDS:
+        return None
+    text = f"Nothing newer than {clock(audit.until, facts.now)} is proven to be accounted for"
+    return Verdict(Level.ATTENTION, text, audit.problem or "the auditor does not keep up, or is not told to run")
+
+
+def _calm(facts: Facts) -> Verdict:
+    status, audit = facts.status, facts.audit
+    reading = [slot for slot in status.slots if slot.state in WORKING]
+    work = f"{plural(len(reading), 'worker')} {'reads' if len(reading) == 1 else 'read'}"
+    if status.group and status.group.partitions:
+        work += f" {plural(status.group.partitions, 'partition')}"
+    happened = _what_happened(facts)
+    if audit and audit.until:
+        text = f"Every record until {clock(audit.until, facts.now)} is accounted for"
+        return Verdict(Level.CALM, text, happened or f"{work}; {facts.waiting}")
+    proof = (
+        "The auditor has just begun." if audit else "No auditor runs: `workers verify` proves that nothing is missing."
+    )
+    return Verdict(Level.CALM, f"{work}; {facts.waiting}", f"{happened} {proof}".strip() if happened else proof)
+
+
+def _what_happened(facts: Facts) -> str:
+    deaths = recent_deaths(facts.status, facts.now, RECENT_SECONDS)
+    if not deaths:
+        return ""
+    last = deaths[-1]
+    text = last.words(facts.now)
+    if last.seconds is not None:
+        does = "were stored again" if last.stored_again else "had their next owner"
+        text += f"; its partitions {does} after {last.seconds:.2f} s"
+    audit = facts.audit
+    proven = audit is not None and audit.is_clean and (audit.until or 0.0) >= last.at
+    return f"{text}.{' Nothing lost, nothing twice.' if proven else ''}"
