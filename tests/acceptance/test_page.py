@@ -276,6 +276,25 @@ def test_a_page_that_nobody_sees_asks_little(page: PageView, server: PageServer)
     wait_until(lambda: server.asked[-1].startswith("/timeline"), 2, "it asks at once when it is seen again")
 
 
+def test_numbers_and_times_in_words(page: PageView, server: PageServer) -> None:
+    show(page, server, "calm")
+
+    def said(call: str) -> object:
+        return page.browser.value(f"import('/format.js').then((format) => format.{call})")
+
+    assert said("count(711502)") == "711,502"
+    assert said("count(12_345_678_901)") == "12.35B"
+    assert said("count(null)") == said("count(undefined)") == said("duration(NaN)") == UNKNOWN
+    assert [said(f"duration({seconds})") for seconds in (0, 9.94, 9.96, 119, 120, 7_170, 86_400 * 3)] == [
+        "0.0 s", "9.9 s", "10 s", "119 s", "2 min", "2 h", "3 days",
+    ]  # fmt: skip
+    assert (said("after(1.04)"), said("after(42)"), said("after(null)")) == ("+1.04 s", "+42 s", "")
+    assert said("ranges([0, 1, 2, 4, 6, 7])") == f"0{UNKNOWN}2, 4, 6, 7"
+    assert said("shortened('a'.repeat(50) + 'z'.repeat(205), 12)") == "aaaaaaaa\N{HORIZONTAL ELLIPSIS}zzz"
+    today, before = said("clock(1e9, {now: 1e9})"), said("clock(1e9 - 86400 * 2, {now: 1e9})")
+    assert str(before).endswith(f" {today}"), "another day is named"
+
+
 @pytest.mark.parametrize(
     ("scene", "width", "dark"),
     [

@@ -125,6 +125,15 @@ def calm(now: float, seconds: int) -> Any:
     return told(story, now, seconds, ("calm", clean(now), "4 workers store 6 partitions. Nothing lost, nothing twice."))
 
 
+def idle(now: float, seconds: int) -> Any:
+    """A slow topic: a few records, and nothing waits."""
+    story = Story()
+    for i, key in enumerate(story.bands):
+        for start in range(-120, 0, 30):
+            story.change(key, start, start + 22.0 - 3 * i, story.bands[key][-1].worker, "idle")
+    return told(story, now, seconds, ("calm", clean(now), "4 workers store 6 partitions; nothing waits."))
+
+
 def hole(now: float, seconds: int) -> Any:
     """worker_01 died some time ago, and nobody has taken over yet."""
     story = Story()
@@ -284,6 +293,7 @@ SCENES: dict[str, Scene] = {
     each.__name__: each
     for each in (
         calm,
+        idle,
         hole,
         taken_over,
         back,

@@ -69,18 +69,22 @@ export function drawBands(into, defs, plan, scale) {
       if (!shapes.has(key)) shapes.set(key, { key, d: [], kind, worker: owner });
       const thin = Math.max(1, Math.round(height * 0.25));
       shapes.get(key).d.push(kind === "idle" ? box(from, to, y + (height - thin) / 2, thin) : box(from, to, y, height));
-      if (kind === "storing" && run?.worker === worker && from - run.to < 2) run.to = to;
-      else if (kind === "storing" && worker !== null) names.push((run = { key: `${part.topic} ${part.partition} ${start}`, worker, from, to, y, height }));
-      else run = null;
+      if (worker === null || (kind !== "storing" && kind !== "idle")) { run = null; continue; }
+      if (run?.worker !== worker) run = { worker, key: `${part.topic} ${part.partition} ${start}`, isNamed: false };
+      if (run.kind === kind && from - run.to < 2) run.to = to;
+      else Object.assign(run, { kind, from, to });
+      if (run.isNamed || run.to - run.from < NAMED_PX.width) continue;
+      run.isNamed = true;
+      names.push({ ...run, y, height });
     }
   }
   const sorted = [...shapes.values()].sort((a, b) => ORDER.indexOf(a.kind) - ORDER.indexOf(b.kind));
   keyed(into.bands, sorted, (shape) => shape.key, () => drawn("path"), (node, { d, kind, worker }) => set(node, {
     d: d.join(""), class: `band ${kind}`, "data-worker": worker, fill: fillOf(kind, worker, defs),
   }));
-  const wide = names.filter(({ from, to, height }) => to - from >= NAMED_PX.width && height >= NAMED_PX.height);
-  keyed(into.names, wide, (run) => run.key, () => drawn("text"), (node, run) => {
-    set(say(node, shortName(run.worker)), { x: Math.round(run.from + 6), y: run.y + run.height / 2, class: `band-name ${inkClass(run.worker)}` });
+  const high = names.filter(({ height }) => height >= NAMED_PX.height);
+  keyed(into.names, high, (run) => run.key, () => drawn("text"), (node, run) => {
+    set(say(node, shortName(run.worker)), { x: Math.round(run.from + 6), y: run.y + run.height / 2, class: `band-name ${run.kind === "idle" ? "on-track" : inkClass(run.worker)}` });
   });
 }
 

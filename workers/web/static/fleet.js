@@ -1,5 +1,8 @@
 // The page of the fleet: asks fleet.json and timeline.json once a second, and shows what they say. What the fleet is and
 // does is computed in Python; here it is put where a person sees it.
+//
+// feed: requests, and how fresh an answer is. timeline: the plot, of bands, marks, chart, timescale, cursor and reading.
+// verdict, facts, workers, events, partitions: one part of the page each. dom, format, palette: elements, words, colours.
 
 import { at, say, set } from "./dom.js";
 import { showEvents } from "./events.js";

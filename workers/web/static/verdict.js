@@ -5,7 +5,7 @@ import { clock, count, duration } from "./format.js";
 
 const LEVELS = {
   calm: { path: "M6 12.5l4 4 8-9", colour: "#0a7d55", sign: "" },
-  attention: { path: "M12 6v8M12 17.5v.5", colour: "#9a6200", sign: "… " },
+  attention: { path: "M12 6.5V12l4 3", colour: "#9a6200", sign: "… " },
   act: { path: "M12 5v9M12 18v.5", colour: "#b3261e", sign: "! " },
 };
 const PROBLEMS = 4;

@@ -43,7 +43,8 @@ function update(node, slot, most) {
     slot.restarts ? plural(slot.restarts, "restart") : null,
     slot.pid ? `pid ${slot.pid}` : null,
   ].filter(Boolean);
-  say(facts, slot.pid || !slot.problem ? known.join(" · ") : slot.problem.replace(`${slot.name}: `, ""));
+  const why = (slot.problem ?? "").replace(`${slot.name}: `, "");
+  say(facts, slot.pid || why === slot.text ? known.join(" · ") : why);
 }
 
 /* Its partitions: one chip each, or ranges where they are many. */
