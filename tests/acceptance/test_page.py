@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from itertools import combinations
 
 import pytest
@@ -201,10 +203,14 @@ def test_a_timeline_that_is_refused_takes_nothing_else_away(page: PageView, serv
 
 def test_the_servers_time_counts_and_may_jump(page: PageView, server: PageServer) -> None:
     """Neither a clock that is days ahead nor one that is set back makes anything old."""
-    server.clock = lambda: time.time() + 3 * 86_400
+    server.clock = lambda: time.time() + 3 * 86_400 + 5_000
     show(page, server, "back")
     assert page.text("#live") == "live"
     shown = page.text("#as-of")
+    hour = datetime.fromtimestamp(server.clock()).astimezone()
+    assert shown in {f"as of {hour - timedelta(seconds=late):%H:%M:%S}" for late in range(5)}
+    page.wait_text("#events time", ":")
+    assert not re.search("[A-Z]", page.text("#events time")), "they are of the same day"
     server.clock = lambda: time.time() - 7_200
     page.wait(f"document.getElementById('as-of').textContent !== {shown!r}", "it follows")
     assert page.text("#live") == "live"

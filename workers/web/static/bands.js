@@ -70,12 +70,13 @@ export function drawBands(into, defs, plan, scale) {
       const thin = Math.max(1, Math.round(height * 0.25));
       shapes.get(key).d.push(kind === "idle" ? box(from, to, y + (height - thin) / 2, thin) : box(from, to, y, height));
       if (worker === null || (kind !== "storing" && kind !== "idle")) { run = null; continue; }
-      if (run?.worker !== worker) run = { worker, key: `${part.topic} ${part.partition} ${start}`, isNamed: false };
+      if (run?.worker !== worker) run = { worker, key: `${part.topic} ${part.partition} ${start}`, name: null };
       if (run.kind === kind && from - run.to < 2) run.to = to;
       else Object.assign(run, { kind, from, to });
-      if (run.isNamed || run.to - run.from < NAMED_PX.width) continue;
-      run.isNamed = true;
-      names.push({ ...run, y, height });
+      // Once a run: where it is stored, if that is wide enough.
+      if (run.name?.kind === "storing" || (run.name && kind === "idle") || run.to - run.from < NAMED_PX.width) continue;
+      if (!run.name) names.push((run.name = { key: run.key, worker, y, height }));
+      Object.assign(run.name, { kind, from: run.from });
     }
   }
   const sorted = [...shapes.values()].sort((a, b) => ORDER.indexOf(a.kind) - ORDER.indexOf(b.kind));

@@ -5,14 +5,15 @@ import { UNKNOWN, clock, count, duration, isKnown, plural, shortened } from "./f
 import { lastKnown } from "./chart.js";
 
 const LONGEST = 30;
+const RECENT = 4; // The last second of a rate may not be complete; three before it make a number that can be read.
 
 /* series: of the last minute or more; totals: {stored, sent, dead_letters} of all times; point: Kafka's last answer, which
    names the partitions that are in no sum. */
 export function showSums(series, totals, point) {
-  const now = (name) => lastKnown(series?.[name]?.slice(-5));
+  const now = (name) => lastKnown(series?.[name]?.slice(-RECENT)), rate = (name) => meanOf(series?.[name]?.slice(-RECENT, -1));
   const waiting = now("waiting"), age = now("age"), letters = totals?.dead_letters;
   const sums = [
-    ["stored", "stored a second", count(now("stored")), `sent ${count(now("sent"))}`],
+    ["stored", "stored a second", count(rate("stored")), `sent ${count(rate("sent"))}`],
     ["waiting", "waiting", count(waiting), without(point?.unanswered) || (waiting === 1 ? "record" : "records")],
     ["age", "oldest waiting", waiting === 0 ? "none" : duration(age), without(point?.age_unknown)],
     ["letters", "dead letters", count(letters), letters ? "`workers dead-letters list`" : ""],
@@ -25,6 +26,11 @@ export function showSums(series, totals, point) {
     set(say(main, value), { class: value === UNKNOWN ? "unknown" : null });
     sayProse(small, value === UNKNOWN ? "" : beside);
   });
+}
+
+function meanOf(values) {
+  const known = (values ?? []).filter(isKnown);
+  return known.length ? known.reduce((sum, value) => sum + value, 0) / known.length : null;
 }
 
 function without(names) {

@@ -20,8 +20,8 @@ export class Verdict {
     const text = verdict?.text ?? "`workers lag` is of another version: it says nothing of the fleet";
     this.#write(level, text, verdict?.detail ?? "", where);
     const more = problems.length - PROBLEMS;
-    // A single one is what the sentence says already.
-    const lines = level === "calm" || problems.length < 2 ? [] : problems.slice(0, PROBLEMS).concat(more > 0 ? `and ${count(more)} more` : []);
+    // A single one is what the sentence says already; and what mends itself is to move nothing on the page.
+    const lines = level !== "act" || problems.length < 2 ? [] : problems.slice(0, PROBLEMS).concat(more > 0 ? `and ${count(more)} more` : []);
     keyed(at("problems"), lines, (line) => line, () => element("li"), sayProse);
   }
 
