@@ -301,6 +301,18 @@ def test_numbers_and_times_in_words(page: PageView, server: PageServer) -> None:
     assert str(before).endswith(f" {today}"), "another day is named"
 
 
+def test_a_second_tab_takes_nothing_from_the_first(page: PageView, server: PageServer) -> None:
+    show(page, server, "calm")
+    target = page.browser.ask("Target.createTarget", url=server.url)["targetId"]
+    try:
+        wait_until(lambda: server.asked.count("/") == 2, 10, "it is open")
+        shown = page.browser.value("document.body.dataset.shown")
+        page.wait(f"document.body.dataset.shown !== {shown!r}", "the first goes on")
+        assert page.text("#live") == "live"
+    finally:
+        page.browser.ask("Target.closeTarget", targetId=target)
+
+
 @pytest.mark.parametrize(
     ("scene", "width", "dark"),
     [
