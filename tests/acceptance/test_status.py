@@ -99,14 +99,15 @@ def test_a_fleet_at_work_is_healthy_and_its_numbers_are_those_of_others(fleet: F
     assert sum(each["records"] for each in status["slots"]) == 3_000
     plain = fleet.command("status", "--tree", str(fleet.tree))
     assert (plain.returncode, plain.stderr) == (0, "")
-    assert plain.stdout.startswith("healthy: 4 workers read 6 partitions, lag 0\n")
+    assert plain.stdout.startswith("● 4 workers read 6 partitions; nothing waits\n"), "the verdict is the headline"
+    assert "\nhealthy: 4 workers read 6 partitions, lag 0\n" in plain.stdout
 
 
 def test_a_worker_that_is_killed_or_stopped_is_seen_in_the_terminal_of_somebody_who_watches(fleet: Fleet) -> None:
     pids = {each["name"]: each["pid"] for each in healthy(fleet)["slots"]}
     command = [str(BIN / "workers"), "status", "--watch", "--tree", str(fleet.tree)]
     with Terminal(command, fleet.environment, columns=80) as watcher:
-        watcher.wait_for("healthy: 4 workers read 6 partitions", 30)
+        watcher.wait_for("4 workers read 6 partitions", 30)
         os.kill(pids["worker_02"], signal.SIGSTOP)
         try:
             watcher.wait_for("stopped (SIGSTOP)", 30)
@@ -114,11 +115,11 @@ def test_a_worker_that_is_killed_or_stopped_is_seen_in_the_terminal_of_somebody_
             # The watchdog may have been quicker.
             with suppress(ProcessLookupError):
                 os.kill(pids["worker_02"], signal.SIGKILL)
-        watcher.wait_for("crashed or was killed", 30)
+        watcher.wait_for("killed (SIGKILL)", 30)
         watcher.interrupt()
         assert watcher.wait(30) == 0
         assert max(len(line) for line in watcher.lines()) <= 80
-        assert any(line.startswith("topic ") for line in watcher.lines()[-18:]), "the last screen stays"
+        assert any("of 4 workers running" in line for line in watcher.lines()[-18:]), "the last screen stays"
     status = healthy(fleet)
     assert slot(status, 2)["pid"] not in (None, pids["worker_02"])
     assert slot(status, 2)["restarts"] == 1

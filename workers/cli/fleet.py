@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,7 +17,10 @@ from workers.errors import BadUsageError, ExitCode
 from workers.settings import load_all
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from workers.fleet.status.collector import StatusCollector
+    from workers.fleet.timeline.reader import TimelineReader
 
 out = show.console()
 err = show.console(stderr=True)
@@ -29,7 +32,6 @@ RESTART_ANSWER_SECONDS = 10.0
 """The same for `restart`, which does nothing without an answer."""
 RATE_SECONDS = 1.0
 """Between the two samples from which `status` computes records a second."""
-REDRAW_SECONDS = 0.5
 WATCH_POLL_SECONDS = 2.0
 """Between two requests to a service with --watch, which may run for hours."""
 POLL_SECONDS = 0.2
@@ -48,38 +50,47 @@ def status(
     Example: workers status --watch
     """
     from workers.cli import render_status as show_status
+    from workers.cli.watch import show_until_interrupted
     from workers.fleet.status.collector import StatusCollector
+    from workers.fleet.timeline.reader import TimelineReader
+    from workers.fleet.verdict import Facts, verdict
+    from workers.state.audit_file import read_audit
+    from workers.state.slot import Slot
 
     settings, _, paths = load_all(tree)
     # The client logs every attempt to connect; the screen shows what is down.
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
     if watch and (as_json or not out.is_terminal):
         raise BadUsageError("--watch needs a terminal; without one, run `workers status --json` repeatedly")
+    audit_file = Slot(paths.state_dir, settings.group, settings.worker).group_file("audit")
     with StatusCollector(settings, paths, every=WATCH_POLL_SECONDS if watch else POLL_SECONDS) as collector:
         if watch:
-            _show_until_interrupted(collector)
+            with TimelineReader(settings, paths) as timeline:
+                collector.wait(ANSWER_SECONDS)
+                show_until_interrupted(out, partial(_watch_screen, collector, timeline, audit_file))
             return
         found = collector.wait(ANSWER_SECONDS, RATE_SECONDS).collect()
+    audit = read_audit(audit_file)
+    said = verdict(Facts(found, audit, time.time()))
     if as_json:
-        out.print_json(json.dumps(found.as_dict()))
+        out.print_json(json.dumps({"verdict": said._asdict(), "audit": audit and audit._asdict(), **found.as_dict()}))
     else:
-        out.print(show_status.screen(found, out.width), soft_wrap=False)
+        out.print(show_status.screen(found, out.width, said, ascii_only=out.options.ascii_only), soft_wrap=False)
     if found.exit_code is not ExitCode.OK:
         raise typer.Exit(found.exit_code)
 
 
-def _show_until_interrupted(collector: StatusCollector) -> None:
-    """Refresh the screen until Ctrl-C, which leaves the last one visible."""
-    from rich.live import Live
+def _watch_screen(
+    collector: StatusCollector, timeline: TimelineReader, audit_file: Path, height: int
+) -> RenderableType:
+    from workers.cli.render_watch import WatchScreen
+    from workers.fleet.timeline.reader import holes_in
+    from workers.fleet.verdict import Facts, verdict
+    from workers.state.audit_file import read_audit
 
-    from workers.cli import render_status as show_status
-
-    with suppress(KeyboardInterrupt):
-        collector.wait(ANSWER_SECONDS)
-        with Live(console=out, auto_refresh=False, vertical_overflow="crop") as live:
-            while True:
-                live.update(show_status.screen(collector.collect(), out.width, out.height), refresh=True)
-                time.sleep(REDRAW_SECONDS)
+    status, told = collector.collect(), timeline.read()
+    said = verdict(Facts(status, read_audit(audit_file), time.time(), holes_in(told)))
+    return WatchScreen(status, said, told, height)
 
 
 def restart(

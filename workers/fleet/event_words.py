@@ -33,6 +33,7 @@ PLAIN: dict[str, str] = {
     Event.STOPPED: "stopped as requested",
     Event.BACKOFF: "did not stay up; supervisord starts it again",
     Event.FATAL: "does not stay up; supervisord has given up on it (FATAL)",
+    Event.UNKNOWN: "is in a state that supervisord does not know",
     Event.REVIVED: "started again after FATAL",
     Event.EVICTED: "removed from the group",
 }

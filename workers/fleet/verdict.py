@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
-from workers.fleet.deaths import recent_deaths
+from workers.fleet.deaths import Death, recent_deaths
 from workers.fleet.sentences import capital, clock, duration, listed, plural, which
 from workers.fleet.status.slot import WORKING
 from workers.state.heartbeat import State
@@ -32,6 +32,18 @@ BEHIND_SECONDS = 120.0
 """An auditor that has proven nothing newer does not keep up."""
 GONE_SECONDS = 600.0
 """What an auditor found so long ago is that of one that does not run any more."""
+
+BEGINNING = (
+    "exited",
+    "ended",
+    "backoff",
+    State.STARTING,
+    State.CRASH_LOOP_BACKOFF,
+    State.WAITING_FOR_KAFKA,
+    State.WAITING_FOR_MONGODB,
+    State.JOINING,
+)
+"""States of a slot between the end of one process and the work of the next."""
 
 
 class Level(StrEnum):
@@ -167,11 +179,18 @@ def _standing(facts: Facts) -> Verdict | None:
 
 def _deaths(facts: Facts) -> Verdict | None:
     """Workers that died a moment ago and are not back yet, or whose partitions wait."""
-    away = {slot.name for slot in facts.status.slots if slot.state not in WORKING}
+    away = {slot.name for slot in facts.status.slots if slot.state in BEGINNING}
     dead = [
         death
         for death in recent_deaths(facts.status, facts.now, SETTLING_SECONDS)
         if death.process in away or (facts.holes and not death.stored_again)
+    ]
+    told = {death.process for death in dead}
+    # The event of an end comes a moment later than the end.
+    dead += [
+        Death(slot.name, facts.now, killed=False)
+        for slot in facts.status.slots
+        if slot.state == "ended" and slot.name not in told
     ]
     if not dead:
         return None

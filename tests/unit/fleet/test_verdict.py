@@ -92,6 +92,12 @@ def test_a_worker_that_died_a_moment_ago(holes, then, text):
     assert (level, found) == ("attention", text)
 
 
+def test_an_end_is_told_before_the_watchdog_tells_of_it():
+    ended = with_slot("worker_01", kernel="Z")
+
+    assert said(holes={tp(2): 0.3}, **ended)[:2] == ("attention", "worker_01 died 0 s ago; partition 2 waits")
+
+
 def test_it_is_not_known_of_every_death_that_it_was_a_kill():
     events = [{**event, "signal": None} for event in killed(3)]
     del events[0]["signal"]

@@ -20,7 +20,7 @@ SHORTEST = 1.0
 """The first resolution that is tried where there are too many bands; doubled until they fit."""
 
 
-class Kind(StrEnum):
+class BandKind(StrEnum):
     """What a band says of its partition."""
 
     STORING = "storing"
@@ -40,7 +40,7 @@ class Band(NamedTuple):
     end: float
     worker: str | None
     """Its owner; None: nobody, or not known."""
-    kind: Kind
+    kind: BandKind
 
 
 class Bands:
@@ -50,7 +50,7 @@ class Bands:
         """Nothing is known at first. Args: limit: the most bands that are kept."""
         self.limit = limit
         self._starts = [start]
-        self._what: list[tuple[str | None, Kind]] = [(None, Kind.UNKNOWN)]
+        self._what: list[tuple[str | None, BandKind]] = [(None, BandKind.UNKNOWN)]
 
     def __len__(self) -> int:
         return len(self._starts)
@@ -66,7 +66,7 @@ class Bands:
         return self._what[-1][0]
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> BandKind:
         """Of the last band."""
         return self._what[-1][1]
 
@@ -74,7 +74,7 @@ class Bands:
     def hole_start(self) -> float:
         """When the hole began that lasts until now; else of the last band."""
         place = len(self._what) - 1
-        while place and self._what[place][1] is self._what[place - 1][1] is Kind.WAITING:
+        while place and self._what[place][1] is self._what[place - 1][1] is BandKind.WAITING:
             place -= 1
         return self._starts[place]
 
@@ -84,11 +84,11 @@ class Bands:
         return len(self._what) == 1
 
     @property
-    def before(self) -> tuple[str | None, Kind] | None:
+    def before(self) -> tuple[str | None, BandKind] | None:
         """Worker and kind of the band before the last; None: there is none."""
         return self._what[-2] if len(self._what) > 1 else None
 
-    def set(self, since: float, worker: str | None, kind: Kind) -> None:
+    def set(self, since: float, worker: str | None, kind: BandKind) -> None:
         """From then on it is so; a time before the last band's start counts as that one: what was told stays told."""
         if self._what[-1] == (worker, kind):
             return
@@ -105,10 +105,10 @@ class Bands:
     def no_hole_since(self, since: float) -> None:
         """Nothing waited after all: the holes that began then or later, up to now, were none."""
         place = len(self._what)
-        while place and self._starts[place - 1] >= since and self._what[place - 1][1] is Kind.WAITING:
+        while place and self._starts[place - 1] >= since and self._what[place - 1][1] is BandKind.WAITING:
             place -= 1
         for index in range(place, len(self._what)):
-            self._what[index] = self._what[index][0], Kind.IDLE
+            self._what[index] = self._what[index][0], BandKind.IDLE
         self._replace(_joined(self._all(inf)))
 
     def forget(self, before: float) -> None:
@@ -121,7 +121,7 @@ class Bands:
         """From a time until now; unknown where it was not looked at yet."""
         found = [band._replace(start=max(start, band.start)) for band in self._all(now) if band.end > start]
         if found and found[0].start > start:
-            found.insert(0, Band(start, found[0].start, None, Kind.UNKNOWN))
+            found.insert(0, Band(start, found[0].start, None, BandKind.UNKNOWN))
         return _joined(found)
 
     def _all(self, now: float) -> list[Band]:
@@ -158,13 +158,13 @@ def _with_near_holes_joined(bands: list[Band], distance: float) -> list[Band]:
     hole = -1
     """Where the last hole is in `found`."""
     for band in bands:
-        if band.kind is Kind.WAITING and hole >= 0 and band.start - found[hole].end < distance:
+        if band.kind is BandKind.WAITING and hole >= 0 and band.start - found[hole].end < distance:
             before = found[hole]
             worker = before.worker if before.worker == band.worker else None
             del found[hole:]
-            band = Band(before.start, band.end, worker, Kind.WAITING)  # noqa: PLW2901 one hole of two
+            band = Band(before.start, band.end, worker, BandKind.WAITING)  # noqa: PLW2901 one hole of two
         found.append(band)
-        if band.kind is Kind.WAITING:
+        if band.kind is BandKind.WAITING:
             hole = len(found) - 1
     return found
 
@@ -175,16 +175,16 @@ def _without_short(bands: list[Band], shortest: float) -> list[Band]:
     """What is short and follows a hole: it is given to what comes next."""
     for band in bands:
         whole = band if short is None else band._replace(start=short.start)
-        if band.kind is not Kind.WAITING and whole.end - whole.start < shortest:
-            if found and found[-1].kind is not Kind.WAITING:
+        if band.kind is not BandKind.WAITING and whole.end - whole.start < shortest:
+            if found and found[-1].kind is not BandKind.WAITING:
                 found[-1] = found[-1]._replace(end=band.end)
             else:
                 short = whole
             continue
-        if band.kind is Kind.WAITING and short is not None:
+        if band.kind is BandKind.WAITING and short is not None:
             # Before the first hole; between two holes there is more.
             found.append(short)
-        found.append(band if band.kind is Kind.WAITING else whole)
+        found.append(band if band.kind is BandKind.WAITING else whole)
         short = None
     return _joined(found if short is None else [*found, short])
 

@@ -91,24 +91,36 @@ class Marks:
             at = self._times[key] = times.get(key, mark.time + to_monotonic)
             told.append(mark._replace(time=at))
         self._told = told[-KEPT:]
-        ended: dict[str, float] = {}
-        for place, mark in enumerate(self._told):
-            if mark.process and mark.kind in ENDS:
-                ended[mark.process] = mark.time
-            elif mark.kind is MarkKind.EVICTED and mark.process in ended:
-                self._told[place] = mark._replace(seconds=round(mark.time - ended[mark.process], 3))
 
     def between(self, start: float, end: float) -> list[Mark]:
         """In the order of their times."""
-        seen = [mark for mark in self._seen if mark.kind not in ENDS or not self._is_told(mark)]
-        found = [mark for mark in [*self._told, *seen] if start <= mark.time <= end]
+        ends = [mark for mark in self._seen if mark.kind in ENDS]
+        told = _with_seconds(_earlier(mark, ends) if mark.kind in ENDS else mark for mark in self._told)
+        seen = [mark for mark in self._seen if mark.kind not in ENDS or not any(_is_same(mark, each) for each in told)]
+        found = [mark for mark in [*told, *seen] if start <= mark.time <= end]
         return _fewer(sorted(found, key=lambda mark: mark.time))
 
-    def _is_told(self, mark: Mark) -> bool:
-        return any(
-            each.process == mark.process and each.kind in ENDS and abs(each.time - mark.time) < SAME_SECONDS
-            for each in self._told
-        )
+
+def _with_seconds(marks: Iterable[Mark]) -> list[Mark]:
+    """With the time from the end of a worker until it was evicted, which the event does not tell."""
+    found: list[Mark] = []
+    ended: dict[str | None, float] = {}
+    for mark in marks:
+        if mark.kind in ENDS:
+            ended[mark.process] = mark.time
+        is_eviction = mark.kind is MarkKind.EVICTED and mark.process in ended
+        found.append(mark._replace(seconds=round(mark.time - ended[mark.process], 3)) if is_eviction else mark)
+    return found
+
+
+def _is_same(one: Mark, other: Mark) -> bool:
+    """Whether both are the same end of the same process."""
+    return one.process == other.process and other.kind in ENDS and abs(one.time - other.time) < SAME_SECONDS
+
+
+def _earlier(mark: Mark, seen: Iterable[Mark]) -> Mark:
+    """An end with the earlier of both times: who notices it later was held up."""
+    return mark._replace(time=min([mark.time, *(each.time for each in seen if _is_same(each, mark))]))
 
 
 def _fewer(marks: Sequence[Mark]) -> list[Mark]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from workers.fleet.event_words import how_it_ended
 from workers.fleet.sentences import which
-from workers.fleet.timeline.bands import Band, Kind, coarser
+from workers.fleet.timeline.bands import Band, BandKind, coarser
 from workers.fleet.timeline.marks import Mark, MarkKind, Marks
 from workers.fleet.timeline.owner import Increase, Owner
 from workers.fleet.timeline.partition import PartitionTrack
@@ -37,6 +37,7 @@ TOLD_BANDS = 4_000
 """In one answer: less than 300 KB."""
 PIXELS = 1_200
 """No band in an answer is shorter than this part of it, but for holes."""
+UNKNOWN = None, BandKind.UNKNOWN
 BACKFILL_SECONDS = 90.0
 """A longer pause between two answers of Kafka is not filled in."""
 
@@ -89,7 +90,7 @@ class Timeline:
         open_holes = [
             track.bands.hole_start
             for track in self._partitions.values()
-            if track.bands.kind is Kind.WAITING and track.is_known_to_wait
+            if track.bands.kind is BandKind.WAITING and track.is_known_to_wait
         ]
         if open_holes:
             self._series.hole(min(open_holes), now, now - 1.0)
@@ -196,7 +197,7 @@ class Timeline:
         return {
             partition: track.bands.hole_start
             for partition, track in self._partitions.items()
-            if track.bands.kind is Kind.WAITING
+            if track.bands.kind is BandKind.WAITING
         }
 
     def as_dict(self, seconds: int, now: float, to_unix: float) -> dict[str, Any]:
@@ -211,7 +212,7 @@ class Timeline:
         bands = {}
         for partition, track in sorted(self._partitions.items()):
             found = track.bands.between(start, now)
-            if partition in self._answered or any(band.kind is not Kind.UNKNOWN for band in found):
+            if partition in self._answered or any(band[2:] != UNKNOWN for band in found):
                 bands[partition] = found
         interval, times, values = self._series.told(seconds, now)
         marks = self._marks.between(start, now)
@@ -237,7 +238,7 @@ class Timeline:
         """Forget what is older than a day. Some times an hour."""
         for partition, track in list(self._partitions.items()):
             track.bands.forget(now - DAY)
-            if partition not in self._answered and len(track.bands) == 1 and track.bands.kind is Kind.UNKNOWN:
+            if partition not in self._answered and len(track.bands) == 1 and track.bands.kind is BandKind.UNKNOWN:
                 del self._partitions[partition]
 
 

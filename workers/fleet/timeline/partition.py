@@ -9,7 +9,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from workers.fleet.timeline.bands import Bands, Kind
+from workers.fleet.timeline.bands import BandKind, Bands
 from workers.fleet.timeline.owner import Increase
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ class PartitionTrack:
         if at <= self._began_anew or (at <= self.acked and next_offset <= (self.stored or 0)):
             return None
         # Where it is stored all the time, its records were written since the last acknowledgement; behind a hole they are new.
-        longest = LONGEST_BATCH_SECONDS if self.bands.kind is Kind.STORING else BURST_SECONDS
+        longest = LONGEST_BATCH_SECONDS if self.bands.kind is BandKind.STORING else BURST_SECONDS
         before, start = self.stored, max(self.acked, at - longest)
         self.acked = max(self.acked, at)
         self.stored = max(next_offset, before or 0)
@@ -115,13 +115,13 @@ class PartitionTrack:
             self._lost(before, owner, now, ended)
         if owner and changed:
             # It may have stored something already: what waited before waited until then.
-            waits = self.waits or self.bands.kind is Kind.WAITING
-            self._set(owner.assigned, owner.name, Kind.WAITING if waits else self._without_records())
+            waits = self.waits or self.bands.kind is BandKind.WAITING
+            self._set(owner.assigned, owner.name, BandKind.WAITING if waits else self._without_records())
         self._owner = owner
         if owner is None:
             self._judge_without_owner(now)
         elif owner.halted:
-            self._set(now, owner.name, Kind.HALTED)
+            self._set(now, owner.name, BandKind.HALTED)
         else:
             self._resume(owner)
             self._judge(owner, now)
@@ -137,60 +137,60 @@ class PartitionTrack:
             told = owner.acked if owner and stays and owner.acked <= owner.assigned else 0.0
             edge = max(acked, before.acked, told) if until - acked <= FLOW_SECONDS else until
         edge = min(edge, until)
-        if self.bands.kind is Kind.STORING and edge - acked <= FLOW_SECONDS:
+        if self.bands.kind is BandKind.STORING and edge - acked <= FLOW_SECONDS:
             self._presumed = edge
-        self._set(edge, before.name if stays else None, Kind.WAITING if self.waits else self._without_records())
+        self._set(edge, before.name if stays else None, BandKind.WAITING if self.waits else self._without_records())
 
     def _resume(self, owner: Owner) -> None:
         """It is stored, if a batch was acknowledged since the last band began."""
         kind, start = self.bands.kind, self.bands.start
-        if owner.first is None or (kind is Kind.STORING and self.bands.worker == owner.name):
+        if owner.first is None or (kind is BandKind.STORING and self.bands.worker == owner.name):
             return
         since = owner.first if owner.first >= start else self.acked
-        if kind is Kind.UNKNOWN and self.bands.is_first:
+        if kind is BandKind.UNKNOWN and self.bands.is_first:
             # Before it was looked at, too.
             since = max(start, owner.first) if self.acked >= start - IDLE_SECONDS else 0.0
-        elif kind is Kind.IDLE and since > start and since - start < MERGED_SECONDS:
-            since = start if self.bands.before == (owner.name, Kind.STORING) else since
+        elif kind is BandKind.IDLE and since > start and since - start < MERGED_SECONDS:
+            since = start if self.bands.before == (owner.name, BandKind.STORING) else since
         elif since <= start:
             return
         if since:
             self._presumed = None
-            self._set(since, owner.name, Kind.STORING)
+            self._set(since, owner.name, BandKind.STORING)
 
     def _judge(self, owner: Owner, now: float) -> None:
         """What a partition is whose owner lives."""
         kind, known = self.bands.kind, self._is_answered(now)
-        if kind is Kind.STORING:
+        if kind is BandKind.STORING:
             if owner.stopped is not None:
                 self._presumed = owner.stopped if owner.stopped - self.acked <= FLOW_SECONDS else self._presumed
-                self._set(owner.stopped, owner.name, Kind.WAITING if self.waits else self._without_records())
+                self._set(owner.stopped, owner.name, BandKind.WAITING if self.waits else self._without_records())
             elif self.is_known_to_wait:
                 if now - owner.acked > owner.patience or now - self.acked > STANDS_SECONDS:
-                    self._set(self.acked, owner.name, Kind.WAITING)
+                    self._set(self.acked, owner.name, BandKind.WAITING)
             elif now - self.acked > IDLE_SECONDS and self.asked > self.acked:
-                self._set(self.acked, owner.name, Kind.IDLE)
+                self._set(self.acked, owner.name, BandKind.IDLE)
             elif now - self.acked > UNKNOWN_SECONDS and not known:
-                self._set(self.acked, owner.name, Kind.UNKNOWN)
+                self._set(self.acked, owner.name, BandKind.UNKNOWN)
         elif self.waits:
             stands = owner.stopped is not None or owner.first is None
             since = self._waits_since or now
-            if stands or kind is Kind.WAITING or now - max(since, owner.acked) > owner.patience:
-                self._set(since, owner.name, Kind.WAITING)
-        elif known or kind is Kind.WAITING:
+            if stands or kind is BandKind.WAITING or now - max(since, owner.acked) > owner.patience:
+                self._set(since, owner.name, BandKind.WAITING)
+        elif known or kind is BandKind.WAITING:
             self._set(now, owner.name, self._without_records())
-        elif kind is Kind.IDLE and self.end is not None:
-            self._set(now, owner.name, Kind.UNKNOWN)
+        elif kind is BandKind.IDLE and self.end is not None:
+            self._set(now, owner.name, BandKind.UNKNOWN)
 
     def _judge_without_owner(self, now: float) -> None:
         if self.remote is not None:
             return
         if self.waits:
-            self._set(self._waits_since or now, None, Kind.WAITING)
+            self._set(self._waits_since or now, None, BandKind.WAITING)
         elif self._is_answered(now):
-            self._set(now, None, Kind.IDLE)
-        elif self.bands.kind is not Kind.WAITING:
-            self._set(now, None, Kind.UNKNOWN)
+            self._set(now, None, BandKind.IDLE)
+        elif self.bands.kind is not BandKind.WAITING:
+            self._set(now, None, BandKind.UNKNOWN)
 
     # What Kafka says
 
@@ -226,28 +226,28 @@ class PartitionTrack:
         """There is no such partition, or no such topic any more."""
         self._began_anew, self._acks, self._presumed, self._waits_since = at, [], None, None
         self.stored = self.end = self.high_watermark = self.remote = None
-        self._set(at, None, Kind.UNKNOWN)
+        self._set(at, None, BandKind.UNKNOWN)
 
     def _judge_remote(self, name: str, moved: float | None, at: float) -> None:
         """Of another host only the commits are known: while they move, it is stored there."""
         self._remote_moved = at if moved or self._remote_moved is None else self._remote_moved
         if moved:
-            self._set(moved, name, Kind.STORING)
+            self._set(moved, name, BandKind.STORING)
         elif not self.is_known_to_wait:
-            if self.bands.kind is not Kind.STORING or at - self._remote_moved > IDLE_SECONDS:
-                self._set(self._remote_moved, name, Kind.IDLE)
+            if self.bands.kind is not BandKind.STORING or at - self._remote_moved > IDLE_SECONDS:
+                self._set(self._remote_moved, name, BandKind.IDLE)
         elif at - max(self._remote_moved, self._waits_since or 0.0) > REMOTE_SECONDS:
-            self._set(max(self._remote_moved, self._waits_since or 0.0), name, Kind.WAITING)
+            self._set(max(self._remote_moved, self._waits_since or 0.0), name, BandKind.WAITING)
         elif self.bands.worker != name:
-            self._set(at, name, Kind.UNKNOWN)
+            self._set(at, name, BandKind.UNKNOWN)
 
     def _is_answered(self, now: float) -> bool:
         return self.end is not None and now - self.asked <= UNKNOWN_SECONDS
 
-    def _without_records(self) -> Kind:
-        return Kind.UNKNOWN if self.end is None else Kind.IDLE
+    def _without_records(self) -> BandKind:
+        return BandKind.UNKNOWN if self.end is None else BandKind.IDLE
 
-    def _set(self, since: float, worker: str | None, kind: Kind) -> None:
-        if self.bands.kind is Kind.WAITING and kind is not Kind.WAITING and since > self.bands.start:
+    def _set(self, since: float, worker: str | None, kind: BandKind) -> None:
+        if self.bands.kind is BandKind.WAITING and kind is not BandKind.WAITING and since > self.bands.start:
             self._on_hole(self.bands.hole_start, since)
         self.bands.set(since, worker, kind)

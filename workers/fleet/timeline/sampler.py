@@ -67,6 +67,7 @@ class Sampler:
     def __init__(self, settings: Settings, paths: StatePaths, offsets: Offsets | None = None) -> None:
         """Does no I/O. Args: paths: of the tree whose fleet it is; offsets: None: nothing is known of Kafka."""
         self._offsets = offsets
+        self._names = {"group": settings.group, "topic": settings.topic}
         self._slots = [_SlotFiles(Slot(paths.state_dir, settings.group, name), name) for name in all_worker_names()]
         self._used: list[_SlotFiles] = []
         self._ends = ProcessEnds()
@@ -92,10 +93,10 @@ class Sampler:
         self._stop_event.set()
 
     def as_dict(self, seconds: int) -> dict[str, Any]:
-        """See `Timeline.as_dict`."""
+        """See `Timeline.as_dict`; and whose it is: the group and its topic."""
         with self._lock:
             now = time.monotonic()
-            return self._timeline.as_dict(seconds, now, time.time() - now)
+            return self._names | self._timeline.as_dict(seconds, now, time.time() - now)
 
     def holes(self) -> dict[TopicPartition, float]:
         """By partition whose records wait and are stored by nobody now: for how many seconds."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import random
 from dataclasses import replace
 from itertools import pairwise
 
 import pytest
 
 from tests.support.batches import tp, tps
-from workers.fleet.timeline.bands import Kind
+from workers.fleet.timeline.bands import BandKind
 from workers.fleet.timeline.model import Timeline
 from workers.fleet.timeline.worker import WorkerSample
 from workers.kafka.admin import GroupDescription, Member
@@ -17,6 +18,7 @@ from workers.kafka.partition_offsets import PartitionOffsets
 from workers.monitoring.lag import lag_snapshot
 from workers.state.heartbeat import Beat, State
 from workers.state.progress import Stored
+from workers.types import TopicPartition
 
 LOOK = 0.25
 RATE = 100
@@ -513,7 +515,48 @@ def test_marks_are_the_watchdogs_and_what_was_seen_here_is_not_there_twice(fleet
         ("taken_over", "worker_00", "partitions 0 and 1 taken over by worker_01", 0.9),
     ]
     assert fleet.told()["marks"][2]["time"] == pytest.approx(UNIX + 1_010.9)
+    assert fleet.told()["marks"][0]["time"] == pytest.approx(UNIX + 1_010.0), "who noticed it later was held up"
 
 
 def test_kind_is_what_the_page_knows():
-    assert [str(kind) for kind in Kind] == ["storing", "idle", "waiting", "halted", "unknown"]
+    assert [str(kind) for kind in BandKind] == ["storing", "idle", "waiting", "halted", "unknown"]
+
+
+def test_a_day_of_120_partitions_to_which_much_happens_is_a_bounded_answer():
+    timeline, dice = Timeline(0.0), random.Random(1)
+    timeline.saw_workers({}, 86_400.0)
+    for number in range(120):
+        bands = timeline._track(TopicPartition("orders-with-a-long-name", number)).bands
+        now = 0.0
+        while now < 86_000:
+            now += dice.uniform(1, 200)
+            bands.set(now, f"worker_{dice.randrange(8):02d}", dice.choice([BandKind.STORING, BandKind.WAITING]))
+    marks = [
+        {
+            "time": f"1970-01-12T{n % 24:02d}:{n // 24 % 60:02d}:00Z",
+            "event": "evicted",
+            "process": f"worker_{n % 8:02d}",
+        }
+        for n in range(1_000)
+    ]
+    timeline.saw_events(marks, -11 * 86_400.0)
+    told = timeline.as_dict(86_400, 86_400.0, UNIX)
+    text = json.dumps(told, separators=(",", ":"))
+
+    assert len(told["partitions"]) == 120
+    assert len(told["marks"]) == 200
+    assert len(told["series"]["time"]) == 720
+    assert len(text) < 300_000
+    assert all(any(band[3] == "waiting" for band in each["bands"]) for each in told["partitions"])
+
+
+def test_what_is_older_than_a_day_is_forgotten_and_so_is_a_topic_that_is_gone(fleet):
+    fleet.add(0)
+    fleet.run(5)
+    fleet.workers.clear()
+    fleet.ends = {}
+    fleet.run(3)
+    assert fleet.told()["partitions"]
+    fleet.timeline.forget(fleet.now + 90_000)
+
+    assert fleet.told()["partitions"] == []

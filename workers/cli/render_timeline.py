@@ -1,0 +1,171 @@
+"""The timeline on a terminal: bands in the colours of the workers, and what waits, as small charts.
+
+Never colour alone: each stretch of a band begins with the number of its worker; without colours every cell is that number.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from rich.text import Text
+
+from workers.cli import cells
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from workers.cli.cells import Cell, Row
+
+COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#f0e442", "#999999")
+"""Okabe and Ito's: people who see colours differently tell them apart."""
+WHITE_ON = (0,)
+"""Of those, the ones on which black cannot be read."""
+DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+BAD, GOOD, FAINT = "bold red", "green", "dim"
+LABEL_WIDTH, LONGEST_LABEL = 9, 16
+RIGHT_WIDTH = 11
+
+
+class Glyphs(NamedTuple):
+    """The characters of one kind of terminal."""
+
+    idle: str
+    hole: str
+    pause: str
+    """A hole that is much shorter than a cell."""
+    halted: str
+    unknown: str
+    patterns: str
+    """Of a worker's band, by how often the colours were used before it."""
+    levels: str
+    """Of a small chart, from nothing to the most."""
+    down: str
+    up: str
+
+
+UNICODE = Glyphs("─", "▞", "┆", "▚", "·", " ·░▒", "▁▂▃▄▅▆▇█", "▼", "▲")
+ASCII = Glyphs("-", "!", ":", "x", ".", " .:%", "_.-~=+*#", "v", "^")
+
+
+class Look(NamedTuple):
+    """What a terminal can show."""
+
+    width: int
+    colours: bool
+    glyphs: Glyphs
+
+    @property
+    def cells(self) -> int:
+        """Columns of the bands."""
+        return max(20, self.width - LABEL_WIDTH - RIGHT_WIDTH)
+
+
+def lines(told: Mapping[str, Any], look: Look, most: int) -> list[Text]:
+    """Marks, bands, times and charts. Args: most: lines for the bands."""
+    rows = cells.rows(told, look.cells, most)
+    if not rows:
+        return [Text("no partition is known yet", style=FAINT)]
+    label = min(LONGEST_LABEL, max([LABEL_WIDTH, *(len(row.label) + 1 for row in rows)]))
+    if label > LABEL_WIDTH:
+        look = look._replace(width=look.width - (label - LABEL_WIDTH))
+        rows = cells.rows(told, look.cells, most)
+    margin = " " * label
+    found = [Text.assemble(margin, _marks(told, look))]
+    found += [Text.assemble((f"{_cut(row.label, label - 1):>{label - 1}} ", FAINT), *_band(row, look)) for row in rows]
+    found.append(Text(margin + cells.axis(look.cells, told["now"] - told["start"]), style=FAINT))
+    return [*found, *_charts(told["series"], look, label)]
+
+
+def legend(look: Look) -> Text:
+    """What the cells mean, where it is not said beside them."""
+    glyphs = look.glyphs
+    if look.width < 70:
+        return Text(
+            f"{glyphs.hole} waits, nobody stores  {glyphs.idle} nothing waits  {glyphs.unknown} unknown", style=FAINT
+        )
+    return Text(
+        f"{glyphs.hole} records wait, nobody stores them  {glyphs.idle} nothing waits  {glyphs.unknown} not known",
+        style=FAINT,
+    )
+
+
+def _band(row: Row, look: Look) -> list[Text]:
+    found: list[Text] = []
+    place = 0
+    while place < len(row.cells):
+        cell, end = row.cells[place], place
+        while end < len(row.cells) and row.cells[end] == cell:
+            end += 1
+        found.append(_stretch(cell, end - place, look))
+        place = end
+    style = BAD if row.owner == "nobody" or "waits" in row.owner or "halted" in row.owner else FAINT
+    return [*found, Text(f" {row.owner[: RIGHT_WIDTH - 1]}", style=style)]
+
+
+def _stretch(cell: Cell, length: int, look: Look) -> Text:
+    glyphs, number = look.glyphs, cells.number_of(cell.worker)
+    if cell.kind == cells.HOLE:
+        return Text(glyphs.hole * length, style=BAD)
+    if cell.kind == cells.HALTED:
+        return Text(glyphs.halted * length, style="bold magenta")
+    if cell.kind == cells.UNKNOWN:
+        return Text(glyphs.unknown * length, style=FAINT)
+    colour = COLOURS[number % len(COLOURS)] if number >= 0 else "default"
+    ink = "#ffffff" if number % len(COLOURS) in WHITE_ON else "#000000"
+    if cell.kind == cells.PAUSE:
+        return Text(glyphs.pause * length, style=f"bold {ink} on {colour}" if look.colours and number >= 0 else BAD)
+    if cell.kind == "idle":
+        return Text(glyphs.idle * length, style=colour if number >= 0 else FAINT)
+    if not look.colours:
+        return Text((DIGITS[number] if 0 <= number < len(DIGITS) else "+") * length)
+    fill = glyphs.patterns[number // len(COLOURS) % len(glyphs.patterns)]
+    name = f"{number:02d}" if number >= 0 else "?"
+    text = f"{name}{fill}" if length > 3 else name[-1]
+    return Text(text.ljust(length, fill)[:length], style=f"{ink} on {colour}")
+
+
+def _marks(told: Mapping[str, Any], look: Look) -> Text:
+    line, place = Text(), 0
+    for column, text, kind in cells.marks_line(told, look.cells, look.glyphs.down, look.glyphs.up):
+        line.append(" " * (column - place))
+        line.append(text, style=GOOD if kind == "back" else BAD)
+        place = column + len(text)
+    return line
+
+
+def _charts(series: Mapping[str, Sequence[float | None]], look: Look, label: int) -> list[Text]:
+    found = []
+    for name, title, colour, most in (
+        ("stored", "stored/s", COLOURS[4], False),
+        ("waiting", "waiting", COLOURS[5], True),
+        ("age", "oldest", COLOURS[1], True),
+    ):
+        told = cells.values(series, name, look.cells, most=most)
+        line = Text(f"{title:>{label - 1}} ", style=FAINT)
+        line.append(_sparkline(told, look.glyphs), style=colour if look.colours else "")
+        last = next((value for value in reversed(series[name]) if value is not None), None)
+        line.append(f" {_figure(name, last)}"[:RIGHT_WIDTH])
+        found.append(line)
+    return found
+
+
+def _sparkline(told: Sequence[float | None], glyphs: Glyphs) -> str:
+    most = max((value for value in told if value is not None), default=0.0)
+    levels = len(glyphs.levels) - 1
+    return "".join(
+        " " if value is None else glyphs.levels[0 if not most else max(value > 0, round(value / most * levels))]
+        for value in told
+    )
+
+
+def _figure(name: str, value: float | None) -> str:
+    if value is None:
+        return "unknown"
+    if name == "age":
+        return f"{value:.1f} s" if value < 100 else f"{value:,.0f} s"
+    return f"{value:,.0f}" if value < 1_000_000 else f"{value / 1e6:,.1f}M"
+
+
+def _cut(text: str, most: int) -> str:
+    """Its end, which tells partitions of one topic apart."""
+    return text if len(text) <= most else text[-most:]
