@@ -20,6 +20,8 @@ import time
 from pathlib import Path
 from typing import Any, Self
 
+import psutil
+
 from embedded_stack.processes import tied
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
@@ -140,6 +142,15 @@ class Browser:
             about = {"key": key, "windowsVirtualKeyCode": code, **text}
             self.ask("Input.dispatchKeyEvent", type="keyDown", **about)
             self.ask("Input.dispatchKeyEvent", type="keyUp", key=key)
+
+    def tab_seconds(self) -> float:
+        """Processor time of the processes that lay out, draw and run pages."""
+        tabs = [
+            process
+            for process in psutil.Process(self._process.pid).children(recursive=True)
+            if "--type=renderer" in process.cmdline()
+        ]
+        return sum(sum(process.cpu_times()[:2]) for process in tabs)
 
     def ask(self, method: str, **parameters: Any) -> Any:
         self._number += 1
