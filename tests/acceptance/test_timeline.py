@@ -47,7 +47,7 @@ def test_a_kill_is_seen_while_it_happens_and_afterwards_with_exact_times(running
             )
             lost = [partition for partition, (worker, _) in last(fleet).items() if worker == VICTIM]
             assert lost
-            watcher.wait_for("       0 00", 20)
+            watcher.wait_for("stored/s", 20)
             killed = time.time()
             fleet.kill(1)
             wait_until(

@@ -39,11 +39,13 @@ POLL_SECONDS = 0.2
 
 
 def status(
-    watch: Annotated[bool, typer.Option("--watch", help="Refresh it until Ctrl-C.")] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Refresh it until Ctrl-C, with the timeline of the last two minutes.")
+    ] = False,
     tree: Tree = Path(),
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as one JSON object.")] = False,
 ) -> None:
-    """Show the fleet on one screen: workers, services, consumer group and last events.
+    """Show the fleet on one screen: the verdict, workers, services, consumer group and last events.
 
     Exit code: 0 healthy, 1 not healthy, 2 there is no fleet; with --watch 0.
 
@@ -53,7 +55,8 @@ def status(
     from workers.cli.watch import show_until_interrupted
     from workers.fleet.status.collector import StatusCollector
     from workers.fleet.timeline.reader import TimelineReader
-    from workers.fleet.verdict import Facts, verdict
+    from workers.fleet.verdict import verdict
+    from workers.fleet.verdict_facts import Facts
     from workers.state.audit_file import read_audit
     from workers.state.slot import Slot
 
@@ -85,7 +88,8 @@ def _watch_screen(
 ) -> RenderableType:
     from workers.cli.render_watch import WatchScreen
     from workers.fleet.timeline.reader import holes_in
-    from workers.fleet.verdict import Facts, verdict
+    from workers.fleet.verdict import verdict
+    from workers.fleet.verdict_facts import Facts
     from workers.state.audit_file import read_audit
 
     status, told = collector.collect(), timeline.read()

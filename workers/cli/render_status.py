@@ -14,7 +14,7 @@ from workers.cli.hanging import Hanging
 from workers.fleet.event_words import subject, words
 from workers.fleet.status.group import STABLE, compact_partitions
 from workers.fleet.status.slot import IDLE, WORKING
-from workers.fleet.verdict import Level
+from workers.fleet.verdict_facts import Level
 from workers.naming import short_name
 from workers.state.heartbeat import State
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from workers.fleet.status.group import GroupStatus
     from workers.fleet.status.model import Status
     from workers.fleet.status.slot import SlotStatus
-    from workers.fleet.verdict import Verdict
+    from workers.fleet.verdict_facts import Verdict
 
 NARROWEST = 80
 """From so many columns on all that is needed is shown."""

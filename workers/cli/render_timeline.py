@@ -79,12 +79,9 @@ def lines(told: Mapping[str, Any], look: Look, most: int) -> list[Text]:
 def legend(look: Look) -> Text:
     """What the cells mean, where it is not said beside them."""
     glyphs = look.glyphs
-    if look.width < 70:
-        return Text(
-            f"{glyphs.hole} waits, nobody stores  {glyphs.idle} nothing waits  {glyphs.unknown} unknown", style=FAINT
-        )
+    hole = "nobody stores" if look.width < 76 else "records wait, nobody stores them"
     return Text(
-        f"{glyphs.hole} records wait, nobody stores them  {glyphs.idle} nothing waits  {glyphs.unknown} not known",
+        f"{glyphs.hole} {hole}  {glyphs.idle} nothing waits  {glyphs.halted} halted  {glyphs.unknown} unknown",
         style=FAINT,
     )
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from workers.fleet.status.model import Status
     from workers.fleet.status.slot import SlotStatus
-    from workers.fleet.verdict import Verdict
+    from workers.fleet.verdict_facts import Verdict
 
     Lines = list[list[Segment]]
 
@@ -52,7 +52,8 @@ class WatchScreen:
         events = parts.last_events(self.status)[-parts.EVENTS :]
         # The last line stays empty: a terminal scrolls when it is written to its end.
         room = self.height - len(head) - len(services) - CHARTS - 1 - 1
-        slots = self._slots(max(LEAST_SLOTS, room - min(LEAST_BANDS, len(self.told["partitions"])) - 2))
+        wanted = min(max(LEAST_BANDS, self.height // 3), len(self.told["partitions"]))
+        slots = self._slots(max(LEAST_SLOTS, room - wanted - 2))
         room -= len(slots) + (len(slots) < len(self.status.slots))
         look = timeline.Look(
             width,

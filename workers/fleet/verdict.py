@@ -6,21 +6,11 @@ Act: a person must do something.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import TYPE_CHECKING, NamedTuple
-
 from workers.fleet.deaths import Death, recent_deaths
 from workers.fleet.sentences import capital, clock, duration, listed, plural, which
 from workers.fleet.status.slot import WORKING
+from workers.fleet.verdict_facts import Facts, Level, Verdict
 from workers.state.heartbeat import State
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from workers.fleet.status.model import Status
-    from workers.state.audit_file import Audit
-    from workers.types import TopicPartition
 
 ACT_SECONDS = 60.0
 """A service that does not answer for longer needs a person."""
@@ -28,6 +18,8 @@ RECENT_SECONDS = 600.0
 """What happened in the last ten minutes is told although it is over."""
 SETTLING_SECONDS = 60.0
 """A worker that died so short a time before is still expected back."""
+HOLE_SECONDS = 10.0
+"""A shorter hole is that of a rebalance."""
 BEHIND_SECONDS = 120.0
 """An auditor that has proven nothing newer does not keep up."""
 GONE_SECONDS = 600.0
@@ -46,51 +38,12 @@ BEGINNING = (
 """States of a slot between the end of one process and the work of the next."""
 
 
-class Level(StrEnum):
-    """How much it matters."""
-
-    CALM = "calm"
-    ATTENTION = "attention"
-    ACT = "act"
-
-
-class Verdict(NamedTuple):
-    """What is to be said of the fleet."""
-
-    level: Level
-    text: str
-    """One sentence, without a full stop."""
-    detail: str
-    """What else is to be known; may be empty."""
-
-
-@dataclass(frozen=True)
-class Facts:
-    """All that the verdict depends on."""
-
-    status: Status
-    audit: Audit | None
-    """What the auditor found last; None: none runs."""
-    now: float
-    """Unix time."""
-    holes: Mapping[TopicPartition, float] = field(default_factory=dict)
-    """By partition whose records wait and are stored by nobody now: for how many seconds."""
-
-    @property
-    def waiting(self) -> str:
-        """For a sentence: how many records wait."""
-        lag = self.status.group.lag if self.status.group else None
-        if lag is None:
-            return "records may wait"
-        return "nothing waits" if lag == 0 else "1 record waits" if lag == 1 else f"{lag:,} records wait"
-
-
 def verdict(facts: Facts) -> Verdict:
     """The first that applies, the worst first."""
     audit = facts.audit
     if audit and facts.now - audit.time > GONE_SECONDS:
         facts = Facts(facts.status, None, facts.now, facts.holes)
-    judges = (_no_fleet, _unaccounted, _database, _kafka, _standing, _deaths, _others, _auditor)
+    judges = (_no_fleet, _unaccounted, _database, _kafka, _standing, _deaths, _others, _holes, _auditor)
     return next((found for judge in judges if (found := judge(facts))), None) or _calm(facts)
 
 
@@ -222,6 +175,17 @@ def _others(facts: Facts) -> Verdict | None:
     more = len(problems) - 1
     detail = f"and {more} more; {facts.waiting}" if more else facts.waiting
     return Verdict(Level.ACT if is_broken else Level.ATTENTION, capital(problems[0], names=True), detail)
+
+
+def _holes(facts: Facts) -> Verdict | None:
+    """Partitions that wait though nothing else is wrong: a write that hangs, a leader that is slow."""
+    long = {partition: seconds for partition, seconds in facts.holes.items() if seconds >= HOLE_SECONDS}
+    if not long:
+        return None
+    seconds = max(long.values())
+    have = "has" if len(long) == 1 else "have"
+    text = f"{capital(which(sorted(long)))} {have} not been stored for {duration(seconds)}; {facts.waiting}"
+    return Verdict(Level.ACT if seconds > ACT_SECONDS else Level.ATTENTION, text, "")
 
 
 def _auditor(facts: Facts) -> Verdict | None:

@@ -10,7 +10,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from workers.fleet.event_words import words
-from workers.fleet.verdict import Facts, verdict
+from workers.fleet.verdict import verdict
+from workers.fleet.verdict_facts import Facts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -16,7 +16,8 @@ from workers.cli import render_status as show_status
 from workers.cli.figures import duration, number
 from workers.fleet.status.model import SupervisordAnswer
 from workers.fleet.status.poller import Down
-from workers.fleet.verdict import Facts, verdict
+from workers.fleet.verdict import verdict
+from workers.fleet.verdict_facts import Facts
 from workers.kafka.admin import GroupDescription, Member
 from workers.kafka.open_transactions import OpenTransaction
 from workers.kafka.partition_offsets import PartitionOffsets

@@ -14,7 +14,8 @@ from tests.support.statuses import NOW, OWNS, answers, judged, kafka, seen
 from workers.cli import cells
 from workers.cli.render_watch import WatchScreen
 from workers.fleet.status.poller import Down
-from workers.fleet.verdict import Facts, verdict
+from workers.fleet.verdict import verdict
+from workers.fleet.verdict_facts import Facts
 from workers.kafka.partition_offsets import PartitionOffsets
 
 START = 1_000_000.0

@@ -11,7 +11,8 @@ from tests.support.batches import tp, tps
 from tests.support.statuses import WHERE, judged, kafka, process, seen, with_slot
 from workers.fleet.status.model import Answers, build_status
 from workers.fleet.status.poller import Down
-from workers.fleet.verdict import Facts, Level, verdict
+from workers.fleet.verdict import verdict
+from workers.fleet.verdict_facts import Facts, Level
 from workers.kafka.open_transactions import OpenTransaction
 from workers.kafka.partition_offsets import PartitionOffsets
 from workers.state.audit_file import Audit
@@ -198,6 +199,14 @@ def test_what_else_is_wrong_is_said_as_it_is():
         "worker_02: stopped by a signal; `kill -CONT 102` continues it",
         "60 records wait",
     )
+
+
+@pytest.mark.parametrize(("seconds", "level"), [(3.0, "calm"), (12.0, "attention"), (90.0, "act")])
+def test_partitions_that_wait_though_nothing_else_is_wrong(seconds, level):
+    found, text, _ = said(holes=dict.fromkeys(tps(2, 3), seconds))
+
+    assert found == level
+    assert level == "calm" or text == f"Partitions 2 and 3 have not been stored for {seconds:.0f} s; 60 records wait"
 
 
 def test_an_auditor_that_does_not_keep_up():

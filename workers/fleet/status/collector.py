@@ -34,7 +34,7 @@ KAFKA_TIMEOUT_SECONDS = 1.5
 """Less than `HANGING_SECONDS`, so that a broker that is down is reported as down, not as hanging."""
 SHARED_SECONDS = 0.2
 """Between two looks at the answer that somebody else gets of Kafka."""
-RATE_SECONDS = 5.0
+RATE_SECONDS = 2.0
 """The window for records a second."""
 EVENTS = 20
 UNAVAILABLE_REASONS = {

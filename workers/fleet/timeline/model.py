@@ -8,7 +8,6 @@ Bounded: `MOST_BANDS` bands in all, at least `LEAST_BANDS` a partition; figures 
 
 from __future__ import annotations
 
-from math import isnan
 from typing import TYPE_CHECKING, Any
 
 from workers.fleet.event_words import how_it_ended
@@ -18,6 +17,7 @@ from workers.fleet.timeline.marks import Mark, MarkKind, Marks
 from workers.fleet.timeline.owner import Increase, Owner
 from workers.fleet.timeline.partition import PartitionTrack
 from workers.fleet.timeline.series import Series
+from workers.fleet.timeline.waiting import Waiting
 from workers.fleet.timeline.worker import STOPPED, WorkerSample, WorkerTrack
 from workers.state.heartbeat import State
 from workers.types import by_topic
@@ -37,9 +37,9 @@ TOLD_BANDS = 4_000
 """In one answer: less than 300 KB."""
 PIXELS = 1_200
 """No band in an answer is shorter than this part of it, but for holes."""
+LEAVES_SECONDS = 60.0
+"""A dead worker is no member of the group any more after so long."""
 UNKNOWN = None, BandKind.UNKNOWN
-BACKFILL_SECONDS = 90.0
-"""A longer pause between two answers of Kafka is not filled in."""
 
 
 class Timeline:
@@ -54,10 +54,7 @@ class Timeline:
         self._answered: set[TopicPartition] = set()
         """The partitions of the topic, when Kafka was asked last."""
         self._looked = now
-        self._asked: float | None = None
-        """When Kafka was asked last, and answered."""
-        self._age: float | None = None
-        """What it said then."""
+        self._waiting = Waiting(self._series)
 
     # What is seen
 
@@ -119,9 +116,9 @@ class Timeline:
                 self._add("sent", Increase(part.high_watermark - before, asked, at))
             if track.end is not None and part.end > track.end:
                 readable.append(Increase(part.end - track.end, asked, at))
-            remote = part.owner if part.owner and part.owner not in self._workers else None
+            remote = None if part.owner is None or self._is_local(part.owner, at) else part.owner
             self._add("stored", track.kafka_says(part, at, remote))
-        self._fill(known, readable, at, interval)
+        self._waiting.fill(self._partitions, known, readable, at, interval)
 
     def saw_events(self, events: Iterable[Mapping[str, Any]], to_monotonic: float) -> None:
         """The events of the watchdog, all that are to be marked. Args: to_monotonic: what is added to Unix times."""
@@ -131,32 +128,12 @@ class Timeline:
         if increase:
             self._series.spread(name, *increase)
 
-    def _fill(
-        self, known: Mapping[TopicPartition, PartitionLag], readable: Iterable[Increase], at: float, interval: float
-    ) -> None:
-        """What waited at every second since Kafka was asked before: what had come by then, less what was stored by then."""
-        series, second = self._series, int(at)
-        tracks = {partition: self._partitions[partition] for partition in known}
-        waiting = {p: max(0, (part.end or 0) - (tracks[p].stored_at(at) or 0)) for p, part in known.items()}
-        ages = [0.0 if not waiting[partition] else part.seconds for partition, part in known.items()]
-        told = [age for age in ages if age is not None]
-        age = max(told) if told and (max(told) > 0 or len(told) == len(ages)) else None
-        before, self._asked = self._asked, at
-        age_before, self._age = self._age, age
-        if not known:
-            return
-        if before is None or at - before > max(BACKFILL_SECONDS, 3 * interval):
-            before = at - 1.0
-        amount = float(sum(waiting.values()))
-        came = sum(each.amount for each in readable)
-        for number in range(second, int(before), -1):
-            # Seconds end at a whole number; the one that goes on has what is known now.
-            then = min(number + 1.0, at)
-            share = (at - then) / (at - before)
-            stored = sum(_known(series.get("stored", each)) for each in range(number + 1, second + 1))
-            series.put("waiting", number, max(0.0, amount - came * share + stored))
-            if age is not None:
-                series.put("age", number, age if age_before is None else age + (age_before - age) * share)
+    def _is_local(self, name: str, now: float) -> bool:
+        """Whether a member of the group is, or was a moment ago, a worker of this host. Files of an earlier fleet are not."""
+        worker = self._workers.get(name)
+        if worker is None or worker.sample is None:
+            return False
+        return worker.sample.lives or (worker.ended is not None and now - worker.ended < LEAVES_SECONDS)
 
     def _track(self, partition: TopicPartition) -> PartitionTrack:
         if partition not in self._partitions:
@@ -249,7 +226,3 @@ def _fitting(bands: Mapping[TopicPartition, list[Band]], seconds: int) -> Mappin
         bands = {partition: coarser(found, shortest) for partition, found in bands.items()}
         shortest *= 2
     return bands
-
-
-def _known(value: float) -> float:
-    return 0.0 if isnan(value) else value

@@ -188,6 +188,51 @@ def test_the_end_is_the_kernels_time_and_not_that_of_the_look(fleet):
     assert holes(fleet.bands(0))[0][0] == 10.03
 
 
+def test_it_is_stored_again_from_the_first_record_on_and_not_from_the_last_that_was_seen(fleet):
+    one, two = fleet.add(0), fleet.add(1)
+    fleet.run(10)
+    one.dies()
+    fleet.run(1)
+    two.owns(0, 1)
+    two.store(0, 1_011.06)
+    two.store(0, 1_011.19)
+    fleet.run(2)
+
+    assert [end for _, end in holes(fleet.bands(0))] == [pytest.approx(11.0), 11.06]
+
+
+def test_a_partition_that_moves_between_two_looks_has_a_hole_for_so_long(fleet):
+    one, two = fleet.add(0), fleet.add(1)
+    fleet.run(10.1)
+    one.owns()
+    two.owns(0, 1)
+    two.store(0, 1_010.2)
+    fleet.run(2)
+
+    assert holes(fleet.bands(0)) == [(10.0, 10.1), (10.1, 10.2)]
+    assert kinds(fleet.bands(0))[-1] == ("worker_01", "storing")
+
+
+def test_a_log_that_begins_anew_between_two_looks_is_not_taken_for_one_that_is_stored(fleet):
+    fleet.rate = 0
+    one = fleet.add(0)
+    fleet.run(5)
+    fleet.ends[0] = 9_000
+    one.store(0)
+    fleet.run(10)
+    one.progress, one.works = {}, False
+    fleet.ends = dict.fromkeys(range(4), 30)
+    group = GroupDescription("Stable", {})
+    for _ in range(2):
+        anew = lag_snapshot(fleet.now, group, {tp(p): PartitionOffsets(0, 30, None) for p in range(4)}, {}, {})
+        fleet.timeline.saw_kafka(anew, fleet.now, 1.0)
+        fleet.kafka = False
+        fleet.run(8)
+
+    assert fleet.bands(0)[-1][2:] == ("worker_00", "waiting")
+    assert 30 in fleet.told()["series"]["waiting"]
+
+
 def test_a_worker_that_dies_with_nothing_to_do_leaves_no_hole(fleet):
     fleet.rate = 0
     one, two = fleet.add(0), fleet.add(1)
@@ -222,10 +267,11 @@ def test_a_slow_topic_does_not_flicker(fleet):
     fleet.rate = 0
     one = fleet.add(0)
     for _ in range(10):
-        fleet.run(4)
+        fleet.run(7)
         fleet.ends[0] += 1
         one.store(0)
-    assert fleet.bands(0)[-1] == (4.0, 40.0, "worker_00", "storing")
+    fleet.run(0.25)
+    assert fleet.bands(0)[-1] == (7.0, 70.25, "worker_00", "storing")
     fleet.run(30)
     assert kinds(fleet.bands(0))[-1] == ("worker_00", "idle")
 
@@ -402,6 +448,17 @@ def test_a_worker_of_another_host_is_known_by_its_commits_only(fleet):
     assert fleet.bands(1)[-1][3] != "storing"
 
 
+def test_files_that_an_earlier_fleet_has_left_do_not_hide_a_worker_of_another_host(fleet):
+    left = fleet.add(0)
+    left.kernel = None
+    fleet.remote = {0: (left.name, 5_000)}
+    for _ in range(10):
+        fleet.remote[0] = left.name, fleet.ends[0]
+        fleet.run(1)
+
+    assert kinds(fleet.bands(0))[-1] == ("worker_00", "storing")
+
+
 def test_without_kafka_it_is_not_said_that_nothing_waits(fleet):
     fleet.rate = 0
     fleet.add(0)
@@ -429,6 +486,12 @@ def test_a_clock_that_jumps_moves_everything_and_changes_no_duration(fleet):
             mark["time"] for mark in told["marks"]
         ]
 
+    fleet.timeline.saw_events(
+        [{"time": "1970-01-12T14:03:30Z", "event": "rebalanced", "partitions": {}}], -UNIX - 3_600
+    )
+    again = json.loads(json.dumps(fleet.timeline.as_dict(120, fleet.now, UNIX + 3_600)))
+    assert flat(again) == flat(after), "what was told before the jump stays where it was"
+    assert len(flat(after)) > 20
     assert [b - a for a, b in zip(flat(before), flat(after), strict=True)] == pytest.approx([3_600] * len(flat(before)))
 
 
