@@ -16,6 +16,7 @@ const RIGHT_PX = 14;
 const AXIS_PX = 24;
 const MANY = 12;
 const NOTE_PX = 170;
+const TOUCH = "Touch the timeline to read all values of one instant.";
 const HINT = "Point at the timeline, or focus it and use the arrow keys, to read all values of one instant; N and P go from event to event.";
 
 export class Timeline {
@@ -148,7 +149,7 @@ export class Timeline {
     if (!data || time === null) {
       set(cross, { d: "" });
       this.#charts.forEach((chart) => data && scale && chart.point(data.series, scale, null));
-      const shown = this.#kept ? `Paused at ${clock(this.#kept.now)}: bands and charts stand still.` : HINT;
+      const shown = this.#kept ? `Paused at ${clock(this.#kept.now)}: bands and charts stand still.` : matchMedia("(hover: none)").matches ? TOUCH : HINT;
       reading.replaceChildren(this.#problem ? element("strong", {}, this.#problem) : shown);
       set(this.#plot, { "aria-valuenow": 0, "aria-valuetext": "now" });
       return;
