@@ -149,7 +149,7 @@ export class Timeline {
     if (!data || time === null) {
       set(cross, { d: "" });
       this.#charts.forEach((chart) => data && scale && chart.point(data.series, scale, null));
-      const shown = this.#kept ? `Paused at ${clock(this.#kept.now)}: bands and charts stand still.` : matchMedia("(hover: none)").matches ? TOUCH : HINT;
+      const shown = this.#kept ? `Paused at ${clock(this.#kept.now)}: bands and charts stand still.` : matchMedia("(pointer: coarse)").matches ? TOUCH : HINT;
       reading.replaceChildren(this.#problem ? element("strong", {}, this.#problem) : shown);
       set(this.#plot, { "aria-valuenow": 0, "aria-valuetext": "now" });
       return;
