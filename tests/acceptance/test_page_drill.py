@@ -144,7 +144,8 @@ def test_the_moments_that_matter(
 
     fleet.supervisor("stopProcessGroup", "worker")
     page.wait_text("#slots-well", "0 of 4 healthy", 60)
-    page.wait(f"{LEVEL} === 'act'", "it is said that a person must act", 60)
+    page.wait_text("#verdict-text", "All workers are stopped", 60)
+    assert page.browser.value(LEVEL) != "calm"
     page.wait(LAST_HOLE, "nobody stores", 60)
     pictures.take("stopped")
     assert page.errors() == []
