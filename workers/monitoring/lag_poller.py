@@ -77,10 +77,10 @@ class LagPoller:
         self._standing: dict[TopicPartition, str] = {}
         """By partition that stands for a reason of Kafka's own: the reason, which was logged."""
         self._snapshot: LagSnapshot | None = None
-        self._taken_at = self._offsets_at = 0.0
+        self._taken_at = self._asked_at = self._answered_at = 0.0
         self._look: KafkaLook | None = None
-        self._answer: tuple[float, LagSnapshot, KafkaLook] | None = None
-        """The last answer, and when the offsets in it were asked for."""
+        self._answer: tuple[float, float, LagSnapshot, KafkaLook] | None = None
+        """The last answer, and when its offsets were asked for, and answered."""
         self._polling_since: float | None = None
         self._problem: str | None = None
         self._watched_until = self._next_point = 0.0
@@ -106,10 +106,10 @@ class LagPoller:
         taken_at, snapshot = self._taken_at, self._snapshot
         return snapshot if snapshot and time.monotonic() - taken_at <= STALE_INTERVALS * self.interval else None
 
-    def latest(self) -> tuple[float, LagSnapshot] | None:
-        """The last snapshot, and when its offsets were asked for, by `time.monotonic`; None: the last poll failed."""
+    def latest(self) -> tuple[float, float, LagSnapshot] | None:
+        """When the offsets were asked for, and answered, by `time.monotonic`, and the snapshot; None: the last poll failed."""
         answer = self._answer
-        return answer[:2] if answer else None
+        return answer[:3] if answer else None
 
     def look(self) -> KafkaLook:
         """What Kafka answered last, for the status of the fleet.
@@ -122,7 +122,7 @@ class LagPoller:
             raise UnavailableError(f"has not answered for {seconds:.0f} s")
         if answer is None:
             raise UnavailableError(self._problem or "has not answered yet")
-        return answer[2]
+        return answer[3]
 
     def watch(self) -> None:
         """Somebody looks: poll each second for a while, and at once if the last answer is old."""
@@ -148,10 +148,14 @@ class LagPoller:
         group = admin.group(settings.group, settings.topic)
         topic = admin.topic(settings.topic)
         if topic is None:
-            self._offsets_at, self._look = time.monotonic(), KafkaLook(group, None)
+            self._asked_at = self._answered_at = time.monotonic()
+            self._look = KafkaLook(group, None)
             return lag_snapshot(now, group, None, {}, {})
+        self._asked_at = time.monotonic()
         offsets = admin.answered_offsets(topic, settings.group)
-        self._offsets_at, unanswered = time.monotonic(), set(topic.partitions) - offsets.keys()
+        # It does answer: reading the first records may take its time.
+        self._polling_since = None
+        self._answered_at, unanswered = time.monotonic(), set(topic.partitions) - offsets.keys()
         open_transactions = self._open_transactions.look(topic.identity, offsets, now)
         self._look = KafkaLook(group, offsets, unanswered, open_transactions)
         return lag_snapshot(
@@ -195,7 +199,7 @@ class LagPoller:
             )
         else:
             self._taken_at, self._snapshot, self.last_success = time.monotonic(), snapshot, snapshot.time
-            self._answer = (self._offsets_at, snapshot, self._look) if self._look else None
+            self._answer = (self._asked_at, self._answered_at, snapshot, self._look) if self._look else None
             self._log_standstill(snapshot)
         self._polling_since = None
         if began >= self._next_point:

@@ -18,7 +18,7 @@ from workers.monitoring.http_server import Server
 from workers.monitoring.lag_metrics import LagMetrics
 from workers.monitoring.lag_poller import LagPoller
 from workers.naming import address
-from workers.process import limit_memory
+from workers.process import NoThreadError, limit_memory
 from workers.state.audit_file import read_audit
 from workers.state.slot import Slot
 from workers.web.fleet_view import FleetView
@@ -76,12 +76,24 @@ def serve(settings: Settings, paths: StatePaths) -> None:
     ).start()
     log.info("serving", pid=os.getpid(), page=f"http://{address(settings.metrics_host, server.port)}/")
     lag.start()
-    timeline.start()
+    is_sampling = _begins(timeline)
     # Ends with its parent: an orphan would keep the port that the next fleet needs.
     while not stop_event.wait(CHECK_SECONDS) and os.getppid() == parent:
         fleet.close_if_idle()
+        is_sampling = is_sampling or _begins(timeline, again=True)
     server.close()
     fleet.close_if_idle(0)
     timeline.stop()
     lag.stop()
     log.info("stopped")
+
+
+def _begins(timeline: Sampler, *, again: bool = False) -> bool:
+    """Whether there is a thread for it. Lag and metrics are served without it."""
+    try:
+        timeline.start()
+    except NoThreadError as error:
+        if not again:
+            log.warning("there is no timeline yet; its thread is tried again each second", error=str(error))
+        return False
+    return True

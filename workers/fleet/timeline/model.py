@@ -15,7 +15,7 @@ from workers.fleet.sentences import which
 from workers.fleet.timeline.bands import Band, BandKind, coarser
 from workers.fleet.timeline.marks import Mark, MarkKind, Marks
 from workers.fleet.timeline.owner import Increase, Owner
-from workers.fleet.timeline.partition import PartitionTrack
+from workers.fleet.timeline.partition import UNKNOWN_SECONDS, PartitionTrack
 from workers.fleet.timeline.series import Series
 from workers.fleet.timeline.waiting import Waiting
 from workers.fleet.timeline.worker import STOPPED, WorkerSample, WorkerTrack
@@ -92,12 +92,13 @@ class Timeline:
         if open_holes:
             self._series.hole(min(open_holes), now, now - 1.0)
 
-    def saw_kafka(self, snapshot: LagSnapshot, at: float, interval: float) -> None:
+    def saw_kafka(self, snapshot: LagSnapshot, at: float, interval: float, began: float | None = None) -> None:
         """The offsets. Best told a moment later, when the workers have told up to where they had stored then.
 
         Args:
-            at: when Kafka was asked for the offsets.
+            at: when Kafka answered with the offsets.
             interval: seconds between two questions.
+            began: when it was asked; None: at the same time.
         """
         self._series.advance(at)
         parts = snapshot.partitions or {}
@@ -106,6 +107,7 @@ class Timeline:
         self._answered = set(parts)
         known: dict[TopicPartition, PartitionLag] = {}
         readable = []
+        valid = max(UNKNOWN_SECONDS, 3 * interval)
         for partition, part in sorted(parts.items()):
             track = self._track(partition)
             if part.end is None or part.high_watermark is None:
@@ -117,7 +119,7 @@ class Timeline:
             if track.end is not None and part.end > track.end:
                 readable.append(Increase(part.end - track.end, asked, at))
             remote = None if part.owner is None or self._is_local(part.owner, at) else part.owner
-            self._add("stored", track.kafka_says(part, at, remote))
+            self._add("stored", track.kafka_says(part, at, remote, at if began is None else began, valid))
         self._waiting.fill(self._partitions, known, readable, at, interval)
 
     def saw_events(self, events: Iterable[Mapping[str, Any]], to_monotonic: float) -> None:

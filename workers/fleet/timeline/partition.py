@@ -6,9 +6,9 @@ the worker's own, and "stored again" is the acknowledgement of the first batch.
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from workers.fleet.timeline.acknowledged import Acknowledged, written_since
 from workers.fleet.timeline.bands import BandKind, Bands
 from workers.fleet.timeline.owner import Increase
 
@@ -24,8 +24,6 @@ IDLE_SECONDS = 5.0
 """A partition of which nothing was stored for longer is idle, if nothing waits."""
 MERGED_SECONDS = 10.0
 """A shorter pause between two records of a slow topic is no band of its own."""
-LONGEST_BATCH_SECONDS = 10.0
-BURST_SECONDS = 0.25
 STANDS_SECONDS = 30.0
 """A partition that waits for longer beside others of its worker that are stored is a hole."""
 REMOTE_SECONDS = 10.0
@@ -48,13 +46,13 @@ class PartitionTrack:
         """The end of what can be read, when Kafka was asked last."""
         self.asked = 0.0
         """When that was."""
+        self._valid = UNKNOWN_SECONDS
         self.high_watermark: int | None = None
         self.remote: str | None = None
         """The member of another host that owns it."""
         self._on_hole = on_hole
         self._owner: Owner | None = None
-        self._acks: list[tuple[float, int]] = []
-        """The last acknowledgements: when, and up to which offset."""
+        self._acks = Acknowledged()
         self._began_anew = 0.0
         """Before then its offsets were those of another log: of a topic that was deleted, or before a truncation."""
         self._presumed: float | None = None
@@ -85,22 +83,18 @@ class PartitionTrack:
         """Everything before an offset is stored. Returns: the records that were not known to be."""
         if at <= self._began_anew or (at <= self.acked and next_offset <= (self.stored or 0)):
             return None
-        # Where it is stored all the time, its records were written since the last acknowledgement; behind a hole they are new.
-        longest = LONGEST_BATCH_SECONDS if self.bands.kind is BandKind.STORING else BURST_SECONDS
-        before, start = self.stored, max(self.acked, at - longest)
+        before, start = self.stored, max(self.acked, written_since(at, steady=self.bands.kind is BandKind.STORING))
         self.acked = max(self.acked, at)
         self.stored = max(next_offset, before or 0)
-        self._acks = [*self._acks[-3:], (at, self.stored)]
+        self._acks.add(at, self.stored)
         self._waits_since = None
         return Increase(self.stored - before, start, at) if before is not None and self.stored > before else None
 
     def stored_at(self, time: float) -> int | None:
         """What was stored at a moment that is at most a second ago."""
-        found = self._acks[0][1] if self._acks and time < self._acks[0][0] else self.stored
-        for (start, before), (end, after) in pairwise(self._acks):
-            if start <= time < end:
-                found = before + round((after - before) * (time - start) / (end - start))
-        return found
+        found = self._acks.at(time)
+        # What is known of the commit only is newer than every batch.
+        return self.stored if found is None or time > self.acked else found
 
     def follow(self, owner: Owner | None, now: float, ended: float | None = None) -> None:
         """Go on to what is so now.
@@ -119,7 +113,9 @@ class PartitionTrack:
             self._set(owner.assigned, owner.name, BandKind.WAITING if waits else self._without_records())
         self._owner = owner
         if owner is None:
-            self._judge_without_owner(now)
+            # That of another host is judged when Kafka answers.
+            if self.remote is None:
+                self._judge_without_owner(now)
         elif owner.halted:
             self._set(now, owner.name, BandKind.HALTED)
         else:
@@ -131,7 +127,7 @@ class PartitionTrack:
         until = owner.assigned if owner else now
         stays = owner is not None and owner.name == before.name
         # Without what its next owner has stored already.
-        acked = max((when for when, _ in self._acks if when <= until), default=0.0)
+        acked = self._acks.last_until(until)
         edge = ended
         if edge is None:
             told = owner.acked if owner and stays and owner.acked <= owner.assigned else 0.0
@@ -183,8 +179,6 @@ class PartitionTrack:
             self._set(now, owner.name, BandKind.UNKNOWN)
 
     def _judge_without_owner(self, now: float) -> None:
-        if self.remote is not None:
-            return
         if self.waits:
             self._set(self._waits_since or now, None, BandKind.WAITING)
         elif self._is_answered(now):
@@ -194,22 +188,30 @@ class PartitionTrack:
 
     # What Kafka says
 
-    def kafka_says(self, part: PartitionLag, at: float, remote: str | None) -> Increase | None:
-        """Its offsets. Args: at: when it was asked; remote: the member of another host that owns it.
+    def kafka_says(
+        self, part: PartitionLag, at: float, remote: str | None, began: float, valid: float = UNKNOWN_SECONDS
+    ) -> Increase | None:
+        """Its offsets.
+
+        Args:
+            at: when they were answered.
+            remote: the member of another host that owns it.
+            began: when they were asked for: what was stored since then may be more than the end that was answered.
+            valid: for how many seconds this answer is one.
 
         Returns: records that were stored, of which only the commit tells.
         """
         if part.end is None or part.high_watermark is None:
             return None
-        if any(when <= at and offset > part.high_watermark for when, offset in self._acks):
+        if self._acks.is_beyond(part.high_watermark, began):
             # A topic of this name was deleted and made again, or the log was truncated.
-            self._began_anew, self._acks, self.stored, self._presumed = at, [], None, None
+            self._began_anew, self._acks, self.stored, self._presumed = at, Acknowledged(), None, None
         before, asked = self.stored, self.asked
         following = max(part.start or 0, part.committed if part.committed is not None else 0)
         self.stored = max(following, before or 0) if before is None or following <= part.high_watermark else before
-        self.end, self.high_watermark, self.asked = part.end, part.high_watermark, at
+        self.end, self.high_watermark, self.asked, self._valid = part.end, part.high_watermark, at, valid
         increase = Increase(self.stored - before, asked, at) if before is not None and self.stored > before else None
-        if self._presumed is not None and at > self._presumed:
+        if self._presumed is not None and began > self._presumed:
             if not self.is_known_to_wait:
                 self.bands.no_hole_since(self._presumed)
             self._presumed = None
@@ -224,7 +226,7 @@ class PartitionTrack:
 
     def kafka_has_none(self, at: float) -> None:
         """There is no such partition, or no such topic any more."""
-        self._began_anew, self._acks, self._presumed, self._waits_since = at, [], None, None
+        self._began_anew, self._acks, self._presumed, self._waits_since = at, Acknowledged(), None, None
         self.stored = self.end = self.high_watermark = self.remote = None
         self._set(at, None, BandKind.UNKNOWN)
 
@@ -242,7 +244,7 @@ class PartitionTrack:
             self._set(at, name, BandKind.UNKNOWN)
 
     def _is_answered(self, now: float) -> bool:
-        return self.end is not None and now - self.asked <= UNKNOWN_SECONDS
+        return self.end is not None and now - self.asked <= self._valid
 
     def _without_records(self) -> BandKind:
         return BandKind.UNKNOWN if self.end is None else BandKind.IDLE

@@ -57,8 +57,8 @@ class Offsets(Protocol):
 
     interval: float
 
-    def latest(self) -> tuple[float, LagSnapshot] | None:
-        """When it asked last, by `time.monotonic`, and the answer; None: Kafka does not answer."""
+    def latest(self) -> tuple[float, float, LagSnapshot] | None:
+        """When it asked last, and was answered, by `time.monotonic`, and the answer; None: Kafka does not answer."""
 
 
 class Sampler:
@@ -75,7 +75,7 @@ class Sampler:
         self._events = _File(paths.events_file, lambda path: read_events(path, EVENTS))
         self._told_events: list[dict[str, Any]] | None = None
         self._due = dict.fromkeys(("slots", "events", "forget"), 0.0)
-        self._answer: tuple[float, LagSnapshot] | None = None
+        self._answer: tuple[float, float, LagSnapshot] | None = None
         """Kafka's last answer, which is told a moment later."""
         self._taken: LagSnapshot | None = None
         self._timeline = Timeline(time.monotonic())
@@ -126,15 +126,15 @@ class Sampler:
             self._used = [slot for slot in self._slots if slot.is_used]
         self._read_events(now)
         samples = {slot.name: sample for slot in self._used if (sample := slot.look(self._ends))}
-        if self._offsets and (answer := self._offsets.latest()) and answer[1] is not self._taken:
-            self._answer, self._taken = answer, answer[1]
+        if self._offsets and (answer := self._offsets.latest()) and answer[2] is not self._taken:
+            self._answer, self._taken = answer, answer[2]
         now = time.monotonic()
         with self._lock:
             self._timeline.saw_workers(samples, now)
-            if self._offsets and self._answer and now >= self._answer[0] + SETTLE_SECONDS:
-                at, snapshot = self._answer
+            if self._offsets and self._answer and now >= self._answer[1] + SETTLE_SECONDS:
+                began, at, snapshot = self._answer
                 self._answer = None
-                self._timeline.saw_kafka(snapshot, at, self._offsets.interval)
+                self._timeline.saw_kafka(snapshot, at, self._offsets.interval, began)
             if self._is_due("forget", now, FORGET_SECONDS):
                 self._timeline.forget(now)
 

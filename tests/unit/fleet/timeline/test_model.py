@@ -233,6 +233,31 @@ def test_a_log_that_begins_anew_between_two_looks_is_not_taken_for_one_that_is_s
     assert 30 in fleet.told()["series"]["waiting"]
 
 
+def test_what_was_stored_while_kafka_took_its_time_to_answer_is_no_sign_of_another_log(fleet):
+    one = fleet.add(0)
+    fleet.kafka = False
+    fleet.run(5)
+    stored, ends = one.progress[tp(0)].next_offset, {tp(p): PartitionOffsets(0, 5_400, 5_300) for p in range(4)}
+    assert stored > 5_400
+    fleet.timeline.saw_kafka(
+        lag_snapshot(fleet.now, GroupDescription("Stable", {}), ends, {}, {}), fleet.now, 1.0, fleet.now - 2
+    )
+    assert fleet.timeline._partitions[tp(0)].stored == stored
+    fleet.run(0.5)
+
+    assert kinds(fleet.bands(0)) == [("worker_00", "storing")]
+
+
+def test_where_kafka_is_asked_once_a_minute_what_it_said_holds_for_so_long():
+    fleet = Fleet(rate=0)
+    fleet.interval = 60.0
+    fleet.add(0)
+    fleet.ask()
+    fleet.run(170)
+
+    assert kinds(fleet.bands(0, 200)) == [("worker_00", "idle")]
+
+
 def test_a_worker_that_dies_with_nothing_to_do_leaves_no_hole(fleet):
     fleet.rate = 0
     one, two = fleet.add(0), fleet.add(1)

@@ -84,7 +84,7 @@ def test_what_a_worker_writes_is_what_is_told(tree):
     assert last(sampler) == {3: ("worker_07", "storing"), 5: ("worker_07", "unknown")}
 
     snapshot = lag_snapshot(0.0, GroupDescription("Stable", {}), {tp(5): PartitionOffsets(0, 9, 4)}, {}, {})
-    kafka.answer = time.monotonic() - 1, snapshot
+    kafka.answer = time.monotonic() - 1.1, time.monotonic() - 1, snapshot
     sampler.look()
     sampler.look()
     assert last(sampler)[5] == ("worker_07", "waiting")
