@@ -181,7 +181,7 @@ def database_down(now: float, seconds: int) -> Any:
         "MongoDB": {"up": False, "detail": "does not answer (mongodb://127.0.0.1:27017/)"},
     }
     waiting = slots(
-        story, state="waiting for MongoDB", text="waiting for MongoDB", healthy=False, records_per_second=0.0
+        story, state="database unavailable", text="database unavailable", healthy=False, records_per_second=0.0
     )
     problems = [
         "MongoDB: does not answer (mongodb://127.0.0.1:27017/)",
@@ -221,7 +221,10 @@ def chaos(now: float, seconds: int) -> Any:
 
 
 def many(now: float, seconds: int) -> Any:
+    """120 partitions; nothing is known of most of the time."""
     story = Story(partitions=120, workers=4)
+    for key in story.bands:
+        story.change(key, -86_400.0, -70.0, None, "unknown")
     story.kill("worker_01", at=-41.0, again=1.31, back=3.2)
     return told(
         story, now, seconds, ("calm", clean(now), "4 workers store 120 partitions. Nothing lost, nothing twice.")

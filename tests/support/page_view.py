@@ -24,7 +24,7 @@ class PageView:
     def text(self, selector: str) -> str:
         """Of all elements that match, a line each."""
         script = f"[...document.querySelectorAll({selector!r})].map((each) => each.textContent).join('\\n')"
-        return str(self.browser.value(script))
+        return str(self.browser.value(script)).replace("\N{NO-BREAK SPACE}", " ")
 
     def wait(self, expression: str, what: str, seconds: float = 10) -> None:
         wait_until(lambda: self.browser.value(f"Boolean({expression})"), seconds, what)

@@ -46,7 +46,7 @@ function byWorker(partitions) {
   const workers = new Map();
   for (const part of partitions) {
     const seconds = new Map();
-    for (const [start, end, worker] of part.bands) seconds.set(worker, (seconds.get(worker) ?? 0) + end - start);
+    for (const [start, end, worker] of part.bands) if (worker !== null) seconds.set(worker, (seconds.get(worker) ?? 0) + end - start);
     const owner = [...seconds].reduce((most, each) => (each[1] > most[1] ? each : most), [null, 0])[0];
     workers.set(owner, [...(workers.get(owner) ?? []), part]);
   }

@@ -36,7 +36,7 @@ export class Verdict {
   #write(level, text, detail, where) {
     set(at("verdict"), { "data-level": level });
     set(this.#icon, { d: LEVELS[level].path });
-    sayProse(at("verdict-text"), text);
+    sayProse(at("verdict-text"), text.replace(/(\d) (?=(s|min|h|days|records)\b)/g, "$1\u00a0")); // No line ends before a unit.
     sayProse(at("verdict-detail"), detail);
     const title = `${LEVELS[level].sign}${text.replaceAll("`", "")}${where ? ` – ${where}` : ""}`;
     if (document.title !== title) document.title = title;

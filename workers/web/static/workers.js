@@ -1,11 +1,11 @@
 // The workers, each in its colour: what it does, what it has, how fast it is, how long it lives.
 
-import { at, element, keyed, say, set } from "./dom.js";
+import { at, element, keyed, say, sayProse, set } from "./dom.js";
 import { count, duration, isKnown, plural, ranges, shortened } from "./format.js";
 import { colourClass, numberOf, shortName } from "./palette.js";
 
 const WORKING = ["reading", "idle"];
-const TRANSIENT = ["starting", "crash-loop backoff", "joining", "waiting for MongoDB", "waiting for Kafka", "stopping"];
+const TRANSIENT = ["starting", "crash-loop backoff", "joining", "waiting for MongoDB", "waiting for Kafka", "database unavailable", "stopping"];
 const CHIPS = 8;
 const TOPIC_LETTERS = 20;
 
@@ -44,7 +44,7 @@ function update(node, slot, most) {
     slot.pid ? `pid ${slot.pid}` : null,
   ].filter(Boolean);
   const why = (slot.problem ?? "").replace(`${slot.name}: `, "");
-  say(facts, slot.pid || why === slot.text ? known.join(" · ") : why);
+  sayProse(facts, slot.pid || why === slot.text ? known.join(" · ") : why);
 }
 
 /* Its partitions: one chip each, or ranges where they are many. */
