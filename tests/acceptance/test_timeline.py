@@ -58,7 +58,7 @@ def test_a_kill_is_seen_while_it_happens_and_afterwards_with_exact_times(running
                 10,
                 "the hole is seen",
             )
-            watcher.wait_for("▼01", 20)
+            watcher.wait_for("01 killed", 20)
             watcher.wait_for("worker_01 was killed", 20)
             wait_until(
                 lambda: (
@@ -69,7 +69,7 @@ def test_a_kill_is_seen_while_it_happens_and_afterwards_with_exact_times(running
                 "it is back, and everything is stored",
             )
             told = asked(fleet, "/timeline.json?seconds=120")
-            watcher.wait_for("▲01", 20)
+            watcher.wait_for("01 back", 20)
             watcher.interrupt()
             assert watcher.wait(30) == 0
             assert max(len(line) for line in watcher.lines()) <= 80

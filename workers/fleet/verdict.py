@@ -219,7 +219,7 @@ def _what_happened(facts: Facts) -> str:
     last = deaths[-1]
     text = last.words(facts.now)
     if last.seconds is not None:
-        does = "were stored again" if last.stored_again else "had their next owner"
+        does = "were stored again" if last.stored_again else "were taken over"
         text += f"; its partitions {does} after {last.seconds:.2f} s"
     audit = facts.audit
     proven = audit is not None and audit.is_clean and (audit.until or 0.0) >= last.at
