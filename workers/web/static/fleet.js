@@ -19,7 +19,7 @@ const FINE_SECONDS = 600;
 const TAIL_SECONDS = 60;
 
 const verdict = new Verdict();
-let fleet = null, recent = null, now = null;
+let fleet = null, recent = null, now = null, lastMark = null;
 
 const timeline = new Timeline(() => { timelineFeed.ask(); tailFeed.ask(); });
 const timelineFeed = new Feed({
@@ -28,6 +28,7 @@ const timelineFeed = new Feed({
   isWanted: () => !document.hidden,
   take: (data) => {
     timeline.show(data);
+    askWhatHappened(data.marks.at(-1));
     if (fleet) showEvents(fleet.status.events, data.marks, data.now);
     if (timeline.seconds <= FINE_SECONDS) takeRecent(data);
   },
@@ -42,6 +43,13 @@ const tailFeed = new Feed({
   fail: () => {},
 });
 const fleetFeed = new Feed({ path: () => "fleet.json", every: () => POLL_MS, take: showFleet, fail: showFreshness });
+
+/* Something has just happened: the verdict and the workers are asked for at once, so that they tell of it together. */
+function askWhatHappened(mark) {
+  const isNew = mark !== undefined && lastMark !== null && mark.time > lastMark + 0.5;
+  lastMark = Math.max(lastMark ?? 0, mark?.time ?? 0);
+  if (isNew) fleetFeed.ask();
+}
 
 function takeRecent(data) {
   [recent, now] = [data, data.now];

@@ -111,7 +111,7 @@ export class Timeline {
     keyed(this.#into.ticks, ticks, ({ text }) => text, () => drawn("path", { class: "grid" }), (node, { x }) => {
       set(node, { d: `M${x.toFixed(1)} ${this.#plan.top}V${bottom}` });
     });
-    const texts = [...ticks.filter(({ x }) => x > scale.left + 20 && x < scale.right - 52), { x: scale.right, text: "now" }];
+    const texts = [...ticks.filter(({ x }) => x > scale.left + 20 && x < scale.right - 64), { x: scale.right, text: "now" }];
     keyed(this.#into.axis, texts, ({ text }) => text, () => drawn("text", { class: "axis" }), (node, { x, text }) => {
       set(say(node, text), { x: x.toFixed(1), y: bottom + 17, "text-anchor": text === "now" ? "end" : "middle" });
     });
