@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from tests.support import scrape
 from tests.support.browser import Browser, chromium
 from tests.support.embedded import EmbeddedStack, wait_until
 from tests.support.fleet import Fleet
+from tests.support.page_view import PageView
 from tests.support.shared_fleet import PARTITIONS, SETTINGS
 
 pytestmark = pytest.mark.acceptance
@@ -93,85 +93,39 @@ def test_says_nothing_of_before_while_kafka_is_away(fleet: Fleet, stack: Embedde
 
 
 def test_a_kill_is_seen_on_the_page_and_so_is_the_return(fleet: Fleet, browser: Browser) -> None:
-    slot = "document.querySelector('#slots [data-name=worker_01]')"
-
-    def shown() -> str:
-        return str(browser.value(f"{slot} ? {slot}.textContent : ''"))
-
-    def verdict() -> str:
-        return str(browser.value("document.getElementById('verdict').textContent"))
-
-    browser.open(f"http://127.0.0.1:{fleet.lag_port}/")
-    wait_until(lambda: f"pid {fleet.pid(1)}" in shown() and verdict() == "healthy", 20, "the fleet is shown")
-    assert browser.value("document.querySelectorAll('#slots li').length") == len(fleet.slots())
-    browser.value("window.states = new Set()")
+    """As a hole in its bands, with who took over behind it; in its card; in words. What else the page can show:
+    test_page.py, before an invented fleet."""
+    page = PageView(browser)
+    slot = "#slots [data-name=worker_01]"
+    page.open(f"http://127.0.0.1:{fleet.lag_port}/")
+    page.wait_text(slot, f"pid {fleet.pid(1)}", 20)
+    page.wait_text("#slots-well", "4 of 4 healthy", 20)
+    browser.value("document.getElementById('figures').open = true")
+    page.wait(f"document.querySelectorAll('#partitions tr').length === {PARTITIONS}", "the partitions", 20)
     browser.value(
-        f"new MutationObserver(() => window.states.add({slot}.querySelector('.state').textContent))"
-        ".observe(document.getElementById('slots'), {childList: true})"
+        "window.states = new Set(); new MutationObserver("
+        f"() => window.states.add(document.querySelector('{slot} .state').textContent))"
+        ".observe(document.getElementById('slots'), {childList: true, characterData: true, subtree: true})"
     )
+    fleet.producing("--count", "100000", "--interval", "0.002")
+    page.wait("document.querySelectorAll('#plot .band.storing').length === 4", "four workers store", 30)
     old = fleet.kill(1)
-    wait_until(lambda: browser.value("[...window.states].some((state) => state !== 'reading')"), 10, "the kill is seen")
+    page.wait("[...window.states].some((state) => state !== 'reading')", "the kill is seen")
+    page.wait("document.querySelector('#plot .band.waiting')", "the hole", 20)
     fleet.wait_restarted(1, old)
-    back = f"pid {fleet.pid(1)}"
-    wait_until(lambda: back in shown() and "reading" in shown(), 30, "the worker is seen to be back")
-    owners = "[...document.querySelectorAll('#partitions tr')].map((row) => row.cells[1].textContent)"
-    wait_until(
-        lambda: len(browser.value(owners)) == PARTITIONS and "unassigned" not in browser.value(owners), 20, "owners"
+    page.wait_text(slot, f"pid {fleet.pid(1)}", 30)
+    page.wait_text(f"{slot} .state", "reading", 30)
+    for words in ("worker_01 killed", "stored again +"):
+        page.wait_text("#plot .mark-text", words, 20)
+    page.wait_text("#events", "killed (SIGKILL)")
+    page.wait("!document.querySelector('#partitions').textContent.includes('unassigned')", "owners", 20)
+    page.wait_text("#slots-well", "4 of 4 healthy", 20)
+    assert browser.value("document.getElementById('verdict').dataset.level") in ("calm", "attention")
+
+    assert all(url.startswith((f"http://127.0.0.1:{fleet.lag_port}/", "data:")) for url in page.asked()), (
+        "all from here"
     )
-    wait_until(lambda: "worker_01" in browser.value("document.getElementById('events').textContent"), 10, "the event")
-    wait_until(lambda: verdict() == "healthy", 20, "it is healthy again")
-
-    asked = {line.removeprefix("request ") for line in browser.told if line.startswith("request http")}
-    assert all(url.startswith(f"http://127.0.0.1:{fleet.lag_port}/") for url in asked), "nothing comes from elsewhere"
-    assert [line for line in browser.told if line.startswith("error")] == []
-
-
-def test_the_page_shows_what_cannot_be_read_and_whose_figures_are_missing(fleet: Fleet, browser: Browser) -> None:
-    """A hanging transaction in partition 0, and no answer for partition 1, put into what the fleet says."""
-    data = json.loads(scrape.page(fleet.lag_port, "/fleet.json")[1])
-    data["partitions"][0] |= {"unstable": 40, "unstable_seconds": 75.0, "unstable_source": "record"}
-    data["partitions"][0] |= {"records": 2, "readable": 0}
-    nothing = dict.fromkeys(
-        ("start", "end", "committed", "records", "readable", "seconds", "high_watermark", "unstable")
-    )
-    data["partitions"][1] |= nothing
-    name = f"{fleet.topic}-1"
-    data["points"] = [data["points"][-1] | {"lag": 7, "seconds": 2.0, "unanswered": [name], "age_unknown": [name]}]
-    browser.open(f"http://127.0.0.1:{fleet.lag_port}/")
-    wait_until(lambda: browser.value("Boolean(document.body?.dataset.shown)"), 20, "it is shown")
-
-    shown = browser.value(
-        f"(() => {{ show({json.dumps(data)});"
-        "const text = (selector) => [...document.querySelectorAll(selector)].map((each) => each.textContent);"
-        "return [...text('#partitions tr:nth-child(-n+2) td:last-child'), ...text('#sums dd').slice(0, 2),"
-        " ...text('#partitions tr:nth-child(-n+2) td:nth-child(3)')]; })()"
-    )
-    assert shown == ["40, for 75 s", "no answer", f"7 without {name}", f"2.0 s without {name}", "0", "?"]
-
-
-@pytest.mark.parametrize("dark", [False, True])
-def test_the_page_fits_a_phone_and_the_dark(fleet: Fleet, browser: Browser, dark: bool) -> None:
-    browser.open(f"http://127.0.0.1:{fleet.lag_port}/", width=360, height=740, dark=dark)
-    wait_until(lambda: browser.value("Boolean(document.body?.dataset.shown)"), 20, "it is shown")
-
-    assert browser.value("document.documentElement.scrollWidth") == 360
-    lightness = "getComputedStyle(document.body).{}.match(/\\d+/g).reduce((sum, part) => sum + Number(part), 0)"
-    back, text = browser.value(lightness.format("backgroundColor")), browser.value(lightness.format("color"))
-    assert (back < 150 and text > 600) if dark else (back > 600 and text < 150)
-
-
-def test_the_page_says_when_nobody_answers_it_any_more(fleet: Fleet, browser: Browser) -> None:
-    browser.open(f"http://127.0.0.1:{fleet.lag_port}/")
-    wait_until(lambda: browser.value("Boolean(document.body?.dataset.shown)"), 20, "it is shown")
-    pid = fleet.supervisor("getProcessInfo", "lag")["pid"]
-    fleet.supervisor("stopProcess", "lag")
-    try:
-        assert not Path(f"/proc/{pid}").exists()
-        wait_until(lambda: browser.value("document.body.classList.contains('silent')"), 20, "it says so")
-        assert browser.value("document.querySelectorAll('#slots li').length") == len(fleet.slots())
-    finally:
-        fleet.supervisor("startProcess", "lag")
-    wait_until(lambda: not browser.value("document.body.classList.contains('silent')"), 20, "it goes on by itself")
+    assert page.errors() == []
 
 
 def test_ends_with_its_supervisord(fleet: Fleet) -> None:

@@ -20,6 +20,8 @@ import time
 from pathlib import Path
 from typing import Any, Self
 
+import psutil
+
 from embedded_stack.processes import tied
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
@@ -92,9 +94,15 @@ class Browser:
         os.close(self._to)
         os.close(self._from)
 
-    def open(self, url: str, width: int = 1000, height: int = 1200, *, dark: bool = False) -> None:
-        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
-        self.ask("Emulation.setEmulatedMedia", features=[scheme])
+    def open(
+        self, url: str, width: int = 1000, height: int = 1200, *, dark: bool = False, forced_colors: bool = False
+    ) -> None:
+        """Args: forced_colors: the colours of the system instead of the page's, as for high contrast."""
+        media = {"prefers-color-scheme": "dark" if dark else "light", "prefers-reduced-motion": "reduce"}
+        media["forced-colors"] = "active" if forced_colors else "none"
+        features = [{"name": name, "value": value} for name, value in media.items()]
+        self.ask("Emulation.setEmulatedMedia", features=features)
+        self.ask("Emulation.setScrollbarsHidden", hidden=True)
         size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}
         self.ask("Emulation.setDeviceMetricsOverride", **size)
         self.ask("Page.navigate", url=url)
@@ -106,9 +114,43 @@ class Browser:
             raise RuntimeError(got["exceptionDetails"]["exception"]["description"])
         return got["result"].get("value")
 
-    def picture(self) -> bytes:
-        """The window as a PNG."""
-        return base64.b64decode(self.ask("Page.captureScreenshot", format="png")["data"])
+    def picture(self, clip: tuple[float, float, float, float] | None = None) -> bytes:
+        """The window as a PNG. Args: clip: of this part only: x, y, width, height."""
+        part = (
+            {} if clip is None else {"clip": dict(zip(("x", "y", "width", "height"), clip, strict=True)) | {"scale": 1}}
+        )
+        return base64.b64decode(self.ask("Page.captureScreenshot", format="png", **part)["data"])
+
+    def move(self, x: float, y: float) -> None:
+        """The mouse."""
+        self.ask("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
+
+    def click(self, x: float, y: float) -> None:
+        for kind in ("mousePressed", "mouseReleased"):
+            self.ask("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+
+    def touch(self, x: float, y: float) -> None:
+        """With a finger, which is lifted again."""
+        self.ask("Input.dispatchTouchEvent", type="touchStart", touchPoints=[{"x": x, "y": y}])
+        self.ask("Input.dispatchTouchEvent", type="touchEnd", touchPoints=[])
+
+    def press(self, key: str, times: int = 1) -> None:
+        """A key, by its name in JavaScript: `ArrowLeft`, `n`, `Tab`."""
+        text = {"text": key} if len(key) == 1 else {}
+        code = {"Tab": 9, "Enter": 13, "Escape": 27, "Home": 36, "End": 35}.get(key, 0)
+        for _ in range(times):
+            about = {"key": key, "windowsVirtualKeyCode": code, **text}
+            self.ask("Input.dispatchKeyEvent", type="keyDown", **about)
+            self.ask("Input.dispatchKeyEvent", type="keyUp", key=key)
+
+    def tab_seconds(self) -> float:
+        """Processor time of the processes that lay out, draw and run pages."""
+        tabs = [
+            process
+            for process in psutil.Process(self._process.pid).children(recursive=True)
+            if "--type=renderer" in process.cmdline()
+        ]
+        return sum(sum(process.cpu_times()[:2]) for process in tabs)
 
     def ask(self, method: str, **parameters: Any) -> Any:
         self._number += 1

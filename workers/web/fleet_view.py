@@ -14,12 +14,13 @@ from workers.fleet.verdict import verdict
 from workers.fleet.verdict_facts import Facts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from workers.fleet.status.collector import StatusCollector
     from workers.fleet.timeline.sampler import Sampler
     from workers.monitoring.lag_poller import LagPoller
     from workers.state.audit_file import Audit
+    from workers.web.totals import Totals
 
 IDLE_SECONDS = 15.0
 """Without a request for so long, the status is not collected any more."""
@@ -44,12 +45,18 @@ class FleetView:
         new_collector: Callable[[], StatusCollector],
         timeline: Sampler,
         audit: Callable[[], Audit | None] = lambda: None,
+        *,
+        totals: Totals,
+        about: Mapping[str, str],
     ) -> None:
         """Args:
         new_collector: called at the first request, and at the first after an idle time.
         audit: what the auditor found last.
+        totals: counts while the page is requested.
+        about: what never changes: topic, group, sink, target.
         """
         self._lag, self._new_collector, self._timeline, self._audit = lag, new_collector, timeline, audit
+        self._totals, self._about = totals, about
         self._collector: StatusCollector | None = None
         self._lock = threading.Lock()
         self._answered, self._answer = -IDLE_SECONDS, b""
@@ -83,6 +90,7 @@ class FleetView:
         with self._lock:
             if self._collector and time.monotonic() - self._answered >= idle:
                 self._collector.close()
+                self._totals.stop()
                 self._collector = None
             if time.monotonic() - self._answered >= idle:
                 self._timelines.clear()
@@ -93,7 +101,9 @@ class FleetView:
             # If there is no thread for one of its pollers, the others end again: the next request tries anew.
             with ExitStack() as undo:
                 undo.callback(collector.close)
+                undo.callback(self._totals.stop)
                 collector.start()
+                self._totals.start()
                 undo.pop_all()
             self._collector = collector
             self._collector.wait(FIRST_STATUS_SECONDS)
@@ -103,6 +113,8 @@ class FleetView:
         told["events"] = [{**event, "text": words(event)} for event in told.get("events", ())]
         found = verdict(Facts(status, audit, time.time(), self._timeline.holes()))
         return {
+            "about": self._about,
+            "totals": self._totals.as_dict(snapshot),
             "verdict": found._asdict(),
             "audit": audit and audit._asdict(),
             "status": told,

@@ -10,6 +10,7 @@ from prometheus_client import make_wsgi_app
 
 from workers.process import NoThreadError
 from workers.web.query import BadQueryError, seconds_asked
+from workers.web.runbooks import PREFIX, Runbooks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -20,11 +21,9 @@ if TYPE_CHECKING:
     from workers.monitoring.http import Health
     from workers.web.fleet_view import FleetView
 
-ASSETS = {
-    "/": ("fleet.html", "text/html; charset=utf-8"),
-    "/fleet.css": ("fleet.css", "text/css; charset=utf-8"),
-    "/fleet.js": ("fleet.js", "text/javascript; charset=utf-8"),
-}
+HTML = "text/html; charset=utf-8"
+KINDS = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8"}
+"""Of the files in web/static/ that are served by their names."""
 WAITING = ("/fleet.json", "/timeline.json")
 """Their answers take a while, or wait for something: the server makes them on a thread of their own."""
 TEXT, JSON = "text/plain; charset=utf-8", "application/json"
@@ -45,8 +44,13 @@ def application(
     """The WSGI application. Args: host: the address on which it is served."""
     metrics = make_wsgi_app(registry)
     folder = files("workers.web") / "static"
-    assets = {path: ((folder / name).read_bytes(), kind) for path, (name, kind) in ASSETS.items()}
-    known = ", ".join([*assets, "/fleet.json", "/timeline.json", "/metrics", "/healthz"])
+    assets = {"/": ((folder / "fleet.html").read_bytes(), HTML)} | {
+        f"/{file.name}": (file.read_bytes(), kind)
+        for file in sorted(folder.iterdir(), key=lambda file: file.name)
+        if (kind := KINDS.get(file.name[file.name.rfind(".") :]))
+    }
+    runbooks = Runbooks()
+    known = f"/, /fleet.json, /timeline.json, /metrics, /healthz, {PREFIX}"
 
     def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         path, method = environ.get("PATH_INFO", ""), environ["REQUEST_METHOD"]
@@ -76,6 +80,8 @@ def application(
         if path == "/healthz":
             problem = health.liveness_problem()
             return answer("503 Service Unavailable" if problem else "200 OK", f"{problem or 'ok'}\n".encode())
+        if (runbook := runbooks.page(path)) is not None:
+            return answer("200 OK", runbook, HTML)
         return answer("404 Not Found", f"no such page; there are {known}\n".encode())
 
     return app

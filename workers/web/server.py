@@ -23,6 +23,7 @@ from workers.state.audit_file import read_audit
 from workers.state.slot import Slot
 from workers.web.fleet_view import FleetView
 from workers.web.page import WAITING, application
+from workers.web.totals import Totals
 
 if TYPE_CHECKING:
     from workers.settings import Settings
@@ -53,6 +54,12 @@ def serve(settings: Settings, paths: StatePaths) -> None:
     health = Health(LONGEST_POLL_SECONDS + settings.lag_interval)
     lag = LagPoller(settings, health.iterated)
     metrics = LagMetrics(settings.group, settings.topic, lag.current, lambda: lag.last_success)
+    about = {
+        "topic": settings.topic,
+        "group": settings.group,
+        "sink": "MongoDB",
+        "target": f"{settings.database}.{settings.collection}",
+    }
     timeline = Sampler(settings, paths, lag)
     audit_file = Slot(paths.state_dir, settings.group, settings.worker).group_file("audit")
     fleet = FleetView(
@@ -60,6 +67,8 @@ def serve(settings: Settings, paths: StatePaths) -> None:
         lambda: StatusCollector(settings, paths, kafka=lambda: KafkaAnswer(*lag.look())),
         timeline,
         lambda: read_audit(audit_file),
+        totals=Totals(settings),
+        about=about,
     )
     app = application(settings.metrics_host, metrics.registry, health, fleet)
     server = Server(

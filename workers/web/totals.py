@@ -1,0 +1,55 @@
+"""The numbers of all times on the page: what was stored, what was sent, and how many dead letters there are."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from workers.connection import KeptConnection
+from workers.fleet.status.poller import Down, Poller
+from workers.sinks.base import DeadLetterFilter
+from workers.sinks.registry import open_dead_letters
+
+if TYPE_CHECKING:
+    from workers.monitoring.lag import LagSnapshot
+    from workers.settings import Settings
+
+COUNT_SECONDS = 5.0
+"""Between two counts of the dead letters. The database counts them one by one, and they may be many."""
+
+
+class Totals:
+    """Counts from `start` to `stop`, on a thread of its own; may be started again. Not thread-safe."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._dead_letters: Poller[int] | None = None
+
+    def start(self) -> None:
+        """Raises: NoThreadError."""
+        connection = KeptConnection(lambda: open_dead_letters(self._settings))
+        poller = Poller(
+            lambda: connection.ask(lambda store: store.count(DeadLetterFilter())), COUNT_SECONDS, connection.close
+        )
+        poller.start()
+        self._dead_letters = poller
+
+    def stop(self) -> None:
+        poller, self._dead_letters = self._dead_letters, None
+        if poller:
+            poller.stop()
+
+    def as_dict(self, snapshot: LagSnapshot | None) -> dict[str, int | None]:
+        """For JSON; None: not known.
+
+        stored: offsets that the group has behind it, so dead letters and the markers of transactions count too: what is in
+        the database can be counted only by reading all of it. sent: offsets up to the ends of the logs.
+        """
+        point = snapshot.point if snapshot and snapshot.partitions is not None else None
+        is_whole = point is not None and not point.unanswered
+        count = self._dead_letters.answer(time.monotonic()) if self._dead_letters else None
+        return {
+            "stored": point.committed if point and is_whole else None,
+            "sent": point.high_watermark if point and is_whole else None,
+            "dead_letters": None if isinstance(count, Down) else count,
+        }
