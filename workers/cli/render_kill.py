@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 EACH = 3
 """So many partitions are told one by one when they are stored again; of more, the first and the last."""
+LONG_SECONDS = 100.0
+"""From then on milliseconds say nothing, and do not fit."""
 LABELS = {Died: "died", Evicted: "evicted", TakenOver: "taken over", StoredAgain: "stored again", Back: "back"}
 GAP = "longest gap"
 
@@ -76,7 +78,7 @@ def report_lines(report: KillReport) -> list[Line]:
 def show(console: Console, lines: Sequence[Line]) -> None:
     """Print lines in columns that are the same for each call; a long text goes on below itself."""
     table = Table.grid(padding=(0, 2, 0, 0))
-    table.add_column(justify="right", width=9, no_wrap=True)
+    table.add_column(justify="right", width=10, no_wrap=True)
     table.add_column(width=12, no_wrap=True, style="bold")
     table.add_column(overflow="fold")
     for line in lines:
@@ -123,4 +125,4 @@ def _partitions(partitions: Sequence[TopicPartition]) -> str:
 
 
 def _milliseconds(seconds: float) -> str:
-    return f"{seconds * 1000:,.0f} ms"
+    return f"{seconds * 1000:,.0f} ms" if seconds < LONG_SECONDS else f"{seconds:,.0f} s"

@@ -77,6 +77,8 @@ def summary(status: Status, width: int) -> Text:
         return Text.assemble(
             ("healthy", f"bold {GOOD}"), f": {_plural(reading, 'worker')} {_verb(reading)}{owned}{behind}"
         )
+    if status.recovering:
+        return Text(status.recovering, style=WARN)
     first, more = status.problems[0], len(status.problems) - 1
     rest = f" (+{more} more)" if more else ""
     head = "not healthy: " if status.fleet else ""
@@ -181,6 +183,7 @@ def _event(event: Mapping[str, Any]) -> Text:
         "evicted": f"removed from the group: {event.get('member')}",
         "stalled": f"stalled ({event.get('kind')}), killed: pid {event.get('pid')}",
         "taken_over": f"taken over after {event.get('seconds')} s: {_owners(event.get('partitions'))}",
+        "stored_again": f"stored again after {event.get('seconds')} s: {_owners(event.get('partitions'))}",
         "rebalanced": f"rebalanced: {_owners(event.get('partitions'))}",
     }.get(kind, kind)
     style = {"exited": "" if event.get("expected") else BAD, "fatal": BAD, "stalled": BAD, "backoff": WARN}

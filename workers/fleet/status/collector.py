@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
 KAFKA_TIMEOUT_SECONDS = 1.5
 """Less than `HANGING_SECONDS`, so that a broker that is down is reported as down, not as hanging."""
-RATE_SECONDS = 5.0
-"""The window for records a second."""
+RATE_SECONDS = 2.0
+"""The window for records a second: a longer one would show what flowed before a worker was killed, or before records came."""
 EVENTS = 20
 UNAVAILABLE_REASONS = {
     "unreachable": "does not answer",

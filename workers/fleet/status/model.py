@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from workers.errors import ExitCode
 from workers.fleet.status.group import GroupStatus, build_group_status
 from workers.fleet.status.poller import Down
+from workers.fleet.status.recovery import describe_recovery
 from workers.fleet.status.slot import SlotStatus, build_slot_status
 from workers.fleet.status.slot_facts import SlotFacts
 from workers.fleet.supervisor import NOT_RUNNING
+from workers.state.heartbeat import State
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
     from workers.kafka.open_transactions import OpenTransaction
     from workers.kafka.partition_offsets import PartitionOffsets
     from workers.types import TopicPartition
+
+NOT_YET = ("ended", State.STARTING)
+"""States of a slot whose process is about to end, or to begin its work."""
 
 
 class SupervisordAnswer(NamedTuple):
@@ -81,6 +86,8 @@ class Status:
     """The last ones, oldest first."""
     fleet: bool
     """Whether there is a fleet at all: a supervisord, or a live worker."""
+    recovering: str | None = None
+    """A worker has just died, and all that is wrong heals by itself: a sentence; None: that is not so."""
 
     @property
     def healthy(self) -> bool:
@@ -147,10 +154,12 @@ def build_status(info: FleetInfo, answers: Answers, now: float, time: str) -> St
     if not fleet and isinstance(answers.supervisord, Down) and answers.supervisord.why == NOT_RUNNING:
         problems[0] = f"no fleet runs in {info.tree}; `supervisord -c deploy/supervisord.conf` starts one"
     problems += _supervisord_problems(answers.supervisord, slots)
+    worse = bool(problems)
     problems += [slot.problem for slot in slots if slot.problem]
     problems += group.problems if group and fleet else []
     events = [dict(event) for event in answers.events]
-    return Status(time, problems, services, slots, group, events, fleet)
+    recovering = describe_recovery(slots, group, events, time) if problems and not worse else None
+    return Status(time, problems, services, slots, group, events, fleet, recovering)
 
 
 def _services(info: FleetInfo, answers: Answers, slots: list[SlotStatus]) -> dict[str, Service]:
@@ -159,7 +168,7 @@ def _services(info: FleetInfo, answers: Answers, slots: list[SlotStatus]) -> dic
         found["supervisord"] = Service(up=False, detail=answers.supervisord.why)
     else:
         supervised = [slot for slot in slots if slot.supervised]
-        running = sum(slot.pid is not None for slot in supervised)
+        running = sum(slot.pid is not None and slot.state not in NOT_YET for slot in supervised)
         others = [process for process in answers.supervisord.processes if process.name not in answers.slots]
         listed = "".join(f", {process.name} {process.state.lower()}" for process in others)
         detail = f"pid {answers.supervisord.pid}, {running} of {_count(len(supervised), 'worker')} running{listed}"
