@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 
 from workers.drill.drain import wait_until_past
 from workers.drill.fleet_files import FleetFiles
-from workers.drill.flow import arrival_rate, log_ends
 from workers.drill.group_looks import GroupLooks
 from workers.drill.interrupt import Interrupts, LeftUnprovenError
 from workers.drill.kill_report import KillReport
 from workers.drill.kill_story import Back, Evicted, KillStory, Seen, Step, StoredAgain, TakenOver
-from workers.drill.load import Load
+from workers.drill.load import Load, arrival_rate, log_ends
 from workers.drill.lock import only_drill
 from workers.drill.preconditions import Found, look, require_healthy, require_readable
 from workers.drill.processes import Processes

@@ -51,7 +51,7 @@ def drawn(*lines: render_kill.Line, width: int = 80) -> str:
 def test_a_time_is_never_cut_off():
     line = render_kill.step_line(Evicted(100.41, Evictor.SESSION_TIMEOUT, exact=False), "worker_01", 100.0)
 
-    assert drawn(line).startswith("     <100 s  evicted ")
+    assert drawn(line).startswith("    <100 s  evicted ")
 
 
 def told(step: Step) -> str:

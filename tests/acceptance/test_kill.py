@@ -1,0 +1,234 @@
+"""`workers kill` on a real fleet: the story that it tells is compared with what the test saw itself."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import time
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+import psutil
+import pytest
+
+from tests.support.embedded import EmbeddedStack, wait_until
+from tests.support.fleet import Fleet
+from tests.support.shared_fleet import PARTITIONS
+from tests.support.terminal import Terminal
+from tests.support.user import BIN
+from workers.state.proc import process_started, uptime
+
+pytestmark = pytest.mark.acceptance
+
+STORY_SECONDS = 90
+EXACT_SECONDS = 0.5
+"""Of what the test sees by looking at metrics a few times a second."""
+FLOWS = ("--count", "1000000", "--interval", "0.001")
+LINE = re.compile(r"^ *(<?[\d,]+ ms|-)  (died|evicted|taken over|stored again|back|longest gap) +(\S.*)$")
+
+
+@pytest.fixture
+def flowing(running_fleet: Fleet) -> Iterator[Fleet]:
+    """A fleet into which records flow."""
+    producing = running_fleet.producing(*FLOWS)
+    yield running_fleet
+    producing.kill()
+
+
+def killing(fleet: Fleet, *arguments: str) -> list[str]:
+    return [str(BIN / "workers"), "kill", "--tree", str(fleet.tree), *arguments]
+
+
+def happened(fleet: Fleet, event: str, pid: int) -> list[dict[str, Any]]:
+    return [each for each in fleet.events() if each["event"] == event and each.get("pid") == pid]
+
+
+def at(event: dict[str, Any]) -> float:
+    return datetime.fromisoformat(event["time"]).timestamp()
+
+
+def owned(fleet: Fleet, slots: list[int]) -> float:
+    return fleet.total("workers_assigned_partitions", slots)
+
+
+def test_the_story_is_what_happened(flowing: Fleet) -> None:
+    fleet, victim = flowing, 1
+    others = [slot for slot in fleet.slots() if slot != victim]
+    old = fleet.pid(victim)
+    had = fleet.kafka.members()
+    with subprocess.Popen(
+        killing(fleet, "--json", "1"), env=fleet.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as command:
+        wait_until(lambda: not psutil.pid_exists(old) or fleet.pid(victim) != old, STORY_SECONDS, "it is killed")
+        died = time.time()
+        wait_until(lambda: owned(fleet, others) == PARTITIONS, 30, "the others have its partitions")
+        taken = time.time()
+        wait_until(lambda: owned(fleet, [victim]), 60, "it is back")
+        back = time.time()
+        out, said = command.communicate(timeout=STORY_SECONDS)
+
+    assert command.returncode == 0, (out, said)
+    report = json.loads(out)
+    (theirs,) = [parts for member, parts in had.items() if member.startswith("worker_01 ")]
+    killed = report["killed"]
+    assert (report["process"], report["pid"], report["partitions"]) == ("worker_01", old, {fleet.topic: theirs})
+    assert killed <= died <= killed + 0.5
+    assert 0 <= report["died"]["seconds"] < 0.2
+    # What the test saw itself, with the pause between its looks.
+    assert -EXACT_SECONDS < taken - (killed + report["taken_over"]["seconds"]) < 2 * EXACT_SECONDS
+    assert -EXACT_SECONDS < back - (killed + report["back"]["seconds"]) < 2 * EXACT_SECONDS
+    assert report["back"]["pid"] == fleet.pid(victim)
+    owners = report["taken_over"]["partitions"]
+    assert sorted(part for each in owners.values() for part in each[fleet.topic]) == theirs
+    # What another process saw, by other means.
+    (evicted,) = [each for each in fleet.events() if each["event"] == "evicted" and at(each) > killed]
+    assert report["evicted"] == {
+        "seconds": pytest.approx(at(evicted) - killed, abs=0.01),
+        "by": "watchdog",
+        "exact": True,
+    }
+    (took,) = happened(fleet, "taken_over", old)
+    assert took["seconds"] == pytest.approx(report["taken_over"]["seconds"], abs=0.1)
+    assert took["partitions"] == owners
+    (again,) = wait_until(lambda: happened(fleet, "stored_again", old), 10, "the watchdog tells it, too")
+    assert again["seconds"] == pytest.approx(report["stored_again"]["seconds"], abs=0.1)
+    assert at(again) == pytest.approx(killed + again["seconds"], abs=0.1)
+    first = {each["partition"]: each for each in report["stored_again"]["first"]}
+    assert sorted(first) == theirs
+    assert again["partitions"] == {
+        name: {fleet.topic: sorted(part for part, each in first.items() if each["process"] == name)}
+        for name in {each["process"] for each in first.values()}
+    }
+    assert f"stored again after {again['seconds']} s: " in fleet.command("status").stdout
+    # A gap begins with the last record before the kill.
+    gaps = {each["partition"]: each["seconds"] for each in report["gaps"]}
+    for part, each in first.items():
+        assert each["seconds"] >= took["seconds"] - 1
+        assert each["seconds"] - 0.01 <= gaps[part] < each["seconds"] + 2
+    assert report["longest_gap"]["seconds"] == max(gaps.values())
+
+    assert (report["own_load"], report["sent"], report["interrupted"], report["remarks"]) == (False, 0, None, [])
+    assert report["rate"] > 50
+    assert (report["lost"], report["twice"], report["unexplained"], report["pending"]) == (0, 0, 0, 0)
+    assert report["records"] >= report["stored"] > 0
+    assert report["passed"] is True
+
+
+def test_nothing_is_sent_into_somebody_elses_kafka_unless_that_is_wanted(running_fleet: Fleet) -> None:
+    """The stack of this fleet is in another tree."""
+    fleet = running_fleet
+    ends, pids = fleet.kafka.ends(), [fleet.pid(slot) for slot in fleet.slots()]
+
+    refused = fleet.command("kill")
+    assert (refused.returncode, refused.stdout) == (64, "")
+    (told,) = refused.stderr.splitlines()
+    assert "nothing was killed: no records flow into" in told
+    assert "--load" in told
+    assert fleet.kafka.ends() == ends
+    assert [fleet.pid(slot) for slot in fleet.slots()] == pids
+
+    with Terminal(killing(fleet, "worker_02", "--load", "--rate", "300"), fleet.environment, 80) as terminal:
+        wait_until(lambda: fleet.pid(2) != pids[2], STORY_SECONDS, "it is killed")
+        since = time.time()
+        code = terminal.wait(STORY_SECONDS)
+        shown = terminal.lines()
+
+    assert code == 0, shown
+    assert max(map(len, shown)) <= 80
+    assert any(f"sending 300 records a second to {fleet.topic}" in line for line in shown)
+    story = {found[2]: (found[1], found[3]) for line in shown if (found := LINE.match(line))}
+    assert list(story) == ["died", "evicted", "taken over", "stored again", "back", "longest gap"]
+    assert story["died"][1].startswith(f"kill -9 {pids[2]}; it owned partition")
+    assert story["evicted"][1].startswith("by the watchdog")
+    assert story["back"][1].startswith(f"worker_02 as pid {fleet.pid(2)}, with partition")
+    (took,) = happened(fleet, "taken_over", pids[2] or 0)
+    assert milliseconds(story["taken over"][0]) == pytest.approx(took["seconds"] * 1000, abs=100)
+    started = time.time() - (uptime(process_started(fleet.pid(2) or 0) or 0) or 0)
+    assert milliseconds(story["back"][0]) / 1000 > started - since - 0.5
+    sent = sum(fleet.kafka.ends().values()) - sum(ends.values())
+    assert f"; all {sent:,} records are accounted for" in story["longest gap"][1]
+    assert len(fleet.documents()) == sent > 300
+    assert fleet.verify().code == 0
+
+
+def milliseconds(text: str) -> float:
+    return float(text.removesuffix(" ms").replace(",", ""))
+
+
+@pytest.mark.slow
+def test_ctrl_c_says_what_was_proven_until_then(flowing: Fleet) -> None:
+    fleet = flowing
+    old = fleet.pid(0)
+    with Terminal(killing(fleet, "0"), fleet.environment, 80) as terminal:
+        terminal.wait_for("evicted ", STORY_SECONDS)
+        terminal.interrupt()
+        code = terminal.wait(STORY_SECONDS)
+        shown = "\n".join(terminal.lines())
+
+    assert code == 130, shown
+    assert "interrupted: of" in shown
+    assert "records nothing is lost or twice" in shown
+    fleet.wait_restarted(0, old or 0)
+
+    with Terminal(killing(fleet, "3"), fleet.environment, 80) as terminal:
+        terminal.wait_for("looking at the fleet", 30)
+        terminal.interrupt()
+        assert terminal.wait(30) == 130
+        assert "interrupted: nothing was killed" in "\n".join(terminal.lines())
+
+
+@pytest.mark.slow
+def test_a_fleet_that_is_not_there_or_not_well_is_left_alone(flowing: Fleet, tmp_path: Any) -> None:
+    nobody = flowing.command("kill", "--tree", str(tmp_path))
+    assert (nobody.returncode, nobody.stdout) == (64, "")
+    assert "no fleet runs in" in nobody.stderr
+    assert len(nobody.stderr.splitlines()) == 1
+
+    wrong = flowing.command("kill", "9")
+    assert (wrong.returncode, wrong.stdout) == (64, "")
+    assert "no worker 9 runs here, but worker_00" in wrong.stderr
+
+    pid = psutil.Process(flowing.pid(3))
+    pid.suspend()
+    try:
+        hangs = flowing.command("kill")
+    finally:
+        pid.resume()
+    assert (hangs.returncode, hangs.stdout) == (69, "")
+    assert "nothing was killed, since the fleet is not healthy: worker_03" in hangs.stderr
+    assert len(hangs.stderr.splitlines()) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("settings", "partitions", "watched", "evictor"),
+    [
+        ({}, PARTITIONS, False, "successor"),
+        ({"WORKERS_STATIC_MEMBERSHIP": "true"}, PARTITIONS, True, "nobody"),
+        ({}, 120, True, "watchdog"),
+    ],
+    ids=["no watchdog", "static members", "many partitions"],
+)
+def test_the_story_of_other_fleets_is_true_too(
+    stack: EmbeddedStack, settings: dict[str, str], partitions: int, watched: bool, evictor: str
+) -> None:
+    with Fleet(stack, settings) as fleet:
+        fleet.kafka.create(partitions)
+        fleet.wait_assigned(partitions, 60)
+        if not watched:
+            fleet.supervisor("stopProcess", "watchdog:watchdog")
+        ran = fleet.command("kill", "--load", "--json", timeout=180)
+        report = json.loads(ran.stdout)
+
+        assert (ran.returncode, report["passed"], report["evicted"]["by"]) == (0, True, evictor), (
+            ran.stdout,
+            ran.stderr,
+        )
+        assert len(report["stored_again"]["first"]) == len(report["partitions"][fleet.topic]) >= partitions / 4 - 1
+        assert len(report["gaps"]) >= len(report["partitions"][fleet.topic])
+        assert report["taken_over"]["seconds"] <= report["stored_again"]["seconds"] < 15
+        assert bool(report["remarks"]) is not watched
+        if evictor == "nobody":
+            assert set(report["taken_over"]["partitions"]) == {report["process"]}
