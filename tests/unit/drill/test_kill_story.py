@@ -179,6 +179,13 @@ def test_partitions_in_which_records_wait_are_waited_for(lag):
     assert told.waits_for(109.0) == "waiting for the first record of 1"
 
 
+def test_a_lag_of_before_the_takeover_says_nothing():
+    told = story()
+    told.observe(Seen(109.0, 100.004, OWNERS, {}, 100.02, lag=(100.5, {tp(0): 0, tp(1): 0})))
+
+    assert not told.has(StoredAgain)
+
+
 def test_an_idle_worker_leaves_nothing_to_take_over():
     told = story(replace(LAST, partitions=()))
     told.observe(Seen(104.0, 100.004, {"worker_00": beat(20, 103.0)}, evicted=100.02))

@@ -59,8 +59,9 @@ def test_the_record_that_waited_is_found_in_the_log_also_behind_a_gap_in_the_off
     gap, other = (Gap(tp(partition), 99.0, 101.0, 20, "worker_01") for partition in (0, 1))
     arrivals = Arrivals([gap, other])
     now = time.time()
-    for offset, ago in ((18, 9.0), (19, 8.0), (22, 3.0), (23, 2.0)):
-        arrivals.note(tp(0), [FakeRecord(0, offset, b"{}", timestamp=int((now - ago) * 1000))])
+    sent = [(18, 9.0), (19, 8.0), (22, 3.0), (23, 2.0)]
+    arrivals.note(tp(0), [FakeRecord(0, offset, b"{}", timestamp=int((now - ago) * 1000)) for offset, ago in sent])
+    arrivals.note(tp(0), [FakeRecord(0, 24, b"{}", timestamp=int(now * 1000))])
 
     assert arrivals.of(gap) == pytest.approx(time.monotonic() - 3.0, abs=0.1)
     assert arrivals.of(other) is None

@@ -101,6 +101,10 @@ def test_without_a_death_a_moment_ago_it_is_no_recovery(events):
     assert said(*events) is None
 
 
+def test_the_end_of_another_process_is_no_reason_for_a_rebalance():
+    assert judged(kafka=REBALANCES, events=[event("exited", 2, "lag", expected=False)]).recovering is None
+
+
 def test_a_healthy_fleet_recovers_from_nothing():
     assert judged(events=[EXITED, TAKEN_OVER]).recovering is None
 
