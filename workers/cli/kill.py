@@ -38,8 +38,8 @@ class KillScreen:
         self._console = console
         self._told_at = time.monotonic()
         self._drawn_at = 0.0
-        # Never on another stream than the steps: Rich would take one for the other.
-        self._status = console.status("") if console.is_terminal else None
+        # Never on another stream than the steps: Rich would take one for the other. The spinner is ASCII.
+        self._status = console.status("", spinner="line") if console.is_terminal else None
         if self._status:
             self._status.start()
 

@@ -89,6 +89,7 @@ class Kill:
                 if report.killed is not None:
                     self._prove(report, found, load)
                 report.sent = load.count if load else 0
+                report.remarks += load.remarks() if load else []
         return report
 
     def _load(self, report: KillReport, found: Found, rate: int | None, *, may_send: bool) -> Load | None:

@@ -174,7 +174,8 @@ class KillStory:
         stored = stored_since(self.killed, self.last.pid, self.last.partitions, seen.progress)
         for partition, first in stored.items():
             self._stored.setdefault(partition, first)
-        if seen.members is not None and self._gone is None and self.last.member_id not in seen.members:
+        member = self.last.member_id
+        if seen.members is not None and self._gone is None and member and member not in seen.members:
             self._gone = seen.now
         successor = self._successor(seen)
         if successor and successor.state is State.CRASH_LOOP_BACKOFF:

@@ -103,6 +103,12 @@ class Load:
         found = list(self._producer.report.errors.items())
         return sorted(found, key=lambda each: -each[1])[:SHOWN_ERRORS]
 
+    def remarks(self) -> list[str]:
+        """What to know of the sending: that it ended early, records that were not acknowledged."""
+        early = f"sending ended early: {type(self.error).__name__}: {self.error}"
+        failed = [f"{count:,} records were not acknowledged: {error}" for error, count in self.errors()]
+        return ([early] if self.error else []) + failed
+
     def note(self, partition: TopicPartition, offset: int) -> None:
         """A record of the drill was acknowledged. Called on the clients' threads."""
         with self._lock:

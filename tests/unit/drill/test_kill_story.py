@@ -136,6 +136,14 @@ def test_while_kafka_tells_nothing_an_eviction_follows_from_the_takeover():
     assert told.has(TakenOver)
 
 
+def test_of_a_member_that_is_not_known_nothing_is_claimed():
+    told = story(replace(LAST, member_id=None))
+    told.observe(gone(100.1))
+    told.observe(gone(109.0))
+
+    assert not told.has(Evicted)
+
+
 STATIC = replace(LAST, static=True)
 
 
