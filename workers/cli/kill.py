@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from workers.drill.kill_report import KillReport
-    from workers.drill.kill_story import Step
+    from workers.drill.kill_steps import Step
 
 out = show.console()
 err = show.console(stderr=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from rich.table import Table
 from rich.text import Text
 
-from workers.drill.kill_story import Back, Died, Evicted, Evictor, Step, StoredAgain, TakenOver
+from workers.drill.kill_steps import Back, Died, Evicted, Evictor, Step, StoredAgain, TakenOver
 from workers.fleet.status.group import compact_partitions
 
 if TYPE_CHECKING:
@@ -115,6 +115,8 @@ def _stored_again(step: StoredAgain) -> str:
         told = [f"of {len(told)} partitions the first, {told[0]}", f"the last, {told[-1]}"]
     if step.nothing_waited:
         told.append(f"nothing waited in {compact_partitions(step.nothing_waited)}")
+    if step.unknown:
+        told.append(f"on another host, not known here: {compact_partitions(step.unknown)}")
     return ", ".join(told)
 
 

@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from workers.connection import KeptConnection
+from workers.fleet.status.group import STABLE
 from workers.fleet.status.poller import Down, Poller
 from workers.kafka.admin import Admin
 
@@ -28,6 +29,8 @@ class GroupLook(NamedTuple):
     """When, in seconds of `time.monotonic`."""
     members: frozenset[str]
     """The ids of the members."""
+    owners: Mapping[TopicPartition, tuple[str, str]]
+    """By partition: the member id of its owner, and its name with its host; empty while the group rebalances."""
     lag: Mapping[TopicPartition, int] | None
     """By partition: how many records are not committed; None: that was not asked for."""
 
@@ -63,9 +66,15 @@ class GroupLooks:
 
     def _look(self, admin: Admin) -> GroupLook:
         asked = time.monotonic()
-        members = frozenset(admin.group(self._settings.group, self._settings.topic).members)
+        group = admin.group(self._settings.group, self._settings.topic)
+        owners = {
+            partition: (member_id, f"{member.client_id} at {member.host}")
+            for member_id, member in (group.members.items() if group.state == STABLE else ())
+            for partition in member.partitions
+        }
+        look = GroupLook(asked, frozenset(group.members), owners, None)
         topic = admin.topic(self._settings.topic) if self.wants_lag else None
         if topic is None:
-            return GroupLook(asked, members, None)
+            return look
         offsets = admin.answered_offsets(topic, self._settings.group)
-        return GroupLook(asked, members, {partition: each.lag for partition, each in offsets.items()})
+        return look._replace(lag={partition: each.lag for partition, each in offsets.items()})

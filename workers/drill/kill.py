@@ -11,7 +11,8 @@ from workers.drill.fleet_files import FleetFiles
 from workers.drill.group_looks import GroupLooks
 from workers.drill.interrupt import Interrupts, LeftUnprovenError
 from workers.drill.kill_report import KillReport
-from workers.drill.kill_story import Back, Evicted, KillStory, Seen, Step, StoredAgain, TakenOver
+from workers.drill.kill_steps import Back, Step, StoredAgain, TakenOver
+from workers.drill.kill_story import KillStory, Seen
 from workers.drill.load import Load, arrival_rate, log_ends
 from workers.drill.lock import only_drill
 from workers.drill.preconditions import Found, look, require_healthy, require_readable
@@ -180,14 +181,14 @@ class Kill:
             self._gaps.observe(progress)
             seen = Seen(now, ended, files.beats(), progress, files.evicted_at(story.last.member_id))
             if answer := group.since(story.killed):
-                seen = seen._replace(members=answer.members, lag=answer.asked_lag)
+                seen = seen._replace(members=answer.members, owners=answer.owners, lag=answer.asked_lag)
             for step in story.observe(seen):
                 report.steps.append(step)
                 self._on_step(step, story.name)
                 told_at = now
             # Where this command sends, every partition has records that wait.
             group.wants_lag = not own_load and story.has(TakenOver)
-            if story.has(Evicted) and (own_load or story.has(StoredAgain)):
+            if story.has(TakenOver) and (own_load or story.has(StoredAgain)):
                 group.stop()
             if story.complete:
                 complete_at = complete_at or now

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from workers.drill.kill_story import Back, Died, Evicted, Step, StoredAgain, TakenOver
+from workers.drill.kill_steps import Back, Died, Evicted, Step, StoredAgain, TakenOver
 from workers.types import by_topic
 
 if TYPE_CHECKING:
@@ -100,8 +100,11 @@ def _step(step: Step) -> dict[str, Any]:
             return {"evicted": {"seconds": seconds, "by": by, "exact": exact}}
         case TakenOver(_, owners):
             return {"taken_over": {"seconds": seconds, "partitions": {who: by_topic(p) for who, p in owners.items()}}}
-        case StoredAgain(_, first, nothing_waited):
-            each = [part._asdict() | {"seconds": round(at, 3), "process": who} for part, (at, who) in first.items()]
-            return {"stored_again": {"seconds": seconds, "first": each, "nothing_waited": by_topic(nothing_waited)}}
+        case StoredAgain():
+            first = [
+                part._asdict() | {"seconds": round(at, 3), "process": who} for part, (at, who) in step.first.items()
+            ]
+            others = {name: by_topic(getattr(step, name)) for name in ("nothing_waited", "unknown")}
+            return {"stored_again": {"seconds": seconds, "first": first, **others}}
         case Back():
             return {"back": {"seconds": seconds, "pid": step.pid, "partitions": by_topic(step.partitions)}}

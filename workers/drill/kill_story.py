@@ -6,9 +6,9 @@ Times are seconds: of `time.monotonic` in what it is told, since the kill in wha
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
+from workers.drill.kill_steps import Back, Died, Evicted, Evictor, Step, StoredAgain, TakenOver
 from workers.fleet.status.group import compact_partitions
 from workers.fleet.watchdog.resumptions import WRITTEN_SECONDS, stored_since
 from workers.state.heartbeat import State
@@ -26,69 +26,6 @@ HEARTBEAT_SECONDS = 1.5
 """The broker counts from the last heartbeat before the kill, which is up to a second older (WORKERS_HEARTBEAT_INTERVAL)."""
 
 
-class Evictor(StrEnum):
-    """Who removes a dead member from the group."""
-
-    WATCHDOG = "watchdog"
-    SUCCESSOR = "successor"
-    """The next process of its slot, before it joins."""
-    SESSION_TIMEOUT = "session_timeout"
-    """The broker, after WORKERS_SESSION_TIMEOUT without a heartbeat."""
-    NOBODY = "nobody"
-    """It is a static member: its partitions wait for the next process of its slot."""
-    UNKNOWN = "unknown"
-
-
-class Died(NamedTuple):
-    """The kernel has ended the process."""
-
-    seconds: float
-    pid: int
-    partitions: tuple[TopicPartition, ...]
-
-
-class Evicted(NamedTuple):
-    """The group does not have its member any more."""
-
-    seconds: float | None
-    """None: it is not, or that is not known."""
-    by: Evictor
-    exact: bool = True
-    """Whether that is when it happened, and not when it was seen."""
-
-
-class TakenOver(NamedTuple):
-    """Each of its partitions is assigned to a live worker."""
-
-    seconds: float
-    partitions: Mapping[str, tuple[TopicPartition, ...]]
-    """By worker."""
-
-
-class StoredAgain(NamedTuple):
-    """The first record of each of its partitions is stored."""
-
-    seconds: float | None
-    """None: nothing waited in any of them."""
-    first: Mapping[TopicPartition, tuple[float, str]]
-    """By partition: when that was, and by whom."""
-    nothing_waited: tuple[TopicPartition, ...] = ()
-
-
-class Back(NamedTuple):
-    """The next process of its slot has its partitions, or is told that there are none for it."""
-
-    seconds: float
-    name: str
-    pid: int
-    partitions: tuple[TopicPartition, ...]
-    backed_off: bool = False
-    """Whether it waited before it joined, since its slot had crashed before."""
-
-
-Step = Died | Evicted | TakenOver | StoredAgain | Back
-
-
 class Seen(NamedTuple):
     """What is known at one moment."""
 
@@ -103,6 +40,8 @@ class Seen(NamedTuple):
     """When the watchdog evicted the member, by its event."""
     members: Collection[str] | None = None
     """The ids of the group's members; None: Kafka has not answered since the kill."""
+    owners: Mapping[TopicPartition, tuple[str, str]] = {}
+    """By partition, as Kafka says: the member id of its owner, and the name. Empty: not known, or it rebalances."""
     lag: tuple[float, Mapping[TopicPartition, int]] | None = None
     """When it was asked for, and by partition how many records were not committed then; None: not known."""
 
@@ -125,6 +64,8 @@ class KillStory:
     """Other workers that ended meanwhile."""
     _assigned: dict[TopicPartition, tuple[float, str]] = field(default_factory=dict)
     _stored: dict[TopicPartition, tuple[float, str]] = field(default_factory=dict)
+    _elsewhere: dict[TopicPartition, tuple[float, str]] = field(default_factory=dict)
+    """Partitions whose owner has no heartbeat here: since when that is seen, and its name."""
     _gone: float | None = None
     """When the broker was first seen without the member."""
     _backs_off_until: float | None = None
@@ -171,6 +112,7 @@ class KillStory:
                     self._assigned.setdefault(partition, (beat.assigned, name))
             if self.others.get(name, beat.pid) != beat.pid and name not in self.died_too:
                 self.died_too.append(name)
+        self._note_elsewhere(seen)
         stored = stored_since(self.killed, self.last.pid, self.last.partitions, seen.progress)
         for partition, first in stored.items():
             self._stored.setdefault(partition, first)
@@ -180,6 +122,18 @@ class KillStory:
         successor = self._successor(seen)
         if successor and successor.state is State.CRASH_LOOP_BACKOFF:
             self._backs_off_until = successor.until
+
+    def _note_elsewhere(self, seen: Seen) -> None:
+        """A worker of another host is known by Kafka only. One of this host may be about to tell its new member id."""
+        here = {beat.member_id for beat in seen.beats.values()}
+        for partition in self.last.partitions if seen.owners else ():
+            member, name = seen.owners.get(partition, (None, ""))
+            if member is None or member in here or member == self.last.member_id:
+                self._elsewhere.pop(partition, None)
+                continue
+            since, _ = self._elsewhere.setdefault(partition, (seen.now, name))
+            if seen.now - since >= EVENT_SECONDS:
+                self._assigned.setdefault(partition, (since, name))
 
     def _next(self, seen: Seen) -> Step | None:
         if not self.has(Died):
@@ -228,6 +182,8 @@ class KillStory:
 
     def _stored_again(self, seen: Seen) -> StoredAgain | None:
         missing = set(self.last.partitions) - self._stored.keys()
+        unknown = {partition for partition in missing if self._assigned[partition] == self._elsewhere.get(partition)}
+        missing -= unknown
         taken_over = self.killed + next(step.seconds for step in self.steps if isinstance(step, TakenOver))
         if missing:
             if seen.lag is None or seen.lag[0] < taken_over or seen.now < seen.lag[0] + WRITTEN_SECONDS:
@@ -235,7 +191,8 @@ class KillStory:
             if any(seen.lag[1].get(partition, 1) for partition in missing):
                 return None
         first = {partition: (self._since(at), name) for partition, (at, name) in sorted(self._stored.items())}
-        return StoredAgain(max((at for at, _ in first.values()), default=None), first, tuple(sorted(missing)))
+        last = max((at for at, _ in first.values()), default=None)
+        return StoredAgain(last, first, tuple(sorted(missing)), tuple(sorted(unknown)))
 
     def _back(self, seen: Seen) -> Back | None:
         beat = self._successor(seen)

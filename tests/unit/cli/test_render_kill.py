@@ -11,7 +11,7 @@ from tests.support.batches import tp, tps
 from workers.cli import kill as cli_kill
 from workers.cli import render_kill
 from workers.drill.kill_report import KillReport
-from workers.drill.kill_story import Back, Died, Evicted, Evictor, Step, StoredAgain, TakenOver
+from workers.drill.kill_steps import Back, Died, Evicted, Evictor, Step, StoredAgain, TakenOver
 from workers.drill.report import DrillReport
 
 STEPS: list[Step] = [

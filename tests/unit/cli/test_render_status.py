@@ -236,3 +236,13 @@ def test_durations_are_short(seconds, shown):
 )
 def test_numbers_are_short(number, shown):
     assert show_status._number(number) == shown
+
+
+def test_the_headline_is_calm_while_a_worker_comes_back():
+    """Not red, and not "not healthy": everything goes as it must."""
+    sentence = "worker_02 died 2 s ago and starts again; 00 and 03 have its partitions"
+    status = replace(judged(**with_slot("worker_02", kernel="T")), recovering=sentence)
+    headline = show_status.summary(status, 80)
+
+    assert (headline.plain, headline.style) == (sentence, "yellow")
+    assert not status.healthy

@@ -7,17 +7,8 @@ from dataclasses import replace
 import pytest
 
 from tests.support.batches import tp, tps
-from workers.drill.kill_story import (
-    EVENT_SECONDS,
-    Back,
-    Died,
-    Evicted,
-    Evictor,
-    KillStory,
-    Seen,
-    StoredAgain,
-    TakenOver,
-)
+from workers.drill.kill_steps import Back, Died, Evicted, Evictor, StoredAgain, TakenOver
+from workers.drill.kill_story import EVENT_SECONDS, KillStory, Seen
 from workers.fleet.watchdog.resumptions import WRITTEN_SECONDS
 from workers.state.heartbeat import Beat, State
 from workers.state.progress import Stored, WorkerProgress
@@ -220,6 +211,31 @@ def test_another_worker_that_dies_meanwhile_is_told():
 
     assert told.died_too == ["worker_02"]
     assert told.steps[3].first == {tp(0): (pytest.approx(1.2), "worker_01"), tp(1): (pytest.approx(3.2), "worker_01")}
+
+
+def test_partitions_that_go_to_another_host_are_known_by_kafka_only():
+    told = story()
+    owners = {tp(0): ("m-8", "worker_01 at h"), tp(1): ("m-50", "worker_05 at 10.0.0.7")}
+    beats = {"worker_01": beat(8, 101.0, 0, member_id="m-8")}
+    seen = Seen(101.1, 100.004, beats, {"worker_01": stored(8, p0=101.2)}, 100.02, owners=owners)
+    told.observe(seen)
+    told.observe(seen._replace(now=101.1 + EVENT_SECONDS - 0.1))
+    assert not told.has(TakenOver), "it may be one of this host, that has not told its new member id yet"
+    told.observe(seen._replace(now=101.1 + EVENT_SECONDS))
+
+    assert told.steps[2] == TakenOver(pytest.approx(1.1), {"worker_01": tps(0), "worker_05 at 10.0.0.7": tps(1)})
+    assert told.steps[3] == StoredAgain(pytest.approx(1.2), {tp(0): (pytest.approx(1.2), "worker_01")}, (), tps(1))
+
+
+def test_one_of_this_host_that_tells_its_new_member_id_late_is_no_other_host():
+    told = story()
+    owners = {tp(0): ("m-8", "worker_01 at h"), tp(1): ("m-9b", "worker_02 at h")}
+    beats = {"worker_01": beat(8, 101.0, 0, member_id="m-8"), "worker_02": beat(9, 90.0, member_id="m-9")}
+    told.observe(Seen(101.1, 100.004, beats, evicted=100.02, owners=owners))
+    beats["worker_02"] = beat(9, 101.05, 1, member_id="m-9b")
+    told.observe(Seen(105.0, 100.004, beats, owners=owners))
+
+    assert told.steps[2] == TakenOver(pytest.approx(1.05), {"worker_01": tps(0), "worker_02": tps(1)})
 
 
 def test_what_is_waited_for_is_said():

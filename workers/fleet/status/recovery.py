@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 RECOVERY_SECONDS = 20.0
 """After a death: twice the time in which Kafka itself notices it. What is wrong for longer is not healing."""
+MOST = 4
+"""Names in one sentence, which has to fit into 80 columns."""
 RETURNING = ("ended", "exited", State.STARTING, State.JOINING)
 """States of a slot whose process is about to come back. One that backs off, or waits for a service, is not one of them."""
 
@@ -35,7 +37,7 @@ class Death(NamedTuple):
 def describe_recovery(
     slots: Iterable[SlotStatus], group: GroupStatus | None, events: Sequence[Mapping[str, Any]], time: str
 ) -> str | None:
-    """One sentence, for example `worker_02 died 2 s ago and starts again; its partitions are with 00 and 03`.
+    """One sentence, for example `worker_02 died 2 s ago and starts again; 00 and 03 have its partitions`.
 
     Args:
         events: the last ones, oldest first.
@@ -48,11 +50,20 @@ def describe_recovery(
     away = [slot for slot in slots if slot.problem]
     if not deaths or group is None or any(_is_broken(slot, deaths) for slot in away) or _needs_somebody(group):
         return None
-    names = sorted(deaths)
     latest = min(death.seconds_ago for death in deaths.values())
-    hung = all(death.hung for death in deaths.values())
-    died = f"{'hung and was killed' if hung and len(names) == 1 else 'died'} {latest:.0f} s ago"
-    return f"{_listed(names)} {died} and {_returns(len(names), bool(away))}; {_partitions(deaths, group)}"
+    names = sorted(deaths)
+    partitions = _partitions(deaths, group)
+    if len(names) > 1:
+        who = (
+            f"workers {_listed([short_name(name) for name in names])}"
+            if len(names) <= MOST
+            else f"{len(names)} workers"
+        )
+        return f"{who} died {latest:.0f} s ago and {'start again' if away else 'are back'}; {partitions}"
+    (name,) = names
+    if deaths[name].hung:
+        return f"{name} hung and was killed {latest:.0f} s ago; {partitions}"
+    return f"{name} died {latest:.0f} s ago and {'starts again' if away else 'is back'}; {partitions}"
 
 
 def _deaths(events: Sequence[Mapping[str, Any]], now: float) -> Iterable[Death]:
@@ -88,26 +99,18 @@ def _needs_somebody(group: GroupStatus) -> bool:
     return group.partitions is None or bool(group.unanswered) or standing or len(owned) > len(set(owned))
 
 
-def _returns(count: int, away: bool) -> str:
-    if away:
-        return "starts again" if count == 1 else "start again"
-    return "is back" if count == 1 else "are back"
-
-
 def _partitions(deaths: Mapping[str, Death], group: GroupStatus) -> str:
     whose = "its" if len(deaths) == 1 else "their"
     found = [death.owners for death in deaths.values()]
-    if all(owners is not None for owners in found) and group.settled:
+    if not group.settled:
+        return "the group rebalances"
+    if all(owners is not None for owners in found):
         owners = sorted({short_name(name) for each in found for name in each or ()})
-        return f"{whose} partitions are with {_listed(owners)}"
-    if group.settled and not group.unowned:
-        return "every partition has its owner"
-    return "the group rebalances" if group.settled is False else f"{whose} partitions are being taken over"
+        return f"{_listed(owners)} {'has' if len(owners) == 1 else 'have'} {whose} partitions"
+    return f"{whose} partitions are being taken over" if group.unowned else "every partition has its owner"
 
 
 def _listed(names: Sequence[str]) -> str:
-    if len(names) < 2:
-        return "".join(names)
-    if len(names) > 4:
+    if len(names) > MOST:
         return f"{len(names)} workers"
-    return f"{', '.join(names[:-1])} and {names[-1]}"
+    return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else "".join(names)

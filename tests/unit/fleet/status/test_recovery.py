@@ -40,10 +40,10 @@ def said(*events: dict[str, Any], name: str = "worker_02", **facts: Any) -> str 
     ("events", "words"),
     [
         ([EXITED], "worker_02 died 2 s ago and starts again; its partitions are being taken over"),
-        ([EXITED, TAKEN_OVER], "worker_02 died 2 s ago and starts again; its partitions are with 00 and 03"),
+        ([EXITED, TAKEN_OVER], "worker_02 died 2 s ago and starts again; 00 and 03 have its partitions"),
         (
             [event("stalled", 2, kind="stopped"), EXITED, TAKEN_OVER],
-            "worker_02 hung and was killed 2 s ago and starts again; its partitions are with 00 and 03",
+            "worker_02 hung and was killed 2 s ago; 00 and 03 have its partitions",
         ),
     ],
 )
@@ -67,7 +67,7 @@ def test_several_deaths_are_one_sentence():
     slots["slots"]["worker_02"] = seen("worker_02", **STARTS)
     found = judged(**slots, kafka=REBALANCES, events=[event("exited", 4, "worker_01", 7, expected=False), EXITED])
 
-    assert found.recovering == "worker_01 and worker_02 died 2 s ago and start again; the group rebalances"
+    assert found.recovering == "workers 01 and 02 died 2 s ago and start again; the group rebalances"
 
 
 @pytest.mark.parametrize(
