@@ -24,6 +24,8 @@ LONG_SECONDS = 100.0
 """From then on milliseconds say nothing, and do not fit."""
 LABELS = {Died: "died", Evicted: "evicted", TakenOver: "taken over", StoredAgain: "stored again", Back: "back"}
 GAP = "longest gap"
+STYLES = {"died": "bold red", "back": "bold green", "not whole": "bold red", "remark": "yellow"}
+"""Of labels; the others are bold."""
 
 
 class Line(NamedTuple):
@@ -79,10 +81,12 @@ def show(console: Console, lines: Sequence[Line]) -> None:
     """Print lines in columns that are the same for each call; a long text goes on below itself."""
     table = Table.grid(padding=(0, 2, 0, 0))
     table.add_column(justify="right", width=10, no_wrap=True)
-    table.add_column(width=12, no_wrap=True, style="bold")
+    table.add_column(width=12, no_wrap=True)
     table.add_column(overflow="fold")
     for line in lines:
-        table.add_row(Text(line.time), Text(line.label), Text(line.text, style=line.style))
+        table.add_row(
+            Text(line.time), Text(line.label, style=STYLES.get(line.label, "bold")), Text(line.text, style=line.style)
+        )
     console.print(table, soft_wrap=False)
 
 
