@@ -190,7 +190,7 @@ def test_a_fleet_that_is_not_there_or_not_well_is_left_alone(flowing: Fleet, tmp
 
     wrong = flowing.command("kill", "9")
     assert (wrong.returncode, wrong.stdout) == (64, "")
-    assert "no worker 9 runs here, but worker_00" in wrong.stderr
+    assert "no worker '9' runs here, but worker_00" in wrong.stderr
 
     pid = psutil.Process(flowing.pid(3))
     pid.suspend()

@@ -42,7 +42,7 @@ def choose(status: Status, wanted: str | None) -> str:
         return max(working, key=lambda slot: (len(slot.partitions), slot.uptime_seconds or 0.0)).name
     name = worker_name(int(wanted)) if wanted.isascii() and wanted.isdigit() and int(wanted) < MAX_SLOTS else wanted
     if name not in running:
-        raise BadUsageError(f"nothing was killed: no worker {wanted} runs here, but {', '.join(running) or 'none'}")
+        raise BadUsageError(f"nothing was killed: no worker {wanted!a} runs here, but {', '.join(running) or 'none'}")
     if running[name].state not in WORKING:
         raise UnavailableError(f"nothing was killed: {name} does not read yet: {running[name].text}")
     return name

@@ -86,10 +86,11 @@ def test_a_worker_is_named_by_its_name_or_its_slot(wanted):
     assert choose(judged(), wanted) == "worker_02"
 
 
-@pytest.mark.parametrize("wanted", ["worker_09", "9", "999", "lag", "-1", "", "²"])
+@pytest.mark.parametrize("wanted", ["worker_09", "9", "999", "lag", "-1", "", "²", "a\nb", "\udcff"])
 def test_one_that_does_not_run_here_is_a_mistake(wanted):
-    with pytest.raises(BadUsageError, match="worker_00, worker_01, worker_02, worker_03"):
+    with pytest.raises(BadUsageError, match="worker_00, worker_01, worker_02, worker_03") as told:
         choose(judged(), wanted)
+    assert len(str(told.value).encode().splitlines()) == 1
 
 
 def test_one_that_does_not_read_is_not_killed():
