@@ -150,6 +150,8 @@ class Kill:
         group = GroupLooks(self._settings)
         group.start()
         try:
+            if self._interrupts:
+                return
             beats = files.beats()
             last = beats.get(victim.name, victim.beat)
             others = {name: beat.pid for name, beat in beats.items() if name != victim.name}
