@@ -6,7 +6,7 @@ import json
 import re
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
 
@@ -18,13 +18,13 @@ from tests.support.fleet import Fleet
 from tests.support.shared_fleet import PARTITIONS
 from tests.support.terminal import Terminal
 from tests.support.user import BIN
-from workers.state.proc import process_started, uptime
+from workers.state.proc import kernel_state, process_started, uptime
 
 pytestmark = pytest.mark.acceptance
 
 STORY_SECONDS = 90
-EXACT_SECONDS = 0.5
-"""Of what the test sees by looking at metrics a few times a second."""
+EXACT_SECONDS = 0.1
+"""Between the clock of the kernel and those of two processes."""
 FLOWS = ("--count", "1000000", "--interval", "0.001")
 LINE = re.compile(r" *(<?[\d,]+ ms|-)  (died|evicted|taken over|stored again|back|longest gap) +(\S.*)$")
 """Behind what was drawn before in the same place."""
@@ -50,6 +50,23 @@ def at(event: dict[str, Any]) -> float:
     return datetime.fromisoformat(event["time"]).timestamp()
 
 
+def seen(condition: Callable[[], object], seconds: float, what: str) -> tuple[float, float]:
+    """When that became so, by the test's own looks: not before the last one that did not see it, and not after the first that
+    did. On a busy machine one look may take a second."""
+    not_before = time.time()
+
+    def look() -> bool:
+        nonlocal not_before
+        began = time.time()
+        if condition():
+            return True
+        not_before = began
+        return False
+
+    wait_until(look, seconds, what)
+    return not_before - EXACT_SECONDS, time.time() + EXACT_SECONDS
+
+
 def owned(fleet: Fleet, slots: list[int]) -> float:
     return fleet.total("workers_assigned_partitions", slots)
 
@@ -57,17 +74,14 @@ def owned(fleet: Fleet, slots: list[int]) -> float:
 def test_the_story_is_what_happened(flowing: Fleet) -> None:
     fleet, victim = flowing, 1
     others = [slot for slot in fleet.slots() if slot != victim]
-    old = fleet.pid(victim)
+    old = fleet.pid(victim) or 0
     had = fleet.kafka.members()
     with subprocess.Popen(
         killing(fleet, "--json", "1"), env=fleet.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as command:
-        wait_until(lambda: not psutil.pid_exists(old) or fleet.pid(victim) != old, STORY_SECONDS, "it is killed")
-        died = time.time()
-        wait_until(lambda: owned(fleet, others) == PARTITIONS, 30, "the others have its partitions")
-        taken = time.time()
-        wait_until(lambda: owned(fleet, [victim]), 60, "it is back")
-        back = time.time()
+        died = seen(lambda: kernel_state(old) in (None, "Z"), STORY_SECONDS, "it is killed")
+        taken = seen(lambda: owned(fleet, others) == PARTITIONS, 30, "the others have its partitions")
+        back = seen(lambda: owned(fleet, [victim]), 60, "it is back")
         out, said = command.communicate(timeout=STORY_SECONDS)
 
     assert command.returncode == 0, (out, said)
@@ -75,11 +89,10 @@ def test_the_story_is_what_happened(flowing: Fleet) -> None:
     (theirs,) = [parts for member, parts in had.items() if member.startswith("worker_01 ")]
     killed = report["killed"]
     assert (report["process"], report["pid"], report["partitions"]) == ("worker_01", old, {fleet.topic: theirs})
-    assert killed <= died <= killed + 0.5
-    assert 0 <= report["died"]["seconds"] < 0.2
-    # What the test saw itself, with the pause between its looks.
-    assert -EXACT_SECONDS < taken - (killed + report["taken_over"]["seconds"]) < 2 * EXACT_SECONDS
-    assert -EXACT_SECONDS < back - (killed + report["back"]["seconds"]) < 2 * EXACT_SECONDS
+    for step, (not_before, not_after) in {"died": died, "back": back}.items():
+        assert not_before <= killed + report[step]["seconds"] <= not_after, step
+    # The others have all of them only when they have their own again, too.
+    assert report["evicted"]["seconds"] < report["taken_over"]["seconds"] <= taken[1] - killed
     assert report["back"]["pid"] == fleet.pid(victim)
     owners = report["taken_over"]["partitions"]
     assert sorted(part for each in owners.values() for part in each[fleet.topic]) == theirs
@@ -91,11 +104,11 @@ def test_the_story_is_what_happened(flowing: Fleet) -> None:
         "exact": True,
     }
     (took,) = happened(fleet, "taken_over", old)
-    assert took["seconds"] == pytest.approx(report["taken_over"]["seconds"], abs=0.1)
+    assert took["seconds"] == pytest.approx(report["taken_over"]["seconds"], abs=EXACT_SECONDS)
     assert took["partitions"] == owners
     (again,) = wait_until(lambda: happened(fleet, "stored_again", old), 10, "the watchdog tells it, too")
-    assert again["seconds"] == pytest.approx(report["stored_again"]["seconds"], abs=0.1)
-    assert at(again) == pytest.approx(killed + again["seconds"], abs=0.1)
+    assert again["seconds"] == pytest.approx(report["stored_again"]["seconds"], abs=EXACT_SECONDS)
+    assert at(again) == pytest.approx(killed + again["seconds"], abs=EXACT_SECONDS)
     first = {each["partition"]: each for each in report["stored_again"]["first"]}
     assert sorted(first) == theirs
     assert again["partitions"] == {
@@ -106,8 +119,8 @@ def test_the_story_is_what_happened(flowing: Fleet) -> None:
     # A gap begins with the last record before the kill.
     gaps = {each["partition"]: each["seconds"] for each in report["gaps"]}
     for part, each in first.items():
-        assert each["seconds"] >= took["seconds"] - 1
-        assert each["seconds"] - 0.01 <= gaps[part] < each["seconds"] + 2
+        assert each["seconds"] > report["evicted"]["seconds"]
+        assert each["seconds"] - 0.3 <= gaps[part] < each["seconds"] + 5
     assert report["longest_gap"]["seconds"] == max(gaps.values())
 
     assert (report["own_load"], report["sent"], report["interrupted"], report["remarks"]) == (False, 0, None, [])
