@@ -154,15 +154,15 @@ class Kill:
                 return
             beats = files.beats()
             last = beats.get(victim.name, victim.beat)
-            others = {name: beat.pid for name, beat in beats.items() if name != victim.name}
             killed = victim.kill()
             report.killed, report.partitions = round(time.time() - time.monotonic() + killed, 3), last.partitions
-            story = KillStory(victim.name, last, killed, others, self._settings.session_timeout, watched)
+            story = KillStory(victim.name, last, killed, self._settings.session_timeout, watched)
             self._killed_at = killed
             self._follow(report, story, victim, files, group, own_load=load is not None)
         finally:
             group.stop()
-        report.remarks += [f"{name} ended too, meanwhile" for name in story.died_too]
+        ended = [name for name, beat in sorted(beats.items()) if name != victim.name and not beat.is_alive()]
+        report.remarks += [f"{name} ended too, meanwhile" for name in ended]
 
     def _follow(
         self,

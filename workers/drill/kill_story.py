@@ -54,14 +54,10 @@ class KillStory:
     last: Beat
     """Its last word before it was killed."""
     killed: float
-    others: Mapping[str, int]
-    """By name: the pids of the other workers."""
     session_timeout: float
     watched: bool = True
     """Whether a watchdog runs."""
     steps: list[Step] = field(default_factory=list)
-    died_too: list[str] = field(default_factory=list)
-    """Other workers that ended meanwhile."""
     _assigned: dict[TopicPartition, tuple[float, str]] = field(default_factory=dict)
     _stored: dict[TopicPartition, tuple[float, str]] = field(default_factory=dict)
     _elsewhere: dict[TopicPartition, tuple[float, str]] = field(default_factory=dict)
@@ -110,8 +106,6 @@ class KillStory:
             if beat.pid != self.last.pid and beat.assigned is not None and beat.assigned > self.killed:
                 for partition in set(self.last.partitions) & {*beat.partitions}:
                     self._assigned.setdefault(partition, (beat.assigned, name))
-            if self.others.get(name, beat.pid) != beat.pid and name not in self.died_too:
-                self.died_too.append(name)
         self._note_elsewhere(seen)
         stored = stored_since(self.killed, self.last.pid, self.last.partitions, seen.progress)
         for partition, first in stored.items():
