@@ -25,6 +25,8 @@ pytestmark = pytest.mark.acceptance
 STORY_SECONDS = 90
 EXACT_SECONDS = 0.1
 """Between the clock of the kernel and those of two processes."""
+WOKEN_SECONDS = 0.3
+"""Between two processes that the kernel wakes, on a busy machine, when a third one ends."""
 FLOWS = ("--count", "1000000", "--interval", "0.001")
 LINE = re.compile(r" *(<?[\d,]+ ms|-)  (died|evicted|taken over|stored again|back|longest gap) +(\S.*)$")
 """Behind what was drawn before in the same place."""
@@ -104,11 +106,13 @@ def test_the_story_is_what_happened(flowing: Fleet) -> None:
         "exact": True,
     }
     (took,) = happened(fleet, "taken_over", old)
-    assert took["seconds"] == pytest.approx(report["taken_over"]["seconds"], abs=EXACT_SECONDS)
+    died_at = report["died"]["seconds"]
+    assert at(took) == pytest.approx(killed + report["taken_over"]["seconds"], abs=EXACT_SECONDS)
+    assert took["seconds"] == pytest.approx(report["taken_over"]["seconds"] - died_at, abs=WOKEN_SECONDS)
     assert took["partitions"] == owners
     (again,) = wait_until(lambda: happened(fleet, "stored_again", old), 10, "the watchdog tells it, too")
-    assert again["seconds"] == pytest.approx(report["stored_again"]["seconds"], abs=EXACT_SECONDS)
-    assert at(again) == pytest.approx(killed + again["seconds"], abs=EXACT_SECONDS)
+    assert at(again) == pytest.approx(killed + report["stored_again"]["seconds"], abs=EXACT_SECONDS)
+    assert again["seconds"] == pytest.approx(report["stored_again"]["seconds"] - died_at, abs=WOKEN_SECONDS)
     first = {each["partition"]: each for each in report["stored_again"]["first"]}
     assert sorted(first) == theirs
     assert again["partitions"] == {
@@ -159,7 +163,8 @@ def test_nothing_is_sent_into_somebody_elses_kafka_unless_that_is_wanted(running
     assert story["evicted"][1].startswith("by the watchdog")
     assert story["back"][1].startswith(f"worker_02 as pid {fleet.pid(2)}, with partition")
     (took,) = happened(fleet, "taken_over", pids[2] or 0)
-    assert milliseconds(story["taken over"][0]) == pytest.approx(took["seconds"] * 1000, abs=100)
+    since_death = milliseconds(story["taken over"][0]) - milliseconds(story["died"][0])
+    assert since_death == pytest.approx(took["seconds"] * 1000, abs=WOKEN_SECONDS * 1000)
     started = time.time() - (uptime(process_started(fleet.pid(2) or 0) or 0) or 0)
     assert milliseconds(story["back"][0]) / 1000 > started - since - 0.5
     sent = sum(fleet.kafka.ends().values()) - sum(ends.values())
