@@ -24,7 +24,7 @@ LONG_SECONDS = 100.0
 """From then on milliseconds say nothing, and do not fit."""
 LABELS = {Died: "died", Evicted: "evicted", TakenOver: "taken over", StoredAgain: "stored again", Back: "back"}
 GAP = "longest gap"
-STYLES = {"died": "bold red", "back": "bold green", "not whole": "bold red", "remark": "yellow"}
+STYLES = {"died": "bold red", "back": "bold green", "not whole": "bold red", "failed": "bold red", "remark": "yellow"}
 """Of labels; the others are bold."""
 
 
@@ -65,13 +65,16 @@ def step_line(step: Step, name: str, session_timeout: float) -> Line:
 
 def report_lines(report: KillReport) -> list[Line]:
     """What comes after the steps: the longest gap with the verdict, and what there is to remark."""
-    style, verdict = _verdict(report)
+    label, verdict, style = _verdict(report)
     longest = report.longest_gap
-    if longest:
-        partition, seconds = longest
-        lines = [Line(_milliseconds(seconds), GAP, f"of partition {partition.partition}; {verdict}", style)]
+    time, gap = (
+        ("-", "not known") if longest is None else (_milliseconds(longest[1]), f"of partition {longest[0].partition}")
+    )
+    if label:
+        lines = [Line(time, GAP, gap)] if longest else []
+        lines.append(Line("", label, verdict, style))
     else:
-        lines = [Line("-", GAP, f"not known; {verdict}", style)]
+        lines = [Line(time, GAP, f"{gap}; {verdict}", style)]
     if report.waiting_for:
         lines.append(Line("", "not whole", f"{report.waiting_for}, and that did not come; see `workers status`", "red"))
     return lines + [Line("", "remark", remark, "yellow") for remark in report.remarks]
@@ -90,20 +93,22 @@ def show(console: Console, lines: Sequence[Line]) -> None:
     console.print(table, soft_wrap=False)
 
 
-def _verdict(report: KillReport) -> tuple[str, str]:
-    """Style and words. Exit codes follow the same order: see `workers.cli.kill.exit_code`."""
+def _verdict(report: KillReport) -> tuple[str, str, str]:
+    """Label, words and style; without a label it shares the line of the gap. Exit codes follow the same order: see
+    `workers.cli.kill.exit_code`.
+    """
     found = report.found
     if found is None:
-        return "yellow", "nothing was proven: `workers verify --wait 60` does it"
+        return "not proven", "nothing was compared: `workers verify --wait 60` does it", "yellow"
     if report.broken:
         counts = f"{found.lost:,} lost, {found.twice:,} twice, {found.unexplained:,} unexplained"
-        return "bold red", f"of {report.records:,} records {counts}: `workers verify` names them"
-    open_ = [f"{found.pending:,} are not committed yet"] if found.pending else []
-    open_ += [f"{found.unstable:,} cannot be read yet"] if found.unstable else []
-    if report.interrupted or open_:
-        proven = f"of {report.records:,} records nothing is lost or twice"
-        return "yellow", "; ".join([f"{'interrupted: ' if report.interrupted else ''}{proven}", *open_])
-    return "green", f"all {report.records:,} records are accounted for"
+        return "failed", f"of {report.records:,} records {counts}: `workers verify` names them", "bold red"
+    proven = [f"of {report.records:,} records nothing is lost or twice"]
+    proven += [f"{found.pending:,} are not committed yet"] if found.pending else []
+    proven += [f"{found.unstable:,} cannot be read yet"] if found.unstable else []
+    if report.interrupted or len(proven) > 1:
+        return "interrupted" if report.interrupted else "proven", "; ".join(proven), "yellow"
+    return "", f"all {report.records:,} records are accounted for", "green"
 
 
 def _owners(step: TakenOver, name: str) -> str:

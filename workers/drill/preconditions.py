@@ -111,7 +111,8 @@ def require_healthy(settings: Settings, paths: StatePaths) -> Status:
         while problems := _blocking(status := collector.collect()):
             if not status.fleet:
                 raise BadUsageError(problems[0])
-            if time.monotonic() > deadline:
+            # A service that is down is not waited for: it needs somebody.
+            if time.monotonic() > deadline or not all(each.up for each in status.services.values()):
                 more = f" (+{len(problems) - 1} more)" if len(problems) > 1 else ""
                 raise UnavailableError(
                     f"nothing was killed, since the fleet is not healthy: {problems[0]}{more}; see `workers status`"

@@ -113,9 +113,9 @@ def test_each_step_has_its_words(step, time, words):
         ({"verdict": DrillReport(0, verified=True, lost=3, twice=1)}, "3 lost, 1 twice, 0 unexplained", 1),
         ({"verdict": DrillReport(0, verified=True, pending=7)}, "nothing is lost or twice; 7 are not committed yet", 2),
         ({"verdict": DrillReport(0, verified=True, unstable=7)}, "7 cannot be read yet", 2),
-        ({"found": None}, "nothing was proven: `workers verify --wait 60` does it", 2),
-        ({"found": None, "interrupted": "SIGINT"}, "nothing was proven", 130),
-        ({"interrupted": "SIGTERM"}, "interrupted: of 9,312 records nothing is lost or twice", 143),
+        ({"found": None}, "nothing was compared: `workers verify --wait 60` does it", 2),
+        ({"found": None, "interrupted": "SIGINT"}, "nothing was compared", 130),
+        ({"interrupted": "SIGTERM"}, "of 9,312 records nothing is lost or twice", 143),
         ({"waiting_for": "worker_01 starts again"}, "worker_01 starts again, and that did not come", 1),
         ({"remarks": ["worker_02 ended too, meanwhile"]}, "worker_02 ended too, meanwhile", 0),
         ({"gaps": {}}, "not known; all 9,312", 0),
@@ -123,8 +123,11 @@ def test_each_step_has_its_words(step, time, words):
 )
 def test_each_end_has_its_words_and_its_exit_code(facts, words, code):
     made = report(**facts)
+    lines = render_kill.report_lines(made)
 
-    assert words in " ".join(line.text for line in render_kill.report_lines(made))
+    assert words in " ".join(line.text for line in lines)
+    assert max(map(len, drawn(*lines).splitlines())) <= 80
+    assert ("interrupted" in [line.label for line in lines]) == (code > 100 and made.found is not None)
     assert cli_kill.exit_code(made) == code
 
 
