@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from workers.types import TopicPartition
 
 EACH = 3
-"""So many partitions are told one by one when they are stored again; of more, the first and the last."""
+"""So many times are told at which partitions are stored again; of more, the first and the last."""
 LONG_SECONDS = 100.0
 """From then on milliseconds say nothing, and do not fit."""
 LABELS = {Died: "died", Evicted: "evicted", TakenOver: "taken over", StoredAgain: "stored again", Back: "back"}
@@ -118,10 +118,12 @@ def _owners(step: TakenOver, name: str) -> str:
 
 
 def _stored_again(step: StoredAgain) -> str:
-    firsts = sorted(step.first.items(), key=lambda first: first[1])
-    told = [f"{partition.partition} after {_milliseconds(at)}" for partition, (at, _) in firsts]
+    at_once: dict[str, list[TopicPartition]] = {}
+    for partition, (at, _) in sorted(step.first.items(), key=lambda first: first[1]):
+        at_once.setdefault(_milliseconds(at), []).append(partition)
+    told = [f"{compact_partitions(partitions)} after {time}" for time, partitions in at_once.items()]
     if len(told) > EACH:
-        told = [f"of {len(told)} partitions the first, {told[0]}", f"the last, {told[-1]}"]
+        told = [f"first {told[0]}", f"last {told[-1]}"]
     if step.nothing_waited:
         told.append(f"nothing waited in {compact_partitions(step.nothing_waited)}")
     if step.unknown:

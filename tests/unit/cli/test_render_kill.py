@@ -77,7 +77,8 @@ def test_in_a_narrow_terminal_and_with_many_partitions_a_text_goes_on_below_itse
 def test_of_many_partitions_the_first_and_the_last_are_told():
     first = {tp(number): (1 + number / 100, "worker_00") for number in range(30)}
 
-    assert told(StoredAgain(1.29, first)) == "of 30 partitions the first, 0 after 1,000 ms, the last, 29 after 1,290 ms"
+    assert told(StoredAgain(1.29, first)) == "first 0 after 1,000 ms, last 29 after 1,290 ms"
+    assert told(StoredAgain(1.0, dict.fromkeys(first, (1.0, "worker_00")))) == "0-29 after 1,000 ms"
 
 
 @pytest.mark.parametrize(
