@@ -1,6 +1,6 @@
 """The demo: the embedded stack, the fleet on it, a thousand numbers, and the proof that each is one document.
 
-up      starts what does not run yet, sends the numbers, verifies, and leaves everything running
+up      starts what does not run yet, sends the numbers, verifies them, and leaves everything running
 down    stops the fleet and the stack of this checkout, and nothing else
 """
 
@@ -17,12 +17,18 @@ from embedded_stack import artifacts, control, ports
 from embedded_stack.failure import ExitCode, Failure
 from embedded_stack.settings import Settings
 from embedded_stack.supervision import Supervisord
-from workers.naming import is_worker, worker_name
+from workers.cli import render
+from workers.errors import WorkersError
+from workers.kafka.admin import Admin
+from workers.settings import load
 from workers.settings.paths import StatePaths
+from workers.types import TopicPartition
+from workers.verification.backlog import wait_until_committed
+from workers.verification.verify import verify
 
 HERE = Path(__file__).absolute().parent
 NUMBERS = 1000
-STOP_SECONDS = 90
+STOP_SECONDS, WAIT_SECONDS = 90, 60
 WORKERS = [sys.executable, "-m", "workers"]
 
 
@@ -60,6 +66,9 @@ def main() -> int:
     except Failure as failure:
         print(f"demo: {failure}", file=sys.stderr)
         return failure.code
+    except WorkersError as error:
+        print(f"demo: {error}", file=sys.stderr)
+        return ExitCode.UNAVAILABLE
     except KeyboardInterrupt:
         print("demo: interrupted; `make stop` stops what runs", file=sys.stderr)
         return ExitCode.INTERRUPTED
@@ -78,10 +87,14 @@ def up(settings: Settings) -> int:
     if artifacts.has_prometheus(settings):
         subprocess.run([sys.executable, HERE.parent / "prometheus/targets.py"], check=False)
     start_fleet()
+    before = log_ends()
     step(f"{NUMBERS:,} numbers")
     command("produce", "--count", str(NUMBERS))
     step("the proof")
-    command("verify", "--wait", "60")
+    if any(before.values()):
+        verify_from(before)
+    else:
+        command("verify", "--wait", "60")
     print(f"\ndone in {time.monotonic() - begun:.0f} s, {built - begun:.0f} of them for the build")
     tell_what_next(settings)
     return ExitCode.OK
@@ -127,38 +140,74 @@ def command(*arguments: str) -> None:
         )
 
 
+def log_ends() -> dict[TopicPartition, int]:
+    """By partition: the end of the log. Empty: there is no topic yet."""
+    with Admin(load(), 60.0) as admin:
+        topic = admin.topic(load().topic)
+        offsets = admin.partition_offsets(topic, load().group) if topic else {}
+    return {partition: each.high_watermark for partition, each in offsets.items()}
+
+
+def verify_from(before: dict[TopicPartition, int]) -> None:
+    """What came after these offsets, and no history: that may be millions of records by now."""
+    print("of the numbers just sent; of all that the topic holds: workers verify --wait 60", flush=True)
+    settings, console = load(), render.console()
+    wait_until_committed(settings, WAIT_SECONDS, print)
+    report = verify(settings, from_offsets=before)
+    render.verify_report(console, report)
+    if not report.accounted or report.total("pending"):
+        raise Failure("not every number is accounted for; the logs are in var/log", ExitCode.UNAVAILABLE)
+
+
 def step(what: str) -> None:
     print(f"\n== {what}", flush=True)
 
 
 def tell_what_next(settings: Settings) -> None:
-    workers = sorted((each.name, each.pid or 0) for each in Supervisord(Fleet()).programs() if is_worker(each.name))
-    victim = workers[0] if workers else (worker_name(0), 0)
     watch = ""
     if artifacts.has_prometheus(settings):
         watch = f"  curl -s 'http://{settings.address('prometheus')}/api/v1/query?query=kafka_consumergroup_lag'\n"
-    other = "" if settings.kafka_port == 9092 and settings.mongodb_port == 27017 else other_ports(settings)
+    usual = settings.kafka_port == 9092 and settings.mongodb_port == 27017
+    page = f"http://127.0.0.1:{os.environ.get('WORKERS_LAG_PORT', '9790')}/"
     print(
-        f"""
-Look:
-  http://127.0.0.1:{os.environ.get("WORKERS_LAG_PORT", "9790")}/  the fleet in a browser
-  .venv/bin/workers status --watch
-  tail -f var/log/worker_*.log
+        f"""{"" if usual else other_ports(settings)}
+Now kill a worker: what becomes of its partitions and of their records is told as it happens
+  {workers("kill")}
+
+The fleet in a browser, and in a terminal:
+  {page}
+  {workers("status")} --watch
+
+The logs, the metrics, and a drill in which everything is killed:
+  tail -f {shown(Fleet().log_dir)}/worker_*.log
   curl -s http://127.0.0.1:{metrics_port()}/metrics | grep ^workers_
-{watch}{other}
-Kill a worker while numbers flow, watch its partitions move, and check again:
-  .venv/bin/workers produce --start 1000 --count 100000 & sleep 2; kill -9 {victim[1]}
-  grep -h 'action=rebalance\\|action=evict' var/log/w*.log | tail
-  .venv/bin/workers verify --wait 60
+{watch}  {workers("chaos")}
 
 Stop everything:
-  make stop"""
+  make{"" if users_folder() == Fleet().tree else f" -C {Fleet().tree}"} stop"""
     )
+
+
+def users_folder() -> Path:
+    """Where the user is: `make -C` changes the folder, and leaves PWD as it is."""
+    return Path(os.environ.get("PWD", ".")).absolute()
+
+
+def shown(path: Path) -> str:
+    """A path as the user can type it where he is."""
+    return str(path.relative_to(users_folder()) if path.is_relative_to(users_folder()) else path)
+
+
+def workers(name: str) -> str:
+    """A command of the fleet, as the user can type it."""
+    tree = Fleet().tree
+    elsewhere = "" if users_folder() == tree else f" --tree {shown(tree)}"
+    return f"{shown(Path(sys.executable).parent / 'workers')} {name}{elsewhere}"
 
 
 def other_ports(settings: Settings) -> str:
     return f"""
-The ports are not the usual ones, so tell the commands:
+The ports are not the usual ones, so tell the commands first:
   export WORKERS_BOOTSTRAP_SERVERS={settings.bootstrap_servers}
   export WORKERS_MONGODB_URI=mongodb://127.0.0.1:{settings.mongodb_port}
 """

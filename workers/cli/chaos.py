@@ -94,7 +94,7 @@ def chaos(
     from workers.drill.faults import KINDS, MORE_KINDS
 
     settings, _, paths = load_all(tree)
-    embedded = _is_embedded(settings, paths)
+    embedded = is_embedded(settings, paths)
     if not embedded and allow != settings.bootstrap_servers:
         raise BadUsageError(
             f"{settings.bootstrap_servers} and MongoDB are not the embedded stack of {paths.tree}; to kill the "
@@ -123,7 +123,7 @@ def exit_code(report: DrillReport) -> int:
     return ExitCode.OK if report.passed else ExitCode.UNCHECKED
 
 
-def _is_embedded(settings: Settings, paths: StatePaths) -> bool:
+def is_embedded(settings: Settings, paths: StatePaths) -> bool:
     """Whether the settings name the Kafka and the MongoDB of this tree's embedded stack, by its records.
 
     A stack may have several brokers: kafka, kafka_2, ...; the settings name one of them, or more.

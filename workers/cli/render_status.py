@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from workers.fleet.status.slot import SlotStatus
     from workers.fleet.verdict_facts import Verdict
 
-NARROWEST = 80
-"""From so many columns on all that is needed is shown."""
+ALL_COLUMNS = 80
+"""From so many columns of the terminal on all that is needed is shown."""
 LEFT_OUT = ("pid", "restarts", "commit")
 """Columns for which there is no room below that."""
 WIDE = 132
@@ -64,7 +64,7 @@ def screen(status: Status, width: int, said: Verdict | None = None, *, ascii_onl
         ascii_only: whether the terminal can show nothing else.
     """
     parts: list[RenderableType] = [headline(said, ascii_only=ascii_only), Text("")] if said else []
-    parts += [summary(status), Text(""), services(status), Text("")]
+    parts += [summary(status, WARN if said and said.level != Level.ACT else BAD), Text(""), services(status), Text("")]
     if status.slots:
         parts += [slots(status, width), Text("")]
     parts.append(group_lines(status))
@@ -82,8 +82,8 @@ def headline(said: Verdict, *, ascii_only: bool = False) -> RenderableType:
     return Group(first, Hanging(Text(said.detail), ("", 2))) if said.detail else first
 
 
-def summary(status: Status) -> Text:
-    """Healthy, or the first problem and how many more there are."""
+def summary(status: Status, style: str = BAD) -> Text:
+    """Healthy, or the first problem, in that style, and how many more there are."""
     if status.healthy:
         reading = sum(slot.state in WORKING for slot in status.slots)
         group = status.group
@@ -95,7 +95,7 @@ def summary(status: Status) -> Text:
         )
     first, more = status.problems[0], len(status.problems) - 1
     head = "not healthy: " if status.fleet else ""
-    return Text(f"{head}{first}{f' (+{more} more)' if more else ''}", style=BAD, overflow="fold")
+    return Text(f"{head}{first}{f' (+{more} more)' if more else ''}", style=style, overflow="fold")
 
 
 def services(status: Status) -> RenderableType:
@@ -134,7 +134,7 @@ def slots(status: Status, width: int, shown: Sequence[SlotStatus] | None = None)
             ("rebalances", 10, lambda slot: number(slot.rebalances)),
             ("iteration", 9, lambda slot: duration(slot.seconds_since_iteration)),
         ]
-    if width < NARROWEST:
+    if width < ALL_COLUMNS:
         columns = [column for column in columns if column[0] not in LEFT_OUT]
     for name, size, _ in columns:
         table.add_column(name, justify="right", no_wrap=True, width=size, overflow="ellipsis")

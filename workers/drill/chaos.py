@@ -216,9 +216,7 @@ class Drill:
         report.retries, report.longest_pause = counters.retries, round(counters.longest_pause, 1)
         for fault in report.injected:
             fault.longest_pause = round(fault.longest_pause, 1)
-        if load.error:
-            report.remarks.append(f"sending ended early: {type(load.error).__name__}: {load.error}")
-        report.remarks += [f"{count:,} records were not acknowledged: {error}" for error, count in load.errors()]
+        report.remarks += load.remarks()
         if not report.injected:
             report.void.append("no fault was injected")
         if not report.acknowledged:

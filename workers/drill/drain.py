@@ -13,7 +13,7 @@ from workers.kafka.log_reader import FirstRecords
 from workers.kafka.partition_offsets import leader_epochs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from workers.drill.interrupt import Interrupts
     from workers.drill.load import Load
@@ -24,6 +24,8 @@ NO_PROGRESS_SECONDS = 180.0
 """The wait ends after this long without any progress."""
 INTERRUPTED_SECONDS = 30.0
 """The longest wait after Ctrl-C."""
+PAST_SECONDS = 60.0
+"""The same, for the records of one kill."""
 POLL_SECONDS = 0.3
 
 
@@ -53,6 +55,42 @@ def wait_until_committed(settings: Settings, load: Load, interrupts: Interrupts,
             if time.monotonic() - progressed > NO_PROGRESS_SECONDS:
                 return
             time.sleep(POLL_SECONDS if over else 0)
+
+
+def wait_until_past(
+    settings: Settings, ends: Mapping[TopicPartition, int], interrupts: Interrupts, tell: Callable[[str], None]
+) -> int:
+    """Wait until the group has committed up to these offsets, whatever is sent meanwhile. Returns how many are left.
+
+    Args: ends: by partition. Behind the marker of a transaction nothing is committed until a record follows: that ends the
+        wait for want of progress.
+
+    Raises:
+        LeftUnprovenError: a second signal has come.
+    """
+    left, began = sum(ends.values()), time.monotonic()
+    progressed = began
+    with closing(KeptConnection(lambda: Admin(settings).connect())) as kafka:
+        while True:
+            interrupts.leave_if_asked_again()
+            now: int | None = None
+            with suppress(UnavailableError):
+                now = kafka.ask(lambda admin: _left_before(admin, settings, ends))
+            if now is not None and now < left:
+                left, progressed = now, time.monotonic()
+            waited = time.monotonic() - progressed
+            if not left or waited > PAST_SECONDS or (interrupts and time.monotonic() - began > INTERRUPTED_SECONDS):
+                return left
+            tell("waiting for Kafka" if now is None else f"{left:,} records are not committed yet")
+            time.sleep(POLL_SECONDS)
+
+
+def _left_before(admin: Admin, settings: Settings, ends: Mapping[TopicPartition, int]) -> int | None:
+    topic = admin.topic(settings.topic)
+    if topic is None:
+        return None
+    offsets = admin.answered_offsets(topic, settings.group)
+    return sum(max(0, end - offsets[part].next_offset) if part in offsets else end for part, end in ends.items())
 
 
 class _Left:

@@ -1,4 +1,6 @@
-"""The load of a drill: numbers, a known share of bad records among them, and what Kafka has acknowledged of all this."""
+"""The load of a drill: numbers, a known share of bad records among them, and what Kafka has acknowledged of all this; and
+what others send meanwhile.
+"""
 
 from __future__ import annotations
 
@@ -7,18 +9,22 @@ import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Self
 
+from workers.kafka.admin import Admin
 from workers.kafka.producer import Producer
 from workers.verification.offset_bitmap import OffsetBitmap
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from workers.drill.interrupt import Interrupts
     from workers.settings import Settings
     from workers.types import TopicPartition
 
 GOOD = b'{"number": '
 BAD = b"sent by a drill, and not JSON: "
 SHOWN_ERRORS = 3
+WATCH_SECONDS, LOOK_SECONDS = 1.5, 0.05
+"""For which `arrival_rate` watches the log; between two looks for Ctrl-C."""
 
 
 def is_ours(value: bytes | None) -> bool:
@@ -97,6 +103,12 @@ class Load:
         found = list(self._producer.report.errors.items())
         return sorted(found, key=lambda each: -each[1])[:SHOWN_ERRORS]
 
+    def remarks(self) -> list[str]:
+        """What to know of the sending: that it ended early, records that were not acknowledged."""
+        early = f"sending ended early: {type(self.error).__name__}: {self.error}"
+        failed = [f"{count:,} records were not acknowledged: {error}" for error, count in self.errors()]
+        return ([early] if self.error else []) + failed
+
     def note(self, partition: TopicPartition, offset: int) -> None:
         """A record of the drill was acknowledged. Called on the clients' threads."""
         with self._lock:
@@ -123,3 +135,30 @@ class Load:
             else:
                 yield b"%s%d}" % (GOOD, sent)
             sent += 1
+
+
+def arrival_rate(settings: Settings, ends: Mapping[TopicPartition, int], interrupts: Interrupts) -> float:
+    """Records a second that others send, over `WATCH_SECONDS`, or until Ctrl-C. A transaction marker counts as a record.
+
+    Args: ends: the ends of the logs a moment ago, by partition.
+
+    Raises:
+        UnavailableError: Kafka does not answer.
+    """
+    began = time.monotonic()
+    while time.monotonic() < began + WATCH_SECONDS and not interrupts:
+        time.sleep(LOOK_SECONDS)
+    grown = sum(log_ends(settings).values()) - sum(ends.values())
+    return max(0, grown) / (time.monotonic() - began)
+
+
+def log_ends(settings: Settings) -> dict[TopicPartition, int]:
+    """By partition: the end of what can be read. Empty: there is no such topic.
+
+    Raises:
+        UnavailableError: Kafka does not answer.
+    """
+    with Admin(settings) as admin:
+        topic = admin.topic(settings.topic)
+        offsets = admin.partition_offsets(topic, settings.group) if topic else {}
+    return {partition: each.end for partition, each in offsets.items()}

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import closing
 from typing import TYPE_CHECKING, NamedTuple
 
 from workers.errors import BadUsageError, UnavailableError
+from workers.fleet.status.collector import StatusCollector
 from workers.kafka.admin import Admin
 from workers.kafka.client_errors import NotAuthorizedError
 from workers.kafka.log_reader import read_log
@@ -16,8 +18,15 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from workers.drill.processes import Processes
+    from workers.fleet.status.model import Status
     from workers.settings import Settings
+    from workers.settings.paths import StatePaths
     from workers.types import TopicPartition
+
+ANSWER_SECONDS, SETTLE_SECONDS = 10.0, 15.0
+"""For the services to answer; and for a fleet that is not healthy to become so."""
+ASK_SECONDS = 0.2
+"""Between two questions to a service."""
 
 
 class Found(NamedTuple):
@@ -27,6 +36,10 @@ class Found(NamedTuple):
     """The names of the workers that run."""
     ends: dict[TopicPartition, int]
     """By partition: the end of the log."""
+    next_offsets: dict[TopicPartition, int]
+    """By partition: what the group reads next."""
+    watched: bool
+    """Whether a watchdog runs."""
     remarks: list[str]
 
 
@@ -58,6 +71,8 @@ def look(settings: Settings, processes: Processes) -> Found:
     return Found(
         slots,
         {partition: each.end for partition, each in offsets.items()},
+        {partition: each.next_offset for partition, each in offsets.items()},
+        watched,
         [] if watched else ["no watchdog runs: a dead worker waits for Kafka's session timeout"],
     )
 
@@ -78,3 +93,37 @@ def require_readable(settings: Settings, next_offsets: Mapping[TopicPartition, i
         except UnavailableError:
             # Whatever that is, it may be over at the end of the drill.
             return
+
+
+def require_healthy(settings: Settings, paths: StatePaths) -> Status:
+    """The status of a fleet in which one more worker may be killed: all others work, and every partition is owned.
+
+    One that is only rebalancing is waited for. Workers that somebody has stopped, and the processes beside the workers,
+    are no part of it.
+
+    Raises:
+        BadUsageError: there is no fleet.
+        UnavailableError: it is not healthy.
+    """
+    with StatusCollector(settings, paths, ASK_SECONDS) as collector:
+        collector.wait(ANSWER_SECONDS)
+        deadline = time.monotonic() + SETTLE_SECONDS
+        while problems := _blocking(status := collector.collect()):
+            if not status.fleet:
+                raise BadUsageError(problems[0])
+            # A service that is down is not waited for: it needs somebody.
+            if time.monotonic() > deadline or not all(each.up for each in status.services.values()):
+                more = f" (+{len(problems) - 1} more)" if len(problems) > 1 else ""
+                raise UnavailableError(
+                    f"nothing was killed, since the fleet is not healthy: {problems[0]}{more}; see `workers status`"
+                )
+            time.sleep(ASK_SECONDS)
+    return status
+
+
+def _blocking(status: Status) -> list[str]:
+    if not status.fleet:
+        return status.problems
+    problems = [f"{name}: {service.detail}" for name, service in status.services.items() if not service.up]
+    problems += [slot.problem for slot in status.slots if slot.problem and slot.state != "stopped"]
+    return problems + (status.group.problems if status.group else [])

@@ -17,14 +17,23 @@ if TYPE_CHECKING:
     from workers.drill.report import DrillReport
     from workers.settings import Settings
     from workers.types import Record, TopicPartition
+    from workers.verification.report import VerifyReport
 
 
 class Proof:
     """What was in the log from the beginning of the drill on, filled while `verify` reads it."""
 
-    def __init__(self, settings: Settings, ends: Mapping[TopicPartition, int]) -> None:
-        """Args: ends: by partition: the end of the log before the first record of the drill."""
-        self._settings, self._ends = settings, ends
+    def __init__(
+        self,
+        settings: Settings,
+        ends: Mapping[TopicPartition, int],
+        on_records: Callable[[TopicPartition, Sequence[Record]], None] = lambda _partition, _records: None,
+    ) -> None:
+        """Args:
+        ends: by partition: the end of the log before the first record of the drill.
+        on_records: called with all records that were compared.
+        """
+        self._settings, self._ends, self._on_records = settings, ends, on_records
         self._in_kafka: dict[TopicPartition, OffsetBitmap] = {}
         self._read_to: dict[TopicPartition, int] = {}
         self._bad = 0
@@ -35,8 +44,8 @@ class Proof:
         report: DrillReport,
         acknowledged: Mapping[TopicPartition, OffsetBitmap],
         progress: Callable[[str, int, int], None],
-    ) -> None:
-        """Verify, and write the verdict into the report.
+    ) -> VerifyReport:
+        """Verify, and write the verdict into the report. Returns what `verify` found.
 
         Args: acknowledged: what Kafka has acknowledged to the drill.
 
@@ -77,8 +86,10 @@ class Proof:
             + (0 if report.interrupted else report.pending)
         )
         report.verified = True
+        return found
 
     def _note(self, partition: TopicPartition, records: Sequence[Record]) -> None:
+        self._on_records(partition, records)
         if partition not in self._in_kafka:
             self._in_kafka[partition] = OffsetBitmap(self._ends.get(partition, 0))
         self._read_to[partition] = records[-1].offset + 1

@@ -42,7 +42,7 @@ def recent_deaths(status: Status, now: float, seconds: float) -> list[Death]:
         if kind == Event.EXITED and not event.get("expected"):
             found.pop(process, None)
             found[process] = Death(process, at, SIGNAL in event)
-        elif kind in (Event.TAKEN_OVER, "stored_again") and process in found:
+        elif kind in (Event.TAKEN_OVER, Event.STORED_AGAIN) and process in found:
             owners = tuple(name for name, owned in owners_of(event).items() if owned)
             found[process] = found[process]._replace(
                 owners=owners or found[process].owners,

@@ -55,7 +55,7 @@ def words(event: Mapping[str, Any], *, short: bool = False) -> str:
     if kind == Event.STALLED:
         why = str(event.get("kind"))
         return f"hung ({HANGS.get(why, why)}) and was killed by the watchdog"
-    if kind in (Event.TAKEN_OVER, "stored_again"):
+    if kind in (Event.TAKEN_OVER, Event.STORED_AGAIN):
         return _moved(event, kind, short=short)
     if kind == Event.REBALANCED:
         return f"rebalanced: {_owners(event.get('partitions'))}"

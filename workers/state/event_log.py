@@ -51,6 +51,9 @@ class Event(StrEnum):
     """The assignment of partitions to workers changed."""
     TAKEN_OVER = "taken_over"
     """The partitions of a worker that died were assigned to others; `seconds`: from its end until then."""
+    STORED_AGAIN = "stored_again"
+    """The records that waited meanwhile are being stored: the first one of each of its partitions is; `seconds`: from its
+    end until then."""
 
 
 class Hang(StrEnum):

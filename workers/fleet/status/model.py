@@ -11,6 +11,7 @@ from workers.fleet.status.poller import Down
 from workers.fleet.status.slot import SlotStatus, build_slot_status
 from workers.fleet.status.slot_facts import SlotFacts
 from workers.fleet.supervisor import NOT_RUNNING
+from workers.state.heartbeat import State
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from workers.kafka.open_transactions import OpenTransaction
     from workers.kafka.partition_offsets import PartitionOffsets
     from workers.types import TopicPartition
+
+NOT_YET = ("ended", State.STARTING)
+"""States of a slot whose process is about to end, or to begin its work."""
 
 
 class SupervisordAnswer(NamedTuple):
@@ -164,7 +168,7 @@ def _services(info: FleetInfo, answers: Answers, slots: list[SlotStatus]) -> dic
         found["supervisord"] = Service(up=False, detail=answers.supervisord.why, seconds=seconds)
     else:
         supervised = [slot for slot in slots if slot.supervised]
-        running = sum(slot.pid is not None for slot in supervised)
+        running = sum(slot.pid is not None and slot.state not in NOT_YET for slot in supervised)
         others = [process for process in answers.supervisord.processes if process.name not in answers.slots]
         well = [process.name for process in others if process.state == "RUNNING"]
         listed = f", and {', '.join(well)}" if well else ""

@@ -44,7 +44,7 @@ OF_EVENT: dict[str, MarkKind] = {
     Event.FLEET_STOPPING: MarkKind.STOPPED,
     Event.EVICTED: MarkKind.EVICTED,
     Event.TAKEN_OVER: MarkKind.TAKEN_OVER,
-    "stored_again": MarkKind.STORED_AGAIN,
+    Event.STORED_AGAIN: MarkKind.STORED_AGAIN,
     Event.STALLED: MarkKind.STALLED,
     Event.REBALANCED: MarkKind.REBALANCED,
     Event.FLEET_STARTED: MarkKind.FLEET_STARTED,

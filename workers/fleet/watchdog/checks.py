@@ -165,6 +165,11 @@ class Checks:
         """See `Evictions.evict`."""
         return self._evictions.evict(name)
 
+    def lag(self) -> dict[TopicPartition, int] | None:
+        """By partition: how many records are not committed; None: Kafka does not answer."""
+        offsets = self._group.partition_offsets()
+        return None if offsets is None else {partition: each.lag for partition, each in offsets.items()}
+
     def _revive(self, workers: Mapping[str, Process], now: float) -> None:
         fatal = {name for name, process in workers.items() if process.state == "FATAL"}
         self._fatal_since = {name: self._fatal_since.get(name, now) for name in fatal}

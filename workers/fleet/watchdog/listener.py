@@ -26,6 +26,7 @@ from workers.fleet.supervisor import SupervisorClient
 from workers.fleet.watchdog.checks import Checks
 from workers.fleet.watchdog.event_times import EventTimes
 from workers.fleet.watchdog.process_times import ProcessTimes
+from workers.fleet.watchdog.resumptions import LagQuestion
 from workers.fleet.watchdog.takeovers import watch_takeovers
 from workers.monitoring.http import Health, HealthServer
 from workers.monitoring.watchdog_metrics import WatchdogMetrics
@@ -91,6 +92,7 @@ class Watchdog:
         """By name, the threads that do not run yet."""
         self._wakeup = threading.Event()
         self._wakeup.set()
+        self._lag = LagQuestion(self._wakeup.set)
 
     def run(self) -> None:
         """Handle events until supervisord closes the stream."""
@@ -216,7 +218,8 @@ class Watchdog:
     def _watch_takeovers(self) -> NoReturn:
         while True:
             try:
-                watch_takeovers(self._processes, partial(Slot, self._folder, self._settings.group), self._record)
+                slot = partial(Slot, self._folder, self._settings.group)
+                watch_takeovers(self._processes, slot, self._record, self._lag)
             except Exception:  # noqa: BLE001 one that fails must not end the watch of the next
                 log.error("a takeover could not be measured; the next one is", error=traceback.format_exc())
                 time.sleep(1)
@@ -228,6 +231,7 @@ class Watchdog:
             try:
                 while self._exited_workers:
                     self._checks.evict(self._exited_workers.popleft())
+                self._lag.serve(self._checks.lag)
                 if self._check_due:
                     self._check_due = False
                     self._checks.run_once()

@@ -1,7 +1,7 @@
 """Takeovers: how long the partitions of a worker that died were read by nobody.
 
 From the end of its process, by the kernel, until each of its partitions was assigned to a live worker, by that one's
-heartbeat: the true duration, and not that between two looks.
+heartbeat: the true duration, and not that between two looks. When their records are stored again is told after that.
 """
 
 from __future__ import annotations
@@ -10,15 +10,18 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
+from workers.fleet.watchdog.resumptions import Resumptions
 from workers.naming import is_worker
 from workers.state.event_log import Event
 from workers.state.heartbeat import Beat, State, read_beat
+from workers.state.progress import read_progress
 from workers.types import by_topic
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from workers.fleet.watchdog.process_times import ProcessTimes
+    from workers.fleet.watchdog.resumptions import LagQuestion, Resumption
     from workers.state.slot import Slot
     from workers.types import TopicPartition
 
@@ -58,6 +61,11 @@ class Takeovers:
     def __len__(self) -> int:
         return len(self._pending)
 
+    @property
+    def pids(self) -> list[int]:
+        """Of the dead processes."""
+        return [each.last.pid for each in self._pending]
+
     def died(self, process: str, last: Beat, at: float) -> None:
         """A process ended. Args: last: its last heartbeat. One that stopped cleanly has left the group before its end."""
         if last.partitions and last.state is not State.STOPPING:
@@ -91,31 +99,55 @@ def _takeover(done: _Pending, completed: float) -> Takeover:
     return Takeover(done.process, done.last.pid, done.died, completed, owners)
 
 
-def watch_takeovers(times: ProcessTimes, slot: Callable[[str], Slot], record: Callable[..., None]) -> NoReturn:
-    """Record every takeover, on a thread of its own.
+def watch_takeovers(
+    times: ProcessTimes, slot: Callable[[str], Slot], record: Callable[..., None], lag: LagQuestion
+) -> NoReturn:
+    """Record every takeover, and when records are stored again after it, on a thread of its own.
 
     Args:
         slot: of the worker of this name.
         record: called as `EventLog.append`.
+        lag: another thread answers it.
     """
-    takeovers, beats = Takeovers(), dict[str, Beat]()
+    takeovers, resumptions, beats = Takeovers(), Resumptions(), dict[str, Beat]()
     while True:
-        ended = times.wait(LOOK_SECONDS if takeovers else IDLE_SECONDS)
+        ended = times.wait(LOOK_SECONDS if takeovers or resumptions else IDLE_SECONDS)
         to_monotonic = time.monotonic() - time.time()
         for each in ended:
             if is_worker(each.name):
                 # Its successor may have begun its own heartbeat: then the last one that was seen has to do.
-                found = [read_beat(slot(each.name).heartbeat_file), beats.get(each.name)]
-                for last in [beat for beat in found if beat and beat.pid == each.pid][:1]:
-                    takeovers.died(each.name, last, each.ended + to_monotonic)
-        workers = filter(is_worker, times.running())
+                known = [read_beat(slot(each.name).heartbeat_file), beats.get(each.name)]
+                for last in [beat for beat in known if beat and beat.pid == each.pid][:1]:
+                    at = each.ended + to_monotonic
+                    takeovers.died(each.name, last, at)
+                    if last.pid in takeovers.pids:
+                        resumptions.died(each.name, last.pid, last.partitions, at)
+        workers = list(filter(is_worker, times.running()))
         beats = {name: beat for name in workers if (beat := read_beat(slot(name).heartbeat_file))}
         for done in takeovers.observe(beats, time.monotonic()):
-            record(
-                Event.TAKEN_OVER,
-                done.process,
-                at=done.completed - to_monotonic,
-                pid=done.pid,
-                seconds=round(done.completed - done.died, 3),
-                partitions={name: by_topic(partitions) for name, partitions in done.owners.items()},
-            )
+            _record(record, Event.TAKEN_OVER, done, done.owners, to_monotonic)
+            resumptions.taken_over(done.pid, done.completed)
+        resumptions.keep(takeovers.pids)
+        if resumptions:
+            progress = {name: found for name in workers if (found := read_progress(slot(name).progress_file))}
+            since = resumptions.lag_wanted_since
+            answer = None if since is None else lag.asked_since(since)
+            for resumed in resumptions.observe(progress, answer, time.monotonic()):
+                _record(record, Event.STORED_AGAIN, resumed, resumed.workers, to_monotonic)
+
+
+def _record(
+    record: Callable[..., None],
+    event: Event,
+    done: Takeover | Resumption,
+    workers: Mapping[str, list[TopicPartition]],
+    to_monotonic: float,
+) -> None:
+    record(
+        event,
+        done.process,
+        at=done.completed - to_monotonic,
+        pid=done.pid,
+        seconds=round(done.completed - done.died, 3),
+        partitions={name: by_topic(partitions) for name, partitions in workers.items()},
+    )
