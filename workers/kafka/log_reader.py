@@ -1,4 +1,4 @@
-"""Reads ranges of Kafka's log outside any consumer group, for `verify`, the watchdog and the lag in seconds."""
+"""Reads ranges of Kafka's log outside any consumer group: for `verify`, the auditor, the watchdog and the lag in seconds."""
 
 from __future__ import annotations
 
@@ -35,50 +35,84 @@ def read_log(
     ranges: Mapping[TopicPartition, tuple[int, int]],
     options: Mapping[str, Any] | None = None,
 ) -> Iterator[tuple[TopicPartition, Sequence[Record]]]:
-    """Every record in these ranges of offsets (first, end), by partition, in offset order.
-
-    As for the workers, without the records of aborted transactions.
-
-    Args:
-        options: of the consumer; None: `log_reader_options`.
-
-    Raises:
-        UnavailableError: Kafka stopped answering before the ends were reached.
-    """
-    ends = {
-        tp: ranges[TopicPartition(*tp)][1] for tp in to_client(p for p, (first, end) in ranges.items() if first < end)
-    }
-    if not ends:
-        return
-    consumer = open_consumer(settings, options or log_reader_options(settings))
+    """The same as `LogReader.read`, on a connection of its own."""
+    reader = LogReader(settings, options)
     try:
-        consumer.assign(list(ends))
-        for tp in ends:
-            consumer.seek(tp, ranges[TopicPartition(*tp)][0])
-        progressed = time.monotonic()
-        while ends:
-            for tp, records in consumer.poll(timeout_ms=200, max_records=10_000).items():
-                progressed = time.monotonic()
-                end = ends.get(tp, 0)
-                inside = records if records[-1].offset < end else [record for record in records if record.offset < end]
-                if inside:
-                    yield TopicPartition(*tp), inside
-            # The position, not the last record: a transaction marker has an offset, and is never returned.
-            reached = compat_logs.positions(consumer)
-            done = [tp for tp, end in ends.items() if reached.get(tp, 0) >= end]
-            for tp in done:
-                del ends[tp]
-                consumer.pause(tp)
-            if time.monotonic() - progressed > NO_RECORD_SECONDS:
-                raise UnavailableError(
-                    f"Kafka returned no record for {NO_RECORD_SECONDS:.0f} s, before the end of the log was reached"
-                )
-    except AuthorizationError as error:
-        raise unavailable(settings, error, topic="READ") from error
-    except KafkaError as error:
-        raise UnavailableError(f"Kafka stopped answering: {describe(error)}") from error
+        yield from reader.read(ranges)
     finally:
-        consumer.close(timeout_ms=2_000)
+        reader.close()
+
+
+class LogReader:
+    """Reads ranges of offsets, on a connection that is kept while it works. For one thread."""
+
+    def __init__(self, settings: Settings, options: Mapping[str, Any] | None = None) -> None:
+        """Args: options: of the consumer; None: `log_reader_options`."""
+        self._settings = settings
+        self._options = options or log_reader_options(settings)
+        self._consumer: Any = None
+
+    def read(
+        self, ranges: Mapping[TopicPartition, tuple[int, int]]
+    ) -> Iterator[tuple[TopicPartition, Sequence[Record]]]:
+        """Every record in these ranges of offsets (first, end), by partition, in offset order.
+
+        As for the workers, without the records of aborted transactions.
+
+        Raises:
+            UnavailableError: Kafka stopped answering before the ends were reached. The next call connects again.
+        """
+        ends = {
+            tp: ranges[TopicPartition(*tp)][1]
+            for tp in to_client(p for p, (first, end) in ranges.items() if first < end)
+        }
+        if not ends:
+            return
+        try:
+            self._consumer = consumer = self._consumer or open_consumer(self._settings, self._options)
+            consumer.assign(list(ends))
+            # They were paused at their ends by the call before.
+            consumer.resume(*ends)
+            for tp in ends:
+                consumer.seek(tp, ranges[TopicPartition(*tp)][0])
+            yield from _records(consumer, ends)
+        except (
+            BaseException
+        ) as error:  # also when the caller does not read on, since the next poll would return records of this call
+            self.close()
+            if isinstance(error, AuthorizationError):
+                raise unavailable(self._settings, error, topic="READ") from error
+            if isinstance(error, KafkaError):
+                raise UnavailableError(f"Kafka stopped answering: {describe(error)}") from error
+            raise
+
+    def close(self) -> None:
+        """Close the connection. Idempotent; the next call of `read` connects again."""
+        consumer, self._consumer = self._consumer, None
+        if consumer is not None:
+            with suppress(Exception):
+                consumer.close(timeout_ms=2_000)
+
+
+def _records(consumer: Any, ends: dict[Any, int]) -> Iterator[tuple[TopicPartition, Sequence[Record]]]:
+    """From where the consumer is up to these ends. Pauses each partition at its end, and removes it from `ends`."""
+    progressed = time.monotonic()
+    while ends:
+        for tp, records in consumer.poll(timeout_ms=200, max_records=10_000).items():
+            progressed = time.monotonic()
+            end = ends.get(tp, 0)
+            inside = records if records[-1].offset < end else [record for record in records if record.offset < end]
+            if inside:
+                yield TopicPartition(*tp), inside
+        # The position, not the last record: a transaction marker has an offset, and is never returned.
+        reached = compat_logs.positions(consumer)
+        for tp in [tp for tp, end in ends.items() if reached.get(tp, 0) >= end]:
+            del ends[tp]
+            consumer.pause(tp)
+        if time.monotonic() - progressed > NO_RECORD_SECONDS:
+            raise UnavailableError(
+                f"Kafka returned no record for {NO_RECORD_SECONDS:.0f} s, before the end of the log was reached"
+            )
 
 
 class _Asked(NamedTuple):

@@ -17,7 +17,7 @@ from workers.kafka.options import log_reader_options, uncommitted
 from workers.pipeline.reader import RecordReader
 from workers.types import Insert, Record, RejectReason, TopicPartition
 from workers.verification.offset_bitmap import OffsetBitmap
-from workers.verification.report import FAILURES, PartitionReport
+from workers.verification.report import FAILURES, MAX_OFFSETS, PartitionReport
 from workers.verification.second_ids import Doubtful, SecondIds
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from workers.sinks.base import SinkReader
 
     Progress = Callable[[str, int, int], None]
+    ReadLog = Callable[[Mapping[TopicPartition, tuple[int, int]]], Iterator[tuple[TopicPartition, Sequence[Record]]]]
 
 NO_LIMITS = Limits(value_bytes=2**31, depth=90, fields=2**31)
 """Records may have been stored under other limits than the current ones."""
@@ -47,16 +48,22 @@ class Comparison:
     sink: SinkReader
     progress: Progress
     on_records: Callable[[TopicPartition, Sequence[Record]], None]
+    read: ReadLog | None = None
+    """Reads the records in ranges of offsets; None: `read_log`, on a connection of its own."""
+    list_dead_letters: bool = True
+    """Whether all dead letters are listed first: quicker where there are many records and few dead letters."""
+    most_offsets: int = MAX_OFFSETS
+    """See `PartitionReport`."""
 
     def __post_init__(self) -> None:
-        self.reports = {partition: PartitionReport(partition) for partition in sorted(self.offsets)}
+        self.reports = {p: PartitionReport(p, most_offsets=self.most_offsets) for p in sorted(self.offsets)}
         self._reader = RecordReader(parse_json, self.sink.encode, NO_LIMITS)
         self._second_ids = SecondIds(self.topic, self.sink, self._reader)
 
     def compare_records(self) -> dict[TopicPartition, OffsetBitmap]:
         """Count every record by its outcome; return the offsets of the records, by partition."""
         in_kafka = {partition: OffsetBitmap(each.start) for partition, each in self.offsets.items()}
-        all_dead_letters = self.sink.all_dead_letters()
+        all_dead_letters = self.sink.all_dead_letters() if self.list_dead_letters else None
         total, done = sum(max(0, each.end - each.start) for each in self.offsets.values()), 0
         ranges = {partition: (each.start, each.end) for partition, each in self.offsets.items()}
         for records in _chunks(self._read(ranges)):
@@ -85,7 +92,7 @@ class Comparison:
     def _read(
         self, ranges: Mapping[TopicPartition, tuple[int, int]]
     ) -> Iterator[tuple[TopicPartition, Sequence[Record]]]:
-        for partition, records in read_log(self.settings, ranges):
+        for partition, records in self.read(ranges) if self.read else read_log(self.settings, ranges):
             self.on_records(partition, records)
             yield partition, records
 
@@ -130,7 +137,7 @@ class Comparison:
     def _dead_letters(
         self, ids: Sequence[str], documents: Mapping[str, object], all_dead_letters: Mapping[str, str] | None
     ) -> Mapping[str, str]:
-        """Args: all_dead_letters: at the beginning of this run; None: too many."""
+        """Args: all_dead_letters: at the beginning of this run; None: too many, or they were not listed."""
         if all_dead_letters is None:
             return self.sink.dead_letters(ids)
         listed = [document_id for document_id in ids if document_id in all_dead_letters]
@@ -173,6 +180,8 @@ class Comparison:
         """The same, only for the offsets that were read: those without a record are few, and are looked up one by one."""
         unmatched = {partition: OffsetBitmap(each.start) for partition, each in self.offsets.items()}
         for partition, each in self.offsets.items():
+            if self.reports[partition].counts["kafka"] == each.end - each.start:
+                continue
             gaps = [offset for offset in range(each.start, each.end) if offset not in in_kafka[partition]]
             for first in range(0, len(gaps), RECORDS_PER_QUERY):
                 ids = {
