@@ -16,6 +16,7 @@ from workers.fleet.status.poller import Down
 from workers.kafka.admin import GroupDescription, Member
 from workers.kafka.open_transactions import OpenTransaction
 from workers.kafka.partition_offsets import PartitionOffsets
+from workers.state.audit_file import Audit
 from workers.state.heartbeat import State
 from workers.types import TopicPartition
 
@@ -174,7 +175,7 @@ def test_everything_is_in_the_json():
     status = judged(**with_slot("worker_02", kernel="T"), events=[{"event": "exited", "process": "worker_02"}])
     found = json.loads(json.dumps(status.as_dict()))
 
-    assert set(found) == {"healthy", "time", "problems", "services", "slots", "group", "events", "fleet"}
+    assert set(found) == {"healthy", "time", "problems", "services", "slots", "group", "events", "fleet", "audit"}
     assert found["slots"][2]["state"] == "stopped (SIGSTOP)"
     assert [slot["healthy"] for slot in found["slots"]] == [True, True, False, True]
     assert found["group"]["members"][3] == {
@@ -186,6 +187,15 @@ def test_everything_is_in_the_json():
     }
     assert found["slots"][0]["partitions"] == {"numtest": [0, 1]}
     assert found["events"] == [{"event": "exited", "process": "worker_02"}]
+
+
+def test_a_fleet_with_a_record_that_is_not_accounted_for_is_not_healthy():
+    clean = Audit(1_000.0, until=999.0, unstable=7)
+    found = judged(audit=clean._replace(missing=2, unexplained=1))
+
+    assert judged(audit=clean).healthy, "what cannot be read yet is no failure"
+    assert found.problems == ["not every record is accounted for: 2 missing, 1 unexplained; see `workers verify`"]
+    assert json.loads(json.dumps(found.as_dict()))["audit"]["missing"] == 2
 
 
 @pytest.mark.parametrize(
