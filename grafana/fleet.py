@@ -130,7 +130,7 @@ def proof(made: build.Dashboard) -> None:
             "What Kafka had acknowledged before this is stored or a dead letter, compared record by record.",
             "dateTimeAsLocal",
             # Grafana's times are milliseconds.
-            {"until": f"max({until}) * 1000"},
+            {"until": f"min({until}) * 1000"},
             width=8,
             unknown="nothing is proven yet",
         )

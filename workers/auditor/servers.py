@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 FETCH_BYTES = 512 * 1024
 """Of a partition in one fetch: what was written in some seconds. More would be fetched again with the next piece."""
+MOST_DEAD_LETTERS = 500
+"""Listed for one comparison. Where there are more, looking up those of its records costs less."""
 MOST_OFFSETS = 10_000
 """The most failures of one comparison that are known by their offsets. No comparison is of more records."""
 
@@ -117,7 +119,7 @@ class Servers:
             lambda _what, _done, _total: None,
             note,
             read=self._log.read,
-            list_dead_letters=False,
+            most_dead_letters=MOST_DEAD_LETTERS,
             most_offsets=MOST_OFFSETS,
         )
         unmatched = comparison.unmatched_between(comparison.compare_records())

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 NO_LIMITS = Limits(value_bytes=2**31, depth=90, fields=2**31)
 """Records may have been stored under other limits than the current ones."""
 RECORDS_PER_QUERY = 500
+MOST_DEAD_LETTERS = 100_000
 MAX_DISTANCE = 2**27
 """An offset this far after the end of the log is unexpected, and too far away for a bitmap."""
 
@@ -50,8 +51,8 @@ class Comparison:
     on_records: Callable[[TopicPartition, Sequence[Record]], None]
     read: ReadLog | None = None
     """Reads the records in ranges of offsets; None: `read_log`, on a connection of its own."""
-    list_dead_letters: bool = True
-    """Whether all dead letters are listed first: quicker where there are many records and few dead letters."""
+    most_dead_letters: int = MOST_DEAD_LETTERS
+    """All dead letters are listed first, if there are no more; else those of the records are looked up."""
     most_offsets: int = MAX_OFFSETS
     """See `PartitionReport`."""
 
@@ -63,7 +64,7 @@ class Comparison:
     def compare_records(self) -> dict[TopicPartition, OffsetBitmap]:
         """Count every record by its outcome; return the offsets of the records, by partition."""
         in_kafka = {partition: OffsetBitmap(each.start) for partition, each in self.offsets.items()}
-        all_dead_letters = self.sink.all_dead_letters() if self.list_dead_letters else None
+        all_dead_letters = self.sink.all_dead_letters(self.most_dead_letters)
         total, done = sum(max(0, each.end - each.start) for each in self.offsets.values()), 0
         ranges = {partition: (each.start, each.end) for partition, each in self.offsets.items()}
         for records in _chunks(self._read(ranges)):
@@ -137,7 +138,7 @@ class Comparison:
     def _dead_letters(
         self, ids: Sequence[str], documents: Mapping[str, object], all_dead_letters: Mapping[str, str] | None
     ) -> Mapping[str, str]:
-        """Args: all_dead_letters: at the beginning of this run; None: too many, or they were not listed."""
+        """Args: all_dead_letters: at the beginning of this run; None: too many."""
         if all_dead_letters is None:
             return self.sink.dead_letters(ids)
         listed = [document_id for document_id in ids if document_id in all_dead_letters]
