@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 PIECE_OFFSETS = 5_000
 """Compared at once, of all partitions together, so that memory is bounded."""
+PIECE_PARTITIONS = 100
+"""The most of them: the client keeps what it has fetched of each."""
 ROUND_OFFSETS = 20_000
 """Verified in one round. Where there is more, the next round follows soon."""
 PASS_OFFSETS = 2_000
@@ -240,5 +242,7 @@ def _new_spans(positions: Positions, offsets: Mapping[TopicPartition, PartitionO
     """The next piece of what is committed and not verified: a part of it from each partition."""
     waiting = {p: (positions.verified[p], each.next_offset) for p, each in sorted(offsets.items())}
     waiting = {partition: each for partition, each in waiting.items() if each[0] < each[1]}
-    most = max(1, PIECE_OFFSETS // max(1, len(waiting)))
-    return [Span(partition, first, min(end, first + most)) for partition, (first, end) in waiting.items()]
+    # Those with the most first, so that none waits for ever.
+    chosen = sorted(waiting, key=lambda each: waiting[each][0] - waiting[each][1])[:PIECE_PARTITIONS]
+    most = max(1, PIECE_OFFSETS // max(1, len(chosen)))
+    return [Span(each, waiting[each][0], min(waiting[each][1], waiting[each][0] + most)) for each in sorted(chosen)]

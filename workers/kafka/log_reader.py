@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from workers.settings import Settings
     from workers.types import Record
 
+MOST_RECORDS = 10_000
+"""Decoded at once."""
 NO_RECORD_SECONDS = 30.0
 """Reading fails after this long without a record: longer than the restart of a broker takes."""
 
@@ -75,7 +77,7 @@ class LogReader:
             consumer.resume(*ends)
             for tp in ends:
                 consumer.seek(tp, ranges[TopicPartition(*tp)][0])
-            yield from _records(consumer, ends)
+            yield from _records(consumer, ends, sum(max(0, end - first) for first, end in ranges.values()))
         except (
             BaseException
         ) as error:  # also when the caller does not read on, since the next poll would return records of this call
@@ -94,11 +96,14 @@ class LogReader:
                 consumer.close(timeout_ms=2_000)
 
 
-def _records(consumer: Any, ends: dict[Any, int]) -> Iterator[tuple[TopicPartition, Sequence[Record]]]:
-    """From where the consumer is up to these ends. Pauses each partition at its end, and removes it from `ends`."""
+def _records(consumer: Any, ends: dict[Any, int], left: int) -> Iterator[tuple[TopicPartition, Sequence[Record]]]:
+    """From where the consumer is up to these ends. Pauses each partition at its end, and removes it from `ends`.
+
+    Args: left: offsets up to the ends. No more are decoded than that: what was fetched behind them is there for the next call.
+    """
     progressed = time.monotonic()
     while ends:
-        for tp, records in consumer.poll(timeout_ms=200, max_records=10_000).items():
+        for tp, records in consumer.poll(timeout_ms=200, max_records=min(MOST_RECORDS, max(1, left))).items():
             progressed = time.monotonic()
             end = ends.get(tp, 0)
             inside = records if records[-1].offset < end else [record for record in records if record.offset < end]
@@ -109,6 +114,8 @@ def _records(consumer: Any, ends: dict[Any, int]) -> Iterator[tuple[TopicPartiti
         for tp in [tp for tp, end in ends.items() if reached.get(tp, 0) >= end]:
             del ends[tp]
             consumer.pause(tp)
+        # A position that is not known yet counts from 0: too much, and no harm.
+        left = sum(end - reached.get(tp, 0) for tp, end in ends.items())
         if time.monotonic() - progressed > NO_RECORD_SECONDS:
             raise UnavailableError(
                 f"Kafka returned no record for {NO_RECORD_SECONDS:.0f} s, before the end of the log was reached"

@@ -296,11 +296,36 @@ def test_a_truncated_log_is_verified_again_from_where_it_parts(auditor, servers,
     servers.end, servers.truncation = 12, Truncation(10, 6, 5, 7)
     round_at(auditor, servers, clock, 5)
     assert servers.asked == [], "no worker has read on from there yet"
-    servers.truncation, servers.committed, servers.reused = None, 12, [OffsetRange(6, 30)]
+    assert auditor.audit.until == BEGINNING
+    servers.truncation, servers.committed = None, 12
     round_at(auditor, servers, clock, 10)
 
     assert servers.asked == [Span(tp(0), 6, 12)]
     assert auditor.audit.until == BEGINNING + 10
+
+
+def test_a_truncation_that_the_workers_saw_first_is_known_by_the_commit(auditor, servers, clock):
+    round_at(auditor, servers, clock, 0)
+    servers.end, servers.committed, servers.reused = 12, 12, [OffsetRange(6, 30)]
+    round_at(auditor, servers, clock, 5)
+    assert servers.asked == [Span(tp(0), 6, 12)]
+
+    round_at(auditor, servers, clock, 10)
+    assert servers.asked == [Span(tp(0), 6, 12)], "once"
+
+
+def test_what_was_missing_when_retention_came_is_told_once_more_and_forgotten(auditor, servers, clock):
+    round_at(auditor, servers, clock, 0)
+    servers.end = servers.committed = 20
+    servers.missing = {13}
+    round_at(auditor, servers, clock, 5)
+    round_at(auditor, servers, clock, 5 + SETTLE_SECONDS)
+    assert auditor.audit.missing == 1
+    servers.start = 15
+    with capture_logs() as logs:
+        round_at(auditor, servers, clock, 15)
+    assert auditor.audit.is_clean
+    assert [(each["log_level"], each["offset"]) for each in logs] == [("error", 13)]
 
 
 def test_a_group_that_was_sent_back_verifies_again_what_was_missing(auditor, servers, clock):
