@@ -88,7 +88,7 @@ class FleetView:
         status = self._collector.collect().as_dict()
         return {
             "status": status,
-            "audit": status["audit"],
+            "audit": status.get("audit"),
             "partitions": None
             if partitions is None
             else [tp._asdict() | asdict(part) for tp, part in sorted(partitions.items())],
