@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import structlog
@@ -34,7 +35,9 @@ ROUND_OFFSETS = 20_000
 PASS_OFFSETS = 2_000
 """In one piece of a full pass."""
 LOOKS = 1_000
-"""Findings that are looked at again in one round."""
+"""Findings that are looked at again in one round,"""
+RUNS = 20
+"""and the most places of the log that are read for that. The others have their turn in the next round."""
 
 log = structlog.get_logger()
 
@@ -162,8 +165,9 @@ class Auditor:
         """Move the positions where logs were truncated, or retention has removed what was not verified yet."""
         for partition, each in offsets.items():
             before = positions.verified.get(partition, each.start)
-            if before < each.start:
-                self._teller.removed(partition, before, each.start)
+            if before < (removed := min(each.start, each.committed or 0)):
+                # Of what was not committed either, the workers tell.
+                self._teller.removed(partition, before, removed)
             at = max(each.start, min(before, each.end))
             if each.truncation:
                 at = max(each.start, min(at, each.truncation.divergence))
@@ -199,7 +203,7 @@ class Auditor:
     def _look_again(self, servers: Servers, positions: Positions, look: Look) -> None:
         findings, now = positions.findings, time.monotonic()
         due = [place for place in findings.due(now)[:LOOKS] if place[0] in look.offsets]
-        for span, places in runs(due):
+        for span, places in islice(runs(due), RUNS):
             timestamps: dict[tuple[TopicPartition, int], float] = {}
             (report,) = servers.compare(look, [span], timestamps)
             told, mended = findings.looked(places, report.offsets, timestamps, now)
@@ -220,7 +224,7 @@ class Auditor:
             log.info("everything that Kafka holds is verified", seconds=round(time.time() - full_pass.begun, 1))
         positions.passed, positions.since, positions.full_pass = time.time(), None, None
         self.is_catching_up = False
-        self.audit = self.audit._replace(since=None, passed=positions.passed)
+        self.audit = self.audit._replace(until=positions.until, since=None, recent=None, passed=positions.passed)
 
     def _tell(self, now: float, problem: str | None) -> None:
         """Replace `audit`. Args: now: Unix time of the look."""

@@ -30,7 +30,7 @@ class Positions:
     verified: dict[TopicPartition, int] = field(default_factory=dict)
     """By partition: every record before this offset is verified, but for what the first pass has not read yet: see `since`."""
     until: float | None = None
-    """See `Audit.until`."""
+    """See `Audit.until`; while the first pass goes on, `Audit.recent`."""
     since: float | None = None
     """See `Audit.since`."""
     passed: float | None = None

@@ -24,7 +24,7 @@ def summary(now: float, positions: Positions, look: Look, records: int, problem:
     told = sorted(positions.findings.told().items())[:MOST_FOUND]
     return Audit(
         now,
-        positions.until,
+        None if positions.since else positions.until,
         records,
         counts["missing"],
         counts["twice"],
@@ -32,6 +32,7 @@ def summary(now: float, positions: Positions, look: Look, records: int, problem:
         sum(each.unstable for each in look.offsets.values()),
         problem,
         positions.since,
+        positions.until if positions.since else None,
         positions.passed,
         sum(max(0, each.next_offset - positions.verified[p]) for p, each in look.offsets.items()),
         tuple((partition.topic, partition.partition, offset, each.outcome) for (partition, offset), each in told),

@@ -24,19 +24,21 @@ def audit_line(audit: Audit | None, now: float | None = None) -> Text:
     if not audit.is_clean:
         places = ", ".join(f"{topic}/{partition}/{offset}" for topic, partition, offset, _ in audit.found[:2])
         return Text.assemble(head, (f"{audit.failures}: {places}", "bold red"), "; `workers peek` shows more")
-    until = f"until {_clock(audit.until, now)}" if audit.until is not None else ""
+    if audit.until is not None:
+        proven = f"until {_clock(audit.until, now)}"
+    elif audit.since is not None and audit.recent is not None:
+        proven = f"{_clock(audit.since, now)} to {_clock(audit.recent, now)}"
+    else:
+        proven = ""
     if audit.problem:
-        return Text.assemble(head, (f"{until or 'nothing verified yet'}, then not: {audit.problem}", "yellow"))
+        return Text.assemble(head, (f"{proven or 'nothing verified yet'}, then not: {audit.problem}", "yellow"))
     if now - audit.time > STALE_SECONDS:
-        return Text.assemble(
-            head, (f"{until or 'nothing verified yet'}; the auditor does not answer any more", "yellow")
-        )
-    if audit.until is None:
+        words = f"{proven or 'nothing verified yet'}; the auditor does not answer any more"
+        return Text.assemble(head, (words, "yellow"))
+    if not proven:
         return Text.assemble(head, ("verifying what was stored; nothing is proven yet", "dim"))
-    if audit.since is not None:
-        words = f"every record {_clock(audit.since, now)} to {_clock(audit.until, now)} is accounted for"
-        return Text.assemble(head, (words, "green"), "; older follow")
-    return Text.assemble(head, (f"every record {until} is accounted for", "green"))
+    rest = "; older follow" if audit.until is None else ""
+    return Text.assemble(head, (f"every record {proven} is accounted for", "green"), rest)
 
 
 def _clock(seconds: float, now: float) -> str:

@@ -24,7 +24,7 @@ class Audit(NamedTuple):
     time: float
     """When this was found."""
     until: float | None = None
-    """Every record that was written to Kafka before this is accounted for; None: nothing was proven yet."""
+    """Every record that was written to Kafka before this is accounted for; None: that was not proven yet. See `since`."""
     records: int = 0
     """Verified since the auditor was started, each counted once."""
     missing: int = 0
@@ -35,7 +35,10 @@ class Audit(NamedTuple):
     problem: str | None = None
     """Why the last round could not be done, in one line; None: it was done."""
     since: float | None = None
-    """Records that were stored before this are not verified yet: the first pass over them is not done; None: all are."""
+    """The first pass over what was stored before this is not done; None: all is verified."""
+    recent: float | None = None
+    """While `until` is None for the first pass: every record that was stored after `since`, and written before this, is
+    accounted for."""
     passed: float | None = None
     """When a pass over everything that Kafka holds was last completed; None: none was yet."""
     unverified: int = 0

@@ -20,7 +20,10 @@ CLEAN = Audit(NOW - 1, until=UNTIL, records=7)
     [
         (CLEAN, "every record until 14:02:31 is accounted for"),
         (CLEAN._replace(unstable=7), "every record until 14:02:31 is accounted for"),
-        (CLEAN._replace(since=NOW - 60), "every record 14:01:35 to 14:02:31 is accounted for; older follow"),
+        (
+            CLEAN._replace(until=None, since=NOW - 60, recent=UNTIL),
+            "every record 14:01:35 to 14:02:31 is accounted for; older follow",
+        ),
         (CLEAN._replace(until=None), "verifying what was stored; nothing is proven yet"),
         (None, "nothing is known: no auditor has run here"),
         (
