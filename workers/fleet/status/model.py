@@ -169,7 +169,7 @@ def _services(info: FleetInfo, answers: Answers, slots: list[SlotStatus]) -> dic
         supervised = [slot for slot in slots if slot.supervised]
         running = sum(slot.pid is not None for slot in supervised)
         others = [process for process in answers.supervisord.processes if process.name not in answers.slots]
-        listed = "".join(f", {process.name} {process.state.lower()}" for process in others)
+        listed = _others(others)
         detail = f"pid {answers.supervisord.pid}, {running} of {_count(len(supervised), 'worker')} running{listed}"
         found["supervisord"] = Service(up=True, detail=detail)
     for name, answer, address in (
@@ -179,6 +179,15 @@ def _services(info: FleetInfo, answers: Answers, slots: list[SlotStatus]) -> dic
         down = isinstance(answer, Down)
         found[name] = Service(up=not down, detail=answer.why if isinstance(answer, Down) else address)
     return found
+
+
+def _others(processes: list[Process]) -> str:
+    """The programs beside the workers, in few characters, so that all of it fits in 80 columns: `, auditor/lag too`."""
+    running = [process.name for process in processes if process.state == "RUNNING"]
+    down = "".join(f", {each.name} {each.state.lower()}" for each in processes if each.state != "RUNNING")
+    if not running:
+        return down
+    return f", {'/'.join(running)} {'running' if len(running) == 1 else 'too'}{down}"
 
 
 def _supervisord_problems(supervisord: SupervisordAnswer | Down, slots: list[SlotStatus]) -> list[str]:

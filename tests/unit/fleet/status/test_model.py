@@ -13,6 +13,7 @@ from workers.errors import ExitCode
 from workers.fleet.status.group import compact_partitions
 from workers.fleet.status.model import Answers, SupervisordAnswer, build_status
 from workers.fleet.status.poller import Down
+from workers.fleet.supervisor import Process
 from workers.kafka.admin import GroupDescription, Member
 from workers.kafka.open_transactions import OpenTransaction
 from workers.kafka.partition_offsets import PartitionOffsets
@@ -187,6 +188,20 @@ def test_everything_is_in_the_json():
     }
     assert found["slots"][0]["partitions"] == {"numtest": [0, 1]}
     assert found["events"] == [{"event": "exited", "process": "worker_02"}]
+
+
+def test_the_programs_beside_the_workers_fit_in_eighty_columns():
+    slots = {each: seen(each) for each in OWNS}
+    beside = [Process(name, name, "RUNNING", pid=9) for name in ("auditor", "lag", "watchdog")]
+
+    def detail(*programs: Process) -> str:
+        processes = [*programs, *(each.process for each in slots.values())]
+        return judged(supervisord=SupervisordAnswer(1_234_567, processes)).services["supervisord"].detail
+
+    assert detail(*beside) == "pid 1234567, 4 of 4 workers running, auditor/lag/watchdog too"
+    assert len(f"supervisord  up   {detail(*beside)}") <= 80
+    assert detail(beside[0], replace(beside[1], state="FATAL")).endswith(" running, auditor running, lag fatal")
+    assert detail(replace(beside[1], state="FATAL")).endswith("workers running, lag fatal")
 
 
 def test_a_fleet_with_a_record_that_is_not_accounted_for_is_not_healthy():
