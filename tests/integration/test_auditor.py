@@ -21,9 +21,11 @@ from workers.connection import KeptConnection
 from workers.errors import UnavailableError
 from workers.identity import TopicIdentity
 from workers.kafka.admin import Admin
+from workers.kafka.log_reader import LogReader
 from workers.settings import Settings, load
 from workers.state.audit_file import Audit
 from workers.state.write_failures import WriteFailures
+from workers.types import TopicPartition
 
 pytestmark = pytest.mark.integration
 
@@ -181,3 +183,35 @@ def test_a_database_that_goes_away_is_told_and_nothing_is_forgotten(
             began = time.time()
             found = audit.rounds_until(lambda each: (each.until or 0) > began, "it goes on")
             assert (found.is_clean, found.records, found.problem) == (True, 100, None)
+
+
+def test_a_kept_reader_reads_any_ranges_in_any_order_on_one_connection(workers: PlainWorkers) -> None:
+    workers.numbers(0, 0, 40)
+    workers.numbers(1, 0, 40)
+    reader = LogReader(settings_of(workers))
+
+    def read(ranges: dict[int, tuple[int, int]]) -> dict[int, list[int]]:
+        found: dict[int, list[int]] = {}
+        wanted = {TopicPartition(workers.topic, partition): each for partition, each in ranges.items()}
+        for partition, records in reader.read(wanted):
+            found.setdefault(partition.partition, []).extend(record.offset for record in records)
+        return found
+
+    try:
+        assert read({}) == {}
+        assert read({0: (0, 5)}) == {0: [*range(5)]}
+        kept = reader._consumer
+        for ranges in (
+            {0: (5, 12), 1: (0, 3)},
+            {0: (2, 4)},
+            {1: (3, 40)},
+            {0: (39, 40), 1: (39, 40)},
+            {0: (0, 40), 1: (0, 40)},
+        ):
+            assert read(ranges) == {partition: [*range(*each)] for partition, each in ranges.items()}
+        assert reader._consumer is kept
+        # Whoever does not read on gets nothing of the old ranges with the next ones.
+        next(iter(reader.read({TopicPartition(workers.topic, 0): (0, 40)})))
+        assert read({0: (20, 22)}) == {0: [20, 21]}
+    finally:
+        reader.close()
