@@ -101,7 +101,7 @@ def test_every_kind_of_damage_is_found_in_a_pass_and_forgotten_when_it_is_mended
     settings = settings_of(workers)
     topic = identity(settings)
     workers.numbers(0, 0, 10)
-    workers.send(0, None)
+    workers.send(0, None, key=b"k")
     workers.numbers(1, 0, 5)
     transactional = KafkaProducer(bootstrap_servers=workers.servers, transactional_id=workers.topic)
     transactional.init_transactions()

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from workers.types import Record, TopicPartition
     from workers.verification.report import PartitionReport
 
-FETCH_BYTES = 512 * 1024
+FETCH_BYTES = 256 * 1024
 """Of a partition in one fetch: what was written in some seconds. More would be fetched again with the next piece."""
 MOST_DEAD_LETTERS = 500
 """Listed for one comparison. Where there are more, looking up those of its records costs less."""

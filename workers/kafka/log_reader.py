@@ -73,8 +73,6 @@ class LogReader:
         try:
             self._consumer = consumer = self._consumer or open_consumer(self._settings, self._options)
             consumer.assign(list(ends))
-            # They were paused at their ends by the call before.
-            consumer.resume(*ends)
             for tp in ends:
                 consumer.seek(tp, ranges[TopicPartition(*tp)][0])
             yield from _records(consumer, ends, sum(max(0, end - first) for first, end in ranges.values()))
@@ -97,7 +95,10 @@ class LogReader:
 
 
 def _records(consumer: Any, ends: dict[Any, int], left: int) -> Iterator[tuple[TopicPartition, Sequence[Record]]]:
-    """From where the consumer is up to these ends. Pauses each partition at its end, and removes it from `ends`.
+    """From where the consumer is up to these ends. Each partition is given back at its end, and removed from `ends`.
+
+    Given back, not paused: of a paused partition the client keeps what it has fetched aside, and may never take it up again
+    when the partition is resumed, nor fetch more of it (`Fetcher.fetched_records` of 3.0.12).
 
     Args: left: offsets up to the ends. No more are decoded than that: what was fetched behind them is there for the next call.
     """
@@ -111,9 +112,11 @@ def _records(consumer: Any, ends: dict[Any, int], left: int) -> Iterator[tuple[T
                 yield TopicPartition(*tp), inside
         # The position, not the last record: a transaction marker has an offset, and is never returned.
         reached = compat_logs.positions(consumer)
-        for tp in [tp for tp, end in ends.items() if reached.get(tp, 0) >= end]:
+        done = [tp for tp, end in ends.items() if reached.get(tp, 0) >= end]
+        for tp in done:
             del ends[tp]
-            consumer.pause(tp)
+        if done and ends:
+            consumer.assign(list(ends))
         # A position that is not known yet counts from 0: too much, and no harm.
         left = sum(end - reached.get(tp, 0) for tp, end in ends.items())
         if time.monotonic() - progressed > NO_RECORD_SECONDS:
@@ -234,17 +237,18 @@ class FirstRecords:
         self._consumer = self._consumer or open_consumer(self._settings, self._options)
         consumer = self._consumer
         consumer.assign(list(asked))
-        consumer.resume(*asked)
         for tp, (first, _) in asked.items():
             consumer.seek(tp, first)
         while asked and time.monotonic() < deadline:
+            before = len(asked)
             for tp, records in consumer.poll(timeout_ms=100).items():
                 del asked[tp]
-                consumer.pause(tp)
                 if records[0].timestamp >= 0:
                     self._known[TopicPartition(*tp)] = records[0].timestamp / 1000
             reached = compat_logs.positions(consumer)
             for tp in [tp for tp, (_, end) in asked.items() if reached.get(tp, 0) >= end]:
                 del asked[tp]
                 self._known[TopicPartition(*tp)] = None
-                consumer.pause(tp)
+            if asked and len(asked) < before:
+                # Not paused: see `_records`.
+                consumer.assign(list(asked))
