@@ -63,7 +63,7 @@ class Settings(BaseModel):
     auditor_port: int = Field(
         9792, ge=0, le=65_535, description="the port of the metrics of `workers audit`; 0 picks a free one"
     )
-    audit_interval: Seconds = Field(5, description="seconds between two rounds of `workers audit`")
+    audit_interval: Seconds = Field(3, description="seconds between two rounds of `workers audit`")
     audit_share: float = Field(
         0.005,
         ge=0,
