@@ -93,7 +93,7 @@ def test_it_proves_under_kills_and_finds_what_is_taken_away_until_it_is_given_ba
         assert f"workers peek {fleet.topic}/{partition}/{offset}" in line
         status = fleet.command("status", "--tree", str(fleet.tree), "--json")
         assert status.returncode == 1
-        assert "not every record is accounted for: 1 missing" in status.stdout
+        assert "records are not accounted for: 1 missing" in status.stdout
         assert page(fleet)["audit"]["missing"] == 1
 
         numtest.insert_one({**document, "number": -1})

@@ -156,7 +156,7 @@ def build_status(info: FleetInfo, answers: Answers, now: float, time: str) -> St
     problems += [slot.problem for slot in slots if slot.problem]
     problems += group.problems if group and fleet else []
     if answers.audit and not answers.audit.is_clean and fleet:
-        problems.append(f"not every record is accounted for: {answers.audit.failures}; see `workers verify`")
+        problems.append(f"records are not accounted for: {answers.audit.failures}; see `workers verify`")
     events = [dict(event) for event in answers.events]
     return Status(time, problems, services, slots, group, events, fleet, answers.audit)
 

@@ -209,7 +209,7 @@ def test_a_fleet_with_a_record_that_is_not_accounted_for_is_not_healthy():
     found = judged(audit=clean._replace(missing=2, unexplained=1))
 
     assert judged(audit=clean).healthy, "what cannot be read yet is no failure"
-    assert found.problems == ["not every record is accounted for: 2 missing, 1 unexplained; see `workers verify`"]
+    assert found.problems == ["records are not accounted for: 2 missing, 1 unexplained; see `workers verify`"]
     assert json.loads(json.dumps(found.as_dict()))["audit"]["missing"] == 2
 
 
