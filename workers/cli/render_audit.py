@@ -31,10 +31,11 @@ def audit_line(audit: Audit | None, now: float | None = None) -> Text:
     else:
         proven = ""
     if audit.problem:
-        return Text.assemble(head, (f"{proven or 'nothing verified yet'}, then not: {audit.problem}", "yellow"))
+        words = f"every record {proven}; not since: " if proven else "nothing is verified: "
+        return Text.assemble(head, (f"{words}{audit.problem}", "yellow"))
     if now - audit.time > STALE_SECONDS:
-        words = f"{proven or 'nothing verified yet'}; the auditor does not answer any more"
-        return Text.assemble(head, (words, "yellow"))
+        words = f"every record {proven}" if proven else "nothing is verified"
+        return Text.assemble(head, (f"{words}; the auditor does not answer any more", "yellow"))
     if not proven:
         return Text.assemble(head, ("verifying what was stored; nothing is proven yet", "dim"))
     rest = "; older follow" if audit.until is None else ""

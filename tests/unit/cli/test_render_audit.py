@@ -30,8 +30,12 @@ CLEAN = Audit(NOW - 1, until=UNTIL, records=7)
             CLEAN._replace(missing=2, found=(("numtest", 3, 42, "missing"), ("numtest", 3, 43, "missing"))),
             "2 missing: numtest/3/42, numtest/3/43; `workers peek` shows more",
         ),
-        (CLEAN._replace(problem="Kafka is away"), "until 14:02:31, then not: Kafka is away"),
-        (CLEAN._replace(time=NOW - STALE_SECONDS - 1), "until 14:02:31; the auditor does not answer any more"),
+        (CLEAN._replace(problem="Kafka is away"), "every record until 14:02:31; not since: Kafka is away"),
+        (CLEAN._replace(until=None, problem="Kafka is away"), "nothing is verified: Kafka is away"),
+        (
+            CLEAN._replace(time=NOW - STALE_SECONDS - 1),
+            "every record until 14:02:31; the auditor does not answer any more",
+        ),
         (CLEAN._replace(until=NOW - 86_400), "every record until 25 Nov 14:02:35 is accounted for"),
     ],
 )
