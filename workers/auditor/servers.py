@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 
 FETCH_BYTES = 256 * 1024
 """Of a partition in one fetch: what was written in some seconds. More would be fetched again with the next piece."""
+FETCH_WAIT_MS = 100
+"""How long a fetch may wait for records. The client always sends one more, at the end of what is read, and the next read
+waits for its answer.
+"""
 MOST_DEAD_LETTERS = 500
 """Listed for one comparison. Where there are more, looking up those of its records costs less."""
 MOST_OFFSETS = 10_000
@@ -47,7 +51,8 @@ class Servers:
         self._settings = settings
         self._admin = Admin(settings, WATCH_PATIENCE_SECONDS)
         self._sink = open_reader(settings)
-        self._log = LogReader(settings, {**log_reader_options(settings), "max_partition_fetch_bytes": FETCH_BYTES})
+        fetching = {"max_partition_fetch_bytes": FETCH_BYTES, "fetch_max_wait_ms": FETCH_WAIT_MS}
+        self._log = LogReader(settings, log_reader_options(settings) | fetching)
         self._first_records = FirstRecords(settings)
 
     def connect(self) -> Self:
