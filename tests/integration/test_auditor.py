@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from kafka import KafkaProducer
+from kafka.errors import CoordinatorNotAvailableError
 
 from tests.support.embedded import EmbeddedStack, wait_until
 from tests.support.plain_workers import PlainWorkers
@@ -90,6 +91,19 @@ def audited(settings: Settings, folder: Path) -> Iterator[Audited]:
         found.servers.close()
 
 
+def commit(workers: PlainWorkers, offsets: dict[int, int]) -> None:
+    """Waits for the coordinator: the first commit on a new broker makes its topic."""
+
+    def committed() -> bool:
+        try:
+            workers.commit(offsets)
+        except CoordinatorNotAvailableError:
+            return False
+        return True
+
+    wait_until(committed, 30, "the coordinator is there")
+
+
 def documents(topic: TopicIdentity, partition: int, offsets: dict[int, int]) -> list[dict[str, object]]:
     """Args: offsets: the number at each."""
     return [{"_id": topic.document_id(partition, offset), "number": number} for offset, number in offsets.items()]
@@ -108,7 +122,7 @@ def test_every_kind_of_damage_is_found_in_a_pass_and_forgotten_when_it_is_mended
     transactional.begin_transaction()
     aborted = transactional.send(workers.topic, b'{"number": 5}', partition=1).get(30).offset
     transactional.abort_transaction()
-    workers.commit({0: 11, 1: 5})
+    commit(workers, {0: 11, 1: 5})
     at = {letter: topic.document_id(0, offset) for letter, offset in (("other", 4), ("both", 5), ("letter", 6))}
     stored = {offset: offset for offset in range(10) if offset not in (3, 4, 6)}
     workers.numtest.insert_many(
@@ -137,7 +151,7 @@ def test_every_kind_of_damage_is_found_in_a_pass_and_forgotten_when_it_is_mended
 
         # A document of a record that was never committed: what the pass before did not read.
         workers.numbers(1, 7, 2)
-        workers.commit({1: aborted + 4})
+        commit(workers, {1: aborted + 4})
         workers.numtest.insert_many(documents(topic, 1, {aborted: 5, aborted + 2: 7, aborted + 3: 8}))
         audit.whole_pass()
         found = audit.rounds_until(lambda each: each.unexplained == 1, "a document without a record is found")
@@ -153,7 +167,7 @@ def test_every_kind_of_damage_is_found_in_a_pass_and_forgotten_when_it_is_mended
         transactional.commit_transaction()
         transactional.close(timeout=5)
         workers.numtest.insert_many(documents(topic, 1, {last: 9}))
-        workers.commit({1: last + 1})
+        commit(workers, {1: last + 1})
         began = time.time()
         found = audit.rounds_until(lambda each: (each.until or 0) > began, "until goes on behind the marker")
         assert (found.is_clean, found.unstable, found.unverified) == (True, 0, 0)
@@ -166,12 +180,14 @@ def test_a_database_that_goes_away_is_told_and_nothing_is_forgotten(
         settings = settings_of(workers, mongodb_uri=f"mongodb://{proxy.address}/?serverSelectionTimeoutMS=500")
         topic = identity(settings)
         with audited(settings, tmp_path) as audit:
+            audit.round()
+            audit.whole_pass()
             before = audit.rounds_until(
                 lambda each: each.until is not None, "nothing is there, and all of it is proven"
             )
             workers.numbers(0, 0, 100)
             workers.numtest.insert_many(documents(topic, 0, {offset: offset for offset in range(100)}))
-            workers.commit({0: 100})
+            commit(workers, {0: 100})
             proxy.refuse()
             with pytest.raises(UnavailableError):
                 audit.round()

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from workers.auditor.findings import Findings, Finding
+from workers.auditor.findings import Finding, Findings
 from workers.auditor.full_pass import FullPass
 from workers.state.file_names import file_name, make_folder
 from workers.state.replaced_file import replace_file

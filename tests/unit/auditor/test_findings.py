@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.support.batches import tp
 from workers.auditor import findings as module
-from workers.auditor.findings import SETTLE_SECONDS, Findings, Finding, runs
+from workers.auditor.findings import SETTLE_SECONDS, Finding, Findings, runs
 from workers.auditor.full_pass import Span
 
 PLACE = (tp(3), 42)
