@@ -63,9 +63,9 @@ class Settings(BaseModel):
     auditor_port: int = Field(
         9792, ge=0, le=65_535, description="the port of the metrics of `workers audit`; 0 picks a free one"
     )
-    audit_interval: Seconds = Field(3, description="seconds between two rounds of `workers audit`")
+    audit_interval: Seconds = Field(5, description="seconds between two rounds of `workers audit`")
     audit_share: float = Field(
-        0.005,
+        0.004,
         ge=0,
         le=1,
         description="the share of a core with which `workers audit` verifies older records again; 0: never again",
