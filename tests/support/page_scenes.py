@@ -68,7 +68,7 @@ def fleet(story: Story, now: float, verdict: tuple[str, str, str], **changes: An
         "time": iso(now),
         "problems": [] if level == "calm" else [text],
         "services": {
-            "supervisord": {"up": True, "detail": "pid 8616, 4 of 4 workers running, lag, watchdog, auditor running"},
+            "supervisord": {"up": True, "detail": "4 of 4 workers running, auditor, lag, watchdog up; pid 8616"},
             "Kafka": {"up": True, "detail": "127.0.0.1:9092"},
             "MongoDB": {"up": True, "detail": "mongodb://127.0.0.1:27017/"},
         },
@@ -176,7 +176,7 @@ def database_down(now: float, seconds: int) -> Any:
         "Nothing is lost; 161,280 records wait. The workers hold their partitions and go on by themselves.",
     )
     services = {
-        "supervisord": {"up": True, "detail": "pid 8616, 4 of 4 workers running"},
+        "supervisord": {"up": True, "detail": "4 of 4 workers running; pid 8616"},
         "Kafka": {"up": True, "detail": "127.0.0.1:9092"},
         "MongoDB": {"up": False, "detail": "does not answer (mongodb://127.0.0.1:27017/)"},
     }

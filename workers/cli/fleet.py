@@ -57,43 +57,36 @@ def status(
     from workers.fleet.timeline.reader import TimelineReader
     from workers.fleet.verdict import verdict
     from workers.fleet.verdict_facts import Facts
-    from workers.state.audit_file import read_audit
-    from workers.state.slot import Slot
 
     settings, _, paths = load_all(tree)
     # The client logs every attempt to connect; the screen shows what is down.
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
     if watch and (as_json or not out.is_terminal):
         raise BadUsageError("--watch needs a terminal; without one, run `workers status --json` repeatedly")
-    audit_file = Slot(paths.state_dir, settings.group, settings.worker).group_file("audit")
     with StatusCollector(settings, paths, every=WATCH_POLL_SECONDS if watch else POLL_SECONDS) as collector:
         if watch:
             with TimelineReader(settings, paths) as timeline:
                 collector.wait(ANSWER_SECONDS)
-                show_until_interrupted(out, partial(_watch_screen, collector, timeline, audit_file))
+                show_until_interrupted(out, partial(_watch_screen, collector, timeline))
             return
         found = collector.wait(ANSWER_SECONDS, RATE_SECONDS).collect()
-    audit = read_audit(audit_file)
-    said = verdict(Facts(found, audit, time.time()))
+    said = verdict(Facts(found, time.time()))
     if as_json:
-        out.print_json(json.dumps({"verdict": said._asdict(), "audit": audit and audit._asdict(), **found.as_dict()}))
+        out.print_json(json.dumps({"verdict": said._asdict(), **found.as_dict()}))
     else:
         out.print(show_status.screen(found, out.width, said, ascii_only=out.options.ascii_only), soft_wrap=False)
     if found.exit_code is not ExitCode.OK:
         raise typer.Exit(found.exit_code)
 
 
-def _watch_screen(
-    collector: StatusCollector, timeline: TimelineReader, audit_file: Path, height: int
-) -> RenderableType:
+def _watch_screen(collector: StatusCollector, timeline: TimelineReader, height: int) -> RenderableType:
     from workers.cli.render_watch import WatchScreen
     from workers.fleet.timeline.reader import holes_in
     from workers.fleet.verdict import verdict
     from workers.fleet.verdict_facts import Facts
-    from workers.state.audit_file import read_audit
 
     status, told = collector.collect(), timeline.read()
-    said = verdict(Facts(status, read_audit(audit_file), time.time(), holes_in(told)))
+    said = verdict(Facts(status, time.time(), holes_in(told)))
     return WatchScreen(status, said, told, height)
 
 

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from workers.cli.figures import at_least, duration, number, plural, verb
 from workers.cli.hanging import Hanging
+from workers.cli.render_audit import audit_line
 from workers.fleet.event_words import subject, words
 from workers.fleet.status.group import STABLE, compact_partitions
 from workers.fleet.status.slot import IDLE, WORKING
@@ -152,8 +153,10 @@ def _state(slot: SlotStatus, *, wide: bool) -> Text:
 
 
 def group_lines(status: Status) -> RenderableType:
-    """The consumer group, its topic, and what cannot be read of it."""
-    return Group(*(Hanging(text, (label, LABEL_WIDTH)) for label, text in _group(status)))
+    """The consumer group, its topic, what cannot be read of it, and until when it is verified."""
+    return Group(
+        *(Hanging(text, (label, LABEL_WIDTH)) for label, text in [*_group(status), ("audit", audit_line(status.audit))])
+    )
 
 
 def _group(status: Status) -> list[tuple[str, Text]]:

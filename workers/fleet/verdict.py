@@ -22,8 +22,6 @@ HOLE_SECONDS = 10.0
 """A shorter hole is that of a rebalance."""
 BEHIND_SECONDS = 120.0
 """An auditor that has proven nothing newer does not keep up."""
-GONE_SECONDS = 600.0
-"""What an auditor found so long ago is that of one that does not run any more."""
 
 BEGINNING = (
     "exited",
@@ -40,9 +38,6 @@ BEGINNING = (
 
 def verdict(facts: Facts) -> Verdict:
     """The first that applies, the worst first."""
-    audit = facts.audit
-    if audit and facts.now - audit.time > GONE_SECONDS:
-        facts = Facts(facts.status, None, facts.now, facts.holes)
     judges = (_no_fleet, _unaccounted, _database, _kafka, _standing, _deaths, _others, _holes, _auditor)
     return next((found for judge in judges if (found := judge(facts))), None) or _calm(facts)
 

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from workers.types import TopicPartition
 
 
+GONE_SECONDS = 600.0
+"""What an auditor found so long ago is that of one that does not run any more."""
+
+
 class Level(StrEnum):
     """How much it matters."""
 
@@ -37,12 +41,16 @@ class Facts:
     """All that the verdict depends on."""
 
     status: Status
-    audit: Audit | None
-    """What the auditor found last; None: none runs."""
     now: float
     """Unix time."""
     holes: Mapping[TopicPartition, float] = field(default_factory=dict)
     """By partition whose records wait and are stored by nobody now: for how many seconds."""
+
+    @property
+    def audit(self) -> Audit | None:
+        """What the auditor found last; None: none runs."""
+        audit = self.status.audit
+        return None if audit is None or self.now - audit.time > GONE_SECONDS else audit
 
     @property
     def waiting(self) -> str:

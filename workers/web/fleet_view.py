@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from workers.fleet.status.collector import StatusCollector
     from workers.fleet.timeline.sampler import Sampler
     from workers.monitoring.lag_poller import LagPoller
-    from workers.state.audit_file import Audit
     from workers.web.totals import Totals
 
 IDLE_SECONDS = 15.0
@@ -44,18 +43,16 @@ class FleetView:
         lag: LagPoller,
         new_collector: Callable[[], StatusCollector],
         timeline: Sampler,
-        audit: Callable[[], Audit | None] = lambda: None,
         *,
         totals: Totals,
         about: Mapping[str, str],
     ) -> None:
         """Args:
         new_collector: called at the first request, and at the first after an idle time.
-        audit: what the auditor found last.
         totals: counts while the page is requested.
         about: what never changes: topic, group, sink, target.
         """
-        self._lag, self._new_collector, self._timeline, self._audit = lag, new_collector, timeline, audit
+        self._lag, self._new_collector, self._timeline = lag, new_collector, timeline
         self._totals, self._about = totals, about
         self._collector: StatusCollector | None = None
         self._lock = threading.Lock()
@@ -107,16 +104,16 @@ class FleetView:
                 undo.pop_all()
             self._collector = collector
             self._collector.wait(FIRST_STATUS_SECONDS)
-        snapshot, audit, status = self._lag.current(), self._audit(), self._collector.collect()
+        snapshot, status = self._lag.current(), self._collector.collect()
         partitions = snapshot.partitions if snapshot else None
         told = status.as_dict()
         told["events"] = [{**event, "text": words(event)} for event in told.get("events", ())]
-        found = verdict(Facts(status, audit, time.time(), self._timeline.holes()))
+        found = verdict(Facts(status, time.time(), self._timeline.holes()))
         return {
             "about": self._about,
             "totals": self._totals.as_dict(snapshot),
             "verdict": found._asdict(),
-            "audit": audit and audit._asdict(),
+            "audit": status.audit and status.audit._asdict(),
             "status": told,
             "partitions": None
             if partitions is None

@@ -19,8 +19,6 @@ from workers.monitoring.lag_metrics import LagMetrics
 from workers.monitoring.lag_poller import LagPoller
 from workers.naming import address
 from workers.process import NoThreadError, limit_memory
-from workers.state.audit_file import read_audit
-from workers.state.slot import Slot
 from workers.web.fleet_view import FleetView
 from workers.web.page import WAITING, application
 from workers.web.totals import Totals
@@ -61,12 +59,10 @@ def serve(settings: Settings, paths: StatePaths) -> None:
         "target": f"{settings.database}.{settings.collection}",
     }
     timeline = Sampler(settings, paths, lag)
-    audit_file = Slot(paths.state_dir, settings.group, settings.worker).group_file("audit")
     fleet = FleetView(
         lag,
         lambda: StatusCollector(settings, paths, kafka=lambda: KafkaAnswer(*lag.look())),
         timeline,
-        lambda: read_audit(audit_file),
         totals=Totals(settings),
         about=about,
     )

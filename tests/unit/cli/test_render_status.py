@@ -82,7 +82,7 @@ def drawn(width: int, *, color: bool = False, headline: bool = False, **facts) -
         force_terminal=color,
         highlight=False,
     )
-    said = verdict(Facts(status, None, NOW.timestamp())) if headline else None
+    said = verdict(Facts(status, NOW.timestamp())) if headline else None
     console.print(show_status.screen(status, width, said))
     return console.file.getvalue()
 
@@ -95,13 +95,14 @@ def test_every_screen_fits_and_what_is_too_long_goes_on_below_itself(width, fact
     assert max(len(line) for line in lines) <= width
     rows = [line for line in lines if re.match(r"(worker_)?\d\d ", line)]
     assert len(rows) == len(facts.get("slots", OWNS))
-    labels = [line.split()[0] for line in lines if re.match(r"(supervisord|Kafka|MongoDB|group|topic) ", line)]
+    labels = [line.split()[0] for line in lines if re.match(r"(supervisord|Kafka|MongoDB|group|topic|audit) ", line)]
     assert labels == [
         "supervisord",
         "Kafka",
         "MongoDB",
         "group",
         *(["topic"] if not isinstance(facts.get("kafka"), Down) else []),
+        "audit",
     ]
     assert sum("…" in line for line in lines if line not in rows) == 0, "only columns of figures are cut"
 

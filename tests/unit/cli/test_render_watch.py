@@ -56,7 +56,7 @@ def told(partitions=6, *, topics=("numtest",), hole=(70.0, 71.2), marks=()):
 
 def drawn(timeline, width=80, height=24, *, encoding="utf-8", color=False, **facts):
     status = judged(**facts)
-    said = verdict(Facts(status, None, 1.0))
+    said = verdict(Facts(status, 1.0))
     file = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
     console = Console(
         file=file,

@@ -51,7 +51,7 @@ AGAIN = TAKEN | {"event": "stored_again", "seconds": 1.04}
 
 
 def said(audit=CLEAN, holes=None, **facts):
-    found = verdict(Facts(judged(**facts), audit, NOW, holes or {}))
+    found = verdict(Facts(judged(audit=audit, **facts), NOW, holes or {}))
     return str(found.level), found.text, found.detail
 
 
@@ -181,7 +181,7 @@ def test_a_partition_that_is_halted_needs_a_person():
 def test_no_fleet_and_no_topic():
     none = build_status(WHERE, Answers(Down("does not run here"), kafka(), None, {}), 1_000.0, "")
 
-    assert verdict(Facts(none, CLEAN, NOW)) == (
+    assert verdict(Facts(replace(none, audit=CLEAN), NOW)) == (
         Level.ACT,
         "No fleet runs here",
         "`supervisord -c deploy/supervisord.conf` starts one; 60 records wait",

@@ -24,6 +24,7 @@ from workers.state.audit_file import Audit
 from workers.web.fleet_view import FleetView
 from workers.web.page import WAITING, application, is_allowed_host
 
+AUDIT = Audit(1.0, 2.0, missing=12)
 PAGE = Path(workers.__file__).parent / "web/static"
 
 
@@ -51,7 +52,7 @@ class Survey:
 
     def collect(self):
         self.asked += 1
-        return judged(**with_slot("worker_02", kernel="T"), events=self.events)
+        return judged(**with_slot("worker_02", kernel="T"), events=self.events, audit=AUDIT)
 
 
 class Sums:
@@ -123,8 +124,7 @@ def watch():
 
 @pytest.fixture
 def fleet(survey, timeline, watch, sums):
-    audit = Audit(1.0, 2.0, missing=12)
-    return FleetView(watch, lambda: survey, timeline, lambda: audit, totals=sums, about=ABOUT)
+    return FleetView(watch, lambda: survey, timeline, totals=sums, about=ABOUT)
 
 
 @pytest.fixture

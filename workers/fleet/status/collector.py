@@ -20,6 +20,7 @@ from workers.kafka.open_transactions import OpenTransactions
 from workers.naming import all_worker_names, is_worker
 from workers.settings import redact
 from workers.sinks.registry import open_sink
+from workers.state.audit_file import audit_file, read_audit
 from workers.state.heartbeat import Beat, read_beat
 from workers.state.proc import process_stat, uptime
 from workers.state.slot import Slot
@@ -81,6 +82,7 @@ class StatusCollector:
         self._mongodb = Poller(mongodb, every, mongodb.close)
         self._pollers: list[Poller[Any]] = [self._supervisord, self._kafka, self._mongodb]
         self._rates = _Rates()
+        self._audit_file = audit_file(paths.state_dir, settings.group)
 
     def start(self) -> None:
         """Start polling, each service on its own thread."""
@@ -137,6 +139,7 @@ class StatusCollector:
             },
             self._endings.explained(self._events.last()),
             {name: seconds for name, poller in services.items() if (seconds := poller.down_seconds(now)) is not None},
+            read_audit(self._audit_file),
         )
         return build_status(self._info, answers, now, datetime.now(UTC).isoformat(timespec="milliseconds"))
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from workers.kafka.group_description import GroupDescription
     from workers.kafka.open_transactions import OpenTransaction
     from workers.kafka.partition_offsets import PartitionOffsets
+    from workers.state.audit_file import Audit
     from workers.types import TopicPartition
 
 NOT_YET = ("ended", State.STARTING)
@@ -60,6 +61,8 @@ class Answers:
     events: Sequence[Mapping[str, Any]] = ()
     down_seconds: Mapping[str, float] = field(default_factory=dict)
     """By name of a service that is down: for how long."""
+    audit: Audit | None = None
+    """What the auditor found last; None: it has left no file."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,8 @@ class Status:
     """The last ones, oldest first."""
     fleet: bool
     """Whether there is a fleet at all: a supervisord, or a live worker."""
+    audit: Audit | None = None
+    """See `Answers.audit`."""
 
     @property
     def healthy(self) -> bool:
@@ -113,6 +118,7 @@ class Status:
             "healthy": self.healthy,
             **asdict(self),
             "group": group,
+            "audit": self.audit and self.audit._asdict(),
             "slots": [slot.as_dict() for slot in self.slots],
         }
 
@@ -157,8 +163,10 @@ def build_status(info: FleetInfo, answers: Answers, now: float, time: str) -> St
     problems += _supervisord_problems(answers.supervisord, slots)
     problems += [slot.problem for slot in slots if slot.problem]
     problems += group.problems if group and fleet else []
+    if answers.audit and not answers.audit.is_clean and fleet:
+        problems.append(f"records are not accounted for: {answers.audit.failures}; see `workers verify`")
     events = [dict(event) for event in answers.events]
-    return Status(time, problems, services, slots, group, events, fleet)
+    return Status(time, problems, services, slots, group, events, fleet, answers.audit)
 
 
 def _services(info: FleetInfo, answers: Answers, slots: list[SlotStatus]) -> dict[str, Service]:
@@ -171,7 +179,7 @@ def _services(info: FleetInfo, answers: Answers, slots: list[SlotStatus]) -> dic
         running = sum(slot.pid is not None and slot.state not in NOT_YET for slot in supervised)
         others = [process for process in answers.supervisord.processes if process.name not in answers.slots]
         well = [process.name for process in others if process.state == "RUNNING"]
-        listed = f", and {', '.join(well)}" if well else ""
+        listed = f", {', '.join(well)} up" if well else ""
         listed += "".join(
             f", {process.name} {process.state.lower()}" for process in others if process.state != "RUNNING"
         )
