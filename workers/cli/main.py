@@ -13,6 +13,7 @@ import typer
 from workers import __version__
 from workers.cli import chaos as cli_chaos
 from workers.cli import dead_letters as cli_dead_letters
+from workers.cli import doctor as cli_doctor
 from workers.cli import fleet as cli_fleet
 from workers.cli import lag as cli_lag
 from workers.cli import render as show
@@ -197,6 +198,7 @@ def config(
         show.settings(out, settings, values, sources)
 
 
+app.command()(cli_doctor.doctor)
 app.command()(cli_chaos.chaos)
 app.command()(cli_fleet.status)
 app.command()(cli_fleet.restart)

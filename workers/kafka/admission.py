@@ -26,6 +26,10 @@ class Admission(NamedTuple):
     is_login: bool = False
     advertised: tuple[tuple[str, int], ...] = ()
     """Where a broker that refuses nothing sends its clients, if that was asked."""
+    is_admitted: bool = False
+    """Whether the broker has answered every step; neither this nor a reason: it did not answer."""
+    certificate_ends: float | None = None
+    """Unix time at which the certificate of an admitting broker expires; None: no TLS."""
 
 
 class AskedBroker:
@@ -96,7 +100,7 @@ class AskedBroker:
         if self._ask_brokers:
             with suppress(NotKafkaError, OSError, struct.error):
                 advertised = connection.brokers()
-        return Admission(None, advertised=tuple(advertised))
+        return Admission(None, False, tuple(advertised), True, connection.certificate_ends())
 
     def _certificate(self, error: ssl.SSLCertVerificationError) -> str:
         authority = self._settings.ssl_cafile

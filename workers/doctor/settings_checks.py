@@ -1,0 +1,34 @@
+"""The settings: how many are set and where, and which of them have no effect. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from workers.findings import Finding, Mark, advised, count, ok
+from workers.settings import redact, unused
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from workers.doctor.answers import Answers
+
+DEFAULT = "default"
+
+
+def check_settings(answers: Answers) -> Iterator[Finding]:
+    """What this command works with."""
+    settings, sources = answers.loaded.settings, answers.loaded.sources
+    given = Counter(source for source in sources.values() if source != DEFAULT)
+    listed = ", ".join(f"{number} from {source}" for source, number in sorted(given.items()))
+    yield ok("settings.valid", f"{count(len(sources), 'setting')}: {listed or 'all of them defaults'}")
+    uri = redact(settings)["WORKERS_MONGODB_URI"].partition("?")[0]
+    yield ok(
+        "settings.names",
+        f"topic {settings.topic}, group {settings.group}, into {settings.database}.{settings.collection} at {uri}",
+    )
+    for note in unused(settings):
+        yield advised("settings.unused", Mark.WARNING, note, "remove what is not used")
+
+
+CHECKS = (check_settings,)
