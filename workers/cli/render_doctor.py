@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
+from workers.cli.paste import wrap
 from workers.findings import Mark, count
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from rich.console import Console
 
     from workers.doctor.examination import Report
@@ -50,23 +49,6 @@ def _shown(text: str, *, plain: bool) -> str:
     """Nothing of a server or a setting moves the cursor; where there is no UTF-8, the rest is escaped too."""
     text = "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
     return text.encode("ascii", "backslashreplace").decode() if plain else text
-
-
-def wrap(text: str, width: int) -> Iterator[str]:
-    """Lines of at most so many columns, where no word is longer. What stands in `...` stays a command: a line that ends in
-    the middle of it ends with a backslash, so that it can be pasted.
-    """
-    line, inside = "", False
-    for word in text.split():
-        continued = " \\" if inside else ""
-        if line and len(line) + 1 + len(word) + (2 if inside or word.count("`") % 2 else 0) > width:
-            yield line + continued
-            line = word
-        else:
-            line = f"{line} {word}" if line else word
-        inside ^= word.count("`") % 2 == 1
-    if line:
-        yield line
 
 
 def _result(found: Report) -> Text:

@@ -9,8 +9,9 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from workers.cli.paste import missing_topic
 from workers.fleet.status.group import STABLE, compact_partitions
-from workers.fleet.status.slot import IDLE, WORKING
+from workers.fleet.status.slot import IDLE, WAITING_FOR_TOPIC, WORKING
 from workers.naming import short_name
 from workers.state.heartbeat import State
 from workers.types import from_topics
@@ -31,7 +32,11 @@ TRANSACTIONS = 3
 """The most open transactions that are shown."""
 HIDDEN_EVENTS = ("running", "stopping")
 """They only repeat the event before or after them."""
-NARROW: dict[str, str] = {State.WAITING_FOR_MONGODB: "awaits MongoDB", State.WAITING_FOR_KAFKA: "awaits Kafka"}
+NARROW: dict[str, str] = {
+    State.WAITING_FOR_MONGODB: "awaits MongoDB",
+    State.WAITING_FOR_KAFKA: "awaits Kafka",
+    WAITING_FOR_TOPIC: "awaits topic",
+}
 TRANSIENT = (
     State.STARTING,
     State.CRASH_LOOP_BACKOFF,
@@ -53,7 +58,7 @@ def screen(status: Status, width: int, height: int | None = None) -> RenderableT
     parts: list[RenderableType] = [summary(status, width), Text(""), *_services(status), Text("")]
     if status.slots:
         parts += [_slots(status, width), Text("")]
-    group = _group(status)
+    group = _group(status, width)
     parts += group
     used = len(status.services) + len(status.slots) + len(group) + 6
     shown = [event for event in status.events if event.get("event") not in HIDDEN_EVENTS]
@@ -125,13 +130,13 @@ def _slots(status: Status, width: int) -> Table:
 
 
 def _state(slot: SlotStatus, *, wide: bool) -> Text:
-    text = slot.text if wide else NARROW.get(str(slot.state), slot.text)
+    text = slot.text if wide else NARROW.get(slot.text) or NARROW.get(str(slot.state), slot.text)
     if slot.healthy:
         return Text(text, style=FAINT if slot.state == IDLE else GOOD if text == slot.state else WARN)
     return Text(text, style=WARN if slot.state in TRANSIENT else BAD)
 
 
-def _group(status: Status) -> list[Text]:
+def _group(status: Status, width: int) -> list[Text]:
     group = status.group
     if group is None:
         return [Text.assemble("group        ", ("unknown while Kafka is down", FAINT))]
@@ -141,7 +146,7 @@ def _group(status: Status) -> list[Text]:
     described = f"{'group':<13}{group.name}: {group.state}, {_plural(len(group.members), 'member')}"
     first = Text(f"{described}: {members}" if members else described, style="" if group.state == STABLE else WARN)
     if group.partitions is None:
-        return [first, Text.assemble(f"{'topic':<13}{group.topic}: ", ("there is no such topic yet", BAD))]
+        return [first, *missing_topic(group.topic, group.create_topic or "", width)]
     if group.unowned:
         owned = Text(f"unassigned: {compact_partitions(group.unowned)}", style=BAD)
     else:

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from workers.doctor.host import Host
     from workers.findings import Finding
     from workers.kafka.group_description import GroupDescription
-    from workers.kafka.inspector import Batch, Cluster, Commits, TopicDetails
+    from workers.kafka.inspector import BatchHeader, Cluster, Commits, TopicDetails
     from workers.kafka.partition_offsets import PartitionOffsets
-    from workers.kafka.servers import Server
+    from workers.kafka.servers import KafkaServer
     from workers.settings.load import Loaded
     from workers.types import TopicPartition
 
@@ -39,7 +39,7 @@ NOT_YET = Unanswered("not asked: the answers before took too long", was_asked=Fa
 class KafkaAnswers:
     """Filled one after the other, on the thread that asks; read when that has ended, or is not waited for any more."""
 
-    servers: list[Server] | Unanswered = NOT_YET
+    servers: list[KafkaServer] | Unanswered = NOT_YET
     """The bootstrap servers."""
     cluster: Cluster | Unanswered = NOT_YET
     unreachable: Mapping[str, str] | Unanswered = NOT_YET
@@ -55,8 +55,8 @@ class KafkaAnswers:
     commits: Commits | Unanswered = NOT_YET
     offsets: Mapping[TopicPartition, PartitionOffsets] | Unanswered = NOT_YET
     newest_times: Mapping[TopicPartition, float] | Unanswered = NOT_YET
-    oldest_unread: Mapping[TopicPartition, Batch] | Unanswered = NOT_YET
-    last_batches: Mapping[TopicPartition, Batch] | Unanswered = NOT_YET
+    oldest_unread: Mapping[TopicPartition, BatchHeader] | Unanswered = NOT_YET
+    last_batches: Mapping[TopicPartition, BatchHeader] | Unanswered = NOT_YET
     own_hosts: frozenset[str] = frozenset()
     """Of the hosts of the group's members, those that are this machine."""
     now: float = 0.0
@@ -64,7 +64,7 @@ class KafkaAnswers:
 
 
 @dataclass
-class Answers:
+class DoctorAnswers:
     """Everything that was asked."""
 
     loaded: Loaded

@@ -1,6 +1,6 @@
 """One examination: every service is asked at the same time, then every check is made, whatever the others found.
 
-A new check is a function from `Answers` to findings, in the CHECKS of its subject. A new subject is a line in `SECTIONS`.
+A new check is a function from `DoctorAnswers` to findings, in the CHECKS of its subject. A new subject is a line in `SECTIONS`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from workers.doctor import (
     settings_checks,
     topic_checks,
 )
-from workers.doctor.answers import Answers, Unanswered, asked
+from workers.doctor.answers import DoctorAnswers, Unanswered, asked
 from workers.doctor.fleet_answers import ask_fleet
 from workers.doctor.host import ask_host
 from workers.doctor.kafka_questions import ask_kafka
@@ -86,7 +86,7 @@ def examine(loaded: Loaded, on_wait: Callable[[Sequence[str]], None] = lambda _n
         NoThreadError: the system gives no thread.
     """
     started = time.monotonic()
-    answers = Answers(loaded)
+    answers = DoctorAnswers(loaded)
     sink = asked(lambda: open_doctor(loaded.settings))
     if not isinstance(sink, Unanswered):
         answers.sink_name = sink.name
@@ -117,8 +117,8 @@ def examine(loaded: Loaded, on_wait: Callable[[Sequence[str]], None] = lambda _n
     return Report(tuple(_sections(answers)), time.monotonic() - started)
 
 
-def _sections(answers: Answers) -> Iterable[Section]:
-    sections: list[tuple[str, Sequence[Callable[[Answers], Iterable[Finding]]]]] = [
+def _sections(answers: DoctorAnswers) -> Iterable[Section]:
+    sections: list[tuple[str, Sequence[Callable[[DoctorAnswers], Iterable[Finding]]]]] = [
         ("settings", settings_checks.CHECKS),
         ("Kafka", kafka_checks.CHECKS),
         ("topic", topic_checks.CHECKS + retention_checks.CHECKS),
@@ -131,13 +131,13 @@ def _sections(answers: Answers) -> Iterable[Section]:
         yield Section(name, tuple(finding for check in checks for finding in _checked(check, answers)))
 
 
-def _sink(answers: Answers) -> Iterable[Finding]:
+def _sink(answers: DoctorAnswers) -> Iterable[Finding]:
     if not answers.sink:
         return [unknown("sink", f"{answers.sink_name} has not answered within {DEADLINE_SECONDS:.0f} s")]
     return list(answers.sink)
 
 
-def _checked(check: Callable[[Answers], Iterable[Finding]], answers: Answers) -> list[Finding]:
+def _checked(check: Callable[[DoctorAnswers], Iterable[Finding]], answers: DoctorAnswers) -> list[Finding]:
     """A mistake in one check must not hide what the others found."""
     found: list[Finding] = []
     try:

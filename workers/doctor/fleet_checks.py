@@ -14,7 +14,7 @@ from workers.settings.load import PREFIX
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from workers.doctor.answers import Answers
+    from workers.doctor.answers import DoctorAnswers
     from workers.doctor.fleet_answers import FleetAnswers, Plan
     from workers.settings import Settings
 
@@ -23,7 +23,7 @@ OWN = ("slot", "state_dir", "events_file")
 STARTING, RUNNING = "STARTING", "RUNNING"
 
 
-def check_fleet(answers: Answers) -> Iterator[Finding]:
+def check_fleet(answers: DoctorAnswers) -> Iterator[Finding]:
     """The configuration of supervisord, then supervisord itself."""
     fleet = answers.fleet
     if isinstance(fleet, Unanswered):
@@ -75,7 +75,7 @@ def _plan(plan: Plan, settings: Settings) -> Iterator[Finding]:
         )
 
 
-def _running(answers: Answers, fleet: FleetAnswers) -> Iterator[Finding]:
+def _running(answers: DoctorAnswers, fleet: FleetAnswers) -> Iterator[Finding]:
     check = "fleet.supervisord"
     if fleet.pid is None:
         if fleet.why == NOT_RUNNING:

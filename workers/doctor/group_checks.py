@@ -14,7 +14,7 @@ from workers.naming import is_worker, short_name
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from workers.doctor.answers import Answers
+    from workers.doctor.answers import DoctorAnswers
     from workers.kafka.group_description import Member
     from workers.kafka.inspector import Commits
 
@@ -26,7 +26,7 @@ LISTED = 6
 OTHER_GROUP = "set WORKERS_GROUP to a group of the workers' own"
 
 
-def check_rights(answers: Answers) -> Iterator[Finding]:
+def check_rights(answers: DoctorAnswers) -> Iterator[Finding]:
     """What this client may do with the group."""
     settings, rights = answers.loaded.settings, answers.kafka.group_rights
     if isinstance(rights, Unanswered):
@@ -45,7 +45,7 @@ def check_rights(answers: Answers) -> Iterator[Finding]:
         yield ok("group.rights", f"{principal(settings)} has READ")
 
 
-def check_members(answers: Answers) -> Iterator[Finding]:
+def check_members(answers: DoctorAnswers) -> Iterator[Finding]:
     """Who is in the group: our workers, workers of other fleets, and programs that are no workers at all."""
     settings, group, check = answers.loaded.settings, answers.kafka.group, "group.members"
     if isinstance(group, Unanswered):
@@ -69,7 +69,7 @@ def check_members(answers: Answers) -> Iterator[Finding]:
     yield from _others(answers, others)
 
 
-def _others(answers: Answers, others: Sequence[Member]) -> Iterator[Finding]:
+def _others(answers: DoctorAnswers, others: Sequence[Member]) -> Iterator[Finding]:
     foreign = [each for each in others if not is_worker(each.client_id)]
     if foreign:
         named = ", ".join(f"{each.client_id} from {each.host}" for each in foreign[:LISTED])
@@ -102,7 +102,7 @@ def _named(members: Sequence[Member]) -> str:
     return " ".join(names[:LISTED]) + (f" and {len(names) - LISTED} more" if len(names) > LISTED else "")
 
 
-def check_commits(answers: Answers) -> Iterator[Finding]:
+def check_commits(answers: DoctorAnswers) -> Iterator[Finding]:
     """Where the workers read on, and whether that was written by them."""
     offsets, commits = answers.kafka.offsets, answers.kafka.commits
     if isinstance(offsets, Unanswered) or isinstance(commits, Unanswered) or answers.kafka.topic is None:
@@ -146,7 +146,7 @@ def _strange_commits(commits: Commits) -> Iterator[Finding]:
         )
 
 
-def check_session_timeout(answers: Answers) -> Iterator[Finding]:
+def check_session_timeout(answers: DoctorAnswers) -> Iterator[Finding]:
     """Whether the broker takes WORKERS_SESSION_TIMEOUT: else no worker can join."""
     configuration = answers.kafka.broker_configuration
     if not isinstance(configuration, dict):

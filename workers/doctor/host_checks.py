@@ -10,7 +10,7 @@ from workers.findings import Finding, count, ok, size, unknown, warning, wrong
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from workers.doctor.answers import Answers
+    from workers.doctor.answers import DoctorAnswers
     from workers.doctor.host import Folder, Host, Port
 
 WORKER_DESCRIPTORS = 256
@@ -161,7 +161,7 @@ def check_clock(host: Host) -> Iterator[Finding]:
         )
 
 
-def check_host(answers: Answers) -> Iterator[Finding]:
+def check_host(answers: DoctorAnswers) -> Iterator[Finding]:
     """All of the above."""
     host, fleet, settings = answers.host, answers.fleet, answers.loaded.settings
     if isinstance(host, Unanswered):

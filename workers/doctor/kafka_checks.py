@@ -11,8 +11,8 @@ from workers.findings import Finding, Mark, advised, count, duration, ok, unknow
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from workers.doctor.answers import Answers
-    from workers.kafka.servers import Server
+    from workers.doctor.answers import DoctorAnswers
+    from workers.kafka.servers import KafkaServer
     from workers.settings import Settings
 
 CERTIFICATE_DAYS = 14
@@ -38,7 +38,7 @@ def grant(settings: Settings, right: str, kind: str, name: str) -> str:
     )
 
 
-def check_servers(answers: Answers) -> Iterator[Finding]:
+def check_servers(answers: DoctorAnswers) -> Iterator[Finding]:
     """Each server of WORKERS_BOOTSTRAP_SERVERS."""
     servers, check = answers.kafka.servers, "kafka.reachable"
     if isinstance(servers, Unanswered):
@@ -59,7 +59,7 @@ def check_servers(answers: Answers) -> Iterator[Finding]:
     yield from _certificates(good)
 
 
-def _how(answers: Answers) -> str:
+def _how(answers: DoctorAnswers) -> str:
     settings = answers.loaded.settings
     protocol = settings.security_protocol
     encrypted = "with TLS" if protocol.endswith("SSL") else "without TLS"
@@ -68,7 +68,7 @@ def _how(answers: Answers) -> str:
     return f"{encrypted}, logged in as {settings.sasl_username} ({settings.sasl_mechanism})"
 
 
-def _certificates(servers: Sequence[Server]) -> Iterator[Finding]:
+def _certificates(servers: Sequence[KafkaServer]) -> Iterator[Finding]:
     now = time.time()
     ends = [(each.certificate_ends, each.address) for each in servers if each.certificate_ends is not None]
     if ends and min(ends)[0] - now < CERTIFICATE_DAYS * DAY:
@@ -80,7 +80,7 @@ def _certificates(servers: Sequence[Server]) -> Iterator[Finding]:
         )
 
 
-def check_cluster(answers: Answers) -> Iterator[Finding]:
+def check_cluster(answers: DoctorAnswers) -> Iterator[Finding]:
     """What the brokers say of themselves, and whether each can be reached where it sends its clients."""
     kafka, check = answers.kafka, "kafka.brokers"
     if isinstance(kafka.cluster, Unanswered):

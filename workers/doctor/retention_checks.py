@@ -12,13 +12,13 @@ from workers.findings import Finding, duration, ok, size, unknown, warning, wron
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from workers.doctor.answers import Answers
+    from workers.doctor.answers import DoctorAnswers
 
 NEAR, REACHED = 0.5, 0.9
 """Shares of the retention that the oldest unread record has waited."""
 
 
-def check_retention(answers: Answers) -> Iterator[Finding]:
+def check_retention(answers: DoctorAnswers) -> Iterator[Finding]:
     """For how long Kafka keeps records, beside the oldest one that is not read yet."""
     if details(answers) is None:
         return
@@ -45,7 +45,7 @@ def check_retention(answers: Answers) -> Iterator[Finding]:
         yield from _bytes_left(answers, configuration)
 
 
-def _time_left(answers: Answers, configuration: Mapping[str, str]) -> Iterator[Finding]:
+def _time_left(answers: DoctorAnswers, configuration: Mapping[str, str]) -> Iterator[Finding]:
     check, milliseconds = "topic.retention", number(configuration, "retention.ms")
     oldest = answers.kafka.oldest_unread
     times = [each.first_time for each in oldest.values() if each.first_time > 0] if isinstance(oldest, dict) else []
@@ -67,7 +67,7 @@ def _time_left(answers: Answers, configuration: Mapping[str, str]) -> Iterator[F
         yield ok(check, text)
 
 
-def _bytes_left(answers: Answers, configuration: Mapping[str, str]) -> Iterator[Finding]:
+def _bytes_left(answers: DoctorAnswers, configuration: Mapping[str, str]) -> Iterator[Finding]:
     most, offsets = number(configuration, "retention.bytes"), answers.kafka.offsets
     if most is None or most < 0 or not isinstance(offsets, dict):
         return

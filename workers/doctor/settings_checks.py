@@ -11,12 +11,12 @@ from workers.settings import redact, unused
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from workers.doctor.answers import Answers
+    from workers.doctor.answers import DoctorAnswers
 
 DEFAULT = "default"
 
 
-def check_settings(answers: Answers) -> Iterator[Finding]:
+def check_settings(answers: DoctorAnswers) -> Iterator[Finding]:
     """What this command works with."""
     settings, sources = answers.loaded.settings, answers.loaded.sources
     given = Counter(source for source in sources.values() if source != DEFAULT)

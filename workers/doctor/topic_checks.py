@@ -13,7 +13,7 @@ from workers.kafka.topics import create_command
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from workers.doctor.answers import Answers
+    from workers.doctor.answers import DoctorAnswers
 
 LISTED = 8
 """Partitions that are named in one line."""
@@ -23,12 +23,12 @@ MOST_MEMORY_SHARE = 0.25
 """Of WORKERS_MEMORY_LIMIT, for one record: while it is decoded there are several copies of it."""
 
 
-def details(answers: Answers) -> TopicDetails | None:
+def details(answers: DoctorAnswers) -> TopicDetails | None:
     """The topic; None: there is none, or Kafka did not tell."""
     return answers.kafka.topic if isinstance(answers.kafka.topic, TopicDetails) else None
 
 
-def check_topic(answers: Answers) -> Iterator[Finding]:
+def check_topic(answers: DoctorAnswers) -> Iterator[Finding]:
     """It exists, with so many partitions for so many workers."""
     settings, found = answers.loaded.settings, answers.kafka.topic
     if isinstance(found, Unanswered):
@@ -45,7 +45,7 @@ def check_topic(answers: Answers) -> Iterator[Finding]:
     yield from _workers(answers, len(found.partitions))
 
 
-def _workers(answers: Answers, partitions: int) -> Iterator[Finding]:
+def _workers(answers: DoctorAnswers, partitions: int) -> Iterator[Finding]:
     if isinstance(answers.fleet, Unanswered) or not (workers := len(answers.fleet.workers)):
         return
     if workers > partitions:
@@ -58,7 +58,7 @@ def _workers(answers: Answers, partitions: int) -> Iterator[Finding]:
         yield ok("topic.partitions", f"{count(partitions, 'partition')} for {count(workers, 'worker')}")
 
 
-def check_rights(answers: Answers) -> Iterator[Finding]:
+def check_rights(answers: DoctorAnswers) -> Iterator[Finding]:
     """What this client may do with the topic."""
     if not (found := details(answers)) or found.rights is None:
         return
@@ -75,7 +75,7 @@ def check_rights(answers: Answers) -> Iterator[Finding]:
     yield ok("topic.rights", f"{who} has READ{also}")
 
 
-def check_replicas(answers: Answers) -> Iterator[Finding]:
+def check_replicas(answers: DoctorAnswers) -> Iterator[Finding]:
     """Partitions that nobody leads or that lack copies; how many copies an acknowledgement needs."""
     if (found := details(answers)) is None:
         return
@@ -119,7 +119,7 @@ def check_replicas(answers: Answers) -> Iterator[Finding]:
         yield ok(check, f"an acknowledged record is on {least} disks at least (min.insync.replicas)")
 
 
-def check_records(answers: Answers) -> Iterator[Finding]:
+def check_records(answers: DoctorAnswers) -> Iterator[Finding]:
     """How large records may be, how the last batches are compressed, and which times they have."""
     if details(answers) is None:
         return
@@ -145,7 +145,7 @@ def check_records(answers: Answers) -> Iterator[Finding]:
     yield from _times(answers, configuration if isinstance(configuration, dict) else {})
 
 
-def _times(answers: Answers, configuration: Mapping[str, str]) -> Iterator[Finding]:
+def _times(answers: DoctorAnswers, configuration: Mapping[str, str]) -> Iterator[Finding]:
     times = answers.kafka.newest_times
     if not isinstance(times, dict) or not times:
         return
@@ -162,7 +162,7 @@ def _times(answers: Answers, configuration: Mapping[str, str]) -> Iterator[Findi
     )
 
 
-def _on_this_machine(answers: Answers) -> bool:
+def _on_this_machine(answers: DoctorAnswers) -> bool:
     servers = answers.loaded.settings.bootstrap_servers.split(",")
     return all(is_this_machine(each.rpartition("://")[2].rpartition(":")[0].strip("[] ")) for each in servers)
 

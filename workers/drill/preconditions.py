@@ -6,6 +6,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, NamedTuple
 
 from workers.errors import BadUsageError, UnavailableError
+from workers.kafka import topics
 from workers.kafka.admin import Admin
 from workers.kafka.client_errors import NotAuthorizedError
 from workers.kafka.log_reader import read_log
@@ -53,7 +54,7 @@ def look(settings: Settings, processes: Processes) -> Found:
     with Admin(settings) as admin:
         topic = admin.topic(settings.topic)
         if topic is None:
-            raise BadUsageError(f"there is no topic {settings.topic}: `workers produce` makes it")
+            raise BadUsageError(topics.missing(settings))
         offsets = admin.partition_offsets(topic, settings.group)
     return Found(
         slots,

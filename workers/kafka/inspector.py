@@ -91,7 +91,7 @@ class Commits(NamedTuple):
     """Ours, for an earlier topic of this name: they do not count."""
 
 
-class Batch(NamedTuple):
+class BatchHeader(NamedTuple):
     """What the header of a record batch says."""
 
     codec: str
@@ -181,19 +181,19 @@ class Inspector(Admin):
 
     def oldest_unread(
         self, topic: Topic, offsets: Mapping[TopicPartition, PartitionOffsets]
-    ) -> dict[TopicPartition, Batch]:
+    ) -> dict[TopicPartition, BatchHeader]:
         """By partition, the batch with the record that the group reads next: of those that lag most."""
         waiting = sorted((p for p, each in offsets.items() if each.lag), key=lambda p: -offsets[p].lag)
         return self._batches(topic, {p: offsets[p].next_offset for p in waiting[:SAMPLED]})
 
     def last_batches(
         self, topic: Topic, offsets: Mapping[TopicPartition, PartitionOffsets]
-    ) -> dict[TopicPartition, Batch]:
+    ) -> dict[TopicPartition, BatchHeader]:
         """By partition, the batch with its last record: of some that hold any."""
         filled = [p for p, each in sorted(offsets.items()) if each.high_watermark > each.start]
         return self._batches(topic, {p: offsets[p].high_watermark - 1 for p in filled[:SAMPLED]})
 
-    def _batches(self, topic: Topic, asked: Mapping[TopicPartition, int]) -> dict[TopicPartition, Batch]:
+    def _batches(self, topic: Topic, asked: Mapping[TopicPartition, int]) -> dict[TopicPartition, BatchHeader]:
         headers = self._ask(
             lambda: compat_logs.batch_headers(self._client, asked, topic.leaders, int(FETCH_SECONDS * 1000)),
             topic="READ",
@@ -201,7 +201,7 @@ class Inspector(Admin):
         return {TopicPartition(*p): batch for p, header in headers.items() if (batch := read_header(header))}
 
 
-def read_header(header: bytes) -> Batch | None:
+def read_header(header: bytes) -> BatchHeader | None:
     """What a batch's header says; None: it is a transaction marker, or of a format from before Kafka 0.11."""
     if len(header) < _HEADER.size:
         return None
@@ -209,4 +209,4 @@ def read_header(header: bytes) -> Batch | None:
     codec = attributes & _CODEC
     if magic != 2 or attributes & _IS_CONTROL or codec >= len(CODECS):
         return None
-    return Batch(CODECS[codec], first / 1000, greatest / 1000, length + _LENGTH_BEHIND)
+    return BatchHeader(CODECS[codec], first / 1000, greatest / 1000, length + _LENGTH_BEHIND)

@@ -24,7 +24,7 @@ SERVER_SECONDS = 3.0
 """For one server, all steps together: long enough for one that is busy, and short for a person who waits."""
 
 
-class Server(NamedTuple):
+class KafkaServer(NamedTuple):
     """One server, and what became of the attempt to use it."""
 
     address: str
@@ -38,7 +38,7 @@ class Server(NamedTuple):
     """See `Admission.certificate_ends`."""
 
 
-def ask_bootstrap_servers(settings: Settings, seconds: float = SERVER_SECONDS) -> list[Server]:
+def ask_bootstrap_servers(settings: Settings, seconds: float = SERVER_SECONDS) -> list[KafkaServer]:
     """Each server of WORKERS_BOOTSTRAP_SERVERS, with TLS and login, in the order of the setting.
 
     The first alone, the others side by side. Once a login is refused no other is tried: accounts are locked after some.
@@ -46,7 +46,7 @@ def ask_bootstrap_servers(settings: Settings, seconds: float = SERVER_SECONDS) -
     first, *rest = [each.strip() for each in settings.bootstrap_servers.split(",")]
     asked = [_ask(settings, first, seconds)]
     if asked[0].is_login:
-        return asked + [Server(each, "not asked, since the login was refused", is_login=True) for each in rest]
+        return asked + [KafkaServer(each, "not asked, since the login was refused", is_login=True) for each in rest]
     return asked + _side_by_side([partial(_ask, settings, each, seconds) for each in rest], seconds)
 
 
@@ -56,27 +56,27 @@ def unreachable(addresses: Sequence[tuple[str, int]], seconds: float = SERVER_SE
     return {each.address: each.problem for each in found if each.problem}
 
 
-def _ask(settings: Settings, server: str, seconds: float) -> Server:
+def _ask(settings: Settings, server: str, seconds: float) -> KafkaServer:
     started = time.monotonic()
     host, port = split_address(server)
     try:
         found = AskedBroker(settings, host, port, started + seconds, ask_brokers=False).refusal()
     except (struct.error, UnicodeDecodeError, NotKafkaError):
-        return Server(server, "what came is no answer of Kafka: set WORKERS_BOOTSTRAP_SERVERS to a port of Kafka")
+        return KafkaServer(server, "what came is no answer of Kafka: set WORKERS_BOOTSTRAP_SERVERS to a port of Kafka")
     except OSError as error:
-        return Server(server, _reason(host, error, seconds))
+        return KafkaServer(server, _reason(host, error, seconds))
     silent = None if found.is_admitted else f"takes connections and does not answer within {seconds:.0f} s"
     passed = time.monotonic() - started
-    return Server(server, found.reason or silent, passed, found.is_login, found.certificate_ends)
+    return KafkaServer(server, found.reason or silent, passed, found.is_login, found.certificate_ends)
 
 
-def _connect(host: str, port: int, seconds: float) -> Server:
+def _connect(host: str, port: int, seconds: float) -> KafkaServer:
     address = f"{host}:{port}"
     try:
         with Handshake(host, port, time.monotonic() + seconds):
-            return Server(address, None)
+            return KafkaServer(address, None)
     except OSError as error:
-        return Server(address, _reason(host, error, seconds))
+        return KafkaServer(address, _reason(host, error, seconds))
 
 
 def _reason(host: str, error: OSError, seconds: float) -> str:
@@ -89,11 +89,11 @@ def _reason(host: str, error: OSError, seconds: float) -> str:
     return error.strerror or str(error)
 
 
-def _side_by_side(questions: Sequence[Callable[[], Server]], seconds: float) -> list[Server]:
+def _side_by_side(questions: Sequence[Callable[[], KafkaServer]], seconds: float) -> list[KafkaServer]:
     """The answers, in the order of the questions. Each question has a deadline of its own."""
-    answers: queue.SimpleQueue[tuple[int, Server]] = queue.SimpleQueue()
+    answers: queue.SimpleQueue[tuple[int, KafkaServer]] = queue.SimpleQueue()
 
-    def ask(number: int, question: Callable[[], Server]) -> None:
+    def ask(number: int, question: Callable[[], KafkaServer]) -> None:
         answers.put((number, question()))
 
     for number, question in enumerate(questions):

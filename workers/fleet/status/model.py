@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from workers.errors import ExitCode
 from workers.fleet.status.group import GroupStatus, build_group_status
 from workers.fleet.status.poller import Down
-from workers.fleet.status.slot import SlotStatus, build_slot_status
+from workers.fleet.status.slot import WAITING_FOR_TOPIC, SlotStatus, build_slot_status
 from workers.fleet.status.slot_facts import SlotFacts
 from workers.fleet.supervisor import NOT_RUNNING
+from workers.state.heartbeat import State
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -119,6 +120,8 @@ class FleetInfo(NamedTuple):
     mongodb: str
     max_iteration_seconds: float
     """Seconds that one iteration of a worker's loop may take."""
+    create_topic: str = ""
+    """The command that makes the topic, for when there is none."""
 
 
 def build_status(info: FleetInfo, answers: Answers, now: float, time: str) -> Status:
@@ -134,7 +137,7 @@ def build_status(info: FleetInfo, answers: Answers, now: float, time: str) -> St
         lags = {partition: each.lag for partition, each in kafka.offsets.items()}
     dead = {member for facts in answers.slots.values() for member in facts.dead_members}
     group = kafka and build_group_status(
-        info.group, info.topic, kafka.group, lags, dead, kafka.unanswered, kafka.open_transactions
+        info.group, info.topic, kafka.group, lags, dead, kafka.unanswered, kafka.open_transactions, info.create_topic
     )
     members = kafka.group.members if kafka and group and group.settled else None
     slots = [
@@ -147,10 +150,23 @@ def build_status(info: FleetInfo, answers: Answers, now: float, time: str) -> St
     if not fleet and isinstance(answers.supervisord, Down) and answers.supervisord.why == NOT_RUNNING:
         problems[0] = f"no fleet runs in {info.tree}; `supervisord -c deploy/supervisord.conf` starts one"
     problems += _supervisord_problems(answers.supervisord, slots)
-    problems += [slot.problem for slot in slots if slot.problem]
-    problems += group.problems if group and fleet else []
+    if kafka and kafka.offsets is None:
+        # That is what they wait for, and the group too: it is said once, before everything that follows from it.
+        slots = [_without_topic(slot, info.topic) for slot in slots]
+        problems += group.problems if group and fleet else []
+        problems += [slot.problem for slot in slots if slot.problem and slot.state != State.WAITING_FOR_KAFKA]
+    else:
+        problems += [slot.problem for slot in slots if slot.problem]
+        problems += group.problems if group and fleet else []
     events = [dict(event) for event in answers.events]
     return Status(time, problems, services, slots, group, events, fleet)
+
+
+def _without_topic(slot: SlotStatus, topic: str) -> SlotStatus:
+    """Kafka answers, so a worker that waits for Kafka waits for the topic."""
+    if slot.state != State.WAITING_FOR_KAFKA:
+        return slot
+    return replace(slot, text=WAITING_FOR_TOPIC, problem=f"{slot.name}: {WAITING_FOR_TOPIC} {topic}")
 
 
 def _services(info: FleetInfo, answers: Answers, slots: list[SlotStatus]) -> dict[str, Service]:

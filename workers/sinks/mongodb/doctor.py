@@ -15,7 +15,7 @@ from workers.sinks.mongodb.client import READING, SUFFIX, Collections
 from workers.sinks.mongodb.collection_checks import Collection, check_collection
 from workers.sinks.mongodb.messages import describe_error
 from workers.sinks.mongodb.server_checks import (
-    Server,
+    MongoServer,
     check_clock,
     check_copies,
     check_limits,
@@ -51,7 +51,7 @@ class MongoDoctor:
             yield _unreachable(error)
             yield unknown("mongodb.server", "not asked: MongoDB does not answer, or does not admit this client")
             return
-        server = Server(hello, self._optional("buildInfo"), self._address(), started, time.time())
+        server = MongoServer(hello, self._optional("buildInfo"), self._address(), started, time.time())
         yield check_server(server)
         found = self._collection_infos()
         if isinstance(found, Finding):
@@ -108,7 +108,7 @@ class MongoDoctor:
             grant = f"grant the user the role readWrite on the database {self._settings.database}"
             return advised("mongodb.rights", Mark.WRONG, reason, grant)
 
-    def _collection(self, name: str, found: Mapping[str, Mapping[str, Any]], server: Server) -> Collection:
+    def _collection(self, name: str, found: Mapping[str, Mapping[str, Any]], server: MongoServer) -> Collection:
         info = found.get(name)
         if info is None:
             return Collection(name, None)
@@ -121,7 +121,7 @@ class MongoDoctor:
             indexes, documents = None, None
         return Collection(name, info, indexes, documents, server.is_sharded, self._shard_key(name, server))
 
-    def _shard_key(self, name: str, server: Server) -> Mapping[str, Any] | None:
+    def _shard_key(self, name: str, server: MongoServer) -> Mapping[str, Any] | None:
         """The shard key, if the collection is sharded and this user may see that."""
         if not server.is_sharded:
             return None

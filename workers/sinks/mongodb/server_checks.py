@@ -26,7 +26,7 @@ CLOCK_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
-class Server:
+class MongoServer:
     """The server that answered."""
 
     hello: Mapping[str, Any]
@@ -57,7 +57,7 @@ class Server:
         return f"MongoDB {version}" if version else "a server of MongoDB's protocol"
 
 
-def check_server(server: Server) -> Finding:
+def check_server(server: MongoServer) -> Finding:
     """It answers; what it is; whether it takes writes."""
     passed = duration(server.answered - server.asked)
     text = f"{server.address} answers in {passed}: {server.kind}"
@@ -70,7 +70,9 @@ def check_server(server: Server) -> Finding:
     return ok("mongodb.reachable", text)
 
 
-def check_login(server: Server, status: Mapping[str, Any] | None, database: str, collection: str) -> Iterator[Finding]:
+def check_login(
+    server: MongoServer, status: Mapping[str, Any] | None, database: str, collection: str
+) -> Iterator[Finding]:
     """Who this client is for the server, and what it may do with the two collections."""
     auth = (status or {}).get("authInfo") or {}
     users = [f"{each.get('user')}@{each.get('db')}" for each in auth.get("authenticatedUsers") or ()]
@@ -124,7 +126,7 @@ def actions_on(privileges: list[Mapping[str, Any]], database: str, collection: s
     return found
 
 
-def check_copies(server: Server) -> Iterator[Finding]:
+def check_copies(server: MongoServer) -> Iterator[Finding]:
     """How many machines hold what was acknowledged, and how many of them a write needs."""
     check, hello = "mongodb.copies", server.hello
     written = "written with w: majority, journal: true"
@@ -159,7 +161,7 @@ def check_copies(server: Server) -> Iterator[Finding]:
         yield ok(check, text)
 
 
-def check_limits(server: Server, stats: Mapping[str, Any] | None, settings: Settings) -> Iterator[Finding]:
+def check_limits(server: MongoServer, stats: Mapping[str, Any] | None, settings: Settings) -> Iterator[Finding]:
     """The largest document and batch that it takes, and the room on its disk."""
     hello = server.hello
     largest = int(hello.get("maxBsonObjectSize") or LARGEST_DOCUMENT)
@@ -189,7 +191,7 @@ def check_limits(server: Server, stats: Mapping[str, Any] | None, settings: Sett
         yield ok("mongodb.disk", room)
 
 
-def check_clock(server: Server) -> Iterator[Finding]:
+def check_clock(server: MongoServer) -> Iterator[Finding]:
     """The server's clock beside that of this machine. Told only where it differs, or nothing else compares them."""
     told = server.hello.get("localTime")
     if told is None:
