@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 ADVICE = re.compile(
-    r"(?P<what>.+?)(?:[:;] |\? )(?P<fix>(?:set|write|renew|give|mend|grant|name|use|remove|make|is the clock|is WORKERS|are these|"
+    r"(?P<what>.+?)(?:[:;] |\? )(?P<fix>(?:to log in, |to encrypt, )?(?:set|write|renew|give|mend|grant|name|use|remove|make|is the clock|is WORKERS|are these|"
     r"`workers)\b.*|is it running.*)",
     re.DOTALL,
 )
