@@ -21,7 +21,7 @@ class Mark(StrEnum):
     WARNING = "warning"
     """The fleet works, and somebody should know this."""
     WRONG = "wrong"
-    """The fleet stops, waits or breaks off because of this."""
+    """The fleet does not start, waits, loses or takes over slowly because of this."""
     UNKNOWN = "unknown"
     """It could not be asked."""
 

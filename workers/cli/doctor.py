@@ -58,5 +58,6 @@ def _examined(tree: Path) -> Report:
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
     if not err.is_terminal:
         return examine(loaded)
-    with err.status("asking") as spinner:
+    braille = (err.encoding or "").lower().startswith("utf")
+    with err.status("asking", spinner="dots" if braille else "line") as spinner:
         return examine(loaded, lambda names: spinner.update(f"asking {', '.join(names)}"))

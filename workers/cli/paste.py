@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 BAD = "bold red"
+SHORT_COMMAND = 30
+"""Characters of a command that is not divided."""
 INDENT = 13
 """Columns of a name at the left of `workers status`."""
 
@@ -37,9 +39,9 @@ def _wrap(text: str, width: int, *, inside: bool) -> Iterator[str]:
 
 
 def _words(text: str) -> list[str]:
-    """An option and its value stay together."""
+    """An option and its value stay together, and so does a short command."""
     found: list[str] = []
-    for word in text.split():
+    for word in re.findall(rf"[^\s`]*`[^`]{{1,{SHORT_COMMAND}}}`\S*|\S+", text):
         is_value = found and re.fullmatch(r"--[a-z-]+", found[-1]) and not word.startswith("-")
         if is_value:
             found[-1] += f" {word}"

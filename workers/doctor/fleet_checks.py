@@ -79,8 +79,10 @@ def _running(answers: DoctorAnswers, fleet: FleetAnswers) -> Iterator[Finding]:
     check = "fleet.supervisord"
     if fleet.pid is None:
         if fleet.why == NOT_RUNNING:
-            start = f"`supervisord -c {_short(fleet.plan)}` starts it" if fleet.plan else "`workers init` says how"
-            yield warning(check, f"no fleet runs in {answers.loaded.paths.tree}", start)
+            # Without a configuration that is no news.
+            if fleet.plan:
+                start = f"`supervisord -c {_short(fleet.plan)}` starts it"
+                yield warning(check, f"no fleet runs in {answers.loaded.paths.tree}", start)
         else:
             yield wrong(
                 check,

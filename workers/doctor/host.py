@@ -55,6 +55,7 @@ class Folder(NamedTuple):
     """Why this user cannot write there."""
     foreign_files: tuple[str, ...] = ()
     """Files in it that this user may not write."""
+    is_there: bool = True
     free: int = 0
     """Bytes."""
     free_files: int | None = None
@@ -86,7 +87,10 @@ class Host(NamedTuple):
 def ask_host(loaded: Loaded, fleet: FleetAnswers) -> Host:
     """Look at this machine."""
     paths = loaded.paths
-    named = {paths.state_dir: "state", paths.events_file.parent: "events", paths.tree / "var/log": "logs"}
+    named = {paths.state_dir: "state"}
+    if fleet.plan:
+        # Where there is no supervisord, there is no watchdog that writes events, and logs go elsewhere.
+        named |= {paths.events_file.parent: "events", paths.tree / "var/log": "logs"}
     return Host(
         user=_user(),
         python=f"Python {platform.python_version()}",
@@ -148,7 +152,7 @@ def _folder(path: Path, what: str) -> Folder:
     # Some file systems make room for files as they need it, and tell 0 of both.
     free_files = system.f_favail if system.f_files else None
     free = shutil.disk_usage(existing).free
-    return Folder(path, what, problem, tuple(foreign), free, free_files, _file_system(existing))
+    return Folder(path, what, problem, tuple(foreign), existing == path, free, free_files, _file_system(existing))
 
 
 def _foreign_files(folder: Path) -> list[str]:

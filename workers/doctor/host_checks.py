@@ -89,7 +89,10 @@ def _folder(check: str, folder: Folder, user: str) -> Iterator[Finding]:
     another = f", or set {setting} to another place" if setting else ""
     if folder.problem:
         missing = folder.problem.endswith("does not exist") or folder.problem == "it is not a folder"
-        fix = f"`mkdir -p {folder.path}`{another}" if missing else f"`sudo chown -R {user} {folder.path}`{another}"
+        owned = (
+            f"`sudo chown -R {user} {folder.path}`" if folder.is_there else f"`sudo install -d -o {user} {folder.path}`"
+        )
+        fix = f"`mkdir -p {folder.path}`{another}" if missing else f"{owned}{another}"
         yield wrong(check, f"{user} cannot write {folder.what} to {folder.path}: {folder.problem}", fix)
         return
     if folder.foreign_files:

@@ -84,8 +84,9 @@ def check_cluster(answers: DoctorAnswers) -> Iterator[Finding]:
     """What the brokers say of themselves, and whether each can be reached where it sends its clients."""
     kafka, check = answers.kafka, "kafka.brokers"
     if isinstance(kafka.cluster, Unanswered):
-        mark = Mark.WRONG if kafka.cluster.was_asked else Mark.UNKNOWN
-        yield advised(check, mark, kafka.cluster.why, START_KAFKA)
+        # That no server answers stands above already.
+        if kafka.cluster.was_asked or not isinstance(kafka.servers, list):
+            yield advised(check, Mark.WRONG, kafka.cluster.why, START_KAFKA)
         return
     version = f"Kafka {kafka.cluster.version}, " if kafka.cluster.version else ""
     fenced = [each.address for each in kafka.cluster.brokers if each.is_fenced]

@@ -49,7 +49,7 @@ class MongoDoctor:
             hello = self._ask(lambda: self._client.admin.command("hello"))
         except (PyMongoError, BadConfigurationError) as error:
             yield _unreachable(error)
-            yield unknown("mongodb.server", "not asked: MongoDB does not answer, or does not admit this client")
+            yield unknown("mongodb.server", "not asked, since MongoDB does not answer: rights, collections, limits")
             return
         server = MongoServer(hello, self._optional("buildInfo"), self._address(), started, time.time())
         yield check_server(server)
