@@ -85,7 +85,7 @@ def check_cluster(answers: DoctorAnswers) -> Iterator[Finding]:
     kafka, check = answers.kafka, "kafka.brokers"
     if isinstance(kafka.cluster, Unanswered):
         # That no server answers stands above already.
-        if kafka.cluster.was_asked or not isinstance(kafka.servers, list):
+        if kafka.cluster.was_asked:
             yield advised(check, Mark.WRONG, kafka.cluster.why, START_KAFKA)
         return
     version = f"Kafka {kafka.cluster.version}, " if kafka.cluster.version else ""

@@ -24,7 +24,7 @@ def ask_kafka(settings: Settings, answers: KafkaAnswers) -> None:
     answers.now = time.time()
     answers.servers = asked(lambda: ask_bootstrap_servers(settings))
     if isinstance(answers.servers, Unanswered) or all(each.problem for each in answers.servers):
-        _leave_out(answers, "Kafka does not answer, or does not admit this client")
+        _leave_out(answers, "Kafka does not answer, or refuses this client")
         return
     inspector = Inspector(settings, PATIENCE_SECONDS)
     connected = asked(inspector.connect)

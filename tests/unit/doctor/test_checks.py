@@ -371,11 +371,7 @@ def test_what_was_not_asked_is_told_once_for_each_subject_and_is_no_fault_of_its
     told = found(answers(**dead))
 
     assert [each.check for each in told if each.mark is Mark.WRONG] == ["kafka.reachable"]
-    assert [each.check for each in told if each.mark is Mark.UNKNOWN] == [
-        "kafka.brokers",
-        "topic.exists",
-        "group.members",
-    ]
+    assert [each.check for each in told if each.mark is Mark.UNKNOWN] == ["topic.exists", "group.members"]
     assert {each.text for each in told if each.mark is Mark.UNKNOWN} == {silent.why}
 
 

@@ -208,7 +208,7 @@ def test_a_server_that_does_not_answer_is_named_with_its_address(server, kind, m
     assert [each.mark for each in told] == [Mark.WRONG, Mark.UNKNOWN]
     assert told[0].text.startswith(f"MongoDB does not answer at 127.0.0.1:{port} (")
     assert "WORKERS_MONGODB_URI" in told[0].fix
-    assert told[1].text.startswith("not asked: MongoDB does not answer")
+    assert told[1].text.startswith("not asked, since MongoDB does not answer")
     assert "canary" not in "".join(each.text + each.fix for each in told)
 
 
