@@ -30,10 +30,10 @@ def doctor(
     file. Your rights are found without trying them: Kafka tells them beside topic and group, MongoDB with
     connectionStatus.
 
-    Exit code: 0 all is well, or there are warnings only, 1 something is wrong, 2 nothing that was seen is wrong, but
-    something could not be asked.
-
     Example: workers doctor
+
+    Exit codes: 0 all is well, or there are warnings only, 1 something is wrong, 2 nothing that was seen is wrong, but
+    something could not be asked.
     """
     from workers.cli import render_doctor
 

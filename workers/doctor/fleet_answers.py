@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from workers.fleet.supervisor import Process
     from workers.settings.load import Loaded
 
-CONFIGURATIONS = ("deploy/supervisord.conf", "supervisord.conf")
-"""Where a tree has supervisord's configuration: a clone, and a folder of one's own."""
+CONFIGURATIONS = ("supervisord.conf", "deploy/supervisord.conf")
+"""Where a tree has supervisord's configuration: a folder of one's own, and a clone."""
 ANSWER_SECONDS = 2.0
 
 

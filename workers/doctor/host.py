@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from workers.errors import BadConfigurationError
 from workers.naming import slot_of
+from workers.settings import PREFIX
 from workers.state.proc import is_listened_on, parent, port_holder, port_holder_pid
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 TIME_ERROR = 5
 """What adjtimex(2) returns while nothing synchronizes the clock."""
 SHOWN_PACKAGES = ("kafka-python", "pymongo", "supervisor")
+PORT = "_port"
+"""The end of the names of settings that are the port of one process: `lag_port`."""
 MOST_FILES = 2_000
 """Of a folder that are looked at."""
 CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
@@ -123,8 +126,9 @@ def _ports(loaded: Loaded, fleet: FleetAnswers) -> Iterator[Port]:
         for name in fleet.workers
     ]
     asked += [
-        (settings.lag_port, "lag", "WORKERS_LAG_PORT"),
-        (settings.watchdog_port, "watchdog", "WORKERS_WATCHDOG_PORT"),
+        (getattr(settings, field), field.removesuffix(PORT), f"{PREFIX}{field.upper()}")
+        for field in type(settings).model_fields
+        if field.endswith(PORT) and field != "metrics_port"
     ]
     for number, process, setting in asked:
         if number == 0:

@@ -144,29 +144,24 @@ def build_status(info: FleetInfo, answers: Answers, now: float, time: str) -> St
         build_slot_status(name, facts, now, info.max_iteration_seconds, answers.uptimes.get(name), lags, members)
         for name, facts in sorted(answers.slots.items())
     ]
+    if kafka and kafka.offsets is None:
+        # That is said once, by the group, and not once for each worker.
+        slots = [_without_topic(slot) for slot in slots]
     fleet = isinstance(answers.supervisord, SupervisordAnswer) or bool(slots)
     services = _services(info, answers, slots)
     problems = [f"{name}: {service.detail}" for name, service in services.items() if not service.up]
     if not fleet and isinstance(answers.supervisord, Down) and answers.supervisord.why == NOT_RUNNING:
         problems[0] = f"no fleet runs in {info.tree}; `supervisord -c deploy/supervisord.conf` starts one"
     problems += _supervisord_problems(answers.supervisord, slots)
-    if kafka and kafka.offsets is None:
-        # That is what they wait for, and the group too: it is said once, before everything that follows from it.
-        slots = [_without_topic(slot, info.topic) for slot in slots]
-        problems += group.problems if group and fleet else []
-        problems += [slot.problem for slot in slots if slot.problem and slot.state != State.WAITING_FOR_KAFKA]
-    else:
-        problems += [slot.problem for slot in slots if slot.problem]
-        problems += group.problems if group and fleet else []
+    problems += [slot.problem for slot in slots if slot.problem]
+    problems += group.problems if group and fleet else []
     events = [dict(event) for event in answers.events]
     return Status(time, problems, services, slots, group, events, fleet)
 
 
-def _without_topic(slot: SlotStatus, topic: str) -> SlotStatus:
-    """Kafka answers, so a worker that waits for Kafka waits for the topic."""
-    if slot.state != State.WAITING_FOR_KAFKA:
-        return slot
-    return replace(slot, text=WAITING_FOR_TOPIC, problem=f"{slot.name}: {WAITING_FOR_TOPIC} {topic}")
+def _without_topic(slot: SlotStatus) -> SlotStatus:
+    """Kafka answers and there is no topic, so a worker that waits for Kafka waits for that, and nothing is wrong with it."""
+    return replace(slot, text=WAITING_FOR_TOPIC, problem=None) if slot.state == State.WAITING_FOR_KAFKA else slot
 
 
 def _services(info: FleetInfo, answers: Answers, slots: list[SlotStatus]) -> dict[str, Service]:
