@@ -150,7 +150,7 @@ def _folder(path: Path, what: str) -> Folder:
     owner, mode = "?", 0
     with suppress(OSError, KeyError):
         owner, mode = existing.owner(), existing.stat().st_mode & 0o777
-    problem = "" if os.access(existing, os.W_OK | os.X_OK) else f"it belongs to {owner}, mode {mode:o}"
+    problem = "" if _may(existing, os.W_OK | os.X_OK) else f"it belongs to {owner}, mode {mode:o}"
     system = os.statvfs(existing)
     foreign = [] if problem or existing != path else _foreign_files(path)
     # Some file systems make room for files as they need it, and tell 0 of both.
@@ -159,13 +159,18 @@ def _folder(path: Path, what: str) -> Folder:
     return Folder(path, what, problem, tuple(foreign), existing == path, free, free_files, _file_system(existing))
 
 
+def _may(path: Path, what: int) -> bool:
+    """Whether this process may do that there. Nothing is tried."""
+    return os.access(path, what, effective_ids=os.access in os.supports_effective_ids)
+
+
 def _foreign_files(folder: Path) -> list[str]:
     found = []
     with suppress(OSError):
         for number, file in enumerate(folder.iterdir()):
             if number >= MOST_FILES:
                 break
-            if file.is_file() and not os.access(file, os.W_OK):
+            if file.is_file() and not _may(file, os.W_OK):
                 found.append(file.name)
     return sorted(found)
 
