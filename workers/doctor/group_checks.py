@@ -116,6 +116,8 @@ def check_commits(answers: DoctorAnswers) -> Iterator[Finding]:
     if not committed:
         earlier = " of this topic" if commits.of_deleted_topic else ""
         text = f"nothing{earlier} is committed yet: the workers begin at the log start, {waiting}"
+        if gone := sum(each.start for each in offsets.values()):
+            text += f"; {count(gone, 'offset')} before it were deleted already"
         yield ok("group.commits", text)
     else:
         yield ok("group.commits", f"committed in {committed} of {count(total, 'partition')}, {waiting}")

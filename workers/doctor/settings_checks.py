@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from workers.findings import Finding, Mark, advised, count, ok
+from workers.findings import Finding, Mark, advised, count, ok, size, warning
 from workers.settings import redact, unused
 
 if TYPE_CHECKING:
@@ -14,6 +14,23 @@ if TYPE_CHECKING:
     from workers.doctor.answers import DoctorAnswers
 
 DEFAULT = "default"
+
+
+MEMORY_OF_A_RESPONSE = 12
+"""Times WORKERS_FETCH_BYTES: a response holds two of it, and is in memory several times while it arrives (decision 9)."""
+
+
+def check_memory(answers: DoctorAnswers) -> Iterator[Finding]:
+    """What one fetch takes, beside what a worker may allocate."""
+    settings = answers.loaded.settings
+    limit = settings.memory_limit << 20
+    if settings.fetch_bytes * MEMORY_OF_A_RESPONSE > limit:
+        yield warning(
+            "settings.memory",
+            f"WORKERS_FETCH_BYTES={settings.fetch_bytes}: one fetch may take {size(settings.fetch_bytes * MEMORY_OF_A_RESPONSE)} "
+            f"of memory, and a worker may allocate {size(limit)}",
+            f"raise WORKERS_MEMORY_LIMIT, or set WORKERS_FETCH_BYTES={limit // MEMORY_OF_A_RESPONSE} or less",
+        )
 
 
 def check_settings(answers: DoctorAnswers) -> Iterator[Finding]:
@@ -31,4 +48,4 @@ def check_settings(answers: DoctorAnswers) -> Iterator[Finding]:
         yield advised("settings.unused", Mark.WARNING, note, "remove what is not used")
 
 
-CHECKS = (check_settings,)
+CHECKS = (check_settings, check_memory)

@@ -328,6 +328,10 @@ HERE: dict[str, tuple[dict[str, Any], str, str, str, str]] = {
         {"fleet": fleet(plan=plan(processes=(Planned("worker_00", "run", {"WORKERS_TOPIC": "orders"}, 45.0),)))},
         *("fleet.settings", "warning", "WORKERS_TOPIC (for worker_00)", "into .env"),
     ),
+    "fetches larger than the memory": (
+        {"settings": {"fetch_bytes": 67_108_864, "memory_limit": 512}},
+        *("settings.memory", "warning", "one fetch may take 768 MiB", "set WORKERS_FETCH_BYTES=44739242 or less"),
+    ),
     "a setting without effect": (
         {"settings": {"sasl_username": "x"}},
         *("settings.unused", "warning", "WORKERS_SASL_USERNAME and its password are not used", "set SASL_SSL"),
@@ -418,6 +422,13 @@ def test_workers_of_other_machines_are_members_like_all():
 
     assert [each for each in told if each.mark is not Mark.OK] == []
     assert "1 worker on other machines: 10.0.0.9" in [each.text for each in told]
+
+
+def test_what_retention_deleted_before_the_first_commit_is_told():
+    given = answers(offsets={tp(0): PartitionOffsets(40, 100, None)}, commits=Commits())
+
+    (told,) = [each for each in found(given) if each.check == "group.commits"]
+    assert told.text.endswith("begin at the log start, 60 records waiting; 40 offsets before it were deleted already")
 
 
 def test_a_group_and_a_log_that_are_new_are_well():

@@ -6,14 +6,14 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pymongo
-from pymongo.errors import PyMongoError
+from pymongo.errors import ConfigurationError, OperationFailure, PyMongoError
 
 from workers.errors import BadConfigurationError
 from workers.findings import Finding, Mark, advised, unknown, wrong
 from workers.sinks.mongodb import connecting
 from workers.sinks.mongodb.client import READING, SUFFIX, Collections
 from workers.sinks.mongodb.collection_checks import Collection, check_collection
-from workers.sinks.mongodb.messages import describe_error
+from workers.sinks.mongodb.messages import describe_error, one_line
 from workers.sinks.mongodb.server_checks import (
     MongoServer,
     check_clock,
@@ -141,4 +141,9 @@ def _unreachable(error: Exception) -> Finding:
     where = "start it, or name the right host and port in WORKERS_MONGODB_URI"
     if reason := connecting.reason(error):
         return advised(check, Mark.WRONG, reason, where)
+    if isinstance(error, ConfigurationError):
+        # The driver and the server do not fit, or a part of the driver is not installed.
+        return wrong(check, one_line(str(error)), "mend WORKERS_MONGODB_URI, or use a server that this driver knows")
+    if isinstance(error, OperationFailure):
+        return wrong(check, f"MongoDB refuses to answer: {describe_error(error)}", "see the server's own log")
     return wrong(check, connecting.silent(error), where)

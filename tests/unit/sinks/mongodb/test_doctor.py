@@ -193,6 +193,16 @@ def test_what_would_refuse_change_or_remove_a_document_is_told_with_its_fix(serv
     assert {*server.commands} <= READS
 
 
+def test_a_server_that_the_driver_does_not_know_is_no_silent_one(server):
+    server.hello = {"maxWireVersion": 2}
+
+    told = examined(server)
+
+    assert [each.mark for each in told] == [Mark.WRONG, Mark.UNKNOWN]
+    assert "wire version" in told[0].text
+    assert "does not answer" not in told[0].text
+
+
 @pytest.mark.parametrize("kind", ["nobody listens", "it is silent"])
 def test_a_server_that_does_not_answer_is_named_with_its_address(server, kind, monkeypatch):
     monkeypatch.setattr(doctor, "ANSWER_SECONDS", 0.5)
