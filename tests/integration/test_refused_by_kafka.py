@@ -84,6 +84,9 @@ CASES = {
     "login where there is none": Case(
         "TLS", "SASL_SSL", KNOWN | USER, ("has no login", "WORKERS_SECURITY_PROTOCOL=SSL")
     ),
+    "login in the clear where there is none": Case(
+        "ADMIN", "SASL_PLAINTEXT", USER, ("has no login", "WORKERS_SECURITY_PROTOCOL=PLAINTEXT")
+    ),
     "wrong password": Case("LOGIN", "SASL_SSL", KNOWN | WRONG, LOGIN, is_login=True),
     "wrong password in the clear": Case(
         "LOGINPLAIN", "SASL_PLAINTEXT", WRONG | {"sasl_mechanism": "PLAIN"}, LOGIN, is_login=True
