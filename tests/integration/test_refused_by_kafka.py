@@ -29,6 +29,7 @@ from workers.errors import LoginRefusedError, UnavailableError
 from workers.findings import Finding, Mark
 from workers.kafka.admin import Admin
 from workers.kafka.group_client import GroupClient
+from workers.kafka.servers import ask_bootstrap_servers
 from workers.settings import load, load_all
 
 pytestmark = pytest.mark.integration
@@ -215,6 +216,16 @@ def test_a_login_that_is_refused_is_tried_once(kafka: SecuredKafka) -> None:
         with pytest.raises(LoginRefusedError):
             Admin(load(**given(kafka, CASES["wrong password"], proxy.port))).connect()
         assert proxy.count == 1
+
+
+def test_doctor_tries_no_second_server_with_a_login_that_the_first_refused(kafka: SecuredKafka) -> None:
+    with CountingProxy(kafka.ports["LOGIN"]) as proxy:
+        settings = given(kafka, CASES["wrong password"], proxy.port)
+        first, second = ask_bootstrap_servers(
+            load(**settings | {"bootstrap_servers": f"{proxy.address},{proxy.address}"})
+        )
+        assert proxy.count == 1
+    assert (first.is_login, second.problem) == (True, "not asked, since the login was refused")
 
 
 def environment(mongodb_uri: str, settings: dict[str, Any]) -> dict[str, str]:

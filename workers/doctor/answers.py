@@ -72,6 +72,8 @@ class DoctorAnswers:
     sink_name: str = "the database"
     sink: list[Finding] = field(default_factory=list)
     """What the sink's own doctor found, as far as it has come."""
+    sink_ended: bool = False
+    """Whether that is all of it."""
     host: Host | Unanswered = NOT_YET
     fleet: FleetAnswers | Unanswered = NOT_YET
 

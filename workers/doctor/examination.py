@@ -99,10 +99,12 @@ def examine(loaded: Loaded, on_wait: Callable[[Sequence[str]], None] = lambda _n
     def ask_sink() -> None:
         if isinstance(sink, Unanswered):
             answers.sink.append(unknown("sink", sink.why))
+            answers.sink_ended = True
             return
         failed = asked(lambda: answers.sink.extend(sink.examine()))
         if isinstance(failed, Unanswered):
             answers.sink.append(unknown("sink", f"{sink.name} {failed.why}"))
+        answers.sink_ended = True
         asked(sink.close)
 
     _side_by_side(
@@ -132,9 +134,11 @@ def _sections(answers: DoctorAnswers) -> Iterable[Section]:
 
 
 def _sink(answers: DoctorAnswers) -> Iterable[Finding]:
-    if not answers.sink:
-        return [unknown("sink", f"{answers.sink_name} has not answered within {DEADLINE_SECONDS:.0f} s")]
-    return list(answers.sink)
+    found = list(answers.sink)
+    if not answers.sink_ended:
+        what = "does not answer the next question" if found else f"has not answered within {DEADLINE_SECONDS:.0f} s"
+        found.append(unknown("sink", f"{answers.sink_name} {what}"))
+    return found
 
 
 def _checked(check: Callable[[DoctorAnswers], Iterable[Finding]], answers: DoctorAnswers) -> list[Finding]:
