@@ -60,6 +60,8 @@ class FleetAnswers:
     """As supervisord reports them."""
     members: frozenset[str]
     """Member ids in the files of this tree's slots."""
+    has_demo: bool = False
+    """Whether it is a clone, in which `make demo` starts servers to try."""
 
     @property
     def workers(self) -> list[str]:
@@ -82,7 +84,9 @@ def ask_fleet(loaded: Loaded) -> FleetAnswers:
     slots = [Slot(loaded.paths.state_dir, loaded.settings.group, name) for name in all_worker_names()]
     members = {found.id for slot in slots if (found := slot.member.read())}
     members |= {beat.member_id for slot in slots if (beat := read_beat(slot.heartbeat_file)) and beat.member_id}
-    return FleetAnswers(_plan(loaded.paths.tree), pid, why, processes, frozenset(members))
+    tree = loaded.paths.tree
+    has_demo = (tree / "deploy/stack/demo.py").is_file()
+    return FleetAnswers(_plan(tree), pid, why, processes, frozenset(members), has_demo)
 
 
 def _plan(tree: Path) -> Plan | None:

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from workers.doctor.answers import Unanswered
-from workers.findings import Finding, Mark, advised, count, duration, ok, unknown, warning
+from workers.findings import Finding, Mark, advised, count, duration, is_this_machine, ok, unknown, warning
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -55,8 +55,14 @@ def check_servers(answers: DoctorAnswers) -> Iterator[Finding]:
         if each.problem:
             # As long as one of them answers, the client finds the others.
             mark = Mark.WARNING if good else Mark.UNKNOWN if each.problem.startswith("not asked") else Mark.WRONG
-            yield advised(check, mark, f"{each.address}: {each.problem}", START_KAFKA)
+            yield advised(check, mark, f"{each.address}: {each.problem}", _start(answers, each))
     yield from _certificates(good)
+
+
+def _start(answers: DoctorAnswers, server: KafkaServer) -> str:
+    host = server.address.rpartition("://")[2].rpartition(":")[0].strip("[]")
+    has_demo = not isinstance(answers.fleet, Unanswered) and answers.fleet.has_demo and is_this_machine(host)
+    return f"{START_KAFKA}; `make demo` starts one to try" if has_demo else START_KAFKA
 
 
 def _how(answers: DoctorAnswers) -> str:

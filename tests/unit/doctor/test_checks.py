@@ -87,6 +87,10 @@ KAFKA: dict[str, tuple[dict[str, Any], str, str, str, str]] = {
         {"servers": [KafkaServer("a:1", "no answer within 3 s")]},
         *("kafka.reachable", "wrong", "a:1: no answer within 3 s", "start Kafka"),
     ),
+    "the demo's servers are down": (
+        {"servers": [KafkaServer("localhost:9092", "no answer within 3 s")], "fleet": fleet(has_demo=True)},
+        *("kafka.reachable", "wrong", "localhost:9092: no answer", "`make demo` starts one to try"),
+    ),
     "a reason has its own advice": (
         {"servers": [KafkaServer("a:1", "the port speaks TLS: set WORKERS_SECURITY_PROTOCOL=SSL")]},
         *("kafka.reachable", "wrong", "a:1: the port speaks TLS", "set WORKERS_SECURITY_PROTOCOL=SSL"),
