@@ -107,7 +107,7 @@ def test_a_topic_that_is_missing_is_told_with_the_command_that_makes_it_and_all_
     ]
     assert found["group.members"][0].text == f"{user.group}: it does not exist yet: the first worker makes it"
     assert "has READ" in found["group.rights"][0].text, "the broker tells it of a group that is not there, too"
-    assert "FerretDB 1.24" in found["mongodb.reachable"][0].text
+    assert "FerretDB, as MongoDB" in found["mongodb.reachable"][0].text
     assert user.kafka.partitions() == []
 
 

@@ -117,8 +117,8 @@ class AskedBroker:
             return "the broker's certificate was revoked: give the broker a new one"
         if authority:
             return (
-                f"the broker's certificate is not signed by the authority in WORKERS_SSL_CAFILE={authority}: set it to the "
-                f"authority of the brokers ({error.verify_message})"
+                f"the broker's certificate is not signed by the authority in WORKERS_SSL_CAFILE={authority}: set "
+                f"WORKERS_SSL_CAFILE to that of the brokers ({error.verify_message})"
             )
         return (
             "the broker's certificate is signed by an authority that this machine does not know: set WORKERS_SSL_CAFILE to the "

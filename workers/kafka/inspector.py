@@ -7,6 +7,7 @@ what the client that asks may do there. So nothing has to be tried, and no ACL h
 from __future__ import annotations
 
 import struct
+import time
 from typing import TYPE_CHECKING, NamedTuple
 from uuid import UUID
 
@@ -14,6 +15,7 @@ from kafka import OffsetSpec
 from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.errors import KafkaError
 
+from workers.errors import UnavailableError
 from workers.identity import TopicIdentity
 from workers.kafka import compat, compat_logs, topics
 from workers.kafka.admin import Admin, Topic
@@ -25,6 +27,7 @@ from workers.types import TopicPartition
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from workers.kafka.group_description import GroupDescription
     from workers.kafka.partition_offsets import PartitionOffsets
 
 SAMPLED = 8
@@ -154,6 +157,17 @@ class Inspector(Admin):
         ).get(kind.name.lower(), {})
         # The client takes a refusal for an empty answer.
         return {each: str(value["value"]) for each, value in found.get(name, {}).items()} or None
+
+    def group(self, group: str, topic: str) -> GroupDescription:
+        """See `Admin.group`; a coordinator that is loading is waited for."""
+        deadline = time.monotonic() + self._patience
+        while not (found := super().group(group, topic)).state:
+            if time.monotonic() > deadline:
+                raise UnavailableError(
+                    f"the broker that coordinates the group {group} is loading it: look again in a minute"
+                )
+            time.sleep(0.1)
+        return found
 
     def group_rights(self, group: str) -> frozenset[str] | None:
         """What this client may do with the group; None: the broker does not say."""

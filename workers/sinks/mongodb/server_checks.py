@@ -53,7 +53,9 @@ class MongoServer:
         build = self.build or {}
         version = str(build.get("version") or "")
         if other := build.get("ferretdbVersion") or (build.get("ferretdb") or {}).get("version"):
-            return f"FerretDB {str(other).removeprefix('v')}, as MongoDB {version}"
+            # A build of one's own does not know its version.
+            own = str(other).removeprefix("v").replace("unknown", "")
+            return f"FerretDB {own}".strip() + f", as MongoDB {version}"
         return f"MongoDB {version}" if version else "a server of MongoDB's protocol"
 
 
