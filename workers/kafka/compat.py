@@ -235,4 +235,6 @@ def group_rights(admin: Any, group: str) -> set[str] | None:
     if found.error_code:
         raise for_code(found.error_code)(group)
     rights = found.authorized_operations
-    return None if rights is None else {ACLOperation(number).name for number in rights}
+    # A later broker may know more of them.
+    names = {int(each): each.name for each in ACLOperation}
+    return None if rights is None else {names[number] for number in rights if number in names}
