@@ -9,6 +9,7 @@ from workers.doctor.kafka_checks import grant, principal
 from workers.doctor.topic_checks import number
 from workers.findings import Finding, Mark, advised, count, ok, warning, wrong
 from workers.kafka.group_description import GroupDescription
+from workers.kafka.inspector import TopicDetails
 from workers.naming import is_worker, short_name
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ NONE = "Dead"
 SETTLED = ("Stable", "Empty", NONE)
 LISTED = 6
 """Members that are named in one line."""
+JOIN_SECONDS = 20.0
+"""Within which a worker has joined, also on a busy machine."""
 OTHER_GROUP = "set WORKERS_GROUP to a group of the workers' own"
 
 
@@ -53,7 +56,14 @@ def check_members(answers: DoctorAnswers) -> Iterator[Finding]:
         return
     if group.state == NONE or not group.members:
         why = "it does not exist yet: the first worker makes it" if group.state == NONE else "nobody is in it now"
-        yield ok(check, f"{settings.group}: {why}")
+        if (running := _running(answers)) and isinstance(answers.kafka.topic, TopicDetails):
+            yield warning(
+                check,
+                f"{count(running, 'worker')} of this folder run, and none of them is in the group {settings.group}",
+                "is WORKERS_GROUP theirs, too? else `workers status` says what they wait for",
+            )
+        else:
+            yield ok(check, f"{settings.group}: {why}")
         return
     known = frozenset() if isinstance(answers.fleet, Unanswered) else answers.fleet.members
     ours = [each for member, each in group.members.items() if member in known]
@@ -67,6 +77,13 @@ def check_members(answers: DoctorAnswers) -> Iterator[Finding]:
             "group.state", f"the group is rebalancing ({group.state})", "look again in a minute: `workers status`"
         )
     yield from _others(answers, others)
+
+
+def _running(answers: DoctorAnswers) -> int:
+    """How many workers have run for so long that they should have joined."""
+    if isinstance(answers.fleet, Unanswered):
+        return 0
+    return sum(is_worker(each.name) and (each.uptime or 0.0) > JOIN_SECONDS for each in answers.fleet.processes)
 
 
 def _others(answers: DoctorAnswers, others: Sequence[Member]) -> Iterator[Finding]:

@@ -37,7 +37,8 @@ def check_settings(answers: DoctorAnswers) -> Iterator[Finding]:
     """What this command works with."""
     settings, sources = answers.loaded.settings, answers.loaded.sources
     given = Counter(source for source in sources.values() if source != DEFAULT)
-    listed = ", ".join(f"{number} from {source}" for source, number in sorted(given.items()))
+    named = {"environment": "the environment", "option": "an option"}
+    listed = ", ".join(f"{number} from {named.get(source, source)}" for source, number in sorted(given.items()))
     yield ok("settings.valid", f"{count(len(sources), 'setting')}: {listed or 'all of them defaults'}")
     uri = redact(settings)["WORKERS_MONGODB_URI"].partition("?")[0]
     yield ok(

@@ -206,6 +206,14 @@ GROUP: dict[str, tuple[dict[str, Any], str, str, str, str]] = {
         {"settings": SECURED, "group_rights": frozenset({"DESCRIBE"})},
         *("group.rights", "wrong", "User:fleet may not join counters", "--operation Read --group counters"),
     ),
+    "a fleet in another group": (
+        {
+            "group": GroupDescription("Dead", {}),
+            "fleet": fleet(processes=tuple(replace(each, uptime=60.0) for each in fleet().processes)),
+        },
+        *("group.members", "warning", "4 workers of this folder run, and none of them is in the group counters"),
+        "is WORKERS_GROUP theirs, too?",
+    ),
     "a foreign consumer": (
         {"group": GroupDescription("Stable", OURS | members("x", client="console-consumer", host="10.0.0.9"))},
         *("group.foreign", "wrong", "no worker is in the group (console-consumer from 10.0.0.9) with 1 partition"),

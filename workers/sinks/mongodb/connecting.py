@@ -180,6 +180,8 @@ def silent(error: PyMongoError) -> str:
     if len(hosts) == 1:
         # It stands before the reason already.
         first = first.removeprefix(f"{next(iter(hosts))}: ")
+    if NO_ANSWER in first:
+        first = "no answer in time"
     first = re.sub(r"\[Errno -?\d+\] ", "", first)
     what = "has no primary" if "Primary()" in first else "does not answer"
     return f"MongoDB {what}{where} ({first or type(error).__name__})"
