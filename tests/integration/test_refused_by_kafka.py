@@ -167,6 +167,21 @@ def test_doctor_tells_each_right_with_the_command_that_grants_it(
     assert f"User:{user}" in told
 
 
+def test_doctor_tells_where_the_brokers_send_their_clients_and_asks_nothing_more(
+    kafka: SecuredKafka, tmp_path: Path
+) -> None:
+    started = time.monotonic()
+
+    found = examined(kafka, Case("AWAY", "PLAINTEXT", {}, ()), tmp_path)
+
+    assert time.monotonic() - started < SECONDS
+    (told,) = [each for each in found if each.mark is Mark.WRONG]
+    assert told.check == "kafka.advertised"
+    assert "Kafka sends its clients to 127.0.0.1:1, which cannot be reached from here" in told.text
+    assert "advertised.listeners" in told.fix
+    assert {each.check for each in found if each.mark is Mark.UNKNOWN} == {"topic.exists", "group.members"}
+
+
 def examined(kafka: SecuredKafka, case: Case, folder: Path) -> list[Finding]:
     """What `workers doctor` says about Kafka, the topic and the group."""
     answers = DoctorAnswers(load_all(folder, **given(kafka, case)))

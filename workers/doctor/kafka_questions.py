@@ -42,7 +42,11 @@ def _ask(settings: Settings, inspector: Inspector, answers: KafkaAnswers) -> Non
     answers.cluster = cluster = asked(inspector.cluster)
     if isinstance(cluster, Cluster):
         living = [each for each in cluster.brokers if not each.is_fenced]
-        answers.unreachable = asked(lambda: unreachable([(each.host, each.port) for each in living]))
+        answers.unreachable = away = asked(lambda: unreachable([(each.host, each.port) for each in living]))
+        if living and not isinstance(away, Unanswered) and len(away) == len(living):
+            # The client would try each question for its whole timeout.
+            _leave_out(answers, "no broker can be reached where it sends its clients")
+            return
         if living:
             answers.broker_configuration = asked(lambda: inspector.broker_configuration(living[0].id))
     answers.group = asked(lambda: inspector.group(settings.group, settings.topic))
