@@ -104,7 +104,8 @@ def _others(answers: DoctorAnswers, others: Sequence[Member]) -> Iterator[Findin
         yield warning(
             "group.second_fleet",
             f"another fleet on this machine is in the same group: {_named(here)}",
-            "nothing, if that is meant; else stop it, or give one of both another WORKERS_GROUP",
+            "nothing, if that is meant; else stop it, or give one of both another WORKERS_GROUP; if it is this one, its "
+            "WORKERS_STATE_DIR is not that of this command",
         )
     if elsewhere:
         away = [each for each in workers if each.host in elsewhere]

@@ -1,4 +1,4 @@
-"""The machine, as far as the fleet needs it: ports, folders, limits, memory, clock, packages. Nothing is made or bound."""
+"""The machine, as far as the fleet needs it: ports, folders, limits, memory, clock, packages. Nothing is made there."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def ask_host(loaded: Loaded, fleet: FleetAnswers) -> Host:
 
 
 def is_own_address(host: str) -> bool:
-    """Whether this is an address of this machine. Nothing listens there for it."""
+    """Whether this is an address of this machine: a socket can be bound there, to any port. Nothing listens for it."""
     with suppress(OSError, UnicodeError):
         for family, kind, protocol, _, address in socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM):
             with socket.socket(family, kind, protocol) as probe:

@@ -50,7 +50,13 @@ def _time_left(answers: DoctorAnswers, configuration: Mapping[str, str]) -> Iter
     oldest = answers.kafka.oldest_unread
     times = [each.first_time for each in oldest.values() if each.first_time > 0] if isinstance(oldest, dict) else []
     waited = max(0.0, answers.kafka.now - min(times)) if times else 0.0
-    reads = f"the oldest unread one is from {duration(waited)} ago" if times else "none of them waits"
+    offsets = answers.kafka.offsets
+    if times:
+        reads = f"the oldest unread one is from {duration(waited)} ago"
+    elif isinstance(offsets, dict) and not any(each.lag for each in offsets.values()):
+        reads = "none of them waits"
+    else:
+        reads = "how old the oldest unread one is, is not known"
     if milliseconds is None:
         return
     if milliseconds < 0:

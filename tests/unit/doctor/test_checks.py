@@ -436,6 +436,12 @@ def test_workers_of_other_machines_are_members_like_all():
     assert "1 worker on other machines: 10.0.0.9" in [each.text for each in told]
 
 
+def test_an_age_that_is_not_known_is_not_told_as_none():
+    told = [each for each in found(answers(oldest_unread={})) if each.check == "topic.retention"]
+
+    assert [each.text for each in told] == ["records are kept for 7 d; how old the oldest unread one is, is not known"]
+
+
 def test_what_retention_deleted_before_the_first_commit_is_told():
     given = answers(offsets={tp(0): PartitionOffsets(40, 100, None)}, commits=Commits())
 
