@@ -115,7 +115,7 @@ def test_what_is_there_is_told_with_figures_and_nothing_is_changed(user: User, s
     user.kafka.create(4)
     producer = KafkaProducer(bootstrap_servers=user.environment["WORKERS_BOOTSTRAP_SERVERS"], compression_type="gzip")
     for number in range(30):
-        producer.send(user.topic, value=b'{"number": %d}' % number)
+        producer.send(user.topic, value=b'{"number": %d, "text": "%s"}' % (number, b"x" * 500))
     producer.flush()
     producer.close()
     doctor(user)

@@ -47,8 +47,11 @@ def _ask(settings: Settings, inspector: Inspector, answers: KafkaAnswers) -> Non
             # The client would try each question for its whole timeout.
             _leave_out(answers, "no broker can be reached where it sends its clients")
             return
-        if living:
-            answers.broker_configuration = asked(lambda: inspector.broker_configuration(living[0].id))
+        near = [each.id for each in living if isinstance(away, Unanswered) or each.address not in away][:1]
+        if near:
+            version = asked(lambda: inspector.version(near))
+            answers.cluster = cluster._replace(version="" if isinstance(version, Unanswered) else version)
+            answers.broker_configuration = asked(lambda: inspector.broker_configuration(near[0]))
     answers.group = asked(lambda: inspector.group(settings.group, settings.topic))
     if isinstance(answers.group, GroupDescription):
         hosts = {each.host for each in answers.group.members.values()}

@@ -62,7 +62,7 @@ class Cluster(NamedTuple):
     id: str
     brokers: tuple[Broker, ...]
     version: str = ""
-    """By the requests that a broker knows; empty: it could not be asked."""
+    """See `Inspector.version`; empty: not known."""
 
 
 class PartitionState(NamedTuple):
@@ -114,9 +114,10 @@ class Inspector(Admin):
             Broker(each["broker_id"], each["host"], each["port"], bool(each.get("is_fenced")))
             for each in found["brokers"]
         )
-        return Cluster(str(found["cluster_id"]), brokers, self._version([each.id for each in brokers]))
+        return Cluster(str(found["cluster_id"]), brokers)
 
-    def _version(self, brokers: Sequence[int]) -> str:
+    def version(self, brokers: Sequence[int]) -> str:
+        """Kafka's version, by the requests that one of these brokers knows. One that cannot be reached takes 10 s."""
         for broker in brokers:
             try:
                 version = self._client.get_broker_version_data(broker).broker_version
