@@ -87,7 +87,7 @@ def _certificates(servers: Sequence[KafkaServer]) -> Iterator[Finding]:
 
 
 def check_cluster(answers: DoctorAnswers) -> Iterator[Finding]:
-    """What the brokers say of themselves, and whether each can be reached where it sends its clients."""
+    """What the brokers say of themselves."""
     kafka, check = answers.kafka, "kafka.brokers"
     if isinstance(kafka.cluster, Unanswered):
         # That no server answers stands above already.
@@ -102,15 +102,21 @@ def check_cluster(answers: DoctorAnswers) -> Iterator[Finding]:
         yield warning(
             check, f"the controller takes for dead: {', '.join(fenced)}", "start these brokers, or unregister them"
         )
-    away = kafka.unreachable
+
+
+def check_advertised(answers: DoctorAnswers) -> Iterator[Finding]:
+    """Whether each broker can be reached where it sends its clients."""
+    away, cluster = answers.kafka.unreachable, answers.kafka.cluster
     if isinstance(away, Unanswered):
-        yield unknown("kafka.advertised", away.why)
+        if away.was_asked:
+            yield unknown("kafka.advertised", away.why)
         return
+    is_all = isinstance(cluster, Unanswered) or len(away) >= sum(not each.is_fenced for each in cluster.brokers)
     for address, why in away.items():
-        mark = Mark.WRONG if len(away) == living else Mark.WARNING
+        mark = Mark.WRONG if is_all else Mark.WARNING
         text = f"Kafka sends its clients to {address}, which cannot be reached from here: {why}"
         fix = "start that broker; or mend its advertised.listeners, so that they name what this machine can reach"
         yield Finding("kafka.advertised", mark, text, fix)
 
 
-CHECKS = (check_servers, check_cluster)
+CHECKS = (check_servers, check_cluster, check_advertised)

@@ -26,6 +26,12 @@ def ask_kafka(settings: Settings, answers: KafkaAnswers) -> None:
     if isinstance(answers.servers, Unanswered) or all(each.problem for each in answers.servers):
         _leave_out(answers, "Kafka does not answer, or refuses this client")
         return
+    advertised = sorted({address for each in answers.servers if not each.problem for address in each.advertised})
+    answers.unreachable = away = asked(lambda: unreachable(advertised))
+    if advertised and not isinstance(away, Unanswered) and len(away) == len(advertised):
+        # The client would try each question for its whole timeout.
+        _leave_out(answers, "no broker can be reached where it sends its clients")
+        return
     inspector = Inspector(settings, PATIENCE_SECONDS)
     connected = asked(inspector.connect)
     if isinstance(connected, Unanswered):
@@ -42,11 +48,7 @@ def _ask(settings: Settings, inspector: Inspector, answers: KafkaAnswers) -> Non
     answers.cluster = cluster = asked(inspector.cluster)
     if isinstance(cluster, Cluster):
         living = [each for each in cluster.brokers if not each.is_fenced]
-        answers.unreachable = away = asked(lambda: unreachable([(each.host, each.port) for each in living]))
-        if living and not isinstance(away, Unanswered) and len(away) == len(living):
-            # The client would try each question for its whole timeout.
-            _leave_out(answers, "no broker can be reached where it sends its clients")
-            return
+        away = answers.unreachable
         near = [each.id for each in living if isinstance(away, Unanswered) or each.address not in away][:1]
         if near:
             version = asked(lambda: inspector.version(near))

@@ -36,6 +36,8 @@ class KafkaServer(NamedTuple):
     """Whether it refuses the login."""
     certificate_ends: float | None = None
     """See `Admission.certificate_ends`."""
+    advertised: tuple[tuple[str, int], ...] = ()
+    """Host and port of every broker, where it sends its clients."""
 
 
 def ask_bootstrap_servers(settings: Settings, seconds: float = SERVER_SECONDS) -> list[KafkaServer]:
@@ -60,14 +62,14 @@ def _ask(settings: Settings, server: str, seconds: float) -> KafkaServer:
     started = time.monotonic()
     host, port = split_address(server)
     try:
-        found = AskedBroker(settings, host, port, started + seconds, ask_brokers=False).refusal()
+        found = AskedBroker(settings, host, port, started + seconds, ask_brokers=True).refusal()
     except (struct.error, UnicodeDecodeError, NotKafkaError):
         return KafkaServer(server, "what came is no answer of Kafka: set WORKERS_BOOTSTRAP_SERVERS to a port of Kafka")
     except OSError as error:
         return KafkaServer(server, _reason(host, error, seconds))
     silent = None if found.is_admitted else f"takes connections and does not answer within {seconds:.0f} s"
     passed = time.monotonic() - started
-    return KafkaServer(server, found.reason or silent, passed, found.is_login, found.certificate_ends)
+    return KafkaServer(server, found.reason or silent, passed, found.is_login, found.certificate_ends, found.advertised)
 
 
 def _connect(host: str, port: int, seconds: float) -> KafkaServer:

@@ -394,9 +394,9 @@ def test_what_was_not_asked_is_told_once_for_each_subject_and_is_no_fault_of_its
 def test_a_mistake_in_one_check_hides_nothing_of_the_others():
     told = found(answers(cluster=Cluster("abc", None)))
 
-    (failed,) = [each for each in told if each.mark is not Mark.OK]
-    assert (failed.check, failed.mark) == ("doctor", Mark.UNKNOWN)
-    assert "check_cluster failed: TypeError" in failed.text
+    failed = [each for each in told if each.mark is not Mark.OK]
+    assert {(each.check, each.mark) for each in failed} == {("doctor", Mark.UNKNOWN)}
+    assert "check_cluster failed: TypeError" in failed[0].text
     assert len(told) > 10
 
 
