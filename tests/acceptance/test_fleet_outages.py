@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 
@@ -29,6 +30,8 @@ def test_a_fleet_that_is_started_before_its_services_waits_for_each(stack: Embed
             assert wait_for_each(fleet, "waiting for Kafka") == pids
             stack.start_program("kafka")
             wait_until(lambda: "there is no topic" in fleet.logs(), 30, "they wait for the topic")
+            wait_until(lambda: status_says_only_that_the_topic_is_missing(fleet), 30, "status says so")
+            assert doctor(fleet, 1) == {"topic.exists": f"there is no topic {fleet.topic} yet"}
             fleet.produce("--count", "600")
             fleet.wait_committed()
             assert exactly_once(fleet) == set(range(600))
@@ -37,10 +40,31 @@ def test_a_fleet_that_is_started_before_its_services_waits_for_each(stack: Embed
             wait_until(
                 lambda: all(fleet.page(slot, "/readyz")[0] == 200 for slot in fleet.slots()), 30, "all are ready"
             )
+            assert doctor(fleet, 0) == {}
     finally:
         for program in ("kafka", "ferretdb"):
             if stack.pid(program) is None:
                 stack.start_program(program)
+
+
+def status_says_only_that_the_topic_is_missing(fleet: Fleet) -> bool:
+    ran = fleet.command("status", "--json", "--tree", str(fleet.tree))
+    status = json.loads(ran.stdout)
+    return status["problems"] == [f"there is no topic {fleet.topic} yet; `workers doctor` says how to make it"] and {
+        each["text"] for each in status["slots"]
+    } == {"waiting for the topic"}
+
+
+def doctor(fleet: Fleet, code: int) -> dict[str, str]:
+    """What is wrong, or not known, by check. Args: code: the exit code that it must have."""
+    ran = fleet.command("doctor", "--json", "--tree", str(fleet.tree))
+    report = json.loads(ran.stdout)
+    found = [each for section in report["sections"] for each in section["findings"]]
+    assert (ran.returncode, report["exit_code"], ran.stderr) == (code, code, ""), report
+    told = {each["check"]: each["text"] for each in found}
+    assert "served by this fleet" in told["machine.ports"]
+    assert "4 of 4 workers, lag running, watchdog running" in told["fleet.supervisord"]
+    return {each["check"]: each["text"] for each in found if each["mark"] in ("wrong", "unknown")}
 
 
 def test_a_database_that_is_away_is_waited_for_in_the_group(stack: EmbeddedStack) -> None:

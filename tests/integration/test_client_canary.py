@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from uuid import UUID
 
 import pytest
@@ -10,6 +11,7 @@ from kafka.record import util
 
 from tests.support.kafka_sides import RealKafka, wait
 from workers.kafka import compat, compat_logs
+from workers.kafka.inspector import Inspector, read_header
 from workers.kafka.options import first_records_options, group_member_options, log_reader_options, open_consumer
 from workers.settings import load
 from workers.types import CommitResult, Fetched
@@ -151,3 +153,25 @@ class TestOnABroker:
         compat_logs.seek(consumer, tp, 1, 5)
         assert [record.value for record in consumer.poll(timeout_ms=5_000)[tp]] == [b"a", b"b"]
         consumer.close()
+
+    def test_the_header_of_a_batch_tells_its_codec_and_its_time(self, kafka):
+        """One whole batch a request, although they are many; what is behind the end has none."""
+        kafka.produce(0, *[b"x" * 500 for _ in range(4)])
+        tp, before = TopicPartition(kafka.settings.topic, 0), time.time()
+        with Inspector(kafka.settings) as inspector:
+            topic = inspector.details(kafka.settings.topic).topic
+            client = inspector._client
+            (header,) = compat_logs.batch_headers(client, {tp: 3}, topic.leaders, 5_000).values()
+            assert compat_logs.batch_headers(client, {tp: 4}, topic.leaders, 5_000) == {}
+            assert compat_logs.batch_headers(client, {tp: 0}, {tp: (-1, -1)}, 5_000) == {}, "no leader"
+
+        assert len(header) == compat_logs.HEADER_BYTES
+        found = read_header(header)
+        assert found.codec == "none"
+        assert before - 60 < found.first_time <= found.last_time < before + 60
+        assert 500 < found.bytes < 3_000
+
+    def test_a_broker_tells_the_rights_on_a_group_that_is_not_there_yet(self, kafka):
+        with Inspector(kafka.settings) as inspector:
+            assert {"READ", "DESCRIBE"} <= inspector.group_rights("no-such-group")
+            assert inspector.group("no-such-group", kafka.settings.topic).state == "Dead"

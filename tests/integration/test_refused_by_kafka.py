@@ -20,12 +20,17 @@ from tests.support.proxy import Proxy
 from tests.support.secured_kafka import PASSWORD, SecuredKafka
 from tests.support.user import BIN, run_workers
 from tests.support.wire_mongo import WireMongo
+from workers.doctor import group_checks, kafka_checks, retention_checks, topic_checks
+from workers.doctor.answers import DoctorAnswers
+from workers.doctor.kafka_questions import ask_kafka
 from workers.drill.load import Load
 from workers.drill.preconditions import require_readable
 from workers.errors import LoginRefusedError, UnavailableError
+from workers.findings import Finding, Mark
 from workers.kafka.admin import Admin
 from workers.kafka.group_client import GroupClient
-from workers.settings import load
+from workers.kafka.servers import ask_bootstrap_servers
+from workers.settings import load, load_all
 
 pytestmark = pytest.mark.integration
 
@@ -80,6 +85,9 @@ CASES = {
     "login where there is none": Case(
         "TLS", "SASL_SSL", KNOWN | USER, ("has no login", "WORKERS_SECURITY_PROTOCOL=SSL")
     ),
+    "login in the clear where there is none": Case(
+        "ADMIN", "SASL_PLAINTEXT", USER, ("has no login", "WORKERS_SECURITY_PROTOCOL=PLAINTEXT")
+    ),
     "wrong password": Case("LOGIN", "SASL_SSL", KNOWN | WRONG, LOGIN, is_login=True),
     "wrong password in the clear": Case(
         "LOGINPLAIN", "SASL_PLAINTEXT", WRONG | {"sasl_mechanism": "PLAIN"}, LOGIN, is_login=True
@@ -118,6 +126,68 @@ def test_what_is_refused_is_told_with_the_setting_to_change(kafka: SecuredKafka,
     assert [secret for secret in ("canary", PASSWORD) if secret in str(refused.value)] == []
     assert "\n" not in str(refused.value)
     assert isinstance(refused.value, LoginRefusedError) == case.is_login
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_doctor_tells_the_same_with_what_to_do(kafka: SecuredKafka, name: str, tmp_path: Path) -> None:
+    case = CASES[name]
+
+    found = examined(kafka, case, tmp_path)
+
+    (told,) = [each for each in found if each.mark is Mark.WRONG]
+    said = f"{told.text}: {told.fix}"
+    assert told.check == "kafka.reachable"
+    assert "WORKERS_" in told.fix or "renew it" in told.fix, told
+    assert [part for part in case.said if part not in said] == []
+    assert [secret for secret in ("canary", PASSWORD) if secret in said] == []
+
+
+RIGHTS_TOLD = {
+    "visitor": {"topic.rights": "ok", "group.rights": "ok", "topic.retention": "warning"},
+    "looker": {"topic.rights": "wrong", "group.rights": "wrong"},
+    "stranger": {"topic.exists": "wrong", "group.rights": "ok"},
+    "writer": {"topic.rights": "wrong", "group.members": "wrong"},
+}
+
+
+@pytest.mark.parametrize("user", RIGHTS_TOLD)
+def test_doctor_tells_each_right_with_the_command_that_grants_it(
+    kafka: SecuredKafka, user: str, tmp_path: Path
+) -> None:
+    kafka.grant("looker", ("topic", TOPIC, "DESCRIBE"), ("group", GROUP, "DESCRIBE"))
+    case = Case("LOGIN", "SASL_SSL", KNOWN | USER | {"sasl_username": user}, ())
+
+    found = examined(kafka, case, tmp_path)
+
+    marks = {each.check: str(each.mark) for each in found if each.check in RIGHTS_TOLD[user]}
+    assert marks == RIGHTS_TOLD[user], found
+    assert all("grant it" in each.fix for each in found if each.mark is Mark.WRONG)
+    told = " ".join(each.text + each.fix for each in found)
+    assert f"logged in as {user} (SCRAM-SHA-512)" in told
+    assert f"User:{user}" in told
+
+
+def test_doctor_tells_where_the_brokers_send_their_clients_and_asks_nothing_more(
+    kafka: SecuredKafka, tmp_path: Path
+) -> None:
+    started = time.monotonic()
+
+    found = examined(kafka, Case("AWAY", "PLAINTEXT", {}, ()), tmp_path)
+
+    assert time.monotonic() - started < SECONDS
+    (told,) = [each for each in found if each.mark is Mark.WRONG]
+    assert told.check == "kafka.advertised"
+    assert "Kafka sends its clients to 127.0.0.1:1, which cannot be reached from here" in told.text
+    assert "advertised.listeners" in told.fix
+    assert {each.check for each in found if each.mark is Mark.UNKNOWN} == {"topic.exists", "group.members"}
+
+
+def examined(kafka: SecuredKafka, case: Case, folder: Path) -> list[Finding]:
+    """What `workers doctor` says about Kafka, the topic and the group."""
+    answers = DoctorAnswers(load_all(folder, **given(kafka, case)))
+    ask_kafka(answers.loaded.settings, answers.kafka)
+    checks = kafka_checks.CHECKS + topic_checks.CHECKS + retention_checks.CHECKS + group_checks.CHECKS
+    return [finding for check in checks for finding in check(answers)]
 
 
 def test_an_authority_that_went_away_since_the_start_is_named(kafka: SecuredKafka, tmp_path: Path) -> None:
@@ -161,6 +231,16 @@ def test_a_login_that_is_refused_is_tried_once(kafka: SecuredKafka) -> None:
         with pytest.raises(LoginRefusedError):
             Admin(load(**given(kafka, CASES["wrong password"], proxy.port))).connect()
         assert proxy.count == 1
+
+
+def test_doctor_tries_no_second_server_with_a_login_that_the_first_refused(kafka: SecuredKafka) -> None:
+    with CountingProxy(kafka.ports["LOGIN"]) as proxy:
+        settings = given(kafka, CASES["wrong password"], proxy.port)
+        first, second = ask_bootstrap_servers(
+            load(**settings | {"bootstrap_servers": f"{proxy.address},{proxy.address}"})
+        )
+        assert proxy.count == 1
+    assert (first.is_login, second.problem) == (True, "not asked, since the login was refused")
 
 
 def environment(mongodb_uri: str, settings: dict[str, Any]) -> dict[str, str]:

@@ -66,7 +66,7 @@ CASES = {
     ),
     "replica set": ("{PORT}/?replicaSet=nope", 'replica set name "nope": is replicaSet in WORKERS_MONGODB_URI right?'),
     "wrong password": (f"u:{CANARY}@{{PORT}}", "MongoDB refused the user or the password in WORKERS_MONGODB_URI"),
-    "unknown host": ("nobody.invalid:1", "is it running, is WORKERS_MONGODB_URI right? (nobody.invalid:1: "),
+    "unknown host": ("nobody.invalid:1", "MongoDB does not answer at nobody.invalid:1 ("),
 }
 
 

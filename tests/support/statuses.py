@@ -10,11 +10,20 @@ from workers.fleet.status.model import Answers, FleetInfo, KafkaAnswer, Status, 
 from workers.fleet.status.slot_facts import SlotFacts
 from workers.fleet.supervisor import Process
 from workers.kafka.admin import GroupDescription, Member, PartitionOffsets
+from workers.kafka.topics import create_command
 from workers.state.heartbeat import Beat, State
 
 NOW = 1_000.0
 TIME = "2026-11-22T20:00:00.000+00:00"
-WHERE = FleetInfo("/srv/fleet", "numtest", "counters", "kafka-1:9092", "mongodb://db:27017", 40.0)
+WHERE = FleetInfo(
+    "/srv/fleet",
+    "numtest",
+    "counters",
+    "kafka-1:9092",
+    "mongodb://db:27017",
+    40.0,
+    create_command("numtest", "kafka-1:9092"),
+)
 OWNS = {"worker_00": tps(0, 1), "worker_01": tps(2, 3), "worker_02": tps(4), "worker_03": tps(5)}
 WATCHDOG = Process("watchdog", "watchdog", "RUNNING", pid=9)
 

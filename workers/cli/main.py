@@ -14,6 +14,7 @@ from workers import __version__
 from workers.cli import audit as cli_audit
 from workers.cli import chaos as cli_chaos
 from workers.cli import dead_letters as cli_dead_letters
+from workers.cli import doctor as cli_doctor
 from workers.cli import fleet as cli_fleet
 from workers.cli import kill as cli_kill
 from workers.cli import lag as cli_lag
@@ -200,6 +201,7 @@ def config(
 
 
 app.command()(cli_kill.kill)
+app.command()(cli_doctor.doctor)
 app.command()(cli_chaos.chaos)
 app.command()(cli_fleet.status)
 app.command()(cli_fleet.restart)

@@ -11,10 +11,11 @@ from rich.text import Text
 
 from workers.cli.figures import at_least, duration, number, plural, verb
 from workers.cli.hanging import Hanging
+from workers.cli.paste import missing_topic
 from workers.cli.render_audit import audit_line
 from workers.fleet.event_words import subject, words
 from workers.fleet.status.group import STABLE, compact_partitions
-from workers.fleet.status.slot import IDLE, WORKING
+from workers.fleet.status.slot import IDLE, WAITING_FOR_TOPIC, WORKING
 from workers.fleet.verdict_facts import Level
 from workers.naming import short_name
 from workers.state.heartbeat import State
@@ -40,7 +41,11 @@ TRANSACTIONS = 3
 """The most open transactions that are shown."""
 HIDDEN_EVENTS = ("running", "stopping")
 """They only repeat the event before or after them."""
-NARROW: dict[str, str] = {State.WAITING_FOR_MONGODB: "awaits MongoDB", State.WAITING_FOR_KAFKA: "awaits Kafka"}
+NARROW: dict[str, str] = {
+    State.WAITING_FOR_MONGODB: "awaits MongoDB",
+    State.WAITING_FOR_KAFKA: "awaits Kafka",
+    WAITING_FOR_TOPIC: "awaits topic",
+}
 TRANSIENT = (
     State.STARTING,
     State.CRASH_LOOP_BACKOFF,
@@ -68,7 +73,7 @@ def screen(status: Status, width: int, said: Verdict | None = None, *, ascii_onl
     parts += [summary(status, WARN if said and said.level != Level.ACT else BAD), Text(""), services(status), Text("")]
     if status.slots:
         parts += [slots(status, width), Text("")]
-    parts.append(group_lines(status))
+    parts.append(group_lines(status, width))
     shown = last_events(status)[-EVENTS:]
     if shown:
         parts += [Text(""), events(shown)]
@@ -146,20 +151,19 @@ def slots(status: Status, width: int, shown: Sequence[SlotStatus] | None = None)
 
 
 def _state(slot: SlotStatus, *, wide: bool) -> Text:
-    text = slot.text if wide else NARROW.get(str(slot.state), slot.text)
+    text = slot.text if wide else NARROW.get(slot.text) or NARROW.get(str(slot.state), slot.text)
     if slot.healthy:
         return Text(text, style=FAINT if slot.state == IDLE else GOOD if text == slot.state else WARN)
     return Text(text, style=WARN if slot.state in TRANSIENT else BAD)
 
 
-def group_lines(status: Status) -> RenderableType:
+def group_lines(status: Status, width: int) -> RenderableType:
     """The consumer group, its topic, what cannot be read of it, and until when it is verified."""
-    return Group(
-        *(Hanging(text, (label, LABEL_WIDTH)) for label, text in [*_group(status), ("audit", audit_line(status.audit))])
-    )
+    rows = [*_group(status, width - LABEL_WIDTH), ("audit", audit_line(status.audit))]
+    return Group(*(Hanging(text, (label, LABEL_WIDTH)) for label, text in rows))
 
 
-def _group(status: Status) -> list[tuple[str, Text]]:
+def _group(status: Status, width: int) -> list[tuple[str, Text]]:
     group = status.group
     if group is None:
         return [("group", Text("unknown while Kafka is down", style=FAINT))]
@@ -170,7 +174,7 @@ def _group(status: Status) -> list[tuple[str, Text]]:
     style = "" if group.state == STABLE else WARN
     first = "group", Text(f"{described}: {members}" if members else described, style=style)
     if group.partitions is None:
-        return [first, ("topic", Text.assemble(f"{group.topic}: ", ("there is no such topic yet", BAD)))]
+        return [first, *missing_topic(group.topic, group.create_topic or "", width)]
     if group.unowned:
         owned = Text(f"unassigned: {compact_partitions(group.unowned)}", style=BAD)
     else:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from workers.errors import BadUsageError, UnavailableError
 from workers.fleet.status.collector import StatusCollector
+from workers.kafka import topics
 from workers.kafka.admin import Admin
 from workers.kafka.client_errors import NotAuthorizedError
 from workers.kafka.log_reader import read_log
@@ -66,7 +67,7 @@ def look(settings: Settings, processes: Processes) -> Found:
     with Admin(settings) as admin:
         topic = admin.topic(settings.topic)
         if topic is None:
-            raise BadUsageError(f"there is no topic {settings.topic}: `workers produce` makes it")
+            raise BadUsageError(topics.missing(settings))
         offsets = admin.partition_offsets(topic, settings.group)
     return Found(
         slots,

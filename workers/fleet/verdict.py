@@ -109,7 +109,9 @@ def _standing(facts: Facts) -> Verdict | None:
     if group is None:
         return None
     if group.partitions is None:
-        return Verdict(Level.ATTENTION, f"There is no topic {group.topic} yet", "`workers produce` makes it")
+        return Verdict(
+            Level.ATTENTION, f"There is no topic {group.topic} yet", "`workers doctor` shows the command that makes it"
+        )
     hanging = {partition: each for partition, each in group.open_transactions.items() if each.hanging}
     if hanging:
         first = max(hanging.values(), key=lambda each: each.seconds or 0.0)

@@ -26,6 +26,10 @@ class Admission(NamedTuple):
     is_login: bool = False
     advertised: tuple[tuple[str, int], ...] = ()
     """Where a broker that refuses nothing sends its clients, if that was asked."""
+    is_admitted: bool = False
+    """Whether the broker has answered every step; neither this nor a reason: it did not answer."""
+    certificate_ends: float | None = None
+    """Unix time at which the certificate of an admitting broker expires; None: no TLS."""
 
 
 class AskedBroker:
@@ -96,7 +100,7 @@ class AskedBroker:
         if self._ask_brokers:
             with suppress(NotKafkaError, OSError, struct.error):
                 advertised = connection.brokers()
-        return Admission(None, advertised=tuple(advertised))
+        return Admission(None, False, tuple(advertised), True, connection.certificate_ends())
 
     def _certificate(self, error: ssl.SSLCertVerificationError) -> str:
         authority = self._settings.ssl_cafile
@@ -113,8 +117,8 @@ class AskedBroker:
             return "the broker's certificate was revoked: give the broker a new one"
         if authority:
             return (
-                f"the broker's certificate is not signed by the authority in WORKERS_SSL_CAFILE={authority}: set it to the "
-                f"authority of the brokers ({error.verify_message})"
+                f"the broker's certificate is not signed by the authority in WORKERS_SSL_CAFILE={authority}: set "
+                f"WORKERS_SSL_CAFILE to that of the brokers ({error.verify_message})"
             )
         return (
             "the broker's certificate is signed by an authority that this machine does not know: set WORKERS_SSL_CAFILE to the "

@@ -62,7 +62,9 @@ def unreachable(settings: Settings, error: Exception, seconds: float = DIAGNOSIS
     if isinstance(error, SILENT):
         return explain(settings, seconds)
     if isinstance(error, UnknownTopicOrPartitionError):
-        return f"the topic does not exist at {settings.bootstrap_servers}; `workers produce` creates it"
+        return (
+            f"there is no topic {settings.topic} at {settings.bootstrap_servers}; `workers doctor` says how to make it"
+        )
     if isinstance(error, UnknownBrokerIdError):
         return (
             f"a partition of {settings.topic} has no leader at {settings.bootstrap_servers}: are all brokers with its "

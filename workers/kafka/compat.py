@@ -209,3 +209,32 @@ def close_unconnected(admin: Any) -> None:
     """
     admin._closed = False
     admin.close()
+
+
+def group_rights(admin: Any, group: str) -> set[str] | None:
+    """What this client may do with the group: READ, DESCRIBE and so on, as the broker says; None: it does not say.
+
+    Raises:
+        KafkaError: the broker refused to answer, or its coordinator is loading.
+
+    Why: of a group that does not exist yet the broker says it only up to version 5 of DescribeGroups, and
+        `describe_groups` asks with the latest one.
+    Until: `describe_groups` returns it for such a group.
+    Test: tests/integration/test_client_canary.py::test_a_broker_tells_the_rights_on_a_group_that_is_not_there_yet
+    """
+    from kafka.admin import ACLOperation
+    from kafka.errors import for_code
+    from kafka.protocol.admin import DescribeGroupsRequest
+
+    async def ask() -> Any:
+        coordinator = (await admin._find_coordinator_ids([group]))[group]
+        request = DescribeGroupsRequest(groups=[group], include_authorized_operations=True, max_version=5)
+        return await admin._manager.send(request, node_id=coordinator)
+
+    (found,) = admin._manager.run(ask).groups
+    if found.error_code:
+        raise for_code(found.error_code)(group)
+    rights = found.authorized_operations
+    # A later broker may know more of them.
+    names = {int(each): each.name for each in ACLOperation}
+    return None if rights is None else {names[number] for number in rights if number in names}

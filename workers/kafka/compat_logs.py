@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
+HEADER_BYTES = 61
+"""Of a record batch, as Kafka writes it since 0.11: https://kafka.apache.org/documentation/#recordbatch"""
+
 
 def leaders(consumer: Any, partitions: Iterable[Any]) -> dict[Any, tuple[int, int]]:
     """Of each partition the node id and the epoch of its leader in the client's metadata; -1: none, or not known.
@@ -115,3 +118,64 @@ def positions(consumer: Any) -> dict[Any, int]:
     """
     states = dict(consumer._subscription.assignment)
     return {partition: state.position.offset for partition, state in states.items() if state.position is not None}
+
+
+def batch_headers(
+    client: Any, asked: Mapping[Any, int], leaders: Mapping[Any, tuple[int, int]], timeout_ms: int
+) -> dict[Any, bytes]:
+    """The first bytes of the batch at an offset, or of the next one behind it. Nothing is decompressed or kept.
+
+    Args:
+        client: an admin client.
+        asked: by partition, an offset. One request for each: a broker returns one whole batch for each request.
+        leaders: see `leaders`.
+
+    Returns:
+        By partition, up to `HEADER_BYTES`. A partition without an answer is left out.
+
+    Raises:
+        TopicAuthorizationFailedError: this client may not read the topic.
+
+    Why: the consumer does not tell how a batch is compressed, and reads as many as fit.
+    Until: it tells, and reads one.
+    Test: tests/integration/test_client_canary.py::test_the_header_of_a_batch_tells_its_codec_and_its_time
+    """
+    from kafka.errors import KafkaError, TopicAuthorizationFailedError
+    from kafka.protocol.consumer import FetchRequest as Request
+
+    async def ask() -> dict[Any, bytes]:
+        manager, found = client._manager, {}
+        for partition, offset in asked.items():
+            node, _ = leaders.get(partition, (-1, -1))
+            if node < 0:
+                continue
+            wanted = Request.FetchTopic.FetchPartition(
+                partition=partition[1], fetch_offset=offset, log_start_offset=-1, partition_max_bytes=1
+            )
+            request = Request(
+                max_wait_ms=0,
+                min_bytes=0,
+                max_bytes=1,
+                isolation_level=0,
+                session_id=0,
+                session_epoch=-1,
+                topics=[Request.FetchTopic(topic=partition[0], partitions=[wanted])],
+                forgotten_topics_data=[],
+                rack_id="",
+                # Later ones go by the id of the topic.
+                max_version=12,
+            )
+            try:
+                answer = await manager.wait_for(manager.send(request, node_id=node), timeout_ms)
+            except KafkaError:
+                continue
+            for topic in answer.responses:
+                for each in topic.partitions:
+                    if each.error_code == TopicAuthorizationFailedError.errno:
+                        raise TopicAuthorizationFailedError(partition[0])
+                    if not each.error_code and each.records:
+                        found[partition] = bytes(each.records[:HEADER_BYTES])
+        return found
+
+    headers: dict[Any, bytes] = client._manager.run(ask)
+    return headers

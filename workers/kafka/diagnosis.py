@@ -84,7 +84,7 @@ def _diagnose(settings: Settings, seconds: float, *, ask_brokers: bool = False) 
     servers = settings.bootstrap_servers.split(",")
     for number, server in enumerate(servers):
         left = max(0.1, deadline - time.monotonic())
-        host, port = _split(server)
+        host, port = split_address(server)
         try:
             until = time.monotonic() + left / (len(servers) - number)
             refusal = AskedBroker(settings, host, port, until, ask_brokers=ask_brokers).refusal()
@@ -104,6 +104,7 @@ def _diagnose(settings: Settings, seconds: float, *, ask_brokers: bool = False) 
     return (first, None) if first else (Admission(None), unreachable)
 
 
-def _split(server: str) -> tuple[str, int]:
+def split_address(server: str) -> tuple[str, int]:
+    """Host and port of one of WORKERS_BOOTSTRAP_SERVERS."""
     host, _, port = re.sub("^[A-Z_]+://", "", server.strip()).rpartition(":")
     return host.removeprefix("[").removesuffix("]"), int(port)

@@ -78,6 +78,12 @@ class Handshake:
         self._set_timeout()
         self._socket = context.wrap_socket(self._socket, server_hostname=self._host)
 
+    def certificate_ends(self) -> float | None:
+        """The Unix time at which the broker's certificate expires; None: no TLS, or it was not verified."""
+        certificate = self._socket.getpeercert() if isinstance(self._socket, ssl.SSLSocket) else None
+        ends = certificate and certificate.get("notAfter")
+        return ssl.cert_time_to_seconds(str(ends)) if ends else None
+
     def speaks_kafka(self) -> None:
         """Raises: NotKafkaError, OSError: it does not, or not like this."""
         self._ask(API_VERSIONS, b"")

@@ -13,6 +13,26 @@ if TYPE_CHECKING:
     from workers.settings import Settings
 
 
+PARTITIONS = 6
+"""Of a topic that is suggested: as many as `workers produce` makes."""
+
+
+def create_command(topic: str, bootstrap_servers: str, security_protocol: str = "PLAINTEXT") -> str:
+    """Kafka's own command that makes the topic, for a person to paste."""
+    server = bootstrap_servers.split(",", maxsplit=1)[0].strip().rpartition("://")[2]
+    secured = "" if security_protocol == "PLAINTEXT" else " --command-config admin.properties"
+    return f"kafka-topics.sh --bootstrap-server {server}{secured} --create --topic {topic} --partitions {PARTITIONS}"
+
+
+def missing(settings: Settings) -> str:
+    """The message for a topic that is not there: a person's own topic is made by a person, with its own settings."""
+    command = create_command(settings.topic, settings.bootstrap_servers, settings.security_protocol)
+    return (
+        f"there is no topic {settings.topic} yet: make it with `{command}`; only to try it with numbers, `workers produce` "
+        f"makes it"
+    )
+
+
 def describe(client: Any, name: str) -> Any:
     """The client's description of the topic; None: there is none of this name.
 

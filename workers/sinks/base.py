@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from workers.types import RejectReason, TopicPartition
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from workers.findings import Finding
     from workers.types import Batch, Operation, Reject, WriteResult
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -194,5 +195,21 @@ class DeadLetterStore(Protocol):
 
     def delete(self, letter_id: str) -> bool:
         """Delete the dead letter; whether it was there still. Only for one whose record is stored."""
+
+    def close(self) -> None: ...
+
+
+class SinkDoctor(Protocol):
+    """Finds out for `workers doctor` whether the server can take what the workers will write. It changes nothing there."""
+
+    name: str
+    """Of the server, for people."""
+
+    def examine(self) -> Iterable[Finding]:
+        """What is right and wrong with it, in the order in which a person reads it, each as soon as it is known.
+
+        All checks are made, even if some fail; those that depend on a failed one say so. It raises nothing: what the
+        server refuses is a finding. Bounded: a server that is down costs some seconds.
+        """
 
     def close(self) -> None: ...

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from workers.settings import Settings
-    from workers.sinks.base import DeadLetterStore, Sink, SinkReader
+    from workers.sinks.base import DeadLetterStore, Sink, SinkDoctor, SinkReader
 
 
 def open_sink(settings: Settings) -> Sink:
@@ -28,3 +28,10 @@ def open_dead_letters(settings: Settings) -> DeadLetterStore:
     from workers.sinks.mongodb.dead_letters import MongoDeadLetters
 
     return MongoDeadLetters(settings)
+
+
+def open_doctor(settings: Settings) -> SinkDoctor:
+    """For finding out whether the server can take what the workers will write. Does not connect before it is asked."""
+    from workers.sinks.mongodb.doctor import MongoDoctor
+
+    return MongoDoctor(settings)

@@ -101,13 +101,35 @@ def port_holder(port: int) -> str | None:
 
     Linux shows only the user's own processes, and all of them to root.
     """
+    if (pid := port_holder_pid(port)) is not None:
+        with suppress(OSError):
+            arguments = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
+            return f"pid {pid} ({' '.join(arguments).strip()[:120]})"
+    return None
+
+
+def port_holder_pid(port: int) -> int | None:
+    """Its pid alone; see `port_holder`. None: nobody listens, or a process that this user may not see."""
     sockets = {f"socket:[{inode}]" for inode in _listening_sockets(port)}
     for process in Path("/proc").glob("[0-9]*") if sockets else ():
         # The process may end meanwhile, or belong to another user.
         with suppress(OSError):
             if any(_target(file) in sockets for file in (process / "fd").iterdir()):
-                arguments = (process / "cmdline").read_bytes().decode(errors="replace").split("\0")
-                return f"pid {process.name} ({' '.join(arguments).strip()[:120]})"
+                return int(process.name)
+    return None
+
+
+def is_listened_on(port: int) -> bool:
+    """Whether a process listens on this TCP port, on any address of this machine."""
+    return any(True for _ in _listening_sockets(port))
+
+
+def parent(pid: int) -> int | None:
+    """The pid of the process that started it; None: there is no such process."""
+    with suppress(OSError, ValueError, IndexError):
+        return int(
+            Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[1]
+        )
     return None
 
 

@@ -7,6 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from workers.errors import NotFoundError
+from workers.kafka import topics
 from workers.kafka.admin import Admin
 from workers.sinks.registry import open_reader
 from workers.verification.comparison import Comparison
@@ -47,7 +48,7 @@ def verify(
         sink.connect()
         topic = admin.topic(settings.topic)
         if topic is None:
-            raise NotFoundError(f"there is no topic {settings.topic} at {settings.bootstrap_servers}")
+            raise NotFoundError(topics.missing(settings))
         offsets = admin.partition_offsets(topic, settings.group)
         if since_seconds is not None:
             offsets = admin.since(offsets, since_seconds)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from workers.errors import FencedError, UnavailableError
+from workers.kafka import topics
 from workers.kafka.admin import Admin
 from workers.kafka.fencing import require_own_place
 from workers.log_fields import Action
@@ -38,7 +39,7 @@ class Membership:
         """
         with Admin(self._settings) as admin:
             if admin.topic(self._settings.topic) is None:
-                raise UnavailableError(f"there is no topic {self._settings.topic} yet; `workers produce` makes it")
+                raise UnavailableError(topics.missing(self._settings))
             self.evict_predecessor(admin)
 
     def evict_predecessor(self, admin: Admin) -> None:

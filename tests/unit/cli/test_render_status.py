@@ -159,7 +159,7 @@ def test_nothing_of_a_screen_of_80_columns_is_cut():
     )
 
     assert "…" not in drawn(80, supervisord=supervisord, kafka=kafka(group=group))
-    assert "and watchdog, lag, auditor; pid 77" in drawn(80, supervisord=supervisord)
+    assert "watchdog, lag, auditor up; pid 77" in drawn(80, supervisord=supervisord)
 
 
 def test_what_happened_last_is_told_in_words_oldest_first():

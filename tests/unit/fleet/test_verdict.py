@@ -189,7 +189,7 @@ def test_no_fleet_and_no_topic():
     assert said(kafka=kafka(offsets=None)) == (
         "attention",
         "There is no topic numtest yet",
-        "`workers produce` makes it",
+        "`workers doctor` shows the command that makes it",
     )
 
 

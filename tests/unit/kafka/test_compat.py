@@ -85,7 +85,7 @@ def private_uses(source: str) -> set[str]:
 def test_compat_uses_these_private_attributes_and_no_others():
     assert privates(ast.parse(COMPAT.read_text())) == {
         "_cluster", "_coordinator", "_maybe_uncompress", "_buffer", "_pos", "_closed",
-        "_heartbeat_enabled", "_join_task", "_manager",
+        "_heartbeat_enabled", "_join_task", "_manager", "_find_coordinator_ids",
     }  # fmt: skip
     assert privates(ast.parse(Path(compat_logs.__file__).read_text())) == {
         "_cluster", "_coordinator", "_subscription", "_manager",

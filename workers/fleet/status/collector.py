@@ -17,6 +17,7 @@ from workers.fleet.status.slot_facts import SlotFacts
 from workers.fleet.supervisor import Process, SupervisorClient
 from workers.kafka.admin import Admin
 from workers.kafka.open_transactions import OpenTransactions
+from workers.kafka.topics import create_command
 from workers.naming import all_worker_names, is_worker
 from workers.settings import redact
 from workers.sinks.registry import open_sink
@@ -72,6 +73,7 @@ class StatusCollector:
             settings.bootstrap_servers,
             redact(settings)["WORKERS_MONGODB_URI"].partition("?")[0],
             settings.max_iteration_seconds,
+            create_command(settings.topic, settings.bootstrap_servers, settings.security_protocol),
         )
         client = SupervisorClient(paths.supervisord_socket)
         self._endings = Endings(client)

@@ -49,6 +49,8 @@ class GroupStatus:
     """Partitions for which Kafka does not answer: nothing is known of them, and nothing of them can be read."""
     open_transactions: Mapping[TopicPartition, OpenTransaction] = field(default_factory=dict)
     """By partition in which there is one: what is behind it cannot be read yet."""
+    create_topic: str | None = None
+    """Kafka's own command that makes the topic; None: it is there."""
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -72,7 +74,7 @@ class GroupStatus:
     def problems(self) -> list[str]:
         """Everything that is wrong with it, in sentences."""
         if self.partitions is None:
-            return [f"there is no topic {self.topic} yet; `workers produce` makes it"]
+            return [f"there is no topic {self.topic} yet; `workers doctor` says how to make it"]
         standing = [
             f"{describe_partitions([partition])}: {each.describe()}"
             for partition, each in sorted(self.open_transactions.items())
@@ -98,6 +100,7 @@ def build_group_status(
     dead: Collection[str | None],
     unanswered: Collection[TopicPartition] = (),
     open_transactions: Mapping[TopicPartition, OpenTransaction] | None = None,
+    create_topic: str = "",
 ) -> GroupStatus:
     """The status of the group from the broker's answers.
 
@@ -106,6 +109,7 @@ def build_group_status(
         dead: ids of members whose process has ended, which the broker may not have noticed yet.
         unanswered: partitions of the topic that are not in `lags`, since Kafka did not answer for them.
         open_transactions: by partition in which there is one.
+        create_topic: the command that makes the topic, where there is none.
     """
     members = [GroupMember(member_id, *member) for member_id, member in group.members.items()]
     owned = {partition for each in members if each.member_id not in dead for partition in each.partitions}
@@ -120,6 +124,7 @@ def build_group_status(
         lag=None if lags is None else sum(lags.values()),
         unanswered=sorted(unanswered),
         open_transactions=open_transactions or {},
+        create_topic=create_topic if lags is None else None,
     )
 
 

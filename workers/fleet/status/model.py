@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from workers.errors import ExitCode
 from workers.fleet.status.group import GroupStatus, build_group_status
 from workers.fleet.status.poller import Down
-from workers.fleet.status.slot import SlotStatus, build_slot_status
+from workers.fleet.status.slot import WAITING_FOR_TOPIC, SlotStatus, build_slot_status
 from workers.fleet.status.slot_facts import SlotFacts
 from workers.fleet.supervisor import NOT_RUNNING
 from workers.state.heartbeat import State
@@ -133,6 +133,8 @@ class FleetInfo(NamedTuple):
     mongodb: str
     max_iteration_seconds: float
     """Seconds that one iteration of a worker's loop may take."""
+    create_topic: str = ""
+    """The command that makes the topic, for when there is none."""
 
 
 def build_status(info: FleetInfo, answers: Answers, now: float, time: str) -> Status:
@@ -148,13 +150,16 @@ def build_status(info: FleetInfo, answers: Answers, now: float, time: str) -> St
         lags = {partition: each.lag for partition, each in kafka.offsets.items()}
     dead = {member for facts in answers.slots.values() for member in facts.dead_members}
     group = kafka and build_group_status(
-        info.group, info.topic, kafka.group, lags, dead, kafka.unanswered, kafka.open_transactions
+        info.group, info.topic, kafka.group, lags, dead, kafka.unanswered, kafka.open_transactions, info.create_topic
     )
     members = kafka.group.members if kafka and group and group.settled else None
     slots = [
         build_slot_status(name, facts, now, info.max_iteration_seconds, answers.uptimes.get(name), lags, members)
         for name, facts in sorted(answers.slots.items())
     ]
+    if kafka and kafka.offsets is None:
+        # That is said once, by the group, and not once for each worker.
+        slots = [_without_topic(slot) for slot in slots]
     fleet = isinstance(answers.supervisord, SupervisordAnswer) or bool(slots)
     services = _services(info, answers, slots)
     problems = [f"{name}: {service.detail}" for name, service in services.items() if not service.up]
@@ -167,6 +172,11 @@ def build_status(info: FleetInfo, answers: Answers, now: float, time: str) -> St
         problems.append(f"records are not accounted for: {answers.audit.failures}; see `workers verify`")
     events = [dict(event) for event in answers.events]
     return Status(time, problems, services, slots, group, events, fleet, answers.audit)
+
+
+def _without_topic(slot: SlotStatus) -> SlotStatus:
+    """Kafka answers and there is no topic, so a worker that waits for Kafka waits for that, and nothing is wrong with it."""
+    return replace(slot, text=WAITING_FOR_TOPIC, problem=None) if slot.state == State.WAITING_FOR_KAFKA else slot
 
 
 def _services(info: FleetInfo, answers: Answers, slots: list[SlotStatus]) -> dict[str, Service]:

@@ -22,6 +22,7 @@ IDLE = "idle"
 STOPPED_BY_SIGNAL = "stopped (SIGSTOP)"
 LOOP_STALLED = "loop stalled"
 NO_HEARTBEAT = "no heartbeat"
+WAITING_FOR_TOPIC = "waiting for the topic"
 FENCED = (
     "fenced: another process is in the group with its static id; stop that fleet, or give each fleet slots of its own "
     "(numprocs_start in deploy/local.d/)"

@@ -171,6 +171,22 @@ def _first(error: Exception) -> str:
     return re.split(r" \(configured timeouts|, Timeout: |, full error", text)[0][:200].rstrip(".")
 
 
+def silent(error: PyMongoError) -> str:
+    """A server that does not answer: which, and what the connection met."""
+    found = re.findall(r"<ServerDescription \('([^']+)', (\d+)\)", str(error))
+    hosts = dict.fromkeys(f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in found)
+    where = f" at {', '.join(hosts)}" if hosts else ""
+    first = _first(error)
+    if len(hosts) == 1:
+        # It stands before the reason already.
+        first = first.removeprefix(f"{next(iter(hosts))}: ")
+    if NO_ANSWER in first:
+        first = "no answer in time"
+    first = re.sub(r"\[Errno -?\d+\] ", "", first)
+    what = "has no primary" if "Primary()" in first else "does not answer"
+    return f"MongoDB {what}{where} ({first or type(error).__name__})"
+
+
 def unanswered(error: PyMongoError) -> str:
     """The message for a server that does not answer."""
-    return f"MongoDB does not answer ({type(error).__name__}): is it running, is {URI} right? ({_first(error)})"
+    return f"{silent(error)}: is it running, is {URI} right?"

@@ -89,6 +89,19 @@ def test_a_service_that_is_down_is_not_blamed_on_the_workers():
     assert judged(supervisord=Down("is shutting down")).problems == ["supervisord: is shutting down"]
 
 
+def test_workers_that_wait_for_a_missing_topic_are_not_blamed_and_the_topic_is_what_is_wrong():
+    waiting = {
+        name: replace(seen(name), beat=replace(seen(name).beat, state=State.WAITING_FOR_KAFKA, partitions=()))
+        for name in OWNS
+    }
+    status = judged(kafka=kafka(offsets=None, group=GroupDescription("Dead", {})), slots=waiting)
+
+    assert status.problems == ["there is no topic numtest yet; `workers doctor` says how to make it"]
+    assert {(slot.state, slot.text) for slot in status.slots} == {("waiting for Kafka", "waiting for the topic")}
+    assert "--create --topic numtest" in status.as_dict()["group"]["create_topic"]
+    assert judged().as_dict()["group"]["create_topic"] is None
+
+
 def test_partitions_of_a_member_that_is_dead_are_read_by_nobody_although_the_broker_has_not_noticed():
     """Its slot is down, or its successor has not joined yet: the member file still has the dead one's id."""
     gone = process("worker_01", state="EXITED", pid=None, exit_status=-1)
