@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from workers.cli.ctrl_c import ctrl_c
+from workers.cli.entry import INTERRUPTED
 from workers.cli.streams import NO_ROOM
 from workers.errors import ExitCode, WorkersError
 from workers.settings.files import shown
@@ -21,10 +23,17 @@ if TYPE_CHECKING:
 
 def exit_code(command: Callable[[], Any], err: Console) -> int:
     """Run a command; return one of `ExitCode`, or 130 after Ctrl-C. A user's mistake is one line, and only a bug a traceback."""
+    code = _run(command, err)
+    if code == INTERRUPTED and ctrl_c.untold:
+        err.print("workers: interrupted")
+    return code
+
+
+def _run(command: Callable[[], Any], err: Console) -> int:
     try:
         code = command()
     except typer.Abort:
-        return 130
+        return INTERRUPTED
     except typer.TyperException as error:
         message = error.format_message()
         err.print(message if "\n" in message else f"workers: {message.rstrip('.')}; see `workers --help`", markup=False)
@@ -34,7 +43,7 @@ def exit_code(command: Callable[[], Any], err: Console) -> int:
             err.print(f"workers: {line}", markup=False)
         return error.exit_code
     except KeyboardInterrupt:
-        return 130
+        return INTERRUPTED
     except BrokenPipeError:
         return ExitCode.FAILED
     except Exception as error:  # noqa: BLE001 the last resort

@@ -1,13 +1,21 @@
-"""Checks of options that typer's own `min` and `max` do not make."""
+"""Options that several commands have, and checks that typer's own `min` and `max` do not make."""
 
 from __future__ import annotations
 
 import math
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
 LONGEST_SECONDS = 315_360_000
 """Ten years: for options that are seconds, and that have no shorter limit."""
+Json = Annotated[bool, typer.Option("--json", help="Print the report as one JSON object.")]
+Tree = Annotated[
+    Path,
+    typer.Option(help="The folder of the fleet; else this one, or one above it.", show_default=False),
+]
+"""Its default, `Path()`, is what `workers.settings.paths.find_tree` makes of the current folder."""
 
 
 def finite(value: float | None) -> float | None:

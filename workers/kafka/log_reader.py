@@ -18,7 +18,7 @@ from workers.kafka.partitions import to_client
 from workers.types import TopicPartition
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Generator, Mapping, Sequence
 
     from workers.identity import TopicIdentity
     from workers.settings import Settings
@@ -34,7 +34,7 @@ def read_log(
     settings: Settings,
     ranges: Mapping[TopicPartition, tuple[int, int]],
     options: Mapping[str, Any] | None = None,
-) -> Iterator[tuple[TopicPartition, Sequence[Record]]]:
+) -> Generator[tuple[TopicPartition, Sequence[Record]], None, None]:
     """Every record in these ranges of offsets (first, end), by partition, in offset order.
 
     As for the workers, without the records of aborted transactions.

@@ -60,7 +60,7 @@ class Comparison:
         total, done = sum(max(0, each.end - each.start) for each in self.offsets.values()), 0
         ranges = {partition: (each.start, each.end) for partition, each in self.offsets.items()}
         for records in _chunks(self._read(ranges)):
-            self._compare(records, all_dead_letters)
+            self.compare(records, all_dead_letters)
             for partition, record in records:
                 in_kafka[partition].add(record.offset)
                 self.reports[partition].counts["kafka"] += 1
@@ -89,9 +89,10 @@ class Comparison:
             self.on_records(partition, records)
             yield partition, records
 
-    def _compare(
-        self, found: Sequence[tuple[TopicPartition, Record]], all_dead_letters: Mapping[str, str] | None
+    def compare(
+        self, found: Sequence[tuple[TopicPartition, Record]], all_dead_letters: Mapping[str, str] | None = None
     ) -> None:
+        """Count each of these records by its outcome, in the report of its partition."""
         records = [record for _, record in found]
         ids = [self.topic.document_id(record.partition, record.offset) for record in records]
         documents = self.sink.documents(ids)
@@ -130,7 +131,7 @@ class Comparison:
     def _dead_letters(
         self, ids: Sequence[str], documents: Mapping[str, object], all_dead_letters: Mapping[str, str] | None
     ) -> Mapping[str, str]:
-        """Args: all_dead_letters: at the beginning of this run; None: too many."""
+        """Args: all_dead_letters: at the beginning of this run; None: too many, or not asked for."""
         if all_dead_letters is None:
             return self.sink.dead_letters(ids)
         listed = [document_id for document_id in ids if document_id in all_dead_letters]

@@ -12,6 +12,7 @@ import typer
 
 from tests.support.ports import free_ports
 from workers.cli import main as cli
+from workers.cli import produce as cli_produce
 from workers.errors import ExitCode
 
 COMMANDS = ("run", "produce", "verify", "config", "lag")
@@ -206,5 +207,5 @@ def test_lines_come_as_they_are_from_a_file_or_from_standard_input(tmp_path, mon
     monkeypatch.setattr(sys, "stdin", Stdin)
 
     for source in (str(tmp_path / "lines"), "-"):
-        with cli._opened(source) as lines:
-            assert list(cli._values(lines)) == expected
+        with cli_produce.opened(source) as lines:
+            assert list(cli_produce.values(lines)) == expected

@@ -1,0 +1,115 @@
+"""`workers config`: shows every setting."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
+
+from rich.text import Text
+
+from workers.cli.help import range_in_words
+from workers.cli.options import Json, Tree
+from workers.cli.terminal import console
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from workers.settings import Loaded
+
+out = console()
+err = console(stderr=True)
+
+WIDE = 120
+"""From so many columns on, and in a pipe, a setting with its meaning is one line."""
+WIDEST_VALUE = 36
+"""A longer one moves the rest of its line, so that the others stay where they are."""
+
+
+def config(tree: Tree = Path(), as_json: Json = False) -> None:
+    """Show every setting with its value, where the value comes from, and what else it could be.
+
+    Secrets are not shown. With --json: the values by name, and under "from" the source of each.
+
+    Example: WORKERS_TOPIC=orders workers config
+
+    Exit codes: 0 the settings can be used, 78 one is wrong: all that are wrong are named.
+    """
+    from workers.settings import load_all, redact, unused
+
+    loaded = load_all(tree)
+    values = redact(loaded.settings)
+    for note in unused(loaded.settings):
+        err.print(f"workers: {note}", markup=False)
+    if as_json:
+        out.print_json(json.dumps(values | {"from": loaded.sources}))
+        return
+    for line in screen(loaded, values, out.width, fold=out.is_terminal):
+        out.print(line)
+
+
+def screen(loaded: Loaded, values: dict[str, str], width: int, *, fold: bool = True) -> Iterator[Text]:
+    """What was read; then each setting with its value, its source and its meaning. Bold: not the default.
+
+    Args:
+        width: columns. Only a value or a path may make a line longer, since it must be whole to be copied.
+        fold: whether a long meaning is folded; else it is one line, for grep.
+    """
+    from workers.settings import PREFIX, Settings
+
+    yield from _read(loaded)
+    yield Text("")
+    wide = width >= WIDE
+    columns = [max(map(len, values)), min(WIDEST_VALUE, max(map(len, values.values()))), _widest(loaded)]
+    for name, field in Settings.model_fields.items():
+        variable = PREFIX + name.upper()
+        value, source = values[variable] or "-", loaded.sources[variable]
+        changed = getattr(loaded.settings, name) != field.default
+        room = columns[1] if wide else width - columns[0] - columns[2] - 4
+        line = Text.assemble(
+            f"{variable:<{columns[0]}}  ",
+            (f"{value:<{room}}", "bold" if changed else ""),
+            (
+                f"  {source:<{columns[2]}}" if wide else f"  {source:>{columns[2]}}",
+                "dim" if source == "default" else "",
+            ),
+        )
+        meaning = Text(f"{field.description}{_choices(field)}", style="dim")
+        indent = sum(columns) + 6 if wide else 2
+        folded = list(meaning.wrap(out, width - indent)) if fold else [meaning]
+        for each in folded:
+            each.rstrip()
+        if wide:
+            line.append("  ").append_text(folded.pop(0))
+        yield line
+        yield from (Text(" " * indent).append_text(each) for each in folded)
+
+
+def _widest(loaded: Loaded) -> int:
+    return max(len(source) for source in loaded.sources.values() if len(source) <= WIDEST_VALUE)
+
+
+def _read(loaded: Loaded) -> Iterator[Text]:
+    """The folder whose settings these are, and the places where some were found."""
+    counts = Counter(source for source in loaded.sources.values() if source != "default")
+    yield Text(f"folder  {loaded.paths.tree}" + ("" if loaded.paths.env_file.exists() else ", which has no .env"))
+    found = [f"{count} from {source}" for source, count in sorted(counts.items())]
+    yield Text(f"set     {', '.join(found) or 'nothing: every setting has its default'}")
+
+
+def _choices(field: Any) -> str:
+    """What the values of a setting can be, where a word or a number is meant."""
+    if get_origin(field.annotation) is Literal:
+        return f"; one of {', '.join(get_args(field.annotation))}"
+    if field.annotation is bool:
+        return "; true or false"
+    limits = {
+        name: limit
+        for each in field.metadata
+        for name in ("ge", "gt", "le")
+        if (limit := getattr(each, name, None)) is not None
+    }
+    above = f"above {limits['gt']}, " if "gt" in limits else ""
+    words = range_in_words(limits.get("ge"), limits.get("le"))
+    return f"; {above}{words}" if words else ""
