@@ -94,7 +94,10 @@ def _read(loaded: Loaded) -> Iterator[Text]:
     """The folder whose settings these are, and the places where some were found."""
     counts = Counter(source for source in loaded.sources.values() if source != "default")
     yield Text(f"folder  {loaded.paths.tree}" + ("" if loaded.paths.env_file.exists() else ", which has no .env"))
-    found = [f"{count} from {source}" for source, count in sorted(counts.items())]
+    found = [
+        f"{count} from {'the environment' if source == 'environment' else source}"
+        for source, count in sorted(counts.items())
+    ]
     yield Text(f"set     {', '.join(found) or 'nothing: every setting has its default'}")
 
 

@@ -58,6 +58,7 @@ class CtrlC:
     def tell(self, console: Console, text: str) -> None:
         """Say what a command has done, and what not, when it was interrupted."""
         self.untold = False
+        clear_line(console)
         console.print(f"interrupted: {text}", markup=False)
 
     def _interrupt(self, _number: int, frame: FrameType | None) -> None:
@@ -70,6 +71,14 @@ class CtrlC:
 
 ctrl_c = CtrlC()
 """That of this process, which has one main thread and one command."""
+
+
+def clear_line(console: Console) -> None:
+    """Make a terminal ready for a line, wherever a progress bar was interrupted, and however it echoes Ctrl-C."""
+    from rich.control import Control, ControlType
+
+    if console.is_terminal:
+        console.control(Control(ControlType.CARRIAGE_RETURN, (ControlType.ERASE_IN_LINE, 2), ControlType.SHOW_CURSOR))
 
 
 def _is_importing(frame: FrameType | None) -> bool:

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from workers.cli.ctrl_c import ctrl_c
+from workers.cli.ctrl_c import clear_line, ctrl_c
 from workers.cli.entry import INTERRUPTED
 from workers.cli.streams import NO_ROOM
 from workers.errors import ExitCode, WorkersError
-from workers.settings.files import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +24,7 @@ def exit_code(command: Callable[[], Any], err: Console) -> int:
     """Run a command; return one of `ExitCode`, or 130 after Ctrl-C. A user's mistake is one line, and only a bug a traceback."""
     code = _run(command, err)
     if code == INTERRUPTED and ctrl_c.untold:
+        clear_line(err)
         err.print("workers: interrupted")
     return code
 
@@ -54,6 +54,8 @@ def _run(command: Callable[[], Any], err: Console) -> int:
                 err.print(f"workers: cannot write to standard output: {error.strerror}", markup=False)
             return ExitCode.FAILED
         if isinstance(error, OSError) and error.filename is not None:
+            from workers.settings.files import shown
+
             # A file or a folder that cannot be used is the user's to mend, whichever it is.
             err.print(f"workers: {shown(error.filename)}: {error.strerror}; mend that, and run it again", markup=False)
             return ExitCode.UNAVAILABLE

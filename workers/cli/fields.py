@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -28,7 +29,17 @@ def field(name: str, value: Text, width: int) -> Iterator[Text]:
     room = max(20, width - LABEL - 2)
     for index, line in enumerate(folded(value, room)):
         label = name if index == 0 else ""
-        yield Text.assemble("  ", (label.ljust(LABEL), FAINT)).append_text(line)
+        whole = Text.assemble("  ", (label.ljust(LABEL), FAINT)).append_text(line)
+        whole.rstrip()
+        yield whole
+
+
+def sentence(name: str, text: str, width: int, style: str = "") -> Iterator[Text]:
+    """The same for words of ours, which are broken between two of them. A long word stays whole: an id is to be copied."""
+    room = max(20, width - LABEL - 2)
+    lines = textwrap.wrap(text, room, break_on_hyphens=False, break_long_words=False) or [""]
+    for index, line in enumerate(lines):
+        yield Text.assemble("  ", ("" if index else name).ljust(LABEL), style=FAINT) + Text(line, style=style)
 
 
 def folded(value: Text, room: int) -> Iterator[Text]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from rich.text import Text
 
-from workers.cli.fields import FAINT, field, header_texts, local_time, value_text
+from workers.cli.fields import FAINT, field, header_texts, local_time, sentence, value_text
 from workers.cli.payload import escaped, preview
 from workers.sinks.base import EPOCH
 from workers.types import RejectReason
@@ -63,14 +63,20 @@ def lines(rows: list[_Row], width: int) -> Iterator[Text]:
     names += ["key"] if any(row.key for row in rows) else []
     names += ["value", "error"] if wide else ["value"]
     widths = {name: max(len(name), *(len(getattr(row, name)) for row in rows)) for name in names}
-    room = width - sum(widths[name] + 2 for name in names[:-1])
-    if not wide and room < LEAST_PREVIEW:
+    if not wide and "key" in names and _room(names, widths, width) < LEAST_PREVIEW:
+        names.remove("key")
+    if not wide and _room(names, widths, width) < LEAST_PREVIEW:
         yield from _two_lines(rows, width)
         return
     yield Text("  ".join(name.ljust(widths[name]) for name in names).rstrip(), style="bold")
     for row in rows:
         text = "  ".join(getattr(row, name).ljust(widths[name]) for name in names).rstrip()
         yield _cut(text, max(width, widths["id"]))
+
+
+def _room(names: list[str], widths: dict[str, int], width: int) -> int:
+    """Columns that are left for the last one."""
+    return width - sum(widths[name] + 2 for name in names[:-1])
 
 
 def _two_lines(rows: list[_Row], width: int) -> Iterator[Text]:
@@ -89,6 +95,8 @@ def _cut(text: str, width: int) -> Text:
 def _row(letter: DeadLetter) -> _Row:
     state = ", replayed" if letter.replayed_at else ", purged" if letter.purged_at else ""
     value = "(purged)" if letter.purged_at else preview(letter.value, MOST_PREVIEW)
+    if not letter.purged_at and not letter.value:
+        value = "(no value)" if letter.value is None else "(empty)"
     return _Row(
         escaped(letter.id),
         f"{letter.rejected_at.astimezone():%m-%d %H:%M:%S}",
@@ -116,7 +124,8 @@ def whole(letter: DeadLetter, width: int) -> Iterator[Text]:
         yield from field("attempts", Text(str(letter.attempts)), width)
     place = f"{letter.topic}/{letter.partition}/{letter.offset}"
     yield from field("place", Text.assemble(place, (f"  `workers peek {place}`", FAINT)), width)
-    yield from field("sent", Text(_time(letter.timestamp) if letter.timestamp else "without a timestamp"), width)
+    sent = letter.timestamp and local_time(round((letter.timestamp - EPOCH).total_seconds() * 1000))
+    yield from field("sent", Text(sent or "without a timestamp"), width)
     if letter.purged_at:
         yield from field("value", Text(f"purged {_time(letter.purged_at)}; this note accounts for the record"), width)
     else:
@@ -126,7 +135,7 @@ def whole(letter: DeadLetter, width: int) -> Iterator[Text]:
             yield from field(name, each, width)
         yield from field("value", value_text(letter.value, width, whole=True), width)
         yield from field("size", Text(_size(letter)), width)
-    yield from field("replay", Text(_remedy(letter)), width)
+    yield from sentence("replay", _remedy(letter), width)
 
 
 def _remedy(letter: DeadLetter) -> str:
@@ -134,13 +143,13 @@ def _remedy(letter: DeadLetter) -> str:
         return f"replayed {_time(letter.replayed_at)}: its record is stored"
     if letter.purged_at:
         return "not possible: its payload was purged"
-    command = f"`workers dead-letters replay {letter.id}`"
+    command = f"`workers dead-letters replay {letter.id}"
     if letter.value_bytes is not None and len(letter.value or b"") < letter.value_bytes:
         return "not possible: only the beginning of its value was kept; send it again in another form"
     remedy = REMEDIES.get(letter.reason)
     if remedy:
-        return f"{command}, {remedy}" if remedy.startswith(("once", "with")) else f"{command}: {remedy}"
-    return f"fails again, unless its decoder changes: the record is wrong as it was sent; {command} tries"
+        return f"{command}`, {remedy}" if remedy.startswith(("once", "with")) else f"{command}`: {remedy}"
+    return f"fails again: the record itself is wrong, and its sender has to send another; {command} --dry-run` tries it"
 
 
 def _size(letter: DeadLetter) -> str:
@@ -152,4 +161,4 @@ def _size(letter: DeadLetter) -> str:
 
 
 def _time(then: datetime) -> str:
-    return local_time(round((then - EPOCH).total_seconds() * 1000)) or "?"
+    return f"{then.astimezone():%Y-%m-%d %H:%M:%S}"

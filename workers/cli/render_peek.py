@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
-from workers.cli.fields import FAINT, field, header_texts, json_text, local_time, utc_time, value_text
+from workers.cli.fields import FAINT, field, header_texts, json_text, local_time, sentence, utc_time, value_text
 from workers.cli.payload import escaped, escaped_json, indented
 from workers.verification.report import FAILURES
 
@@ -49,7 +49,7 @@ def lines(found: Peeked, sink: SinkReader, width: int, *, whole: bool = False) -
     """The lines of one record; none is longer than `width`, but an id."""
     yield _heading(found, width)
     if meaning := found.detail or MEANINGS.get(found.outcome):
-        yield from field("", Text(meaning, style=STYLES.get(found.outcome, WARN)), width)
+        yield from sentence("", meaning, width, STYLES.get(found.outcome, WARN))
     record = found.record
     if record is not None:
         if record.key is not None:
@@ -60,7 +60,11 @@ def lines(found: Peeked, sink: SinkReader, width: int, *, whole: bool = False) -
     if found.expected is not None:
         yield from field("differs", _difference(found, sink), width)
     elif found.document is not None:
-        yield from field("document", _document(found.document, sink, width, whole=whole), width)
+        document = _document(found.document, sink, width, whole=whole)
+        if found.outcome == "stored" and record is not None and not whole and "\n" in document.plain:
+            yield from sentence("document", f"the same, with the _id {found.id}", width)
+        else:
+            yield from field("document", document, width)
     if found.replaced is not None:
         before = _document(found.replaced, sink, width, whole=whole)
         yield from field(
@@ -70,7 +74,7 @@ def lines(found: Peeked, sink: SinkReader, width: int, *, whole: bool = False) -
         state = "replayed" if letter.replayed_at else "purged" if letter.purged_at else letter.reason
         yield from field("dead letter", Text(f"{state}: {escaped(letter.error)}", style=WARN), width)
         if not letter.replayed_at:
-            yield from field("", Text(f"`workers dead-letters show {letter.id}`", style=FAINT), width)
+            yield from sentence("", f"`workers dead-letters show {letter.id}`", width, FAINT)
 
 
 def as_dict(found: Peeked, sink: SinkReader) -> dict[str, Any]:

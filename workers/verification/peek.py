@@ -156,7 +156,7 @@ class Peek:
             ended = "its transaction was aborted: nobody reads it, and it is stored nowhere"
             return replace(found, outcome=ABORTED, detail=ended, record=record)
         none = "a transaction marker, or a record that compaction has removed"
-        return replace(found, outcome=NO_RECORD, detail=f"no record is there: {none}")
+        return replace(found, outcome=NO_RECORD, detail=none)
 
     def of_earlier_topic(self, place: Place) -> Peeked:
         """What is stored under the id of a topic that is not there any more."""
