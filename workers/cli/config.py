@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args, get_origin
 
 from rich.text import Text
 
@@ -60,34 +60,54 @@ def screen(loaded: Loaded, values: dict[str, str], width: int, *, fold: bool = T
 
     yield from _read(loaded)
     yield Text("")
-    wide = width >= WIDE
-    columns = [max(map(len, values)), min(WIDEST_VALUE, max(map(len, values.values()))), _widest(loaded)]
+    columns = _Columns(
+        max(map(len, values)),
+        max(len(value) for value in ("-", *values.values()) if len(value) <= WIDEST_VALUE),
+        max(len(source) for source in ("default", *loaded.sources.values()) if len(source) <= WIDEST_VALUE),
+    )
     for name, field in Settings.model_fields.items():
         variable = PREFIX + name.upper()
-        value, source = values[variable] or "-", loaded.sources[variable]
-        changed = getattr(loaded.settings, name) != field.default
-        room = columns[1] if wide else width - columns[0] - columns[2] - 4
-        line = Text.assemble(
-            f"{variable:<{columns[0]}}  ",
-            (f"{value:<{room}}", "bold" if changed else ""),
-            (
-                f"  {source:<{columns[2]}}" if wide else f"  {source:>{columns[2]}}",
-                "dim" if source == "default" else "",
-            ),
-        )
+        source = loaded.sources[variable]
+        is_default = getattr(loaded.settings, name) == field.default
+        value = Text(values[variable] or "-", style="" if is_default else "bold")
         meaning = Text(f"{field.description}{_choices(field)}", style="dim")
-        indent = sum(columns) + 6 if wide else 2
-        folded = list(meaning.wrap(out, width - indent)) if fold else [meaning]
-        for each in folded:
-            each.rstrip()
-        if wide:
-            line.append("  ").append_text(folded.pop(0))
-        yield line
-        yield from (Text(" " * indent).append_text(each) for each in folded)
+        if width >= WIDE:
+            yield from _one_line(columns, variable, value, source, meaning, width if fold else None)
+        else:
+            yield from _two_lines(columns, variable, value, source, meaning, width)
 
 
-def _widest(loaded: Loaded) -> int:
-    return max(len(source) for source in loaded.sources.values() if len(source) <= WIDEST_VALUE)
+class _Columns(NamedTuple):
+    """How wide the columns are."""
+
+    name: int
+    value: int
+    source: int
+
+
+def _one_line(
+    columns: _Columns, variable: str, value: Text, source: str, meaning: Text, width: int | None
+) -> Iterator[Text]:
+    indent = sum(columns) + 6
+    folded = list(meaning.wrap(out, max(20, width - indent))) if width else [meaning]
+    value.pad_right(max(0, columns.value - value.cell_len))
+    begin = Text.assemble(f"{variable:<{columns.name}}  ", value, f"  {source:<{columns.source}}  ")
+    for index, line in enumerate(folded):
+        line.rstrip()
+        yield (Text(" " * indent) if index else begin).append_text(line)
+
+
+def _two_lines(columns: _Columns, variable: str, value: Text, source: str, meaning: Text, width: int) -> Iterator[Text]:
+    begin = Text.assemble(f"{variable:<{columns.name}}  ", value)
+    gap = width - begin.cell_len - len(source)
+    if gap >= 2:
+        yield begin.append(" " * gap).append(source)
+    else:
+        yield begin
+        yield Text(f"{source:>{width}}")
+    for line in meaning.wrap(out, width - 2):
+        line.rstrip()
+        yield Text("  ").append_text(line)
 
 
 def _read(loaded: Loaded) -> Iterator[Text]:

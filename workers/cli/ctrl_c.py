@@ -75,7 +75,8 @@ ctrl_c = CtrlC()
 
 def clear_line(console: Console) -> None:
     """Make a terminal ready for a line, wherever a progress bar was interrupted, and however it echoes Ctrl-C."""
-    from rich.control import Control, ControlType
+    from rich.control import Control
+    from rich.segment import ControlType
 
     if console.is_terminal:
         console.control(Control(ControlType.CARRIAGE_RETURN, (ControlType.ERASE_IN_LINE, 2), ControlType.SHOW_CURSOR))

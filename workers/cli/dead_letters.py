@@ -12,21 +12,22 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from workers.cli.ctrl_c import ctrl_c
-from workers.cli.dead_letter_options import (
+from workers.cli.entry import INTERRUPTED
+from workers.cli.help import App
+from workers.cli.options import (
     DryRun,
     Ids,
     JsonLines,
     OfPartition,
     OfReason,
     Since,
+    Tree,
     Until,
     chosen_by,
     partition_of,
+    text,
     time_of,
 )
-from workers.cli.entry import INTERRUPTED
-from workers.cli.help import App
-from workers.cli.options import Tree, text
 from workers.cli.terminal import console
 from workers.errors import BadUsageError, ExitCode
 

@@ -6,7 +6,7 @@ from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
-from workers.errors import NotFoundError
+from workers.errors import NotFoundError, UnavailableError
 from workers.kafka.admin import Admin
 from workers.kafka.log_reader import read_log
 from workers.kafka.options import few_records_options, uncommitted
@@ -56,7 +56,7 @@ class Peek:
         try:
             self._admin.connect()
             self.sink.connect()
-        except BaseException:
+        except UnavailableError:
             self.close()
             raise
         return self
