@@ -50,7 +50,8 @@ def find_tree(folder: Path = Path()) -> Path:
 
 
 def _has_fleet(folder: Path) -> bool:
-    for name in CONFIGURATIONS:
+    # In the folder deploy/ of a checkout lies the configuration of the folder above it.
+    for name in CONFIGURATIONS[:1] if folder.name == "deploy" else CONFIGURATIONS:
         try:
             with (folder / name).open("rb") as file:
                 if b"workers run" in file.read(LONGEST_CONFIGURATION):
