@@ -23,6 +23,7 @@ err = console(stderr=True)
 
 WIDE = 120
 """From so many columns on, and in a pipe, a setting with its meaning is one line."""
+LONGEST_WAIT = 86_400
 WIDEST_VALUE = 36
 """A longer one moves the rest of its line, so that the others stay where they are."""
 
@@ -133,6 +134,9 @@ def _choices(field: Any) -> str:
         for name in ("ge", "gt", "le")
         if (limit := getattr(each, name, None)) is not None
     }
+    if limits.get("le") == LONGEST_WAIT:
+        # Any number of seconds that makes sense.
+        return ""
     above = f"above {limits['gt']}, " if "gt" in limits else ""
     words = range_in_words(limits.get("ge"), limits.get("le"))
     return f"; {above}{words}" if words else ""

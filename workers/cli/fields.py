@@ -87,7 +87,8 @@ def _shortened(text: Text, width: int) -> Text:
     if len(found) <= MOST_LINES:
         return text
     kept = Text("\n").join(found[:MOST_LINES])
-    return kept.append(f"\n... {len(found) - MOST_LINES:,} more lines", FAINT)
+    more = len(found) - MOST_LINES
+    return kept.append(f"\n... {more:,} more {'line' if more == 1 else 'lines'}", FAINT)
 
 
 def header_texts(headers: Sequence[tuple[str, bytes | None]]) -> Iterator[tuple[str, Text]]:

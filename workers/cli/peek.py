@@ -62,14 +62,14 @@ def peek(
     named = parse_place(place)
     if follow and named.offset is not None:
         raise BadUsageError("--follow shows what is new in a topic or a partition; one record does not change")
-    with Peek(load(tree)) as looking:
-        is_now = looking.open(named)
+    with Peek(load(tree), named) as looking:
+        is_now = looking.open()
         if not is_now and named.offset is None:
             raise BadUsageError(
                 f"the topic with this id was deleted: `workers peek {looking.settings.topic}` shows the new one"
             )
         if named.offset is not None:
-            found = looking.at(named.partition or 0, named.offset) if is_now else looking.of_earlier_topic(named)
+            found = looking.at(named.partition or 0, named.offset) if is_now else looking.of_earlier_topic()
             _show(looking, [found], as_json=as_json, whole=True)
             raise typer.Exit(_exit_code([found]))
         if follow:

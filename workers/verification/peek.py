@@ -40,8 +40,13 @@ class Peek:
     It is no member of the group and commits nothing; it needs the rights of `verify`.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
+    def __init__(self, settings: Settings, place: Place) -> None:
+        """Args: place: what to look at; a topic in it takes the place of the settings' one."""
+        self._place = place
+        self._of_document = OF_DOCUMENT.fullmatch(place.topic or "")
+        named = self._of_document[1] if self._of_document else place.topic
+        # Errors name the topic of the settings.
+        self.settings = settings = settings.model_copy(update={"topic": named or settings.topic})
         self.sink = open_reader(settings)
         self._letters = open_dead_letters(settings)
         self._admin = Admin(settings)
@@ -75,17 +80,16 @@ class Peek:
         assert self._topic is not None, "open comes first"  # noqa: S101
         return self._topic
 
-    def open(self, place: Place) -> bool:
-        """Find the topic of this place; whether its id, if it has one, is of the topic that is there now.
+    def open(self) -> bool:
+        """Find the topic of the place; whether its id, if it has one, is of the topic that is there now.
 
         Raises:
             NotFoundError: there is no such topic.
             UnavailableError: Kafka did not answer, or this client has no right to look.
         """
-        name = place.topic or self.settings.topic
-        of_document = OF_DOCUMENT.fullmatch(name)
-        found = self._admin.topic(of_document[1], right="READ") if of_document else None
-        if of_document and found and found.identity.prefix == f"{name}/":
+        name = self._place.topic or self.settings.topic
+        found = self._admin.topic(self.settings.topic, right="READ") if self._of_document else None
+        if found and found.identity.prefix == f"{name}/":
             return self._use(found)
         # A topic may be called like the first part of an id.
         if exact := self._admin.topic(name, right="READ"):
@@ -101,8 +105,9 @@ class Peek:
         Raises:
             NotFoundError: the topic has no such partition.
         """
-        topic = self._admin.topic(self.settings.topic, right="READ") or self.topic
-        found = self._admin.partition_offsets(topic, self.settings.group)
+        # It may have been made again since, or have got partitions.
+        self._topic = self._admin.topic(self.settings.topic, right="READ") or self._topic
+        found = self._admin.partition_offsets(self.topic, self.settings.group)
         if partition is None:
             return found
         where = TopicPartition(self.settings.topic, partition)
@@ -158,9 +163,9 @@ class Peek:
         none = "a transaction marker, or a record that compaction has removed"
         return replace(found, outcome=NO_RECORD, detail=none)
 
-    def of_earlier_topic(self, place: Place) -> Peeked:
+    def of_earlier_topic(self) -> Peeked:
         """What is stored under the id of a topic that is not there any more."""
-        name = self.topic.identity.name
+        place, name = self._place, self.topic.identity.name
         where = TopicPartition(name, place.partition or 0)
         found = self._stored(where, place.offset or 0, place.document_id or "")
         now = f"{self.topic.identity.prefix.rstrip('/')} now"
