@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -102,20 +103,27 @@ def verify_report(console: Console, found: VerifyReport) -> None:
         account.partition: str(account.partition if len(topics) > 1 else account.partition.partition)
         for account in found.partitions
     }
+    outcomes = [outcome for outcome in OUTCOMES if outcome not in RARE or found.total(outcome)]
+    rows = [(names[account.partition], account.counts) for account in found.partitions]
+    rows.append(("all", Counter({outcome: found.total(outcome) for outcome in outcomes})))
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 1))
     table.add_column("partition", justify="right", no_wrap=True)
-    outcomes = [outcome for outcome in OUTCOMES if outcome not in RARE or found.total(outcome)]
-    for outcome in outcomes:
-        table.add_column(SHORT.get(outcome, outcome), justify="right", no_wrap=True)
-    for account in found.partitions:
-        counts = [(outcome, account.counts[outcome]) for outcome in outcomes]
-        table.add_row(
-            names[account.partition],
-            *(f"[red]{n:,}[/]" if n and outcome in FAILURES else f"{n:,}" for outcome, n in counts),
-        )
-    table.add_section()
-    table.add_row("all", *(f"{found.total(outcome):,}" for outcome in outcomes), style="bold")
-    console.print(table)
+    heads = [SHORT.get(each, each) for each in outcomes]
+    for head in heads:
+        table.add_column(head, justify="right", no_wrap=True)
+    for name, counts in rows:
+        cells = [f"[red]{n:,}[/]" if (n := counts[each]) and each in FAILURES else f"{n:,}" for each in outcomes]
+        table.add_row(name, *cells, style="bold" if name == "all" else "")
+    needed = 11 + sum(
+        2 + max(len(head), len(f"{found.total(each):,}")) for head, each in zip(heads, outcomes, strict=True)
+    )
+    if needed <= console.width:
+        console.print(table)
+    else:
+        # Half a number is another number.
+        for name, counts in rows:
+            parts = (f"{head} {counts[each]:,}" for head, each in zip(heads, outcomes, strict=True) if counts[each])
+            console.print(f"{name}: {', '.join(parts) or 'empty'}", markup=False)
     for account in found.partitions:
         for outcome, offsets in account.offsets.items():
             listed = ", ".join(str(offset) for offset in offsets)

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 WIDE = 132
 """From so many columns on every number is shown, and no name is shortened."""
+NARROWEST = 80
+"""Below so many columns only what matters most is shown of each slot."""
 EVENTS = 6
 TRANSACTIONS = 3
 """The most open transactions that are shown."""
@@ -116,6 +118,9 @@ def _slots(status: Status, width: int) -> Table:
             ("rebalances", 10, lambda slot: _number(slot.rebalances)),
             ("iteration", 9, lambda slot: _duration(slot.seconds_since_iteration)),
         ]
+    if width < NARROWEST:
+        # What is left is whole: half a number is another number.
+        columns = [column for column in columns if column[0] in ("owns", "rec/s", "lag", "dead")]
     for name, size, _ in columns:
         table.add_column(name, justify="right", no_wrap=True, width=size, overflow="ellipsis")
     for slot in status.slots:

@@ -69,6 +69,23 @@ def test_where_to_look_next_is_named_before_the_verdict(console):
     ]
 
 
+def test_no_number_is_cut_however_narrow_the_terminal_is():
+    narrow = Console(file=io.StringIO(), width=60, color_system=None)
+    bad = PartitionReport(tp(3), Counter(kafka=20_000_000, stored=19_999_990, dead_lettered=9, expired=4))
+    bad.add("missing", 4)
+
+    show.verify_report(narrow, VerifyReport("numtest", "counters", [bad, account(4)]))
+
+    assert (
+        text(narrow)
+        .replace("\n", " ")
+        .startswith(
+            "3: kafka 20,000,000, stored 19,999,990, dead 9, expired 4, missing 1 4: empty "
+            "all: kafka 20,000,000, stored 19,999,990, dead 9, expired 4, missing 1 "
+        )
+    )
+
+
 def test_dead_letters_are_pointed_to_where_all_is_well(console):
     show.verify_report(console, VerifyReport("numtest", "counters", [account(0, kafka=2, stored=1, dead_lettered=1)]))
 
