@@ -28,7 +28,7 @@ def served(stack: EmbeddedStack, tmp_path_factory: pytest.TempPathFactory) -> It
     with PlainWorkers(stack, tmp_path_factory.mktemp("peek")) as workers:
         workers.kafka.create(4)
         workers.send(0, b'{"number": 0}', b'{"number": 1}', b'{"number": 2}', b'{"number": 3}')
-        workers.send(0, HOSTILE.encode(), key=b"\xff\x00", headers=[("trace", b"4bf9"), ("\u202e", None)])
+        workers.send(0, HOSTILE.encode(), key=b"\xff\x00", headers=[("trace", b"4bf9"), ("\u202e", b"\x1b")])
         workers.send(0, None, key=b"gone")
         workers.send(0, *[b'{"number": %d, "text": "%s"}' % (n, b"x" * 400) for n in range(6, 9)])
         _transaction(stack, workers.topic, 1, b'{"number": 1}', commit=False)
@@ -94,7 +94,7 @@ def test_one_place_is_told_with_what_became_of_it(served: PlainWorkers, offset: 
     if offset == 4:
         assert found["record"]["value"] == HOSTILE
         assert found["record"]["key"] == {"$binary": {"base64": "/wA=", "subType": "00"}}
-        assert found["record"]["headers"] == [{"key": "trace", "value": "4bf9"}, {"key": "\u202e", "value": None}]
+        assert found["record"]["headers"] == [{"key": "trace", "value": "4bf9"}, {"key": "\u202e", "value": "\x1b"}]
         assert found["dead_letter"]["reason"] == "not_json"
 
 

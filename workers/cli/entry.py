@@ -1,17 +1,17 @@
 """The entry point `workers`: Ctrl-C ends a command without a traceback, also while Python imports, before and after its work.
 
-Before this module's `main` runs, only the interpreter's own start is left: some milliseconds.
+Before this module's `main` runs, only the interpreter's own start is left: some milliseconds. So it imports next to nothing.
 """
 
 from __future__ import annotations
 
 import os
 import signal
-from contextlib import suppress
-from typing import TYPE_CHECKING, NoReturn
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import FrameType
+    from typing import NoReturn
 
 INTERRUPTED = 130
 """The exit code after Ctrl-C, as shells have it: 128 and the number of SIGINT."""
@@ -34,9 +34,10 @@ def main() -> NoReturn:
 
 def _before(_number: int, _frame: FrameType | None) -> NoReturn:
     # An exception here could be swallowed by an import, or crash an extension module that is being loaded.
-    with suppress(OSError):
+    try:
         os.write(2, b"\nworkers: interrupted; nothing was done\n")
-    os._exit(INTERRUPTED)
+    finally:
+        os._exit(INTERRUPTED)
 
 
 def _after(_number: int, _frame: FrameType | None) -> NoReturn:
