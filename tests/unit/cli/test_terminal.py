@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import json
 import os
 import pty
 import re
@@ -119,6 +120,11 @@ def test_config_in_a_pipe_is_a_line_for_each_setting(tmp_path):
     assert settings["WORKERS_LOG_LEVEL"].endswith("; one of debug, info, warning, error")
     assert settings["WORKERS_METRICS_OPTIONAL"].endswith("; true or false")
     assert settings["WORKERS_MAX_DEPTH"].endswith("; 1 to 90")
+
+
+def test_json_is_json_whoever_wants_colours(tmp_path):
+    for environment in ({}, {"FORCE_COLOR": "1"}, {"TERM": "dumb"}):
+        assert json.loads(shown(["config", "--json"], tmp_path, tty=False, **environment))["WORKERS_TOPIC"] == "numtest"
 
 
 def test_config_says_that_there_is_no_env_file(tmp_path):
