@@ -35,8 +35,7 @@ def _run(command: Callable[[], Any], err: Console) -> int:
     except typer.Abort:
         return INTERRUPTED
     except typer.TyperException as error:
-        message = error.format_message()
-        err.print(message if "\n" in message else f"workers: {message.rstrip('.')}; see `workers --help`", markup=False)
+        err.print(_of_usage(error), markup=False)
         return ExitCode.USAGE
     except WorkersError as error:
         for line in str(error).splitlines():
@@ -63,3 +62,13 @@ def _run(command: Callable[[], Any], err: Console) -> int:
         traceback.print_exc()
         return ExitCode.BUG
     return code if isinstance(code, int) else ExitCode.OK
+
+
+def _of_usage(error: typer.TyperException) -> str:
+    """One line about a mistake on the command line, with the help that would have said it; or that help."""
+    message = error.format_message()
+    if "\n" in message:
+        return message
+    path = getattr(getattr(error, "ctx", None), "command_path", "workers")
+    said = f"workers: {message.rstrip('.')}".replace(": Value error, ", ": ")
+    return f"{said}{' See' if said.endswith('?') else '; see'} `{path} --help`"

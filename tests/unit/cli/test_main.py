@@ -85,6 +85,8 @@ def test_a_mistake_on_the_command_line_is_one_line_and_64(workers, arguments, sa
     assert said in err
     assert err.count("\n") == 1
     assert err.startswith("workers: ")
+    command = "" if arguments[0] == "nonsense" else f" {arguments[0]}"
+    assert f"ee `workers{command} --help`" in err, "the help of this very command"
 
 
 @pytest.mark.parametrize("command", COMMANDS)
