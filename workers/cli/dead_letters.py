@@ -220,6 +220,9 @@ def _confirm(question: str) -> None:
     try:
         typer.confirm(question, abort=True)
     except typer.Abort:
-        ctrl_c.untold = False
+        if ctrl_c.untold:
+            # The question is still on this line.
+            err.print()
+            ctrl_c.untold = False
         err.print("nothing was purged")
         raise

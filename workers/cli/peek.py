@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from workers.cli.complete import complete_topic
+from workers.cli.ctrl_c import clear_line
 from workers.cli.options import Tree, text
 from workers.cli.terminal import console
 from workers.errors import BadUsageError, ExitCode, UnavailableError
@@ -87,8 +88,9 @@ def _show_last(looking: Peek, named: Place, records: list[Peeked], *, as_json: b
         if not records:
             out.print(f"{where} holds no record that can be read; `workers produce` sends some", markup=False)
         else:
-            ending = "the last record" if len(records) == 1 else f"the last {len(records)} records"
-            out.print(f"{ending} of {where}, and what became of them in {stored}", markup=False)
+            one = len(records) == 1
+            ending = "the last record" if one else f"the last {len(records)} records"
+            out.print(f"{ending} of {where}, and what became of {'it' if one else 'them'} in {stored}", markup=False)
     _show(looking, records, as_json=as_json)
 
 
@@ -117,6 +119,7 @@ def _follow(looking: Peek, named: Place, last: int, *, as_json: bool) -> None:
             _show(looking, found, as_json=as_json)
             shown += len(found)
     except KeyboardInterrupt:
+        clear_line(err)
         err.print(f"{shown:,} new {'record' if shown == 1 else 'records'} shown")
 
 
