@@ -33,7 +33,7 @@ def served(stack: EmbeddedStack, tmp_path_factory: pytest.TempPathFactory) -> It
         workers.send(0, *[b'{"number": %d, "text": "%s"}' % (n, b"x" * 400) for n in range(6, 9)])
         _abort(stack, workers.topic, 1, b'{"number": 1}')
         # Its marker is written after the producer has its answer.
-        wait_until(lambda: workers.kafka.ends()[1] == 2, 30, "the transaction has its marker")
+        wait_until(lambda: workers.kafka.ends().get(1) == 2, 30, "the transaction has its marker")
         workers.numbers(1, 10, 1)
         workers.numbers(2, 0, 4)
         workers.start(**NEVER_REJECT)
