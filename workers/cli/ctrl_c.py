@@ -8,6 +8,8 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from workers.cli import entry
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
@@ -52,7 +54,8 @@ class CtrlC:
         try:
             yield
         finally:
-            signal.signal(signal.SIGINT, before)
+            # Behind it only words are left, which no second interrupt may cut off.
+            signal.signal(signal.SIGINT, signal.SIG_IGN if before is entry.before else before)
             sys.unraisablehook = hook
 
     def tell(self, console: Console, text: str) -> None:

@@ -22,24 +22,32 @@ def main() -> NoReturn:
     # A shell lets SIGINT be ignored by what it starts in the background; that stays so.
     ours = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     if ours:
-        signal.signal(signal.SIGINT, _before)
+        signal.signal(signal.SIGINT, before)
     from workers.cli.main import main as run
 
     try:
         run()
-    finally:
+    except SystemExit as ended:
         if ours:
-            signal.signal(signal.SIGINT, _after)
+            code = ended.code if isinstance(ended.code, int) else 1
+            # The report is out; only threads and connections are left to end.
+            signal.signal(signal.SIGINT, lambda *_: os._exit(code))
+        if ended.code == INTERRUPTED:
+            # What was interrupted may be in any state, and a library that tidies up at the end would say so.
+            os._exit(INTERRUPTED)
+        raise
+    except KeyboardInterrupt:
+        # Again and again, while the first one was being told.
+        _leave(b"\nworkers: interrupted\n")
 
 
-def _before(_number: int, _frame: FrameType | None) -> NoReturn:
-    # An exception here could be swallowed by an import, or crash an extension module that is being loaded.
+def before(_number: int, _frame: FrameType | None) -> NoReturn:
+    """The handler until a command begins: an exception in the middle of an import could be swallowed, or crash it."""
+    _leave(b"\nworkers: interrupted; nothing was done\n")
+
+
+def _leave(words: bytes) -> NoReturn:
     try:
-        os.write(2, b"\nworkers: interrupted; nothing was done\n")
+        os.write(2, words)
     finally:
         os._exit(INTERRUPTED)
-
-
-def _after(_number: int, _frame: FrameType | None) -> NoReturn:
-    # The report is out; only threads and connections are left to end.
-    os._exit(INTERRUPTED)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from workers.cli.ctrl_c import clear_line, ctrl_c
 from workers.cli.entry import INTERRUPTED
 from workers.cli.streams import NO_ROOM
 from workers.errors import ExitCode, WorkersError
@@ -22,14 +21,6 @@ if TYPE_CHECKING:
 
 def exit_code(command: Callable[[], Any], err: Console) -> int:
     """Run a command; return one of `ExitCode`, or 130 after Ctrl-C. A user's mistake is one line, and only a bug a traceback."""
-    code = _run(command, err)
-    if code == INTERRUPTED and ctrl_c.untold:
-        clear_line(err)
-        err.print("workers: interrupted")
-    return code
-
-
-def _run(command: Callable[[], Any], err: Console) -> int:
     try:
         code = command()
     except typer.Abort:

@@ -20,7 +20,7 @@ from workers.cli import produce as cli_produce
 from workers.cli import render as show
 from workers.cli import streams
 from workers.cli import watchdog as cli_watchdog
-from workers.cli.ctrl_c import ctrl_c
+from workers.cli.ctrl_c import clear_line, ctrl_c
 from workers.cli.entry import INTERRUPTED
 from workers.cli.failure import exit_code
 from workers.cli.help import App
@@ -152,6 +152,9 @@ def main() -> NoReturn:
     except KeyboardInterrupt:
         # A second one, while the first was being told.
         code = INTERRUPTED
+    if code == INTERRUPTED and ctrl_c.untold:
+        clear_line(err)
+        err.print("workers: interrupted")
     sys.exit(code)
 
 
