@@ -9,7 +9,11 @@ MAKEFLAGS += --no-print-directory
 .PHONY: help demo stop status restart stack prometheus dashboards test test-all check unit lint bench bench-quick bench-connect bench-latency bench-growth bench-takeover docs format lock clean
 
 help: ## Show this
-	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { line = sprintf("  make %-15s", $$1); n = split($$2, word, " "); \
+		for (i = 1; i <= n; i++) { \
+			if (length(line) + length(word[i]) > 79) { print line; line = sprintf("%22s", "") } \
+			line = line " " word[i] } \
+		print line }' $(MAKEFILE_LIST)
 
 demo: $(VENV)/stack ## Kafka, MongoDB's protocol, the fleet, 1,000 numbers, and the proof; leaves it running
 	@$(BIN)/python deploy/stack/demo.py up
@@ -107,7 +111,9 @@ $(VENV)/%: requirements/%.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11 ..." >&2; exit 78; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
-		{ echo "python3 cannot make an environment here; on Debian: apt install python3-venv" >&2; exit 69; }
+		{ why="this user must be able to write into $(CURDIR)"; \
+		$(PYTHON) -c 'import ensurepip' 2>/dev/null || why="on Debian: apt install python3-venv"; \
+		echo "$(PYTHON) cannot make an environment here: $$why" >&2; exit 69; }
 	@echo "installing Python packages ($*)"
 	@$(BIN)/python -m pip --disable-pip-version-check install --quiet --require-hashes -r requirements/$*.txt
 	@$(BIN)/python -m pip --disable-pip-version-check install --quiet --no-deps --no-build-isolation -e .

@@ -109,6 +109,7 @@ def test_produce_that_is_interrupted_tells_what_was_acknowledged(user: User) -> 
     producing.send_signal(signal.SIGINT)
     out, _ = producing.communicate(timeout=PATIENCE_SECONDS)
     report = json.loads(out)
+    assert producing.returncode == 130, "what was not done is not told as done"
     assert 50 <= report["acknowledged"] == sum(user.kafka.ends().values()) < 100_000
 
 

@@ -102,6 +102,8 @@ def test_it_stores_recovers_restarts_and_is_proven(fleet: SecuredFleet) -> None:
 
     verified = fleet.run_as("prover", "verify", "--json")
     assert verified.returncode == 0, verified.stdout
+    peeked = fleet.run_as("prover", "peek", "--json", "--last", "2")
+    assert (peeked.returncode, peeked.stdout.count('"outcome": "stored"')) == (0, 2), peeked.stderr
     assert exactly_once(fleet) == set(range(600))
     said = fleet.logs() + fleet.watchdog_log() + (fleet.tree / "var/log/lag.log").read_text()
     lacking = [line for line in said.splitlines() if "not authorized" in line]

@@ -5,6 +5,7 @@ scripted server and real servers pass, test by test.
 from __future__ import annotations
 
 import contextlib
+import json
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
@@ -278,6 +279,8 @@ def test_a_reader_finds_what_was_written_and_nothing_else(side):
     assert sorted(found) == [document(0).id, document(1).id]
     assert all(side.reader.equal(found[each.id], each.document) for each in (document(0), document(1)))
     assert not side.reader.equal(found[document(0).id], document(0, text="another").document)
+    assert json.loads(side.reader.as_json(found[document(0).id])) == {"_id": document(0).id, "number": 0}
+    assert json.loads(side.reader.as_json(found[document(0).id], exact=True))["number"] == {"$numberInt": "0"}
     assert side.reader.dead_letters([document(0).id, reject(2).id]) == {reject(2).id: "not_json"}
     assert side.reader.all_dead_letters() == {reject(2).id: "not_json"}
     assert side.reader.all_dead_letters(0) is None

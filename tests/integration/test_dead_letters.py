@@ -105,13 +105,31 @@ def test_list_shows_no_more_than_the_limit_and_says_how_many_there_are(served: P
     assert (len(told), told[-1]) == (5, "3 of 4; --limit shows more")
 
 
-def test_list_never_shows_a_payload(served: PlainWorkers) -> None:
-    assert "no json" not in "\n".join(cli(served, "list"))
+def test_list_shows_the_beginning_of_each_value(served: PlainWorkers) -> None:
+    lines = cli(served, "list")
+    column = lines[0].index("value")
+    begun = {line.split()[0].rpartition("-")[2].partition("/")[2]: line[column:].split("  ")[0] for line in lines[1:]}
+    assert begun["0/2"] == "no json"
+    assert begun["1/0"] == "nor this"
+    assert begun["1/1"] == "\\xff"
+    assert begun["0/1"].startswith('{"number": 7, "text": "xxx')
+    assert len(begun["0/1"]) == 40
+    assert [line for line in lines if line != line.rstrip()] == []
+
+
+def test_show_is_for_people(served: PlainWorkers) -> None:
+    kept = letter(served, "not_json", 0)
+    lines = cli(served, "show", kept["_id"])
+    assert lines[0] == kept["_id"]
+    shown = {line[2:15].strip(): line[15:] for line in lines[1:]}
+    assert (shown["reason"], shown["error"], shown["value"]) == ("not_json", kept["error"], "no json")
+    assert shown["place"].startswith(f"{served.topic}/0/2 ")
+    assert f"`workers dead-letters replay {kept['_id']} --dry-run`" in " ".join("".join(lines).split())
 
 
 def test_show_gives_one_whole(served: PlainWorkers) -> None:
     kept = letter(served, "not_utf8", 1)
-    shown = json.loads("\n".join(cli(served, "show", kept["_id"])))
+    shown = json.loads("\n".join(cli(served, "show", "--json", kept["_id"])))
     assert {name: shown[name] for name in ("_id", "reason", "error", "offset", "attempts", "worker")} == {
         "_id": kept["_id"],
         "reason": "not_utf8",
@@ -276,4 +294,5 @@ def test_what_was_thrown_away_stays_as_a_note_and_is_accounted_for(done: PlainWo
     assert (verdict.code, verdict.total("stored"), verdict.total("dead_lettered")) == (0, 3, 3)
     told = cli(done, "replay", note["_id"], code=1)
     assert told == [f"{note['_id']}: its payload was purged", "0 are stored, 1 fail again"]
-    assert json.loads("\n".join(cli(done, "show", note["_id"])))["purged_at"]
+    assert json.loads("\n".join(cli(done, "show", "--json", note["_id"])))["purged_at"]
+    assert "its payload was purged" in "".join(cli(done, "show", note["_id"]))

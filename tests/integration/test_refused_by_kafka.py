@@ -263,7 +263,7 @@ RIGHTLESS = Case(
 def test_every_command_tells_the_reason_and_so_does_a_worker_that_waits(
     kafka: SecuredKafka, tmp_path: Path, case: Case
 ) -> None:
-    commands = {"produce": 69, "verify": 2, "status": 2, "run": None, "lag": None}
+    commands = {"produce": 69, "verify": 2, "peek": 69, "status": 2, "run": None, "lag": None}
     running: dict[str, subprocess.Popen[bytes]] = {}
     with WireMongo() as mongodb:
         variables = environment(mongodb.uri, given(kafka, case))
@@ -309,6 +309,13 @@ RIGHTS = {
         2,
         "not authorized to describe the group counters (Kafka's right DESCRIBE",
     ),
+    "peek at a group": (
+        ["peek", "0/0"],
+        "writer",
+        69,
+        "not authorized to describe the group counters (Kafka's right DESCRIBE",
+    ),
+    "peek at another topic": (["peek", "other/0"], "visitor", 69, "not authorized to read the topic other"),
 }
 
 

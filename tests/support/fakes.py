@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import bson
+from bson import json_util
 from bson.raw_bson import RawBSONDocument
 
 from tests.support.fake_broker import Answer, FakeBroker, FakeRecord, UnknownMemberError
@@ -388,6 +389,10 @@ class FakeReader:
 
     def equal(self, stored: Any, document: Any) -> bool:
         return bool(stored.raw == document.raw)
+
+    def as_json(self, document: Any, *, exact: bool = False) -> str:
+        options = json_util.CANONICAL_JSON_OPTIONS if exact else json_util.RELAXED_JSON_OPTIONS
+        return json_util.dumps(bson.decode(document.raw), json_options=options, ensure_ascii=False)
 
     def dead_letters(self, ids: Sequence[str]) -> Mapping[str, str]:
         self._ask()

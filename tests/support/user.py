@@ -126,8 +126,8 @@ class User:
 
 
 def acknowledged(producing: subprocess.Popen[str], seconds: float = 120) -> dict[str, Any]:
-    """The report of a producer that had no failure."""
+    """The report of a producer that had no failure; it may have been interrupted."""
     out, _ = producing.communicate(timeout=seconds)
     report: dict[str, Any] = json.loads(out)
-    assert (producing.returncode, report["failed"]) == (0, 0), report
+    assert (producing.returncode in (0, 130), report["failed"]) == (True, 0), report
     return report

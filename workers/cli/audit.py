@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
-import typer
+from workers.cli.options import Tree
 
 
-def audit(tree: Annotated[Path, typer.Option(help="The checkout whose fleet it is.")] = Path()) -> None:
+def audit(tree: Tree = Path()) -> None:
     """Verify what the fleet stores while it runs, all the time and at a low cost. supervisord runs it.
 
     In each round it compares every record that was committed since the last one with its document or dead letter, content
@@ -17,9 +16,9 @@ def audit(tree: Annotated[Path, typer.Option(help="The checkout whose fleet it i
 
     To verify once and see the result, use `workers verify`.
 
-    Exit code: 0 stopped by SIGTERM or Ctrl-C, 69 the port is taken, 78 a setting is wrong.
-
     Example: supervisorctl -c deploy/supervisord.conf status auditor
+
+    Exit codes: 0 stopped by SIGTERM or Ctrl-C, 69 the port is taken, 78 a setting is wrong.
     """
     from workers.auditor.process import serve
     from workers.monitoring import logs as log

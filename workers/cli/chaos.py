@@ -12,17 +12,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from workers.cli import render as show
-from workers.cli import render_drill
-from workers.cli.options import LONGEST_SECONDS, finite
+from workers.cli.options import LONGEST_SECONDS, Json, Tree, finite
 from workers.errors import BadUsageError, ExitCode
-from workers.settings import Settings, load_all
-from workers.settings.paths import StatePaths
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.status import Status
 
     from workers.drill.report import DrillReport
+    from workers.settings import Settings
+    from workers.settings.paths import StatePaths
 
 out = show.console()
 err = show.console(stderr=True)
@@ -64,34 +63,43 @@ class DrillScreen:
 
 def chaos(
     seconds: Annotated[
-        float, typer.Option(min=5, max=LONGEST_SECONDS, callback=finite, help="How long to inject faults.")
+        float,
+        typer.Option(metavar="SECONDS", min=5, max=LONGEST_SECONDS, callback=finite, help="How long to inject faults."),
     ] = 60.0,
-    seed: Annotated[int | None, typer.Option(help="The same seed gives the same faults.")] = None,
-    rate: Annotated[int, typer.Option(min=1, max=1_000_000, help="Records a second.")] = 3_000,
+    seed: Annotated[int | None, typer.Option(metavar="N", help="The same seed gives the same faults.")] = None,
+    rate: Annotated[int, typer.Option(metavar="N", min=1, max=1_000_000, help="Records a second.")] = 3_000,
     bad_share: Annotated[
         float,
-        typer.Option(min=0, max=0.4, callback=finite, help="The share of tombstones and of values that are not JSON."),
+        typer.Option(
+            metavar="SHARE",
+            min=0,
+            max=0.4,
+            callback=finite,
+            help="The share of tombstones and of values that are not JSON.",
+        ),
     ] = 0.0,
     all_faults: Annotated[
         bool, typer.Option("--all-faults", help="More kinds: transactions, connections, a full disk, a frozen broker.")
     ] = False,
-    tree: Annotated[Path, typer.Option(help="The checkout whose fleet and stack get the faults.")] = Path(),
+    tree: Tree = Path(),
     allow: Annotated[
         str | None, typer.Option(metavar="BROKERS", help="Confirm the brokers, if they are not the embedded Kafka.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the report as one JSON object.")] = False,
+    as_json: Json = False,
 ) -> None:
-    """Kill workers, database and broker while records flow; then heal, wait, verify what was sent, and report.
+    """Kill workers, database and broker while records flow; then heal, and verify what was sent.
 
     Ctrl-C ends it early: it heals, and proves what was sent until then; Ctrl-C again leaves that out.
 
-    Exit code: 0 nothing lost, twice or unexplained; 1 something is; 2 nothing was proven; 130, 143 interrupted, and
-    nothing wrong was found.
-
     Example: workers chaos --seconds 60 --seed 7
+
+    Exit codes: 0 nothing lost, twice or unexplained, 1 something is, 2 nothing was proven, 130, 143 interrupted, and
+    nothing wrong was found.
     """
+    from workers.cli import render_drill
     from workers.drill.chaos import Drill
     from workers.drill.faults import KINDS, MORE_KINDS
+    from workers.settings import load_all
 
     settings, _, paths = load_all(tree)
     embedded = is_embedded(settings, paths)

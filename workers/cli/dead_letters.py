@@ -3,38 +3,44 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 from collections import Counter
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from workers.cli import render as show
-from workers.cli.options import text, texts
+from workers.cli.ctrl_c import ctrl_c
+from workers.cli.entry import INTERRUPTED
+from workers.cli.help import App
+from workers.cli.options import (
+    DryRun,
+    Ids,
+    JsonLines,
+    OfPartition,
+    OfReason,
+    Since,
+    Tree,
+    Until,
+    chosen_by,
+    partition_of,
+    text,
+    time_of,
+)
+from workers.cli.terminal import console
 from workers.errors import BadUsageError, ExitCode
-from workers.settings import Settings, load
-from workers.settings.files import shown
-from workers.sinks.base import DeadLetterFilter
-from workers.types import RejectReason, TopicPartition
-from workers.verification.dead_letters import DeadLetters, Purged, as_json
 
-app = typer.Typer(help="Records that could not be stored: find, replay or purge them.", no_args_is_help=True)
-out = show.console()
+if TYPE_CHECKING:
+    from workers.verification.dead_letters import Purged
 
-UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-
-Ids = Annotated[list[str] | None, typer.Argument(metavar="[ID]...", callback=texts, help="Only these ids.")]
-OfReason = Annotated[RejectReason | None, typer.Option("--reason", help="Only this reason.")]
-OfPartition = Annotated[int | None, typer.Option("--partition", min=0, max=2**31 - 1, help="Only this partition.")]
-Since = Annotated[
-    str | None, typer.Option(metavar="TIME", help="Rejected at or after: 10m, 2h, 3d, or 2026-01-31T12:00.")
-]
-Until = Annotated[str | None, typer.Option(metavar="TIME", help="Rejected before.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done, and change nothing.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")]
+app = App(
+    "Find, replay or purge the records that could not be stored.",
+    epilog="Example: workers dead-letters list, then workers dead-letters show ID\n\n"
+    "Exit codes: 0 done, 1 a replay failed again, 64 there is no such dead letter, 69 MongoDB does not answer or refuses.",
+)
+out = console()
+err = console(stderr=True)
 
 
 @app.command("list")
@@ -43,15 +49,23 @@ def list_letters(
     partition: OfPartition = None,
     since: Since = None,
     until: Until = None,
-    limit: Annotated[int, typer.Option(min=1, max=2**31 - 1, help="The most to list, oldest first.")] = 50,
-    as_lines: Json = False,
+    limit: Annotated[int, typer.Option(metavar="N", min=1, max=2**31 - 1, help="The most to list, oldest first.")] = 50,
+    tree: Tree = Path(),
+    as_lines: JsonLines = False,
 ) -> None:
-    """List dead letters.
+    """List dead letters, each with its reason and the beginning of its value.
 
     Example: workers dead-letters list --reason not_json --since 2h
+
+    Exit codes: 0 done, also if there is none, 69 MongoDB does not answer or refuses.
     """
-    settings = load()
-    chosen = DeadLetterFilter((), reason, _partition(settings, partition), _time(since), _time(until))
+    from workers.cli import render_dead_letters as show
+    from workers.settings import load
+    from workers.sinks.base import DeadLetterFilter
+    from workers.verification.dead_letters import DeadLetters, as_json
+
+    settings = load(tree)
+    chosen = DeadLetterFilter((), reason, partition_of(settings, partition), time_of(since), time_of(until))
     with DeadLetters(settings) as letters:
         total = letters.count(chosen)
         found = letters.find(chosen, limit)
@@ -61,17 +75,31 @@ def list_letters(
         elif not total:
             out.print("no dead letter matches")
         else:
-            show.dead_letters(out, found, total)
+            show.listed(out, found, total)
 
 
 @app.command("show")
-def show_letter(letter_id: Annotated[str, typer.Argument(metavar="ID", callback=text)]) -> None:
-    """Show one dead letter with its payload, as JSON.
+def show_letter(
+    letter_id: Annotated[str, typer.Argument(metavar="ID", callback=text, help="As `list` shows it.")],
+    tree: Tree = Path(),
+    as_text: Annotated[bool, typer.Option("--json", help="Print it as JSON, bytes in base64.")] = False,
+) -> None:
+    """Show one dead letter: the record, why it was not stored, and how to replay it.
 
     Example: workers dead-letters show numtest-08b40071/3/42
+
+    Exit codes: 0 done, 64 there is no such dead letter, 69 MongoDB does not answer or refuses.
     """
-    with DeadLetters(load()) as letters:
-        out.out(json.dumps(json.loads(as_json(letters.get(letter_id))), indent=2))
+    from workers.cli import render_dead_letters as show
+    from workers.settings import load
+    from workers.verification.dead_letters import DeadLetters, as_json
+
+    with DeadLetters(load(tree)) as letters:
+        letter = letters.get(letter_id)
+    if as_text:
+        out.out(json.dumps(json.loads(as_json(letter)), indent=2))
+    else:
+        show.shown(out, letter)
 
 
 @app.command()
@@ -83,33 +111,49 @@ def replay(
     until: Until = None,
     every: Annotated[bool, typer.Option("--all", help="All there are.")] = False,
     dry_run: DryRun = False,
-    as_lines: Json = False,
+    tree: Tree = Path(),
+    as_lines: JsonLines = False,
 ) -> None:
-    """Decode and store dead letters again, under their own ids. One that fails again stays, with its new error.
+    """Decode and store dead letters again, under their own ids.
+
+    One that fails again stays, with its new error. A replay of a record that is stored changes nothing.
 
     Example: workers dead-letters replay --reason too_large --dry-run
+
+    Exit codes: 0 all are stored, 1 one fails again, 64 there is no such dead letter, or none was chosen, 69 MongoDB does
+    not answer or refuses.
     """
-    settings = load()
-    chosen = _chosen(ids, reason, _partition(settings, partition), since, until, every=every)
+    from workers.settings import load
+    from workers.verification.dead_letters import DeadLetters
+
+    settings = load(tree)
+    chosen = chosen_by(ids, reason, partition_of(settings, partition), since, until, every=every)
     failed = stored = 0
+    interrupted = False
     with DeadLetters(settings) as letters:
         for letter_id in chosen.ids:
             letters.get(letter_id)
-        for letter in letters.find(chosen):
-            if letter.replayed_at:
-                continue
-            outcome = letters.try_out(letter) if dry_run else letters.replay(letter)
-            failed += outcome.error is not None
-            stored += outcome.error is None
-            if as_lines:
-                out.out(json.dumps(outcome._asdict()))
-            elif outcome.error:
-                out.print(f"{outcome.id}: {outcome.error}", markup=False)
+        try:
+            for letter in letters.find(chosen):
+                if letter.replayed_at:
+                    continue
+                outcome = letters.try_out(letter) if dry_run else letters.replay(letter)
+                failed += outcome.error is not None
+                stored += outcome.error is None
+                if as_lines:
+                    out.out(json.dumps(outcome._asdict()))
+                elif outcome.error:
+                    out.print(f"{outcome.id}: {outcome.error}", markup=False)
+        except KeyboardInterrupt:
+            interrupted = True
+            ctrl_c.tell(err, "the others stay as they are; the same command goes on")
     if not as_lines:
         verb = "would be stored" if dry_run else "are stored"
         out.print(
             f"{stored:,} {verb}, {failed:,} fail again" if stored or failed else "no dead letter to replay matches"
         )
+    if interrupted:
+        raise typer.Exit(INTERRUPTED)
     if failed:
         raise typer.Exit(ExitCode.FAILED)
 
@@ -124,15 +168,22 @@ def purge(
     every: Annotated[bool, typer.Option("--all", help="All there are.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     dry_run: DryRun = False,
+    tree: Tree = Path(),
 ) -> None:
-    """Purge dead letters: delete those that were replayed; of the others, delete the payload and keep a note.
+    """Delete dead letters that were replayed; of all others, delete the payload and keep a note.
 
     The note is what `workers verify` accounts for the record by.
 
     Example: workers dead-letters purge --until 30d
+
+    Exit codes: 0 done, 64 there is no such dead letter, or none was chosen, 69 MongoDB does not answer or refuses, 130 you
+    said no: nothing was purged.
     """
-    settings = load()
-    chosen = _chosen(ids, reason, _partition(settings, partition), since, until, every=every)
+    from workers.settings import load
+    from workers.verification.dead_letters import DeadLetters, Purged
+
+    settings = load(tree)
+    chosen = chosen_by(ids, reason, partition_of(settings, partition), since, until, every=every)
     with DeadLetters(settings) as letters:
         for letter_id in chosen.ids:
             letters.get(letter_id)
@@ -148,40 +199,30 @@ def purge(
                 raise BadUsageError(
                     f"{total:,} dead letters would be purged: without a terminal, confirm it with --yes"
                 )
-            typer.confirm(f"purge {total:,} dead letters?", abort=True)
-        done = Counter(letters.purge(letter) for letter in letters.find(chosen))
+            _confirm(f"purge {total:,} dead {'letter' if total == 1 else 'letters'}?")
+        done: Counter[Purged] = Counter()
+        interrupted = False
+        try:
+            for letter in letters.find(chosen):
+                done[letters.purge(letter)] += 1
+        except KeyboardInterrupt:
+            interrupted = True
+            ctrl_c.tell(err, "the others stay as they are; the same command goes on")
     deleted, notes = done[Purged.DELETED], done[Purged.PAYLOAD_DELETED]
     parts = [f"{deleted:,} deleted, because their records are stored"] if deleted else []
     parts += [f"of {notes:,} only the payload, because their records are not stored: a note stays"] if notes else []
     out.print(f"{deleted + notes:,} dead letters were purged: {'; '.join(parts) or 'another purge was faster'}{before}")
+    if interrupted:
+        raise typer.Exit(INTERRUPTED)
 
 
-def _chosen(
-    ids: list[str] | None,
-    reason: RejectReason | None,
-    partition: TopicPartition | None,
-    since: str | None,
-    until: str | None,
-    *,
-    every: bool,
-) -> DeadLetterFilter:
-    chosen = DeadLetterFilter(tuple(ids or ()), reason, partition, _time(since), _time(until))
-    if chosen.is_everything and not every:
-        raise BadUsageError("select dead letters by ids, --reason, --partition, --since, --until, or --all")
-    return chosen
-
-
-def _partition(settings: Settings, number: int | None) -> TopicPartition | None:
-    return None if number is None else TopicPartition(settings.topic, number)
-
-
-def _time(given: str | None) -> datetime | None:
-    if given is None:
-        return None
+def _confirm(question: str) -> None:
     try:
-        if ago := re.fullmatch(r"(\d{1,6})([smhd])", given):
-            return datetime.now(UTC) - timedelta(**{UNITS[ago[2]]: int(ago[1])})
-        time = datetime.fromisoformat(given)
-        return time if time.tzinfo else time.astimezone()
-    except (ValueError, OverflowError):
-        raise BadUsageError(f"{shown(given)} is not a time: use 10m, 2h, 3d (ago), or 2026-01-31T12:00") from None
+        typer.confirm(question, abort=True)
+    except typer.Abort:
+        if ctrl_c.untold:
+            # The question is still on this line.
+            err.print()
+            ctrl_c.untold = False
+        err.print("nothing was purged")
+        raise

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
 from workers.cli import render as show
+from workers.cli.options import Json, Tree
 from workers.errors import BadConfigurationError, ExitCode
 
 if TYPE_CHECKING:
@@ -19,10 +20,7 @@ out = show.console()
 err = show.console(stderr=True)
 
 
-def doctor(
-    tree: Annotated[Path, typer.Option(help="The folder of the fleet, whose .env is read.")] = Path(),
-    as_json: Annotated[bool, typer.Option("--json", help="Print the report as one JSON object.")] = False,
-) -> None:
+def doctor(tree: Tree = Path(), as_json: Json = False) -> None:
     """Find out with your settings what is right and what is not, with the fix for each.
 
     It asks Kafka, MongoDB, this machine and supervisord at the same time, and takes a few seconds also when one of them

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from workers.cli.entry import INTERRUPTED
 from workers.cli.streams import NO_ROOM
 from workers.errors import ExitCode, WorkersError
-from workers.settings.files import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,17 +24,16 @@ def exit_code(command: Callable[[], Any], err: Console) -> int:
     try:
         code = command()
     except typer.Abort:
-        return 130
+        return INTERRUPTED
     except typer.TyperException as error:
-        message = error.format_message()
-        err.print(message if "\n" in message else f"workers: {message.rstrip('.')}; see `workers --help`", markup=False)
+        err.print(_of_usage(error), markup=False)
         return ExitCode.USAGE
     except WorkersError as error:
         for line in str(error).splitlines():
             err.print(f"workers: {line}", markup=False)
         return error.exit_code
     except KeyboardInterrupt:
-        return 130
+        return INTERRUPTED
     except BrokenPipeError:
         return ExitCode.FAILED
     except Exception as error:  # noqa: BLE001 the last resort
@@ -45,6 +44,8 @@ def exit_code(command: Callable[[], Any], err: Console) -> int:
                 err.print(f"workers: cannot write to standard output: {error.strerror}", markup=False)
             return ExitCode.FAILED
         if isinstance(error, OSError) and error.filename is not None:
+            from workers.settings.files import shown
+
             # A file or a folder that cannot be used is the user's to mend, whichever it is.
             err.print(f"workers: {shown(error.filename)}: {error.strerror}; mend that, and run it again", markup=False)
             return ExitCode.UNAVAILABLE
@@ -52,3 +53,13 @@ def exit_code(command: Callable[[], Any], err: Console) -> int:
         traceback.print_exc()
         return ExitCode.BUG
     return code if isinstance(code, int) else ExitCode.OK
+
+
+def _of_usage(error: typer.TyperException) -> str:
+    """One line about a mistake on the command line, with the help that would have said it; or that help."""
+    message = error.format_message()
+    if "\n" in message:
+        return message
+    path = getattr(getattr(error, "ctx", None), "command_path", "workers")
+    said = f"workers: {message.rstrip('.')}".replace(": Value error, ", ": ")
+    return f"{said}{' See' if said.endswith('?') else '; see'} `{path} --help`"

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from workers.cli import render as show
-from workers.cli.options import LONGEST_SECONDS, finite
+from workers.cli.ctrl_c import ctrl_c
+from workers.cli.options import LONGEST_SECONDS, Tree, finite
 from workers.errors import BadUsageError, ExitCode
-from workers.settings import load_all
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 out = show.console()
 err = show.console(stderr=True)
 
-Tree = Annotated[Path, typer.Option(help="The checkout whose fleet it is.")]
 ANSWER_SECONDS = 3.5
 """How long `status` waits for services that do not answer."""
 RESTART_ANSWER_SECONDS = 10.0
@@ -47,9 +46,9 @@ def status(
 ) -> None:
     """Show the fleet on one screen: the verdict, workers, services, consumer group and last events.
 
-    Exit code: 0 healthy, 1 not healthy, 2 there is no fleet; with --watch 0.
-
     Example: workers status --watch
+
+    Exit codes: 0 healthy, 1 not healthy, 2 there is no fleet; with --watch 0.
     """
     from workers.cli import render_status as show_status
     from workers.cli.watch import show_until_interrupted
@@ -57,6 +56,7 @@ def status(
     from workers.fleet.timeline.reader import TimelineReader
     from workers.fleet.verdict import verdict
     from workers.fleet.verdict_facts import Facts
+    from workers.settings import load_all
 
     settings, _, paths = load_all(tree)
     # The client logs every attempt to connect; the screen shows what is down.
@@ -94,20 +94,25 @@ def restart(
     timeout: Annotated[
         float,
         typer.Option(
-            min=1, max=LONGEST_SECONDS, callback=finite, help="Seconds within which a slot must be back at work."
+            metavar="SECONDS",
+            min=1,
+            max=LONGEST_SECONDS,
+            callback=finite,
+            help="How soon a slot must be back at work.",
         ),
     ] = 60.0,
     tree: Tree = Path(),
 ) -> None:
     """Restart the fleet without a pause: one slot at a time, each back at work before the next is stopped.
 
-    Exit code: 0 every slot is back, 1 one is not, and those after it were not restarted, 69 nothing was restarted.
-
     Example: workers restart
+
+    Exit codes: 0 every slot is back, 1 one is not, and those after it were not restarted, 69 nothing was restarted.
     """
     from workers.fleet.restart import Restart
     from workers.fleet.status.collector import StatusCollector
     from workers.fleet.status.group import describe_partitions
+    from workers.settings import load_all
 
     settings, _, paths = load_all(tree)
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
@@ -122,6 +127,6 @@ def restart(
                 pids = f"pid {slot.old_pid or '-'} -> {slot.pid}"
                 out.print(f"{slot.name}  back in {slot.seconds:4.1f} s, {pids}, {partitions}{killed}", markup=False)
         except KeyboardInterrupt:
-            err.print(f"interrupted after {done} slots; the slot that was stopped is started again")
+            ctrl_c.tell(err, f"after {done} slots; the slot that was stopped is started again")
             raise
     out.print(f"restarted {done} slots in {time.monotonic() - started:.0f} s, one at a time")

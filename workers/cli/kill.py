@@ -14,8 +14,10 @@ import typer
 from workers.cli import render as show
 from workers.cli import render_kill
 from workers.cli.chaos import SIGNAL_EXIT, TELL_SECONDS, is_embedded
+from workers.cli.complete import complete_slot
+from workers.cli.ctrl_c import ctrl_c
+from workers.cli.options import Json, Tree
 from workers.errors import ExitCode
-from workers.settings import load_all
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -71,7 +73,12 @@ class KillScreen:
 
 def kill(
     slot: Annotated[
-        str | None, typer.Argument(metavar="SLOT", help="Whom: worker_02, or 2; else the one with most partitions.")
+        str | None,
+        typer.Argument(
+            metavar="SLOT",
+            help="Whom: worker_02, or 2; else the one with most partitions.",
+            autocompletion=complete_slot,
+        ),
     ] = None,
     load: Annotated[
         bool,
@@ -79,10 +86,12 @@ def kill(
     ] = False,
     rate: Annotated[
         int | None,
-        typer.Option(min=1, max=1_000_000, help="Records a second to send; else 600, and more for many partitions."),
+        typer.Option(
+            metavar="N", min=1, max=1_000_000, help="Records a second to send; else 600, and more for many partitions."
+        ),
     ] = None,
-    tree: Annotated[Path, typer.Option(help="The checkout whose fleet it is.")] = Path(),
-    as_json: Annotated[bool, typer.Option("--json", help="Print the report as one JSON object.")] = False,
+    tree: Tree = Path(),
+    as_json: Json = False,
 ) -> None:
     """Kill one worker with -9 under load, and tell what the fleet does about it, with milliseconds since the kill.
 
@@ -94,13 +103,14 @@ def kill(
 
     Ctrl-C ends it early, and says what was proven until then; the fleet becomes whole by itself.
 
-    Exit code: 0 the fleet is whole and every record is accounted for; 1 some are lost, twice or unexplained, or the
+    Example: workers kill worker_02
+
+    Exit codes: 0 the fleet is whole and every record is accounted for; 1 some are lost, twice or unexplained, or the
     fleet did not become whole; 2 nothing was proven; 64, 69 nothing was killed; 130, 143 interrupted, and nothing wrong
     was found.
-
-    Example: workers kill worker_02
     """
     from workers.drill.kill import Kill
+    from workers.settings import load_all
 
     settings, _, paths = load_all(tree)
     # The client logs every attempt to connect; what is down is told in the report.
@@ -114,7 +124,7 @@ def kill(
     try:
         report = Kill(settings, paths, screen, on_step).run(slot, rate, may_send=may_send)
     except KeyboardInterrupt:
-        err.print("interrupted: nothing was killed")
+        ctrl_c.tell(err, "nothing was killed")
         raise
     finally:
         screen.close()

@@ -1,13 +1,32 @@
-"""Checks of options that typer's own `min` and `max` do not make."""
+"""Options that several commands have, and checks that typer's own `min` and `max` do not make."""
 
 from __future__ import annotations
 
 import math
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from workers.errors import BadUsageError
+from workers.types import RejectReason, TopicPartition
+
+if TYPE_CHECKING:
+    from workers.settings import Settings
+    from workers.sinks.base import DeadLetterFilter
+
 LONGEST_SECONDS = 315_360_000
 """Ten years: for options that are seconds, and that have no shorter limit."""
+Json = Annotated[bool, typer.Option("--json", help="Print the report as one JSON object.")]
+Tree = Annotated[
+    Path,
+    typer.Option(help="The folder of the fleet; else this one, or one above it.", show_default=False),
+]
+"""Its default, `Path()`, is what `workers.settings.paths.find_tree` makes of the current folder."""
+
+UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 def finite(value: float | None) -> float | None:
@@ -35,3 +54,63 @@ def text(value: str | None) -> str | None:
 def texts(values: list[str] | None) -> list[str] | None:
     """The same, for an argument that may be given several times."""
     return [checked for value in values if (checked := text(value)) is not None] if values is not None else None
+
+
+# Which dead letters.
+Ids = Annotated[list[str] | None, typer.Argument(metavar="ID", callback=texts, help="Only these ids.")]
+OfReason = Annotated[RejectReason | None, typer.Option("--reason", help="Only this reason.")]
+OfPartition = Annotated[
+    int | None, typer.Option("--partition", metavar="N", min=0, max=2**31 - 1, help="Only this partition.")
+]
+Since = Annotated[
+    str | None, typer.Option(metavar="TIME", help="Rejected at or after: 10m, 2h, 3d, or 2026-01-31T12:00.")
+]
+Until = Annotated[str | None, typer.Option(metavar="TIME", help="Rejected before.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done, and change nothing.")]
+JsonLines = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")]
+
+
+def chosen_by(
+    ids: list[str] | None,
+    reason: RejectReason | None,
+    partition: TopicPartition | None,
+    since: str | None,
+    until: str | None,
+    *,
+    every: bool,
+) -> DeadLetterFilter:
+    """What these options choose.
+
+    Raises:
+        BadUsageError: nothing, and not --all; or a time is none.
+    """
+    from workers.sinks.base import DeadLetterFilter
+
+    chosen = DeadLetterFilter(tuple(ids or ()), reason, partition, time_of(since), time_of(until))
+    if chosen.is_everything and not every:
+        raise BadUsageError("select dead letters by ids, --reason, --partition, --since, --until, or --all")
+    return chosen
+
+
+def partition_of(settings: Settings, number: int | None) -> TopicPartition | None:
+    """The partition of the settings' topic that has this number."""
+    return None if number is None else TopicPartition(settings.topic, number)
+
+
+def time_of(given: str | None) -> datetime | None:
+    """A time, or how long ago it was.
+
+    Raises:
+        BadUsageError: it is neither.
+    """
+    from workers.settings.files import shown
+
+    if given is None:
+        return None
+    try:
+        if ago := re.fullmatch(r"(\d{1,6})([smhd])", given):
+            return datetime.now(UTC) - timedelta(**{UNITS[ago[2]]: int(ago[1])})
+        time = datetime.fromisoformat(given)
+        return time if time.tzinfo else time.astimezone()
+    except (ValueError, OverflowError):
+        raise BadUsageError(f"{shown(given)} is not a time: use 10m, 2h, 3d (ago), or 2026-01-31T12:00") from None

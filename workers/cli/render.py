@@ -3,44 +3,35 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
-
-from workers.settings import PREFIX, Settings
-from workers.verification.report import FAILURES, OUTCOMES
+from workers.cli.terminal import console
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from rich.console import Console
+
     from workers.kafka.producer import ProduceReport
-    from workers.sinks.base import DeadLetter
     from workers.verification.report import VerifyReport
+
+__all__ = ["console", "counting", "produced", "reading", "verify_report"]
 
 SHORT = {"dead_lettered": "dead", "conflicting": "conflict"}
 RARE = ("ignored", "unstable", "expired", "compacted", "replaced", "conflicting", "unexpected")
 """Columns that are shown only if there are any, so that the table fits into 80 columns."""
-WIDTH_WITHOUT_TERMINAL = 160
 LINE_SECONDS = 2.0
 """Between two lines of progress, without a terminal."""
-
-
-def console(*, stderr: bool = False) -> Console:
-    """A console as wide as the terminal; wide if there is none, so that tables in a pipe are not folded."""
-    found = Console(stderr=stderr, highlight=False, soft_wrap=True)
-    if not found.is_terminal:
-        found.width = WIDTH_WITHOUT_TERMINAL
-    return found
 
 
 @contextmanager
 def counting(console: Console, verb: str, total: int | None) -> Iterator[Callable[[Iterable[bytes]], Iterator[bytes]]]:
     """Show the count and the rate of values that pass through: a bar on a terminal, else a line now and then."""
     if console.is_terminal:
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
         columns = [
             TextColumn(verb),
             BarColumn(),
@@ -77,6 +68,8 @@ def reading(console: Console) -> Iterator[Callable[[str, int, int], None]]:
     if not console.is_terminal:
         yield lambda _what, _done, _total: None
         return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
     with Progress(
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), console=console, transient=True
     ) as bar:
@@ -100,26 +93,37 @@ def produced(console: Console, topic: str, report: ProduceReport) -> None:
 
 
 def verify_report(console: Console, found: VerifyReport) -> None:
-    """The report of `workers verify`: a row for each partition, then the result in one line."""
+    """The report of `workers verify`: a row for each partition, then the result in one line, and where to look next."""
+    from rich.table import Table
+
+    from workers.verification.report import FAILURES, OUTCOMES
+
     topics = {account.partition.topic for account in found.partitions}
     names = {
         account.partition: str(account.partition if len(topics) > 1 else account.partition.partition)
         for account in found.partitions
     }
+    outcomes = [outcome for outcome in OUTCOMES if outcome not in RARE or found.total(outcome)]
+    rows = [(names[account.partition], account.counts) for account in found.partitions]
+    rows.append(("all", Counter({outcome: found.total(outcome) for outcome in outcomes})))
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 1))
     table.add_column("partition", justify="right", no_wrap=True)
-    outcomes = [outcome for outcome in OUTCOMES if outcome not in RARE or found.total(outcome)]
-    for outcome in outcomes:
-        table.add_column(SHORT.get(outcome, outcome), justify="right", no_wrap=True)
-    for account in found.partitions:
-        counts = [(outcome, account.counts[outcome]) for outcome in outcomes]
-        table.add_row(
-            names[account.partition],
-            *(f"[red]{n:,}[/]" if n and outcome in FAILURES else f"{n:,}" for outcome, n in counts),
-        )
-    table.add_section()
-    table.add_row("all", *(f"{found.total(outcome):,}" for outcome in outcomes), style="bold")
-    console.print(table)
+    heads = [SHORT.get(each, each) for each in outcomes]
+    for head in heads:
+        table.add_column(head, justify="right", no_wrap=True)
+    for name, counts in rows:
+        cells = [f"[red]{n:,}[/]" if (n := counts[each]) and each in FAILURES else f"{n:,}" for each in outcomes]
+        table.add_row(name, *cells, style="bold" if name == "all" else "")
+    needed = 11 + sum(
+        2 + max(len(head), len(f"{found.total(each):,}")) for head, each in zip(heads, outcomes, strict=True)
+    )
+    if needed <= console.width:
+        console.print(table)
+    else:
+        # Half a number is another number.
+        for name, counts in rows:
+            parts = (f"{head} {counts[each]:,}" for head, each in zip(heads, outcomes, strict=True) if counts[each])
+            console.print(f"{name}: {', '.join(parts) or 'empty'}", markup=False)
     for account in found.partitions:
         for outcome, offsets in account.offsets.items():
             listed = ", ".join(str(offset) for offset in offsets)
@@ -146,42 +150,28 @@ def verify_report(console: Console, found: VerifyReport) -> None:
         )
     for partition, each in sorted(found.open_transactions.items()):
         console.print(f"[yellow]partition {names[partition]}: {each.describe()}[/]")
+    _verdict(console, found)
+
+
+def _verdict(console: Console, found: VerifyReport) -> None:
+    """Which commands show more, and, in the last line, the result."""
+    pending, unstable, dead = (found.total(outcome) for outcome in ("pending", "unstable", "dead_lettered"))
+    if dead:
+        console.print(
+            f"{dead:,} {'is a dead letter' if dead == 1 else 'are dead letters'}: `workers dead-letters list`"
+        )
     if found.accounted:
-        pending, unstable = found.total("pending"), found.total("unstable")
         readable = " that can be read" if unstable else ""
         console.print(
             f"[green]every record{readable} is accounted for[/]"
             + (f"; {pending:,} are pending" if pending else "")
             + (f"; [yellow]{unstable:,} are unstable: nothing is proven of them yet[/]" if unstable else "")
         )
-    else:
-        console.print("[red]not every record is accounted for[/]")
-
-
-def dead_letters(console: Console, letters: Iterable[DeadLetter], total: int) -> None:
-    """A row for each dead letter, oldest first. Never a payload: `workers dead-letters show` prints that."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("id", "rejected", "reason", "attempts", "state", "error"):
-        table.add_column(column, overflow="fold")
-    rows = 0
-    for rows, letter in enumerate(letters, 1):  # noqa: B007 counted for the last line
-        state = "replayed" if letter.replayed_at else "purged" if letter.purged_at else ""
-        rejected = letter.rejected_at.strftime("%Y-%m-%d %H:%M:%S")
-        cells = (letter.id, rejected, letter.reason, str(letter.attempts), state, letter.error)
-        table.add_row(*(escape(cell) for cell in cells))
-    console.print(table)
-    if rows < total:
-        console.print(f"{rows:,} of {total:,}; --limit shows more")
-
-
-def settings(console: Console, current: Settings, shown: dict[str, str], sources: dict[str, str]) -> None:
-    """Every setting with its value, source and meaning; values that are not the default are bold."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("setting", "value", "from", "meaning"):
-        table.add_column(column, overflow="fold")
-    for name, field in Settings.model_fields.items():
-        variable = PREFIX + name.upper()
-        value, source = escape(shown[variable]), escape(sources[variable])
-        changed = getattr(current, name) != field.default
-        table.add_row(variable, f"[bold]{value}[/]" if changed else value, source, field.description)
-    console.print(table)
+        return
+    examples: dict[str, str] = {}
+    for account in found.partitions:
+        for outcome, offsets in account.offsets.items():
+            examples.setdefault(outcome, f"{account.partition.topic}/{account.partition.partition}/{offsets[0]}")
+    for outcome, place in examples.items():
+        console.print(f"what is {outcome}, beside what is stored: `workers peek {place}`", markup=False)
+    console.print("[red]not every record is accounted for[/]")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
 import errno
+import io
 import os
 import sys
 from contextlib import suppress
@@ -15,6 +17,10 @@ if TYPE_CHECKING:
 
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF, errno.EPIPE}
 """Errors of writing a report."""
+PLAIN = {"\u2026": "~", "\u2192": ">", "\u2500": "-", "\u2501": "-", "\u2502": "|", "\xa0": " "}
+"""What is written in place of our own characters where the terminal has none but its own: one column for one."""
+BRAILLE = range(0x2800, 0x2900)
+"""What spinners are made of."""
 
 
 def prepare() -> None:
@@ -29,6 +35,11 @@ def prepare() -> None:
             os.open(os.devnull, os.O_RDWR)
         if getattr(sys, name) is None:
             setattr(sys, name, os.fdopen(number, mode, closefd=False))
+    codecs.register_error("workers.plain", _plain)
+    for stream in (sys.stdout, sys.stderr):
+        # Not what a test has put there. Else a name that this encoding does not have would be a traceback.
+        if stream in (sys.__stdout__, sys.__stderr__) and isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="workers.plain")
     sys.stderr = cast("TextIO", _Tolerant(sys.stderr))
 
 
@@ -50,6 +61,16 @@ def finish(code: int, tell: Callable[[str], None]) -> int:
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return code or ExitCode.FAILED
     return code
+
+
+def _plain(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    written = [
+        PLAIN.get(each) or ("*" if ord(each) in BRAILLE else each.encode("ascii", "backslashreplace").decode())
+        for each in error.object[error.start : error.end]
+    ]
+    return "".join(written), error.end
 
 
 class _Tolerant:

@@ -36,7 +36,7 @@ def read_log(
     settings: Settings,
     ranges: Mapping[TopicPartition, tuple[int, int]],
     options: Mapping[str, Any] | None = None,
-) -> Iterator[tuple[TopicPartition, Sequence[Record]]]:
+) -> Generator[tuple[TopicPartition, Sequence[Record]], None, None]:
     """The same as `LogReader.read`, on a connection of its own."""
     reader = LogReader(settings, options)
     try:

@@ -169,6 +169,15 @@ def first_records_options(settings: Settings) -> dict[str, Any]:
     }
 
 
+def few_records_options(settings: Settings) -> dict[str, Any]:
+    """For a consumer without a group that reads a few records for a person, also of many partitions, in little memory."""
+    return {
+        **log_reader_options(settings),
+        "max_partition_fetch_bytes": 64 * 1024,
+        "fetch_max_bytes": 2 * 1024 * 1024,
+    }
+
+
 def uncommitted(options: Mapping[str, Any]) -> dict[str, Any]:
     """The same for a consumer that also reads what is not committed: to look at open transactions, never to store."""
     return {**options, "isolation_level": "read_uncommitted"}

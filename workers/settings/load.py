@@ -1,7 +1,7 @@
 """Reads the settings, and the source of each: an option of the command, the environment, `.env`, a file, or the default.
 
-`.env` is read from the tree of the command: `--tree`, else the current folder. Relative paths in it are relative to that
-folder.
+`.env` is read from the tree of the command: `--tree`, else what `find_tree` makes of the current folder. Relative paths in
+it are relative to that folder.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pydantic import SecretStr, ValidationError
 from workers.errors import BadConfigurationError, NotFoundError
 from workers.settings.files import UnreadableError, certificates_problem, read_text, shown
 from workers.settings.model import Settings
-from workers.settings.paths import StatePaths
+from workers.settings.paths import StatePaths, find_tree
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -59,13 +59,14 @@ def load_all(tree: Path = Path(), **overrides: Any) -> Loaded:
     """Read the settings. Options of the command take precedence over the environment, and that over `.env`.
 
     Args:
-        tree: the checkout that the command works on.
+        tree: the checkout that the command works on; `Path()`: see `find_tree`.
         overrides: the values of its options, by field; None: not given.
 
     Raises:
         BadConfigurationError: with all problems, not only the first.
         NotFoundError: there is no such tree.
     """
+    tree = find_tree() if tree == Path() else tree
     try:
         tree.stat()
     except (FileNotFoundError, ValueError) as error:

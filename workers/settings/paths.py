@@ -8,10 +8,11 @@ else from the `.env` of its tree, else the defaults. To move the files, set both
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
-if TYPE_CHECKING:
-    from pathlib import Path
+CONFIGURATIONS = ("deploy/supervisord.conf", "supervisord.conf")
+"""What the folder of a fleet holds: a checkout the first, a folder of `workers init` the second."""
+LONGEST_CONFIGURATION = 256 * 1024
 
 
 class StatePaths:
@@ -34,3 +35,27 @@ class StatePaths:
     def stack_record(self, program: str) -> Path:
         """The file in which a server of the embedded stack records its pid and address. Args: program: kafka or ferretdb."""
         return self.tree / f"var/stack/run/{program}.json"
+
+
+def find_tree(folder: Path = Path()) -> Path:
+    """The folder of the fleet that somebody in this folder means: this one, or the nearest above it that a fleet has.
+
+    As git does it: in `deploy/` or `var/log/` of a fleet, commands are about this fleet, and take its `.env`. A folder above
+    counts only with a supervisord.conf that runs workers; without one it is this folder, whatever is in it.
+    """
+    here = folder.absolute()
+    if (here / ".env").exists() or _has_fleet(here):
+        return folder
+    return next(filter(_has_fleet, here.parents), folder)
+
+
+def _has_fleet(folder: Path) -> bool:
+    # In the folder deploy/ of a checkout lies the configuration of the folder above it.
+    for name in CONFIGURATIONS[:1] if folder.name == "deploy" else CONFIGURATIONS:
+        try:
+            with (folder / name).open("rb") as file:
+                if b"workers run" in file.read(LONGEST_CONFIGURATION):
+                    return True
+        except OSError:
+            continue
+    return False

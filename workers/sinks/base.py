@@ -89,6 +89,9 @@ class SinkReader(Protocol):
     def equal(self, stored: Any, document: Any) -> bool:
         """Whether a stored document is equal to one from `encode`: fields, order, types and values."""
 
+    def as_json(self, document: Any, *, exact: bool = False) -> str:
+        """A document as JSON, for people, on one line. Args: exact: with the type of every number, if JSON does not tell it."""
+
     def dead_letters(self, ids: Sequence[str]) -> Mapping[str, str]:
         """The reasons of the dead letters among these ids, without those that were replayed, by id."""
 

@@ -69,7 +69,7 @@ class Comparison:
         total, done = sum(max(0, each.end - each.start) for each in self.offsets.values()), 0
         ranges = {partition: (each.start, each.end) for partition, each in self.offsets.items()}
         for records in _chunks(self._read(ranges, in_kafka)):
-            self._compare(records, all_dead_letters)
+            self.compare(records, all_dead_letters)
             done += len(records)
             self.progress("records", done, total)
         return in_kafka
@@ -97,9 +97,10 @@ class Comparison:
             in_kafka[partition].add_all([record.offset for record in records])
             yield partition, records
 
-    def _compare(
-        self, found: Sequence[tuple[TopicPartition, Record]], all_dead_letters: Mapping[str, str] | None
+    def compare(
+        self, found: Sequence[tuple[TopicPartition, Record]], all_dead_letters: Mapping[str, str] | None = None
     ) -> None:
+        """Count each of these records by its outcome, in the report of its partition."""
         records = [record for _, record in found]
         ids = [self.topic.document_id(record.partition, record.offset) for record in records]
         documents = self.sink.documents(ids)
@@ -139,7 +140,7 @@ class Comparison:
     def _dead_letters(
         self, ids: Sequence[str], documents: Mapping[str, object], all_dead_letters: Mapping[str, str] | None
     ) -> Mapping[str, str]:
-        """Args: all_dead_letters: at the beginning of this run; None: too many."""
+        """Args: all_dead_letters: at the beginning of this run; None: too many, or not asked for."""
         if all_dead_letters is None:
             return self.sink.dead_letters(ids)
         listed = [document_id for document_id in ids if document_id in all_dead_letters]

@@ -138,10 +138,11 @@ def as_json(letter: DeadLetter) -> str:
         for name in ("key", "value", "headers"):
             del fields[name]
     fields |= {name: at for name in ("replayed_at", "purged_at") if (at := getattr(letter, name))}
-    return json.dumps(fields, default=_extended)
+    return json.dumps(fields, default=extended)
 
 
-def _extended(value: Any) -> dict[str, Any]:
+def extended(value: Any) -> dict[str, Any]:
+    """Bytes and times in MongoDB's relaxed extended JSON."""
     if isinstance(value, bytes):
         return {"$binary": {"base64": base64.b64encode(value).decode(), "subType": "00"}}
     if isinstance(value, datetime):

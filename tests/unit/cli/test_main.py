@@ -12,6 +12,7 @@ import typer
 
 from tests.support.ports import free_ports
 from workers.cli import main as cli
+from workers.cli import produce as cli_produce
 from workers.errors import ExitCode
 
 COMMANDS = ("run", "produce", "verify", "config", "lag")
@@ -84,6 +85,8 @@ def test_a_mistake_on_the_command_line_is_one_line_and_64(workers, arguments, sa
     assert said in err
     assert err.count("\n") == 1
     assert err.startswith("workers: ")
+    command = "" if arguments[0] == "nonsense" else f" {arguments[0]}"
+    assert f"ee `workers{command} --help`" in err, "the help of this very command"
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -206,5 +209,5 @@ def test_lines_come_as_they_are_from_a_file_or_from_standard_input(tmp_path, mon
     monkeypatch.setattr(sys, "stdin", Stdin)
 
     for source in (str(tmp_path / "lines"), "-"):
-        with cli._opened(source) as lines:
-            assert list(cli._values(lines)) == expected
+        with cli_produce.opened(source) as lines:
+            assert list(cli_produce.values(lines)) == expected

@@ -124,11 +124,11 @@ def test_a_file_that_cannot_be_sent_is_named(monkeypatch, capsys, tmp_path, path
 def test_an_error_of_the_filesystem_that_nobody_foresaw_is_one_line(monkeypatch, capsys, tmp_path):
     """Not "a bug", with a traceback."""
 
-    def fails(*_: object) -> None:
+    def fails(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device", "/var/x\ny")
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(cli.show, "settings", fails)
+    monkeypatch.setattr(cli.cli_config, "screen", fails)
     monkeypatch.setattr(sys, "argv", ["workers", "config"])
 
     with pytest.raises(SystemExit) as ended:

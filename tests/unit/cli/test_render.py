@@ -53,6 +53,44 @@ def test_damage_is_named_by_partition_and_offset(console):
     assert text(console).splitlines()[-1] == "not every record is accounted for"
 
 
+def test_where_to_look_next_is_named_before_the_verdict(console):
+    bad = PartitionReport(tp(3), Counter(kafka=20, dead_lettered=9))
+    bad.add("missing", 4)
+    bad.add("missing", 5)
+    bad.add("conflicting", 7)
+
+    show.verify_report(console, VerifyReport("numtest", "counters", [bad]))
+
+    assert text(console).splitlines()[-4:] == [
+        "9 are dead letters: `workers dead-letters list`",
+        "what is missing, beside what is stored: `workers peek numtest/3/4`",
+        "what is conflicting, beside what is stored: `workers peek numtest/3/7`",
+        "not every record is accounted for",
+    ]
+
+
+def test_no_number_is_cut_however_narrow_the_terminal_is():
+    narrow = Console(file=io.StringIO(), width=60, color_system=None)
+    bad = PartitionReport(tp(3), Counter(kafka=20_000_000, stored=19_999_990, dead_lettered=9, expired=4))
+    bad.add("missing", 4)
+
+    show.verify_report(narrow, VerifyReport("numtest", "counters", [bad, account(4)]))
+
+    assert " ".join(text(narrow).split()).startswith(
+        "3: kafka 20,000,000, stored 19,999,990, dead 9, expired 4, missing 1 4: empty "
+        "all: kafka 20,000,000, stored 19,999,990, dead 9, expired 4, missing 1 "
+    )
+
+
+def test_dead_letters_are_pointed_to_where_all_is_well(console):
+    show.verify_report(console, VerifyReport("numtest", "counters", [account(0, kafka=2, stored=1, dead_lettered=1)]))
+
+    assert text(console).splitlines()[-2:] == [
+        "1 is a dead letter: `workers dead-letters list`",
+        "every record is accounted for",
+    ]
+
+
 def test_records_that_expired_are_told(console):
     show.verify_report(console, VerifyReport("numtest", "counters", [account(0, expired=25)]))
 

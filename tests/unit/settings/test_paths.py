@@ -5,7 +5,8 @@ from __future__ import annotations
 import configparser
 from pathlib import Path
 
-from workers.settings.paths import StatePaths
+from workers.settings import load_all
+from workers.settings.paths import StatePaths, find_tree
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 CONF = REPOSITORY / "deploy/supervisord.conf"
@@ -45,3 +46,54 @@ def test_what_is_set_goes_over_the_defaults_and_everything_is_absolute(tmp_path,
         "this one is not set by WORKERS_STATE_DIR"
     )
     assert list(tmp_path.iterdir()) == []
+
+
+def fleet(folder: Path, where: str = "supervisord.conf") -> Path:
+    conf = folder / where
+    conf.parent.mkdir(parents=True, exist_ok=True)
+    conf.write_text("[program:worker]\ncommand=/opt/python -m workers run\n")
+    return folder
+
+
+def test_in_a_folder_of_a_fleet_it_is_this_fleet_that_is_meant(tmp_path, monkeypatch):
+    fleet(tmp_path / "checkout", "deploy/supervisord.conf")
+    fleet(tmp_path / "own")
+    for here, there in (
+        ("checkout", "."),
+        ("checkout/deploy", tmp_path / "checkout"),
+        ("checkout/var/log/old", tmp_path / "checkout"),
+        ("own/var", tmp_path / "own"),
+        ("elsewhere", "."),
+    ):
+        (tmp_path / here).mkdir(parents=True, exist_ok=True)
+        monkeypatch.chdir(tmp_path / here)
+        assert find_tree() == Path(there), here
+
+
+def test_a_folder_with_settings_of_its_own_is_meant_itself(tmp_path, monkeypatch):
+    inside = fleet(tmp_path) / "trial"
+    inside.mkdir()
+    (inside / ".env").touch()
+    monkeypatch.chdir(inside)
+
+    assert find_tree() == Path()
+
+
+def test_a_supervisord_that_runs_something_else_is_no_fleet(tmp_path, monkeypatch):
+    (tmp_path / "supervisord.conf").write_text("[program:cat]\ncommand=/bin/cat\n")
+    (tmp_path / "x").mkdir()
+    monkeypatch.chdir(tmp_path / "x")
+
+    assert find_tree() == Path()
+
+
+def test_the_settings_of_the_fleet_count_below_it(tmp_path, monkeypatch):
+    """`workers produce` in deploy/ would send test numbers into the topic of the defaults."""
+    (fleet(tmp_path) / ".env").write_text("WORKERS_TOPIC=orders\nWORKERS_STATE_DIR=state\n")
+    (tmp_path / "deploy").mkdir()
+    monkeypatch.chdir(tmp_path / "deploy")
+    settings, sources, paths = load_all()
+
+    assert (settings.topic, settings.state_dir) == ("orders", tmp_path / "state")
+    assert (sources["WORKERS_TOPIC"], paths.tree) == ("../.env", tmp_path)
+    assert load_all(tmp_path / "deploy").settings.topic == "numtest", "who names a folder means this one"

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import bson
+from bson import json_util
+from bson.codec_options import CodecOptions, DatetimeConversion
+
 from workers.sinks.mongodb.client import IDS_PER_QUERY, READING, Collections
 from workers.sinks.mongodb.encoding import documents_equal, encode
 from workers.sinks.mongodb.errors import translate_read_errors
@@ -16,6 +20,8 @@ if TYPE_CHECKING:
     from workers.settings import Settings
 
 REASON = {"reason": 1, "replayed_at": 1}
+DATES: CodecOptions[dict[str, Any]] = CodecOptions(datetime_conversion=DatetimeConversion.DATETIME_AUTO)
+"""Those that Python's type cannot hold are shown as well."""
 
 
 class MongoReader:
@@ -37,6 +43,10 @@ class MongoReader:
 
     def equal(self, stored: RawBSONDocument, document: RawBSONDocument) -> bool:
         return documents_equal(stored, document)
+
+    def as_json(self, document: RawBSONDocument, *, exact: bool = False) -> str:
+        options = json_util.CANONICAL_JSON_OPTIONS if exact else json_util.RELAXED_JSON_OPTIONS
+        return json_util.dumps(bson.decode(document.raw, DATES), json_options=options, ensure_ascii=False)
 
     def dead_letters(self, ids: Sequence[str]) -> Mapping[str, str]:
         found: dict[str, str] = {}
