@@ -14,6 +14,7 @@ from workers import __version__
 from workers.cli import chaos as cli_chaos
 from workers.cli import dead_letters as cli_dead_letters
 from workers.cli import fleet as cli_fleet
+from workers.cli import init as cli_init
 from workers.cli import lag as cli_lag
 from workers.cli import render as show
 from workers.cli import streams
@@ -42,6 +43,7 @@ out = show.console()
 err = show.console(stderr=True)
 
 Json = Annotated[bool, typer.Option("--json", help="Print the report as one JSON object.")]
+Tree = Annotated[Path, typer.Option(help="The folder of the fleet, whose .env is read.")]
 
 
 def _version(requested: bool) -> None:
@@ -86,6 +88,7 @@ def produce(
     source: Annotated[
         str | None, typer.Option("--from", metavar="FILE|-", help="Send the lines of a file, unchanged.")
     ] = None,
+    tree: Tree = Path(),
     as_json: Json = False,
 ) -> None:
     """Send numbers as JSON, {"number": n}, each acknowledged by all in-sync replicas.
@@ -94,7 +97,7 @@ def produce(
     """
     from workers.kafka.producer import numbers
 
-    settings = load(topic=topic)
+    settings = load(tree, topic=topic)
     with _opened(source) as lines:
         values, total = (numbers(start, count), count) if lines is None else (_values(lines), None)
         report = _produce(settings, values, total, interval, partitions, quiet=as_json)
@@ -144,6 +147,7 @@ def verify(
             help="Only records of the last so many seconds: fast enough for every minute.",
         ),
     ] = None,
+    tree: Tree = Path(),
     as_json: Json = False,
 ) -> None:
     """Compare every record in Kafka with its document or dead letter in MongoDB.
@@ -158,7 +162,7 @@ def verify(
     """
     from workers.verification import verify as verification
 
-    settings = load()
+    settings = load(tree)
     try:
         if wait:
             _wait_until_committed(settings, wait)
@@ -178,7 +182,7 @@ def verify(
 
 @app.command()
 def config(
-    tree: Annotated[Path, typer.Option(help="The checkout whose .env is read.")] = Path(),
+    tree: Tree = Path(),
     as_json: Json = False,
 ) -> None:
     """Show every setting with its value, without secrets, and the source of the value.
@@ -198,6 +202,7 @@ def config(
 
 
 app.command()(cli_chaos.chaos)
+app.command("init")(cli_init.init)
 app.command()(cli_fleet.status)
 app.command()(cli_fleet.restart)
 app.command()(cli_lag.lag)

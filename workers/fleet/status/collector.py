@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from workers.connection import KeptConnection
 from workers.errors import SinkRefusesError, SinkUnavailableError, UnavailableError
+from workers.fleet.start_command import start_command
 from workers.fleet.status.model import Answers, FleetInfo, KafkaAnswer, Status, SupervisordAnswer, build_status
 from workers.fleet.status.poller import Down, Poller
 from workers.fleet.status.slot_facts import SlotFacts
@@ -53,7 +54,7 @@ class StatusCollector:
         every: seconds between two requests to Kafka, and to MongoDB.
         events: how many of the last events are in the status.
         """
-        self._state_dir = paths.state_dir
+        self._tree, self._state_dir = paths.tree, paths.state_dir
         self._settings = settings
         self._info = FleetInfo(
             str(paths.tree),
@@ -122,7 +123,8 @@ class StatusCollector:
             },
             self._events.last(),
         )
-        return build_status(self._info, answers, now, datetime.now(UTC).isoformat(timespec="milliseconds"))
+        info = self._info._replace(start=start_command(self._tree)) if isinstance(supervisord, Down) else self._info
+        return build_status(info, answers, now, datetime.now(UTC).isoformat(timespec="milliseconds"))
 
     def _slots(self, now: float, processes: Mapping[str, Process]) -> Iterator[tuple[str, SlotFacts]]:
         """The slots that supervisord has or a live worker holds. Files of a dead worker make no slot."""
