@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from workers import __version__
 from workers.scaffold.env_file import env_text
-from workers.scaffold.originals import originals, template
-from workers.scaffold.relocation import relocated, relocated_text
+from workers.scaffold.originals import originals, relocated, relocated_text, template
 from workers.scaffold.systemd import UNIT, service_text
 
 if TYPE_CHECKING:

@@ -1,4 +1,5 @@
-"""The files that a clone and the folders of `workers init` have in common. There is one copy of each: the clone's own.
+"""The files that a clone and the folders of `workers init` have in common. There is one copy of each: the clone's own. In a
+folder, what the clone has in deploy/ is at the top, and the texts are the same but for the paths in them.
 
 A wheel carries them inside this package (`[tool.hatch.build.targets.wheel]` in pyproject.toml). In a clone, and in an
 editable install of one, they are where the clone has them.
@@ -22,6 +23,16 @@ SHARED = (
 )
 """Files, and folders with all that is in them, by their paths in the clone."""
 
+CONF_FOLDER = "deploy/"
+_PATHS = (
+    # supervisord's own folder is the tree then.
+    ("%(here)s/..", "%(here)s"),
+    ("../../var/run/targets.json", "../var/run/targets.json"),
+    ("python deploy/prometheus/targets.py", "workers init --targets"),
+    (CONF_FOLDER, ""),
+)
+"""In texts: those of the clone, and those of a folder."""
+
 _PACKAGE = Path(__file__).parent
 _PLACES = (_PACKAGE / "originals", _PACKAGE.parents[1])
 """In an installed wheel; in a clone."""
@@ -34,6 +45,19 @@ def originals() -> dict[str, bytes]:
         NotFoundError: the package is not complete.
     """
     return {name: (root() / name).read_bytes() for shared in SHARED for name in _files_of(shared)}
+
+
+def relocated(path: str) -> str:
+    """Where a folder has the file that the clone has at this path."""
+    return path.removeprefix(CONF_FOLDER)
+
+
+def relocated_text(content: bytes) -> bytes:
+    """The content of a shared file, with the paths of a folder."""
+    text = content.decode()
+    for there, here in _PATHS:
+        text = text.replace(there, here)
+    return text.encode()
 
 
 def root() -> Path:

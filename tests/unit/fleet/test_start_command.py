@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
@@ -43,7 +42,8 @@ def test_a_folder_of_init_is_started_by_its_own_conf(tmp_path, programs, monkeyp
     assert start_command(Path()) == "supervisord -c supervisord.conf"
 
 
-def test_a_clone_is_started_by_deploy_and_where_a_demo_was_by_make(tmp_path, programs, monkeypatch):
+def test_a_clone_is_started_by_deploy_and_where_a_demo_was_by_make(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
     clone = tree(tmp_path / "clone", "deploy/supervisord.conf")
     monkeypatch.chdir(clone)
     monkeypatch.setattr(sys, "argv", [str(tree(clone, ".venv/bin/supervisord") / ".venv/bin/workers")])
@@ -58,7 +58,7 @@ def test_a_clone_is_started_by_deploy_and_where_a_demo_was_by_make(tmp_path, pro
 def test_another_supervisord_on_path_is_not_taken_for_the_one_of_this_package(tmp_path, programs, monkeypatch):
     """The distribution's would run a Python without this package."""
     other = tree(tmp_path / "usr/bin", "supervisord")
-    os.chmod(other / "supervisord", 0o755)
+    (other / "supervisord").chmod(0o755)
     monkeypatch.setenv("PATH", str(other))
     assert pasted("supervisord") == f"{programs}/supervisord"
 
@@ -67,7 +67,7 @@ def test_another_supervisord_on_path_is_not_taken_for_the_one_of_this_package(tm
     assert pasted("workers") == "workers"
 
 
-def test_beside_the_current_folder_a_program_is_called_as_a_shell_wants_it(tmp_path, programs, monkeypatch):
+def test_beside_the_current_folder_a_program_is_called_as_a_shell_wants_it(programs, monkeypatch):
     monkeypatch.chdir(programs)
     assert pasted("supervisord") == "./supervisord"
 

@@ -11,8 +11,7 @@ import yaml
 from supervisor.options import ServerOptions
 
 from workers.scaffold.contents import EMPTY_FOLDERS, Platform, contents
-from workers.scaffold.originals import originals
-from workers.scaffold.relocation import relocated, relocated_text
+from workers.scaffold.originals import originals, relocated, relocated_text
 from workers.settings.paths import StatePaths
 
 REPOSITORY = Path(__file__).resolve().parents[3]

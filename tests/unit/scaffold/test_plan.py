@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -143,7 +142,7 @@ def test_a_damaged_record_makes_every_file_a_persons(tmp_path, text):
 
 def test_a_link_stays_a_link_and_a_file_keeps_its_permissions(tmp_path):
     made_before(tmp_path / "own", {"a.conf": OLD, "b.conf": OLD})
-    os.rename(tmp_path / "own/a.conf", tmp_path / "elsewhere")
+    (tmp_path / "own/a.conf").rename(tmp_path / "elsewhere")
     (tmp_path / "own/a.conf").symlink_to(tmp_path / "elsewhere")
     (tmp_path / "own/b.conf").chmod(0o640)
     init(tmp_path / "own", {"a.conf": NEW, "b.conf": NEW}, upgrade=True)

@@ -27,7 +27,7 @@ def settings_of(text: str) -> dict[str, str]:
 
 
 def kubernetes() -> list[dict[str, Any]]:
-    files = [file for file in contents(FOLDER, [Platform.KUBERNETES]) if file.path.endswith((".yaml"))]
+    files = [file for file in contents(FOLDER, [Platform.KUBERNETES]) if file.path.endswith(".yaml")]
     return [each for file in files if "kubernetes/" in file.path for each in yaml.safe_load_all(file.content)]
 
 
@@ -65,7 +65,7 @@ def test_systemd_accepts_the_service(tmp_path):
     assert checked.returncode == 0, checked.stderr
 
 
-def test_the_service_stops_the_fleet_as_supervisord_does(tmp_path, monkeypatch):
+def test_the_service_stops_the_fleet_as_supervisord_does(tmp_path):
     unit = settings_of(service_text(FOLDER))
     for name in ("deploy", *EMPTY_FOLDERS):
         (tmp_path / name).mkdir(parents=True)
