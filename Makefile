@@ -41,7 +41,7 @@ test: $(VENV)/dev ## What nobody may break, on real servers: less than ten minut
 	@$(STACK) build kafka ferretdb
 	@$(PYTEST) -m 'not slow'
 
-test-all: $(VENV)/dev ## The rest: chaos, the network, builds, scale, a real Prometheus, a short soak
+test-all: $(VENV)/dev $(VENV)/release ## The rest: chaos, the network, builds, scale, a real Prometheus, a short soak
 	@$(STACK) build kafka ferretdb prometheus
 	@$(BIN)/python -m tests.model.soak 30 $$(date +%s)
 	@$(PYTEST) -m slow

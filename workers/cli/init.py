@@ -23,7 +23,7 @@ err = show.console(stderr=True)
 
 def init(
     directory: Annotated[
-        Path, typer.Argument(metavar="[DIR]", help="The folder; it is made if it is missing.", show_default="here")
+        Path, typer.Argument(metavar="DIR", help="The folder; it is made if it is missing.", show_default="here")
     ] = Path(),
     platforms: Annotated[
         list[Platform] | None,

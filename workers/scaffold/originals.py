@@ -69,10 +69,7 @@ def root() -> Path:
     for place in _PLACES:
         if (place / SHARED[0]).is_file():
             return place
-    raise NotFoundError(
-        f"this installation of kafka-mongo-workers has no {SHARED[0]}; install it again: pip install --force-reinstall "
-        f"kafka-mongo-workers"
-    )
+    raise _incomplete(SHARED[0])
 
 
 def template(name: str) -> str:
@@ -84,6 +81,15 @@ def _files_of(shared: str) -> list[str]:
     path = root() / shared
     if path.is_file():
         return [shared]
+    if not path.is_dir():
+        raise _incomplete(shared)
     # A clone may have files that an editor or a Python left there.
     found = (each for each in path.rglob("*") if each.suffix in (".md", ".yml", ".yaml", ".json"))
     return sorted(str(each.relative_to(root())) for each in found)
+
+
+def _incomplete(missing: str) -> NotFoundError:
+    return NotFoundError(
+        f"this installation of kafka-mongo-workers has no {missing}; install it again: pip install --force-reinstall "
+        f"kafka-mongo-workers"
+    )

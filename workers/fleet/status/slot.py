@@ -24,7 +24,7 @@ LOOP_STALLED = "loop stalled"
 NO_HEARTBEAT = "no heartbeat"
 FENCED = (
     "fenced: another process is in the group with its static id; stop that fleet, or give each fleet slots of its own "
-    "(numprocs_start in deploy/local.d/)"
+    "(numprocs_start in local.d/)"
 )
 WORKING = (State.READING, IDLE)
 STARTUP_SECONDS = 10.0
