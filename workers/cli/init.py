@@ -74,7 +74,10 @@ def init(
     plan = make_plan(folder, files, record, chosen, upgrade=upgrade or diff)
     if diff:
         changes = render_init.differences(plan)
-        out.print(changes, markup=False, end="")
+        if as_json:
+            out.print_json(json.dumps(_as_dict(folder, plan)))
+        else:
+            out.print(changes, markup=False, end="")
         raise typer.Exit(ExitCode.FAILED if changes else ExitCode.OK)
     carry_out(folder, plan)
     problem = _targets_problem(folder)
@@ -86,7 +89,7 @@ def init(
         err.print(
             f"workers: var/run/targets.json is not written yet: {problem}; then: workers init --targets", markup=False
         )
-    render_init.next_steps(out, folder, chosen)
+    render_init.next_steps(out, folder, chosen, upgraded=upgrade)
 
 
 def _platforms(before: list[str], now: list[Platform]) -> list[Platform]:

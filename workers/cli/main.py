@@ -97,7 +97,7 @@ def produce(
     """
     from workers.kafka.producer import numbers
 
-    settings = load(tree, topic=topic)
+    settings = _settings(tree, topic=topic)
     with _opened(source) as lines:
         values, total = (numbers(start, count), count) if lines is None else (_values(lines), None)
         report = _produce(settings, values, total, interval, partitions, quiet=as_json)
@@ -110,6 +110,19 @@ def produce(
         show.produced(out, settings.topic, report)
     if report.failed:
         raise typer.Exit(ExitCode.FAILED)
+
+
+def _settings(tree: Path, **overrides: str | None) -> Settings:
+    """The settings of a folder. Below the folder of a fleet they are the defaults, which may mean another topic: so it is said."""
+    from workers.fleet.start_command import fleet_above
+
+    settings, _, paths = load_all(tree, **overrides)
+    if not paths.env_file.exists() and (above := fleet_above(tree)) and (above / ".env").exists():
+        err.print(
+            f"workers: {shown(above / '.env')} is not read in this folder; for that fleet: --tree {shown(above)}",
+            markup=False,
+        )
+    return settings
 
 
 def _produce(
@@ -162,7 +175,7 @@ def verify(
     """
     from workers.verification import verify as verification
 
-    settings = load(tree)
+    settings = _settings(tree)
     try:
         if wait:
             _wait_until_committed(settings, wait)

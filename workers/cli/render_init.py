@@ -64,11 +64,20 @@ def differences(plan: Plan) -> str:
     return "".join(changes)
 
 
-def next_steps(console: Console, folder: Path, platforms: Collection[Platform]) -> None:
+def next_steps(console: Console, folder: Path, platforms: Collection[Platform], *, upgraded: bool) -> None:
     """The commands that follow, to be pasted one by one."""
     workers = pasted("workers")
+    enter = ("cd " + shlex.quote(_relative(folder)), "") if folder != Path.cwd() else None
+    if upgraded:
+        commands = [
+            enter,
+            (f"{pasted('supervisorctl')} -c {CONF} update", "restarts what has another configuration"),
+            (f"{workers} restart", "the workers, one at a time, as this version"),
+        ]
+        _print_commands(console, "Next, if the fleet runs:", [each for each in commands if each])
+        return
     commands = [
-        ("cd " + shlex.quote(_relative(folder)), "") if folder != Path.cwd() else None,
+        enter,
         ("${EDITOR:-vi} .env", "your Kafka, topic, group and MongoDB"),
         (f"{workers} doctor", "what is right and what is not") if find_spec("workers.cli.doctor") else None,
         (f"{pasted('supervisord')} -c {CONF}", "the fleet; Ctrl-C stops it"),

@@ -1,4 +1,4 @@
-"""How the fleet of a folder is started, as a command that can be pasted."""
+"""Which folder a fleet is in, and how it is started, as a command that can be pasted."""
 
 from __future__ import annotations
 
@@ -30,6 +30,23 @@ def start_command(tree: Path) -> str | None:
         here = tree.absolute() == Path.cwd()
         return "make demo" if here else f"make -C {shlex.quote(str(tree.absolute()))} demo"
     return f"{pasted('supervisord')} -c {_shown(conf.absolute())}"
+
+
+def how_to_start(tree: Path) -> str:
+    """What to say where no fleet runs in this folder."""
+    if command := start_command(tree):
+        return f"`{command}` starts one"
+    if above := fleet_above(tree):
+        return f"that of {above} is in a folder above: --tree {shlex.quote(str(above))}"
+    return "there is no supervisord.conf either: `workers init` writes one, or --tree names the folder that has it"
+
+
+def fleet_above(tree: Path) -> Path | None:
+    """The nearest folder above this one that is a fleet's; None: there is none, or this one is a fleet's itself."""
+    tree = tree.absolute()
+    if conf_of(tree) is not None:
+        return None
+    return next((folder for folder in tree.parents if conf_of(folder) is not None), None)
 
 
 def pasted(program: str) -> str:

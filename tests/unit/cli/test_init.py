@@ -80,6 +80,8 @@ def test_the_difference_is_shown_and_nothing_written(workers, tmp_path):
     assert code == ExitCode.OK
     assert "supervisord.conf: yours, and left as it is; this version's is supervisord.conf.new" in out
     assert (tmp_path / "supervisord.conf").read_text() == "; mine\n"
+    assert "Next, if the fleet runs:\n" in out
+    assert "/bin/workers restart" in out
 
 
 def test_what_was_changed_is_told_file_by_file(workers, tmp_path):
@@ -138,3 +140,15 @@ def test_a_clone_is_left_alone(workers, tmp_path):
 
     assert (ended, "is a clone, which has all of this" in err) == (ExitCode.USAGE, True)
     assert [path.name for path in tmp_path.iterdir()] == ["deploy"]
+
+
+def test_below_the_folder_of_a_fleet_its_settings_are_said_not_to_be_read(workers, tmp_path, monkeypatch):
+    """`produce` would send into the default topic there."""
+    workers("init")
+    monkeypatch.chdir(tmp_path / "var/log")
+    # Nothing is sent: there is no such file.
+    *_, err = workers("produce", "--from", "nothing")
+    assert f"workers: {tmp_path}/.env is not read in this folder; for that fleet: --tree {tmp_path}" in err
+
+    *_, err = workers("produce", "--from", "nothing", "--tree", str(tmp_path))
+    assert "is not read" not in err

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from workers.fleet.start_command import conf_of, installed, pasted, start_command
+from workers.fleet.start_command import conf_of, fleet_above, how_to_start, installed, pasted, start_command
 
 
 @pytest.fixture
@@ -31,6 +31,13 @@ def tree(folder: Path, *files: str) -> Path:
 
 def test_without_a_supervisord_conf_there_is_no_command(tmp_path):
     assert (start_command(tmp_path), conf_of(tmp_path)) == (None, None)
+    assert how_to_start(tmp_path).startswith("there is no supervisord.conf either: `workers init` writes one")
+
+
+def test_in_a_folder_below_that_of_a_fleet_it_names_that_one(tmp_path):
+    own = tree(tmp_path / "my own", "supervisord.conf", "var/log/supervisord.log")
+    assert how_to_start(own / "var/log") == f"that of {own} is in a folder above: --tree '{own}'"
+    assert fleet_above(own) is None
 
 
 def test_a_folder_of_init_is_started_by_its_own_conf(tmp_path, programs, monkeypatch):

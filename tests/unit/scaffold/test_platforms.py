@@ -154,3 +154,11 @@ def test_the_service_leads_to_the_page():
 
     assert service["spec"]["selector"].items() <= template["metadata"]["labels"].items()
     assert service["spec"]["ports"] == [{"name": "page", "port": Settings().lag_port, "targetPort": "page"}]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("version", ["1.37", "1.30"])
+def test_kubernetes_knows_every_field(version):
+    kubernetes_validate = pytest.importorskip("kubernetes_validate", reason="make .venv/release")
+    for each in kubernetes():
+        kubernetes_validate.validate(each, version, strict=True)

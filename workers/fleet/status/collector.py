@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from workers.connection import KeptConnection
 from workers.errors import SinkRefusesError, SinkUnavailableError, UnavailableError
-from workers.fleet.start_command import start_command
+from workers.fleet.start_command import how_to_start
 from workers.fleet.status.model import Answers, FleetInfo, KafkaAnswer, Status, SupervisordAnswer, build_status
 from workers.fleet.status.poller import Down, Poller
 from workers.fleet.status.slot_facts import SlotFacts
@@ -123,7 +123,7 @@ class StatusCollector:
             },
             self._events.last(),
         )
-        info = self._info._replace(start=start_command(self._tree)) if isinstance(supervisord, Down) else self._info
+        info = self._info._replace(start=how_to_start(self._tree)) if isinstance(supervisord, Down) else self._info
         return build_status(info, answers, now, datetime.now(UTC).isoformat(timespec="milliseconds"))
 
     def _slots(self, now: float, processes: Mapping[str, Process]) -> Iterator[tuple[str, SlotFacts]]:

@@ -22,10 +22,6 @@ if TYPE_CHECKING:
     from workers.types import TopicPartition
 
 
-NO_CONF = "there is no supervisord.conf either: `workers init` writes one, or --tree names the folder that has it"
-"""What to do where no fleet can be started."""
-
-
 class SupervisordAnswer(NamedTuple):
     """What supervisord answered."""
 
@@ -123,8 +119,8 @@ class FleetInfo(NamedTuple):
     mongodb: str
     max_iteration_seconds: float
     """Seconds that one iteration of a worker's loop may take."""
-    start: str | None = None
-    """The command that starts the fleet; None: there is none."""
+    start: str = "supervisord starts one"
+    """How one is started."""
 
 
 def build_status(info: FleetInfo, answers: Answers, now: float, time: str) -> Status:
@@ -151,8 +147,7 @@ def build_status(info: FleetInfo, answers: Answers, now: float, time: str) -> St
     services = _services(info, answers, slots)
     problems = [f"{name}: {service.detail}" for name, service in services.items() if not service.up]
     if not fleet and isinstance(answers.supervisord, Down) and answers.supervisord.why == NOT_RUNNING:
-        start = f"`{info.start}` starts one" if info.start else NO_CONF
-        problems[0] = f"no fleet runs in {info.tree}; {start}"
+        problems[0] = f"no fleet runs in {info.tree}; {info.start}"
     problems += _supervisord_problems(answers.supervisord, slots)
     problems += [slot.problem for slot in slots if slot.problem]
     problems += group.problems if group and fleet else []
