@@ -46,7 +46,7 @@ def contents(folder: Path, platforms: Collection[Platform] = ()) -> list[Scaffol
         ScaffoldFile("README.md", _filled("README.md")),
         # It will hold passwords.
         ScaffoldFile(ENV_FILE, env_text().encode(), 0o600),
-        ScaffoldFile(".gitignore", b"/.env\n/var/\n"),
+        ScaffoldFile(".gitignore", b"/.env\n/.venv/\n/var/\n"),
         ScaffoldFile("local.d/example.conf", _filled("local.d/example.conf")),
     ]
     for path, content in originals().items():

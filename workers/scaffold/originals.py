@@ -29,6 +29,9 @@ _PATHS = (
     ("%(here)s/..", "%(here)s"),
     ("../../var/run/targets.json", "../var/run/targets.json"),
     ("python deploy/prometheus/targets.py", "workers init --targets"),
+    # Of the servers and the environment that only a clone has.
+    (" (`supervisorctl -c deploy/stack/supervisord.conf status`)", ""),
+    ("`make demo` makes it again", "make it again, and install the package into it"),
     (CONF_FOLDER, ""),
 )
 """In texts: those of the clone, and those of a folder."""

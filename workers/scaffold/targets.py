@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 WORKER = "run"
-OTHERS = ("lag", "watchdog")
-"""The commands of the fleet's other programs, and the beginnings of the names of their ports' settings."""
+OTHERS = {"lag": "lag", "watchdog": "watchdog", "audit": "auditor"}
+"""The commands of the fleet's other programs; their jobs, which are the beginnings of the names of their ports' settings."""
 
 
 def write_targets(tree: Path) -> list[str]:
@@ -68,7 +68,8 @@ def _target(tree: Path, process: Any) -> dict[str, Any] | None:
         port, labels = settings.metrics_port, {"job": "workers", "worker": process.name}
         port = port and port + settings.slot
     else:
-        port, labels = getattr(settings, f"{command}_port"), {"job": command}
+        job = OTHERS[command]
+        port, labels = getattr(settings, f"{job}_port"), {"job": job}
     if not port:
         raise BadConfigurationError(
             [f"{process.name} serves its metrics on a port that nobody knows: set WORKERS_METRICS_PORT"]
