@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import shlex
+import textwrap
 from collections import Counter
 from importlib.util import find_spec
 from pathlib import Path
@@ -34,7 +35,7 @@ SINGLE = {
     StepKind.OBSOLETE: "not used any more; you can remove it",
 }
 """Told one by one."""
-WIDEST_COMMAND = 38
+WIDEST_COMMAND = 40
 """With its comment, in 80 columns."""
 
 
@@ -44,10 +45,10 @@ def report(console: Console, folder: Path, plan: Plan) -> None:
     console.print(f"{folder}: kafka-mongo-workers {__version__}{before}", markup=False)
     for kind, words in SUMMED.items():
         if names := _names(plan.steps, kind):
-            console.print(f"  {words}: {names}", markup=False)
+            _print_wrapped(console, f"{words}: {names}")
     for step in plan.steps:
         if step.kind in SINGLE:
-            console.print(f"  {step.file.path}: {SINGLE[step.kind].format(path=step.file.path)}", markup=False)
+            _print_wrapped(console, f"{step.file.path}: {SINGLE[step.kind].format(path=step.file.path)}")
 
 
 def differences(plan: Plan) -> str:
@@ -71,8 +72,8 @@ def next_steps(console: Console, folder: Path, platforms: Collection[Platform], 
     if upgraded:
         commands = [
             enter,
-            (f"{pasted('supervisorctl')} -c {CONF} update", "restarts what has another configuration"),
-            (f"{workers} restart", "the workers, one at a time, as this version"),
+            (f"{pasted('supervisorctl')} -c {CONF} update", "restarts what has changed"),
+            (f"{workers} restart", "the workers, one at a time"),
         ]
         _print_commands(console, "Next, if the fleet runs:", [each for each in commands if each])
         return
@@ -89,7 +90,7 @@ def next_steps(console: Console, folder: Path, platforms: Collection[Platform], 
         console.print(f"\nAs a service: the commands at the top of {UNIT}", markup=False)
     if Platform.KUBERNETES in platforms:
         console.print(
-            "\nOn Kubernetes: kubernetes/Dockerfile makes the image, kubernetes/settings.yaml is yours to edit;\n"
+            "\nOn Kubernetes, with the image of kubernetes/Dockerfile and your settings.yaml:\n"
             "  kubectl apply -f kubernetes/settings.yaml -f kubernetes/fleet.yaml",
             markup=False,
         )
@@ -104,6 +105,18 @@ def _print_commands(console: Console, heading: str, commands: list[tuple[str, st
             console.print(f"  # {comment}", markup=False)
         beside = f"  # {comment}" if comment and width <= WIDEST_COMMAND else ""
         console.print(f"  {command:{width if beside else 0}}{beside}", markup=False)
+
+
+def _print_wrapped(console: Console, line: str) -> None:
+    wrapped = textwrap.fill(
+        line,
+        console.width,
+        initial_indent="  ",
+        subsequent_indent="    ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    console.print(wrapped, markup=False)
 
 
 def _names(steps: list[Step], kind: StepKind) -> str:
