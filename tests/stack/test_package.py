@@ -106,7 +106,7 @@ def test_the_wheel_of_the_workers_does_not_carry_it_and_carries_all_that_a_folde
         files.extractall(tmp_path / "installed")
     assert {top for top in tops if not top.endswith(".dist-info")} == {"workers"}
 
-    program = "from pathlib import Path; from workers.scaffold.contents import Platform, contents; import json\n"
+    program = "from pathlib import Path; from workers.scaffold import Platform; from workers.scaffold.contents import contents; import json\n"
     program += "print(json.dumps({f.path: f.content.decode() for f in contents(Path('/srv/own'), list(Platform))}))"
     folders = [
         json.loads(

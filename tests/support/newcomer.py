@@ -43,6 +43,7 @@ class Newcomer:
         if self._is_root:
             os.chown(self.home, UID, UID)
         self.environment = {"HOME": str(self.home), "PATH": os.defpath, "LANG": "C.UTF-8"}
+        self._started: list[subprocess.Popen[bytes]] = []
         self.python = self._reachable(python)
 
     def __enter__(self) -> Self:
@@ -52,6 +53,8 @@ class Newcomer:
         for process in self.processes():
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
+        for started in self._started:
+            started.wait()
         shutil.rmtree(self.home, ignore_errors=True)
 
     def as_user(self, command: Sequence[str]) -> list[str]:
@@ -89,7 +92,7 @@ class Newcomer:
     def start(self, command: str, folder: Path) -> subprocess.Popen[bytes]:
         """In the background, its output in `supervisord.out`."""
         with (self.home / "supervisord.out").open("ab") as out:
-            return subprocess.Popen(
+            started = subprocess.Popen(
                 self.as_user(["sh", "-c", f"exec {command}"]),
                 cwd=folder,
                 env=self.environment,
@@ -98,6 +101,8 @@ class Newcomer:
                 stderr=out,
                 start_new_session=True,
             )
+        self._started.append(started)
+        return started
 
     def processes(self) -> list[psutil.Process]:
         """Every process that works in this home."""

@@ -10,9 +10,8 @@ import typer
 
 from workers import __version__
 from workers.cli import render as show
-from workers.cli import render_init
 from workers.errors import BadUsageError, ExitCode, NotFoundError, WorkersError
-from workers.scaffold.contents import Platform
+from workers.scaffold import Platform
 
 if TYPE_CHECKING:
     from workers.scaffold.plan import Plan
@@ -49,11 +48,12 @@ def init(
     No file that you may have changed is overwritten. Where this version has another one than you, it is written beside
     yours, with .new after its name.
 
-    Exit code: 0 done; with --diff: nothing to change; 1 with --diff: something would change; 64 no fleet could run there;
-    69 something cannot be written.
-
     Example: workers init my-fleet --for systemd
+
+    Exit codes: 0 done, or with --diff nothing to change, 1 with --diff something to change, 64 no fleet could run there,
+    69 something cannot be written.
     """
+    from workers.cli import render_init
     from workers.scaffold.contents import contents
     from workers.scaffold.init_record import read_record
     from workers.scaffold.plan import make_plan

@@ -43,7 +43,6 @@ out = show.console()
 err = show.console(stderr=True)
 
 Json = Annotated[bool, typer.Option("--json", help="Print the report as one JSON object.")]
-Tree = Annotated[Path, typer.Option(help="The folder of the fleet, whose .env is read.")]
 
 
 def _version(requested: bool) -> None:
@@ -88,7 +87,6 @@ def produce(
     source: Annotated[
         str | None, typer.Option("--from", metavar="FILE|-", help="Send the lines of a file, unchanged.")
     ] = None,
-    tree: Tree = Path(),
     as_json: Json = False,
 ) -> None:
     """Send numbers as JSON, {"number": n}, each acknowledged by all in-sync replicas.
@@ -97,7 +95,7 @@ def produce(
     """
     from workers.kafka.producer import numbers
 
-    settings = _settings(tree, topic=topic)
+    settings = load(topic=topic)
     with _opened(source) as lines:
         values, total = (numbers(start, count), count) if lines is None else (_values(lines), None)
         report = _produce(settings, values, total, interval, partitions, quiet=as_json)
@@ -110,19 +108,6 @@ def produce(
         show.produced(out, settings.topic, report)
     if report.failed:
         raise typer.Exit(ExitCode.FAILED)
-
-
-def _settings(tree: Path, **overrides: str | None) -> Settings:
-    """The settings of a folder. Below the folder of a fleet they are the defaults, which may mean another topic: so it is said."""
-    from workers.fleet.start_command import fleet_above
-
-    settings, _, paths = load_all(tree, **overrides)
-    if not paths.env_file.exists() and (above := fleet_above(tree)) and (above / ".env").exists():
-        err.print(
-            f"workers: {shown(above / '.env')} is not read in this folder; for that fleet: --tree {shown(above)}",
-            markup=False,
-        )
-    return settings
 
 
 def _produce(
@@ -160,7 +145,6 @@ def verify(
             help="Only records of the last so many seconds: fast enough for every minute.",
         ),
     ] = None,
-    tree: Tree = Path(),
     as_json: Json = False,
 ) -> None:
     """Compare every record in Kafka with its document or dead letter in MongoDB.
@@ -175,7 +159,7 @@ def verify(
     """
     from workers.verification import verify as verification
 
-    settings = _settings(tree)
+    settings = load()
     try:
         if wait:
             _wait_until_committed(settings, wait)
@@ -195,7 +179,7 @@ def verify(
 
 @app.command()
 def config(
-    tree: Tree = Path(),
+    tree: Annotated[Path, typer.Option(help="The checkout whose .env is read.")] = Path(),
     as_json: Json = False,
 ) -> None:
     """Show every setting with its value, without secrets, and the source of the value.
@@ -214,8 +198,8 @@ def config(
         show.settings(out, settings, values, sources)
 
 
-app.command()(cli_chaos.chaos)
 app.command("init")(cli_init.init)
+app.command()(cli_chaos.chaos)
 app.command()(cli_fleet.status)
 app.command()(cli_fleet.restart)
 app.command()(cli_lag.lag)

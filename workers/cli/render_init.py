@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from workers import __version__
 from workers.fleet.start_command import CONF, pasted
-from workers.scaffold.contents import Platform
+from workers.scaffold import Platform
 from workers.scaffold.plan import WRITES, StepKind
 from workers.scaffold.systemd import UNIT
 
@@ -67,12 +67,12 @@ def differences(plan: Plan) -> str:
 
 def next_steps(console: Console, folder: Path, platforms: Collection[Platform], *, upgraded: bool) -> None:
     """The commands that follow, to be pasted one by one."""
-    workers = pasted("workers")
+    workers, supervisord, supervisorctl = (pasted(name, folder) for name in ("workers", "supervisord", "supervisorctl"))
     enter = ("cd " + shlex.quote(_relative(folder)), "") if folder != Path.cwd() else None
     if upgraded:
         commands = [
             enter,
-            (f"{pasted('supervisorctl')} -c {CONF} update", "restarts what has changed"),
+            (f"{supervisorctl} -c {CONF} update", "restarts what has changed"),
             (f"{workers} restart", "the workers, one at a time"),
         ]
         _print_commands(console, "Next, if the fleet runs:", [each for each in commands if each])
@@ -81,7 +81,7 @@ def next_steps(console: Console, folder: Path, platforms: Collection[Platform], 
         enter,
         ("${EDITOR:-vi} .env", "your Kafka, topic, group and MongoDB"),
         (f"{workers} doctor", "what is right and what is not") if find_spec("workers.cli.doctor") else None,
-        (f"{pasted('supervisord')} -c {CONF}", "the fleet; Ctrl-C stops it"),
+        (f"{supervisord} -c {CONF}", "the fleet; Ctrl-C stops it"),
         (f"{workers} status --watch", "in another terminal: see it work"),
         (f"{workers} verify --wait 60", "prove that every record is stored once"),
     ]

@@ -1,4 +1,4 @@
-"""Which folder a fleet is in, and how it is started, as a command that can be pasted."""
+"""How the fleet of a folder is started, as a command that can be pasted."""
 
 from __future__ import annotations
 
@@ -36,25 +36,18 @@ def how_to_start(tree: Path) -> str:
     """What to say where no fleet runs in this folder."""
     if command := start_command(tree):
         return f"`{command}` starts one"
-    if above := fleet_above(tree):
-        return f"that of {above} is in a folder above: --tree {shlex.quote(str(above))}"
     return "there is no supervisord.conf either: `workers init` writes one, or --tree names the folder that has it"
 
 
-def fleet_above(tree: Path) -> Path | None:
-    """The nearest folder above this one that is a fleet's; None: there is none, or this one is a fleet's itself."""
-    tree = tree.absolute()
-    if conf_of(tree) is not None:
-        return None
-    return next((folder for folder in tree.parents if conf_of(folder) is not None), None)
+def pasted(program: str, folder: Path = Path()) -> str:
+    """What has to be typed for a program of this installation: its name where the shell finds this very one, else its path.
 
-
-def pasted(program: str) -> str:
-    """What has to be typed for a program of this installation: its name where the shell finds this very one, else its path."""
+    Args: folder: where it is typed.
+    """
     path, found = installed(program), shutil.which(program)
     if found and os.path.realpath(found) == os.path.realpath(path):
         return program
-    return _shown(path)
+    return _shown(path, folder)
 
 
 def installed(program: str) -> Path:
@@ -66,10 +59,10 @@ def installed(program: str) -> Path:
     return next((each / program for each in folders if (each / program).is_file()), Path(program))
 
 
-def _shown(path: Path) -> str:
-    """Relative where it is below the current folder, so that it is short; quoted for a shell."""
+def _shown(path: Path, folder: Path = Path()) -> str:
+    """Relative where it is below the folder, so that it is short; quoted for a shell."""
     try:
-        path = path.relative_to(Path.cwd())
+        path = path.relative_to(folder.absolute())
     except (ValueError, OSError):
         return shlex.quote(str(path))
     name = str(path)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 from workers import __version__
+from workers.scaffold import Platform
 from workers.scaffold.env_file import env_text
 from workers.scaffold.originals import originals, relocated, relocated_text, template
 from workers.scaffold.systemd import UNIT, service_text
@@ -18,13 +18,6 @@ EMPTY_FOLDERS = ("var/log", "var/run")
 """supervisord makes no folders, and ends without these."""
 ENV_FILE = ".env"
 LAUNCHER = "python"
-
-
-class Platform(StrEnum):
-    """What runs the fleet, if it is not a person in a terminal."""
-
-    SYSTEMD = "systemd"
-    KUBERNETES = "kubernetes"
 
 
 class ScaffoldFile(NamedTuple):

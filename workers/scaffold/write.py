@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workers.errors import BadUsageError
-from workers.fleet.start_command import IN_A_CLONE, conf_of
+from workers.fleet.start_command import CONF, IN_A_CLONE, conf_of
 from workers.scaffold.contents import EMPTY_FOLDERS
 from workers.scaffold.init_record import FILE_NAME
 from workers.scaffold.plan import WRITES, StepKind
@@ -28,10 +28,11 @@ def require_usable(folder: Path) -> None:
     Raises:
         BadUsageError: it is a clone, which has all of this; or supervisord could not use its path.
     """
-    if conf_of(folder) == folder / IN_A_CLONE:
+    in_deploy = folder.name == "deploy" and (folder / CONF).is_file() and not (folder / FILE_NAME).exists()
+    if in_deploy or conf_of(folder) == folder / IN_A_CLONE:
         raise BadUsageError(
-            f"{folder} is a clone, which has all of this: `supervisord -c {IN_A_CLONE}` starts its fleet. For a fleet of "
-            f"its own, name another folder"
+            f"{folder} is that of a clone, which has all of this: `supervisord -c {IN_A_CLONE}` starts its fleet. For a fleet "
+            f"of its own, name another folder"
         )
     if wrong := sorted({letter for letter in str(folder) if letter in _REFUSED}):
         raise BadUsageError(

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 PREFIX = "WORKERS_"
 SECRETS = ("mongodb_uri", "sasl_password")
 NOT_SETTINGS = {"WORKERS_PYTHON", "WORKERS_INTERNAL_METADATA_MAX_AGE"}
-"""The first is read by the launcher beside supervisord.conf, which looks for Python; the second is for tests: `workers.kafka.options`."""
+"""The first is read by the launcher in deploy/, which looks for Python; the second is for tests: `workers.kafka.options`."""
 KUBERNETES = re.compile(
     "WORKERS_([A-Z0-9_]+_)?(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT(_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)"
 )

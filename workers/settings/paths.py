@@ -1,9 +1,8 @@
-"""The paths of the files of a fleet below its folder (the "tree"): a clone, or what `workers init` made. No other module
-knows them.
+"""The paths of the files of a fleet below a checkout (the "tree"). No other module knows them.
 
-The defaults are those of `supervisord.conf`, which sets `WORKERS_STATE_DIR` and `WORKERS_EVENTS_FILE` for its
+The defaults are those of `deploy/supervisord.conf`, which sets `WORKERS_STATE_DIR` and `WORKERS_EVENTS_FILE` for its
 processes. A command that is run by hand (`status`, `restart`, `chaos`, `lag`) takes these variables from its environment,
-else from the `.env` of its tree, else the defaults. To move the files, set both variables in `local.d/` and in
+else from the `.env` of its tree, else the defaults. To move the files, set both variables in `deploy/local.d/` and in
 `.env`: for the processes of the fleet, supervisord.conf takes precedence over `.env`, so `.env` alone does not move them.
 """
 

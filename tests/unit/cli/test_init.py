@@ -138,17 +138,5 @@ def test_a_clone_is_left_alone(workers, tmp_path):
     (tmp_path / "deploy/supervisord.conf").touch()
     ended, _, err = workers("init")
 
-    assert (ended, "is a clone, which has all of this" in err) == (ExitCode.USAGE, True)
+    assert (ended, "a clone, which has all of this" in err) == (ExitCode.USAGE, True)
     assert [path.name for path in tmp_path.iterdir()] == ["deploy"]
-
-
-def test_below_the_folder_of_a_fleet_its_settings_are_said_not_to_be_read(workers, tmp_path, monkeypatch):
-    """`produce` would send into the default topic there."""
-    workers("init")
-    monkeypatch.chdir(tmp_path / "var/log")
-    # Nothing is sent: there is no such file.
-    *_, err = workers("produce", "--from", "nothing")
-    assert f"workers: {tmp_path}/.env is not read in this folder; for that fleet: --tree {tmp_path}" in err
-
-    *_, err = workers("produce", "--from", "nothing", "--tree", str(tmp_path))
-    assert "is not read" not in err

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from workers.fleet.start_command import conf_of, fleet_above, how_to_start, installed, pasted, start_command
+from workers.fleet.start_command import conf_of, how_to_start, installed, pasted, start_command
 
 
 @pytest.fixture
@@ -32,12 +32,6 @@ def tree(folder: Path, *files: str) -> Path:
 def test_without_a_supervisord_conf_there_is_no_command(tmp_path):
     assert (start_command(tmp_path), conf_of(tmp_path)) == (None, None)
     assert how_to_start(tmp_path).startswith("there is no supervisord.conf either: `workers init` writes one")
-
-
-def test_in_a_folder_below_that_of_a_fleet_it_names_that_one(tmp_path):
-    own = tree(tmp_path / "my own", "supervisord.conf", "var/log/supervisord.log")
-    assert how_to_start(own / "var/log") == f"that of {own} is in a folder above: --tree '{own}'"
-    assert fleet_above(own) is None
 
 
 def test_a_folder_of_init_is_started_by_its_own_conf(tmp_path, programs, monkeypatch):
@@ -72,6 +66,12 @@ def test_another_supervisord_on_path_is_not_taken_for_the_one_of_this_package(tm
     # A link to this very one, as pipx makes it, can be typed.
     (other / "workers").symlink_to(programs / "workers")
     assert pasted("workers") == "workers"
+
+
+def test_a_path_is_right_in_the_folder_in_which_it_is_typed(tmp_path, programs, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert pasted("supervisord") == "environment/bin/supervisord"
+    assert pasted("supervisord", tmp_path / "own") == f"{programs}/supervisord"
 
 
 def test_beside_the_current_folder_a_program_is_called_as_a_shell_wants_it(programs, monkeypatch):

@@ -10,7 +10,8 @@ import pytest
 import yaml
 from supervisor.options import ServerOptions
 
-from workers.scaffold.contents import EMPTY_FOLDERS, Platform, contents
+from workers.scaffold import Platform
+from workers.scaffold.contents import EMPTY_FOLDERS, contents
 from workers.scaffold.originals import originals, relocated, relocated_text
 from workers.settings.paths import StatePaths
 

@@ -173,7 +173,13 @@ def test_going_back_to_the_version_before_is_an_upgrade_too(tmp_path, monkeypatc
 def test_a_folder_in_which_no_fleet_could_run_is_refused(tmp_path):
     (tmp_path / "clone/deploy").mkdir(parents=True)
     (tmp_path / "clone/deploy/supervisord.conf").touch()
-    for name, why in (("clone", "is a clone"), ("a%b", "'%'"), ('a"b', "'\"'"), ("x" * 120, "99 is the most")):
+    for name, why in (
+        ("clone", "of a clone"),
+        ("clone/deploy", "of a clone"),
+        ("a%b", "'%'"),
+        ('a"b', "'\"'"),
+        ("x" * 120, "99 is the most"),
+    ):
         with pytest.raises(BadUsageError, match=why):
             require_usable(tmp_path / name)
     for name in ("a b", "a,b", "é", "a;b"):

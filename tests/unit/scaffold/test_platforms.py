@@ -14,7 +14,8 @@ import yaml
 from supervisor.options import ServerOptions
 
 from workers import __version__
-from workers.scaffold.contents import EMPTY_FOLDERS, Platform, contents
+from workers.scaffold import Platform
+from workers.scaffold.contents import EMPTY_FOLDERS, contents
 from workers.scaffold.systemd import service_text
 from workers.settings import PREFIX, Settings
 
