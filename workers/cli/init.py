@@ -22,11 +22,18 @@ err = show.console(stderr=True)
 
 def init(
     directory: Annotated[
-        Path, typer.Argument(metavar="DIR", help="The folder; it is made if it is missing.", show_default="here")
+        Path,
+        typer.Argument(
+            metavar="DIR", help="The folder, which is made if it is missing; else this one.", show_default=False
+        ),
     ] = Path(),
     platforms: Annotated[
         list[Platform] | None,
-        typer.Option("--for", help="Also what this platform needs to run the fleet; may be given several times."),
+        typer.Option(
+            "--for",
+            metavar="systemd|kubernetes",
+            help="Also what this platform needs to run the fleet; may be given several times.",
+        ),
     ] = None,
     diff: Annotated[
         bool, typer.Option("--diff", help="Show what --upgrade would change, as a diff, and write nothing.")

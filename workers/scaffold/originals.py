@@ -7,6 +7,7 @@ editable install of one, they are where the clone has them.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from workers.errors import NotFoundError
@@ -35,6 +36,8 @@ _PATHS = (
     (CONF_FOLDER, ""),
 )
 """In texts: those of the clone, and those of a folder."""
+_LINK_OUT = re.compile(r"\[([^\]]+)\]\(\.\./[^)]*\)")
+"""A link of a runbook to another page of the docs, which a folder has not: its words are left."""
 
 _PACKAGE = Path(__file__).parent
 _PLACES = (_PACKAGE / "originals", _PACKAGE.parents[1])
@@ -60,7 +63,7 @@ def relocated_text(content: bytes) -> bytes:
     text = content.decode()
     for there, here in _PATHS:
         text = text.replace(there, here)
-    return text.encode()
+    return _LINK_OUT.sub(r"\1", text).encode()
 
 
 def root() -> Path:

@@ -64,7 +64,9 @@ def test_only_paths_are_changed_in_what_is_shared() -> None:
         assert content == (REPOSITORY / path).read_bytes(), path
         text = relocated_text(content).decode()
         for before, after in zip(content.decode().splitlines(), text.splitlines(), strict=True):
-            assert before == after or re.search(r"deploy/|%\(here\)s/\.\.|\.\./\.\./var|`make demo`", before), (
+            assert before == after or re.search(
+                r"deploy/|%\(here\)s/\.\.|\.\./\.\./var|`make demo`|\]\(\.\./", before
+            ), (
                 path,
                 after,
             )
@@ -128,6 +130,11 @@ def test_passwords_are_for_their_owner_and_the_launcher_can_be_run() -> None:
     modes = {file.path: file.mode for file in contents(Path("/srv/fleet"), list(Platform))}
 
     assert (modes.pop(".env"), modes.pop("python"), set(modes.values())) == (0o600, 0o755, {0o644})
+
+
+def test_a_link_to_a_page_that_a_folder_has_not_is_left_as_its_words() -> None:
+    page = b"See [the doctor](../doctor.md#x) and [WorkerDown](WorkerDown.md)."
+    assert relocated_text(page) == b"See the doctor and [WorkerDown](WorkerDown.md)."
 
 
 def test_where_the_clone_has_it_in_deploy_a_folder_has_it_at_its_top() -> None:
