@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import tarfile
+import tempfile
 import time
 import zipfile
 from email.parser import BytesParser
@@ -161,7 +162,8 @@ def try_out(wheel: Path, version: str) -> None:
     said = run(str(programs / "workers"), "--version", folder=TRIAL)
     if version not in said:
         raise NotReadyError(f"- the installed package says {said.strip()}")
-    folder = TRIAL / "fleet"
+    # The path of supervisord's socket has to be short, whatever that of this clone is.
+    folder = Path(tempfile.mkdtemp(prefix="release-")) / "fleet"
     environment = {"PATH": os.defpath, **free_ports()}
     print(run(str(programs / "workers"), "init", str(folder), folder=TRIAL, environment=environment))
     fleet = subprocess.Popen(
@@ -176,6 +178,7 @@ def try_out(wheel: Path, version: str) -> None:
     finally:
         fleet.terminate()
         fleet.wait(120)
+    shutil.rmtree(folder.parent)
 
 
 def wait_until_running(programs: Path, folder: Path) -> None:
