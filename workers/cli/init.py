@@ -65,6 +65,7 @@ def init(
     from workers.scaffold.init_record import read_record
     from workers.scaffold.plan import make_plan
     from workers.scaffold.write import carry_out, require_usable
+    from workers.settings.files import shown
 
     if sum((diff, upgrade, targets)) > 1:
         raise BadUsageError("--diff, --upgrade and --targets are three different things; give one of them")
@@ -75,7 +76,9 @@ def init(
     require_usable(folder)
     record = read_record(folder)
     if record is None and (diff or upgrade):
-        raise NotFoundError(f"{folder} was not made by `workers init`; `workers init` without an option writes it")
+        raise NotFoundError(
+            f"{shown(folder)} was not made by `workers init`; `workers init` without an option writes it"
+        )
     chosen = _platforms(record.platforms if record else [], platforms or [])
     files = contents(folder, chosen)
     plan = make_plan(folder, files, record, chosen, upgrade=upgrade or diff)

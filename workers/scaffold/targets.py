@@ -17,6 +17,7 @@ from workers.errors import BadConfigurationError, NotFoundError
 from workers.fleet.start_command import conf_of
 from workers.naming import address
 from workers.settings import PREFIX, load
+from workers.settings.files import shown
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,7 +50,7 @@ def _targets(tree: Path) -> list[dict[str, Any]]:
     """In the form of Prometheus' file_sd."""
     conf = conf_of(tree)
     if conf is None:
-        raise NotFoundError(f"{tree} has no supervisord.conf; `workers init` writes one")
+        raise NotFoundError(f"{shown(tree)} has no supervisord.conf; `workers init` writes one")
     options = ServerOptions()
     # What supervisord says of a mistake stands in a SystemExit's traceback otherwise.
     options.usage = _refuse

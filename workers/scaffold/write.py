@@ -12,37 +12,47 @@ from workers.fleet.start_command import CONF, IN_A_CLONE, conf_of
 from workers.scaffold.contents import EMPTY_FOLDERS
 from workers.scaffold.init_record import FILE_NAME
 from workers.scaffold.plan import WRITES, StepKind
+from workers.settings.files import shown
 
 if TYPE_CHECKING:
     from workers.scaffold.plan import Plan
 
 LONGEST_SOCKET = 99
 """Bytes of the path of supervisord's socket. It binds "<path>.<pid>" first, and the kernel takes 107 (unix(7))."""
-_REFUSED = '%"\n\r\t'
-"""In a path, supervisord's configuration takes them for something else. Spaces and all other signs are fine."""
+_REFUSED = '%"'
+"""In a path, supervisord's configuration takes them for something else. Spaces and all other printable signs are fine."""
 
 
 def require_usable(folder: Path) -> None:
-    """Refuse a folder in which no fleet could run. Writes nothing. Args: folder: absolute.
+    """Refuse a folder in which no fleet could run, or that nobody can mean. Writes nothing. Args: folder: absolute.
 
     Raises:
-        BadUsageError: it is a clone, which has all of this; or supervisord could not use its path.
+        BadUsageError: it is the root of the machine, or below a folder that is not there; it is a clone, which has all of
+            this; or supervisord could not use its path.
     """
-    in_deploy = folder.name == "deploy" and (folder / CONF).is_file() and not (folder / FILE_NAME).exists()
-    if in_deploy or conf_of(folder) == folder / IN_A_CLONE:
+    if wrong := sorted({letter for letter in str(folder) if letter in _REFUSED or not letter.isprintable()}):
         raise BadUsageError(
-            f"{folder} is that of a clone, which has all of this: `supervisord -c {IN_A_CLONE}` starts its fleet. For a fleet "
-            f"of its own, name another folder"
-        )
-    if wrong := sorted({letter for letter in str(folder) if letter in _REFUSED}):
-        raise BadUsageError(
-            f"{folder}: supervisord cannot use a path with {' or '.join(map(repr, wrong))}; choose another"
+            f"{shown(folder)}: supervisord cannot use a path with {' or '.join(map(repr, wrong))}; choose another"
         )
     length = len(os.fsencode(folder / "var/run/supervisord.sock"))
     if length > LONGEST_SOCKET:
         raise BadUsageError(
-            f"{folder}: supervisord's socket in it would have a path of {length} bytes, and {LONGEST_SOCKET} is the most; "
-            f"choose a shorter one"
+            f"{shown(folder)}: supervisord's socket in it would have a path of {length} bytes, and {LONGEST_SOCKET} is the "
+            f"most; choose a shorter one"
+        )
+    if folder == folder.parent or not folder.parent.is_dir() or (folder.exists() and not folder.is_dir()):
+        # Only the last folder is made, so that a slip in a path makes no tree.
+        what = (
+            "is no folder for a fleet"
+            if folder == folder.parent or folder.exists()
+            else "is in no folder that is there"
+        )
+        raise BadUsageError(f"{shown(folder)} {what}; name another")
+    in_deploy = folder.name == "deploy" and (folder / CONF).is_file() and not (folder / FILE_NAME).exists()
+    if in_deploy or conf_of(folder) == folder / IN_A_CLONE:
+        raise BadUsageError(
+            f"{shown(folder)} is that of a clone, which has all of this: `supervisord -c {IN_A_CLONE}` starts its fleet. "
+            f"For a fleet of its own, name another folder"
         )
 
 

@@ -5,11 +5,21 @@ from __future__ import annotations
 import json
 import re
 import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from workers.cli import main as cli
 from workers.errors import ExitCode
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """With a short path, as supervisord's socket needs it."""
+    with tempfile.TemporaryDirectory(prefix="init-") as folder:
+        yield Path(folder).resolve()
 
 
 @pytest.fixture
@@ -122,7 +132,12 @@ def test_a_setting_that_is_wrong_does_not_keep_the_folder_from_being_written(wor
         (["--targets"], ExitCode.USAGE, "has no supervisord.conf; `workers init` writes one"),
         (["--for", "windows"], ExitCode.USAGE, "windows"),
         (["a%b"], ExitCode.USAGE, "choose another"),
-        (["file/own"], ExitCode.UNAVAILABLE, "Not a directory"),
+        (["file/own"], ExitCode.USAGE, "is in no folder that is there"),
+        (["none/own"], ExitCode.USAGE, "is in no folder that is there"),
+        (["file"], ExitCode.USAGE, "is no folder for a fleet"),
+        (["/"], ExitCode.USAGE, "is no folder for a fleet"),
+        (["a\nb"], ExitCode.USAGE, "choose another"),
+        (["\udcff"], ExitCode.USAGE, "choose another"),
     ],
 )
 def test_a_mistake_is_one_line_and_writes_nothing(workers, tmp_path, arguments, code, said):

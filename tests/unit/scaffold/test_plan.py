@@ -183,4 +183,4 @@ def test_a_folder_in_which_no_fleet_could_run_is_refused(tmp_path):
         with pytest.raises(BadUsageError, match=why):
             require_usable(tmp_path / name)
     for name in ("a b", "a,b", "é", "a;b"):
-        require_usable(Path("/srv") / name)
+        require_usable(Path("/") / name)
