@@ -6,7 +6,7 @@ STACK := $(BIN)/python deploy/stack/stack.py
 MAKEFLAGS += --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: help demo stop status restart stack prometheus dashboards test test-all check unit lint bench bench-quick bench-connect bench-latency bench-growth bench-takeover docs format lock clean
+.PHONY: help demo stop status restart stack prometheus dashboards test test-all check unit lint bench bench-quick bench-connect bench-latency bench-growth bench-takeover docs format lock build release clean
 
 help: ## Show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { line = sprintf("  make %-15s", $$1); n = split($$2, word, " "); \
@@ -45,7 +45,7 @@ test: $(VENV)/dev ## What nobody may break, on real servers: less than ten minut
 	@$(STACK) build kafka ferretdb
 	@$(PYTEST) -m 'not slow'
 
-test-all: $(VENV)/dev ## The rest: chaos, the network, builds, scale, a real Prometheus, a short soak
+test-all: $(VENV)/dev $(VENV)/release ## The rest: chaos, the network, builds, scale, a real Prometheus, a short soak
 	@$(STACK) build kafka ferretdb prometheus
 	@$(BIN)/python -m tests.model.soak 30 $$(date +%s)
 	@$(PYTEST) -m slow
@@ -61,6 +61,7 @@ lint: $(VENV)/dev ## Format, lint, types, import rules
 	@$(BIN)/mypy --no-error-summary workers
 	@$(BIN)/mypy --no-error-summary --strict deploy/stack
 	@$(BIN)/mypy --no-error-summary --strict deploy/prometheus/targets.py
+	@$(BIN)/mypy --no-error-summary --strict deploy/release.py
 	@$(BIN)/mypy --no-error-summary --strict grafana/make.py
 	@$(BIN)/lint-imports --no-logo > .import-rules.log || { cat .import-rules.log; exit 1; }
 
@@ -88,6 +89,13 @@ bench-takeover: $(VENV)/dev ## How long the partitions of a killed worker wait; 
 	@$(STACK) build kafka ferretdb
 	@$(BIN)/python -m bench.takeover
 
+build: $(VENV)/release ## The sdist and the wheel, in dist/
+	@rm -rf dist
+	@$(BIN)/python -m build --no-isolation --outdir dist .
+
+release: $(VENV)/release ## The checklist of a release, up to the tag and the upload, which it only names
+	@$(BIN)/python deploy/release.py
+
 docs: $(VENV)/dev ## Write docs/metrics.md from the code
 	@$(BIN)/python docs/metrics.py
 
@@ -100,6 +108,7 @@ PIP_COMPILE = $(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --stri
 
 lock: $(VENV)/dev ## Resolve the requirements again
 	$(PIP_COMPILE) --upgrade --extra stack --extra dev -o requirements/dev.txt
+	$(PIP_COMPILE) --extra release -c requirements/dev.txt -o requirements/release.txt
 	$(PIP_COMPILE) --extra stack -c requirements/dev.txt -o requirements/stack.txt
 	$(PIP_COMPILE) -c requirements/dev.txt -o requirements/run.txt
 

@@ -51,7 +51,7 @@ class FencedError(UnavailableError):
     def __init__(self, worker: str) -> None:
         super().__init__(
             f"another process joined this group as {worker}; use another WORKERS_SLOT: give each fleet slots of its own, "
-            f"with numprocs_start in deploy/local.d/, or set WORKERS_STATIC_MEMBERSHIP=false"
+            f"with numprocs_start in local.d/, or set WORKERS_STATIC_MEMBERSHIP=false"
         )
 
 

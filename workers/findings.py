@@ -14,7 +14,7 @@ ADVICE = re.compile(
 """How messages of this project go on from what happened to what to do next."""
 
 
-class Mark(StrEnum):
+class Severity(StrEnum):
     """The result of a check."""
 
     OK = "ok"
@@ -32,7 +32,7 @@ class Finding:
 
     check: str
     """The name of the check, for scripts: it stays. For example `topic.retention`."""
-    mark: Mark
+    mark: Severity
     text: str
     """What was found, with figures."""
     fix: str = ""
@@ -41,27 +41,27 @@ class Finding:
 
 def ok(check: str, text: str) -> Finding:
     """Nothing to do."""
-    return Finding(check, Mark.OK, text)
+    return Finding(check, Severity.OK, text)
 
 
 def warning(check: str, text: str, fix: str) -> Finding:
-    """See `Mark.WARNING`."""
-    return Finding(check, Mark.WARNING, text, fix)
+    """See `Severity.WARNING`."""
+    return Finding(check, Severity.WARNING, text, fix)
 
 
 def wrong(check: str, text: str, fix: str) -> Finding:
-    """See `Mark.WRONG`."""
-    return Finding(check, Mark.WRONG, text, fix)
+    """See `Severity.WRONG`."""
+    return Finding(check, Severity.WRONG, text, fix)
 
 
 def unknown(check: str, text: str, fix: str = "") -> Finding:
-    """See `Mark.UNKNOWN`."""
-    return Finding(check, Mark.UNKNOWN, text, fix)
+    """See `Severity.UNKNOWN`."""
+    return Finding(check, Severity.UNKNOWN, text, fix)
 
 
-def advised(check: str, mark: Mark, message: str, otherwise: str) -> Finding:
+def advised(check: str, mark: Severity, message: str, otherwise: str) -> Finding:
     """A message of an error, divided into what happened and what to do. Args: otherwise: the fix, if it has none."""
-    if mark is Mark.UNKNOWN and message.startswith("not asked"):
+    if mark is Severity.UNKNOWN and message.startswith("not asked"):
         # The fix stands at the question that failed.
         return Finding(check, mark, message)
     if found := ADVICE.fullmatch(message):

@@ -103,5 +103,5 @@ def test_workers_that_supervisord_would_kill_while_they_stop_refuse_to_start(sta
         wait_until(lambda: fleet.log(0), 20, "it has said why")
         (told,) = set(fleet.log(0).splitlines())
         assert "WORKERS_DRAIN_TIMEOUT=35: must be shorter than supervisord's stopwaitsecs (30 s)" in told
-        assert "raise stopwaitsecs in deploy/local.d/" in told
+        assert "raise stopwaitsecs in local.d/" in told
         assert fleet.kafka.members() == {}

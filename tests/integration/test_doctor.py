@@ -15,7 +15,7 @@ from tests.support.embedded import EmbeddedStack, wait_until
 from tests.support.ports import free_row
 from tests.support.user import User
 from workers.doctor.examination import Report, examine
-from workers.findings import Finding, Mark
+from workers.findings import Finding, Severity
 from workers.settings import load_all
 
 pytestmark = pytest.mark.integration
@@ -99,10 +99,10 @@ def test_a_topic_that_is_missing_is_told_with_the_command_that_makes_it_and_all_
     found = by_check(report := doctor(user))
 
     (missing,) = found["topic.exists"]
-    assert (missing.mark, missing.text) == (Mark.WRONG, f"there is no topic {user.topic} yet")
+    assert (missing.mark, missing.text) == (Severity.WRONG, f"there is no topic {user.topic} yet")
     assert f"--create --topic {user.topic}" in missing.fix
     assert report.exit_code == 1
-    assert [each.check for section in report.sections for each in section.findings if each.mark is Mark.WRONG] == [
+    assert [each.check for section in report.sections for each in section.findings if each.mark is Severity.WRONG] == [
         "topic.exists"
     ]
     assert found["group.members"][0].text == f"{user.group}: it does not exist yet: the first worker makes it"
@@ -128,7 +128,9 @@ def test_what_is_there_is_told_with_figures_and_nothing_is_changed(user: User, s
     assert "FetchRequest" in sent, "the requests are seen"
     assert things(user) == before
     found = by_check(report)
-    assert [each for each in report.sections for each in each.findings if each.mark in (Mark.WRONG, Mark.UNKNOWN)] == []
+    assert [
+        each for each in report.sections for each in each.findings if each.mark in (Severity.WRONG, Severity.UNKNOWN)
+    ] == []
     assert report.exit_code == 0
     assert found["topic.exists"][0].text.startswith(f"{user.topic}: 4 partitions, replication factor 1, id ")
     assert found["topic.compression"][0].text == "the last batches: gzip"
@@ -157,9 +159,10 @@ def test_another_program_in_the_group_is_named_and_so_are_its_commits(user: User
         consumer.close()
 
     (foreign,) = found["group.foreign"]
-    assert foreign.mark is Mark.WRONG
+    assert foreign.mark is Severity.WRONG
     assert "(somebody-else from 127.0.0.1) with 2 partitions" in foreign.text
     assert "WORKERS_GROUP" in foreign.fix
     assert any(
-        each.mark is Mark.WARNING and "another program has committed" in each.text for each in found["group.commits"]
+        each.mark is Severity.WARNING and "another program has committed" in each.text
+        for each in found["group.commits"]
     )

@@ -26,7 +26,7 @@ from workers.doctor.kafka_questions import ask_kafka
 from workers.drill.load import Load
 from workers.drill.preconditions import require_readable
 from workers.errors import LoginRefusedError, UnavailableError
-from workers.findings import Finding, Mark
+from workers.findings import Finding, Severity
 from workers.kafka.admin import Admin
 from workers.kafka.group_client import GroupClient
 from workers.kafka.servers import ask_bootstrap_servers
@@ -134,7 +134,7 @@ def test_doctor_tells_the_same_with_what_to_do(kafka: SecuredKafka, name: str, t
 
     found = examined(kafka, case, tmp_path)
 
-    (told,) = [each for each in found if each.mark is Mark.WRONG]
+    (told,) = [each for each in found if each.mark is Severity.WRONG]
     said = f"{told.text}: {told.fix}"
     assert told.check == "kafka.reachable"
     assert "WORKERS_" in told.fix or "renew it" in told.fix, told
@@ -161,7 +161,7 @@ def test_doctor_tells_each_right_with_the_command_that_grants_it(
 
     marks = {each.check: str(each.mark) for each in found if each.check in RIGHTS_TOLD[user]}
     assert marks == RIGHTS_TOLD[user], found
-    assert all("grant it" in each.fix for each in found if each.mark is Mark.WRONG)
+    assert all("grant it" in each.fix for each in found if each.mark is Severity.WRONG)
     told = " ".join(each.text + each.fix for each in found)
     assert f"logged in as {user} (SCRAM-SHA-512)" in told
     assert f"User:{user}" in told
@@ -175,11 +175,11 @@ def test_doctor_tells_where_the_brokers_send_their_clients_and_asks_nothing_more
     found = examined(kafka, Case("AWAY", "PLAINTEXT", {}, ()), tmp_path)
 
     assert time.monotonic() - started < SECONDS
-    (told,) = [each for each in found if each.mark is Mark.WRONG]
+    (told,) = [each for each in found if each.mark is Severity.WRONG]
     assert told.check == "kafka.advertised"
     assert "Kafka sends its clients to 127.0.0.1:1, which cannot be reached from here" in told.text
     assert "advertised.listeners" in told.fix
-    assert {each.check for each in found if each.mark is Mark.UNKNOWN} == {"topic.exists", "group.members"}
+    assert {each.check for each in found if each.mark is Severity.UNKNOWN} == {"topic.exists", "group.members"}
 
 
 def examined(kafka: SecuredKafka, case: Case, folder: Path) -> list[Finding]:

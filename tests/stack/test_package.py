@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -96,10 +97,28 @@ def test_an_interrupted_command_says_how_to_go_on() -> None:
     assert (ran.returncode, ran.stderr) == (130, "stack: interrupted; the same command goes on from here\n")
 
 
-def test_the_wheel_of_the_workers_does_not_carry_it(tmp_path: Path) -> None:
+def test_the_wheel_of_the_workers_does_not_carry_it_and_carries_all_that_a_folder_gets(tmp_path: Path) -> None:
     build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
     subprocess.run(build, cwd=REPOSITORY, capture_output=True, check=True)
     (wheel,) = tmp_path.glob("*.whl")
     with zipfile.ZipFile(wheel) as files:
         tops = {name.split("/")[0] for name in files.namelist()}
+        files.extractall(tmp_path / "installed")
     assert {top for top in tops if not top.endswith(".dist-info")} == {"workers"}
+
+    program = "from pathlib import Path; from workers.scaffold import Platform; from workers.scaffold.contents import contents; import json\n"
+    program += "print(json.dumps({f.path: f.content.decode() for f in contents(Path('/srv/own'), list(Platform))}))"
+    folders = [
+        json.loads(
+            subprocess.run(
+                [sys.executable, "-c", program],
+                env={"PYTHONPATH": str(place)},
+                cwd="/",
+                capture_output=True,
+                check=True,
+            ).stdout
+        )
+        for place in (tmp_path / "installed", REPOSITORY)
+    ]
+    assert folders[0] == folders[1]
+    assert len(folders[0]) > 30

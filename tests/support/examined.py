@@ -88,7 +88,17 @@ def fleet(**facts: object) -> FleetAnswers:
     processes += [Process(name, name, "RUNNING", 200) for name in ("lag", "watchdog")]
     known = frozenset(f"{name}-id" for name in WORKERS)
     return FleetAnswers(
-        **({"plan": plan(), "pid": 77, "why": "", "processes": tuple(processes), "members": known} | facts)
+        **(
+            {
+                "plan": plan(),
+                "pid": 77,
+                "why": "",
+                "processes": tuple(processes),
+                "members": known,
+                "start": "`supervisord -c x` starts one",
+            }
+            | facts
+        )
     )
 
 

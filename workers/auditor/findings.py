@@ -20,7 +20,7 @@ RUN_OFFSETS, RUN_GAP = 2_000, 200
 """The most offsets that are read at once to look at findings again, and how far apart two of them may be."""
 
 
-class Finding(NamedTuple):
+class Unaccounted(NamedTuple):
     """One offset that is not as it must be."""
 
     outcome: str
@@ -39,9 +39,9 @@ Place = tuple[TopicPartition, int]
 class Findings:
     """Everything that is suspected or told now."""
 
-    def __init__(self, told: Mapping[Place, Finding] | None = None) -> None:
+    def __init__(self, told: Mapping[Place, Unaccounted] | None = None) -> None:
         """Args: told: by an earlier process."""
-        self._found: dict[Place, Finding] = dict(told or {})
+        self._found: dict[Place, Unaccounted] = dict(told or {})
 
     def __len__(self) -> int:
         return len(self._found)
@@ -51,7 +51,7 @@ class Findings:
         """Whether there are so many that nothing new should be looked for."""
         return len(self._found) >= MOST
 
-    def told(self) -> dict[Place, Finding]:
+    def told(self) -> dict[Place, Unaccounted]:
         """Those that are no suspicion any more."""
         return {place: found for place, found in self._found.items() if found.told}
 
@@ -67,7 +67,7 @@ class Findings:
         """Take note of what a comparison found. Args: failures: by outcome, the offsets. now: `time.monotonic`."""
         for outcome, offsets in failures.items():
             for offset in offsets:
-                self._found.setdefault((partition, offset), Finding(outcome, now))
+                self._found.setdefault((partition, offset), Unaccounted(outcome, now))
 
     def looked(
         self,
@@ -75,7 +75,7 @@ class Findings:
         failures: Mapping[str, Iterable[int]],
         timestamps: Mapping[Place, float],
         now: float,
-    ) -> tuple[dict[Place, Finding], dict[Place, Finding]]:
+    ) -> tuple[dict[Place, Unaccounted], dict[Place, Unaccounted]]:
         """A second look at places of one partition: what is told from now on, and what was told and is as it must be again.
 
         Args: failures: as in `suspect`. timestamps: of the records there.
@@ -90,13 +90,13 @@ class Findings:
                 mended[place] = found
                 continue
             settled = found.told or now - found.first_seen >= SETTLE_SECONDS
-            again = Finding(outcome, found.first_seen, settled, timestamps.get(place, found.timestamp))
+            again = Unaccounted(outcome, found.first_seen, settled, timestamps.get(place, found.timestamp))
             self._found[place] = again
             if settled and (not found.told or outcome != found.outcome):
                 told[place] = again
         return told, {place: found for place, found in mended.items() if found.told}
 
-    def forget_outside(self, logs: Mapping[TopicPartition, tuple[int, int]]) -> dict[Place, Finding]:
+    def forget_outside(self, logs: Mapping[TopicPartition, tuple[int, int]]) -> dict[Place, Unaccounted]:
         """Forget what the logs do not hold any more; return what of it was told. Args: logs: start and end, by partition."""
         gone = {}
         for place in list(self._found):

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from workers.auditor.findings import Finding, Findings
+from workers.auditor.findings import Findings, Unaccounted
 from workers.auditor.full_pass import FullPass
 from workers.state.file_names import file_name, make_folder
 from workers.state.replaced_file import replace_file
@@ -112,7 +112,9 @@ def _from_dict(topic: TopicIdentity, content: dict[str, Any]) -> Positions:
         given and FullPass(given["begun"], by_partition(given["ends"]), by_partition(given["done"])),
         Findings(
             {
-                (TopicPartition(topic.name, partition), offset): Finding(outcome, now, told=True, timestamp=timestamp)
+                (TopicPartition(topic.name, partition), offset): Unaccounted(
+                    outcome, now, told=True, timestamp=timestamp
+                )
                 for partition, offset, outcome, timestamp in content["findings"]
             }
         ),

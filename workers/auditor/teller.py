@@ -11,7 +11,7 @@ from workers.log_fields import Action
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from workers.auditor.findings import Finding, Place
+    from workers.auditor.findings import Place, Unaccounted
     from workers.types import TopicPartition
 
 MOST_LINES = 20
@@ -30,7 +30,7 @@ log = structlog.get_logger()
 class Teller:
     """What it is told is new: nothing is told twice."""
 
-    def found(self, found: Mapping[Place, Finding]) -> None:
+    def found(self, found: Mapping[Place, Unaccounted]) -> None:
         """These are not accounted for."""
         for (partition, offset), each in list(found.items())[:MOST_LINES]:
             log.error(
@@ -49,7 +49,7 @@ class Teller:
                 count=len(found) - MOST_LINES,
             )
 
-    def mended(self, found: Mapping[Place, Finding]) -> None:
+    def mended(self, found: Mapping[Place, Unaccounted]) -> None:
         """These are as they must be again."""
         for (partition, offset), each in list(found.items())[:MOST_LINES]:
             log.info(
@@ -63,7 +63,7 @@ class Teller:
         if len(found) > MOST_LINES:
             log.info("more records are accounted for again", action=Action.VERIFY, count=len(found) - MOST_LINES)
 
-    def gone(self, found: Mapping[Place, Finding]) -> None:
+    def gone(self, found: Mapping[Place, Unaccounted]) -> None:
         """The log does not hold these any more, so nothing can be said of them."""
         for (partition, offset), each in list(found.items())[:MOST_LINES]:
             log.error(

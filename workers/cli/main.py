@@ -16,6 +16,7 @@ from workers.cli import config as cli_config
 from workers.cli import dead_letters as cli_dead_letters
 from workers.cli import doctor as cli_doctor
 from workers.cli import fleet as cli_fleet
+from workers.cli import init as cli_init
 from workers.cli import kill as cli_kill
 from workers.cli import lag as cli_lag
 from workers.cli import peek as cli_peek
@@ -135,6 +136,7 @@ def verify(
 
 
 app.command()(cli_audit.audit)
+app.command("init")(cli_init.init)
 app.command()(cli_chaos.chaos)
 app.command()(cli_config.config)
 app.command()(cli_doctor.doctor)

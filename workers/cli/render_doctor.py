@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from workers.cli.paste import wrap
-from workers.findings import Mark, count
+from workers.findings import Severity, count
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from workers.doctor.examination import Report
 
-MARKS = {Mark.OK: "✓", Mark.WARNING: "!", Mark.WRONG: "✗", Mark.UNKNOWN: "?"}
-PLAIN_MARKS = {Mark.OK: "ok", Mark.WARNING: "!", Mark.WRONG: "X", Mark.UNKNOWN: "?"}
+MARKS = {Severity.OK: "✓", Severity.WARNING: "!", Severity.WRONG: "✗", Severity.UNKNOWN: "?"}
+PLAIN_MARKS = {Severity.OK: "ok", Severity.WARNING: "!", Severity.WRONG: "X", Severity.UNKNOWN: "?"}
 """Where the terminal does not show other characters than ASCII."""
-STYLES = {Mark.OK: "green", Mark.WARNING: "yellow", Mark.WRONG: "bold red", Mark.UNKNOWN: "yellow"}
+STYLES = {Severity.OK: "green", Severity.WARNING: "yellow", Severity.WRONG: "bold red", Severity.UNKNOWN: "yellow"}
 WIDEST, NARROWEST = 100, 40
 """Columns: a longer line is hard to read."""
 
@@ -32,7 +32,7 @@ def report(console: Console, found: Report) -> None:
         console.print(Text(section.name, style="bold"))
         for finding in section.findings:
             mark = f"{marks[finding.mark]:<{column}}"
-            style = "" if finding.mark is Mark.OK else STYLES[finding.mark]
+            style = "" if finding.mark is Severity.OK else STYLES[finding.mark]
             lines = list(wrap(_shown(finding.text, plain=plain), width - 2 - column))
             console.print(Text.assemble("  ", (mark, STYLES[finding.mark]), (lines[0], style)), soft_wrap=True)
             for line in lines[1:]:
@@ -52,9 +52,9 @@ def _shown(text: str, *, plain: bool) -> str:
 
 
 def _result(found: Report) -> Text:
-    wrong, warnings, unknown = (found.count(mark) for mark in (Mark.WRONG, Mark.WARNING, Mark.UNKNOWN))
+    wrong, warnings, unknown = (found.count(mark) for mark in (Severity.WRONG, Severity.WARNING, Severity.UNKNOWN))
     took = f", in {found.seconds:.1f} s"
-    checks = sum(found.count(mark) for mark in Mark)
+    checks = sum(found.count(mark) for mark in Severity)
     rest = [
         *([count(warnings, "warning")] if warnings else []),
         *([f"{unknown} not known"] if unknown else []),

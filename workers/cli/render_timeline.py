@@ -47,7 +47,7 @@ UNICODE = Glyphs("─", "▞", "┆", "▚", "·", " ·░▒", "▁▂▃▄▅
 ASCII = Glyphs("-", "!", ":", "x", ".", " .:%", "_.-~=+*#", "v", "^")
 
 
-class Look(NamedTuple):
+class Terminal(NamedTuple):
     """What a terminal can show."""
 
     width: int
@@ -60,47 +60,49 @@ class Look(NamedTuple):
         return max(20, self.width - LABEL_WIDTH - RIGHT_WIDTH)
 
 
-def lines(told: Mapping[str, Any], look: Look, most: int) -> list[Text]:
+def lines(told: Mapping[str, Any], terminal: Terminal, most: int) -> list[Text]:
     """Marks, bands, times and charts. Args: most: lines for the bands."""
-    rows = cells.rows(told, look.cells, most)
+    rows = cells.rows(told, terminal.cells, most)
     if not rows:
         return [Text("no partition is known yet", style=FAINT)]
     label = min(LONGEST_LABEL, max([LABEL_WIDTH, *(len(row.label) + 1 for row in rows)]))
     if label > LABEL_WIDTH:
-        look = look._replace(width=look.width - (label - LABEL_WIDTH))
-        rows = cells.rows(told, look.cells, most)
+        terminal = terminal._replace(width=terminal.width - (label - LABEL_WIDTH))
+        rows = cells.rows(told, terminal.cells, most)
     margin = " " * label
-    found = [Text.assemble(margin, _marks(told, look))]
-    found += [Text.assemble((f"{_cut(row.label, label - 1):>{label - 1}} ", FAINT), *_band(row, look)) for row in rows]
-    found.append(Text(margin + cells.axis(look.cells, told["now"] - told["start"]), style=FAINT))
-    return [*found, *_charts(told["series"], look, label)]
+    found = [Text.assemble(margin, _marks(told, terminal))]
+    found += [
+        Text.assemble((f"{_cut(row.label, label - 1):>{label - 1}} ", FAINT), *_band(row, terminal)) for row in rows
+    ]
+    found.append(Text(margin + cells.axis(terminal.cells, told["now"] - told["start"]), style=FAINT))
+    return [*found, *_charts(told["series"], terminal, label)]
 
 
-def legend(look: Look) -> Text:
+def legend(terminal: Terminal) -> Text:
     """What the cells mean, where it is not said beside them."""
-    glyphs = look.glyphs
-    hole = "nobody stores" if look.width < 76 else "records wait, nobody stores them"
+    glyphs = terminal.glyphs
+    hole = "nobody stores" if terminal.width < 76 else "records wait, nobody stores them"
     return Text(
         f"{glyphs.hole} {hole}  {glyphs.idle} nothing waits  {glyphs.halted} halted  {glyphs.unknown} unknown",
         style=FAINT,
     )
 
 
-def _band(row: Row, look: Look) -> list[Text]:
+def _band(row: Row, terminal: Terminal) -> list[Text]:
     found: list[Text] = []
     place = 0
     while place < len(row.cells):
         cell, end = row.cells[place], place
         while end < len(row.cells) and row.cells[end] == cell:
             end += 1
-        found.append(_stretch(cell, end - place, look))
+        found.append(_stretch(cell, end - place, terminal))
         place = end
     style = BAD if row.owner == "nobody" or "waits" in row.owner or "halted" in row.owner else FAINT
     return [*found, Text(f" {row.owner[: RIGHT_WIDTH - 1]}", style=style)]
 
 
-def _stretch(cell: Cell, length: int, look: Look) -> Text:
-    glyphs, number = look.glyphs, cells.number_of(cell.worker)
+def _stretch(cell: Cell, length: int, terminal: Terminal) -> Text:
+    glyphs, number = terminal.glyphs, cells.number_of(cell.worker)
     if cell.kind == cells.HOLE:
         return Text(glyphs.hole * length, style=BAD)
     if cell.kind == cells.HALTED:
@@ -110,10 +112,10 @@ def _stretch(cell: Cell, length: int, look: Look) -> Text:
     colour = COLOURS[number % len(COLOURS)] if number >= 0 else "default"
     ink = "#ffffff" if number % len(COLOURS) in WHITE_ON else "#000000"
     if cell.kind == cells.PAUSE:
-        return Text(glyphs.pause * length, style=f"bold {ink} on {colour}" if look.colours and number >= 0 else BAD)
+        return Text(glyphs.pause * length, style=f"bold {ink} on {colour}" if terminal.colours and number >= 0 else BAD)
     if cell.kind == "idle":
         return Text(glyphs.idle * length, style=colour if number >= 0 else FAINT)
-    if not look.colours:
+    if not terminal.colours:
         return Text((DIGITS[number] if 0 <= number < len(DIGITS) else "+") * length)
     fill = glyphs.patterns[number // len(COLOURS) % len(glyphs.patterns)]
     name = f"{number:02d}" if number >= 0 else "?"
@@ -121,25 +123,25 @@ def _stretch(cell: Cell, length: int, look: Look) -> Text:
     return Text(text.ljust(length, fill)[:length], style=f"{ink} on {colour}")
 
 
-def _marks(told: Mapping[str, Any], look: Look) -> Text:
+def _marks(told: Mapping[str, Any], terminal: Terminal) -> Text:
     line, place = Text(), 0
-    for column, text, kind in cells.marks_line(told, look.cells, look.glyphs.down, look.glyphs.up):
+    for column, text, kind in cells.marks_line(told, terminal.cells, terminal.glyphs.down, terminal.glyphs.up):
         line.append(" " * (column - place))
         line.append(text, style=GOOD if kind == "back" else BAD)
         place = column + len(text)
     return line
 
 
-def _charts(series: Mapping[str, Sequence[float | None]], look: Look, label: int) -> list[Text]:
+def _charts(series: Mapping[str, Sequence[float | None]], terminal: Terminal, label: int) -> list[Text]:
     found = []
     for name, title, colour, most in (
         ("stored", "stored/s", COLOURS[4], False),
         ("waiting", "waiting", COLOURS[5], True),
         ("age", "oldest", COLOURS[1], True),
     ):
-        told = cells.values(series, name, look.cells, most=most)
+        told = cells.values(series, name, terminal.cells, most=most)
         line = Text(f"{title:>{label - 1}} ", style=FAINT)
-        line.append(_sparkline(told, look.glyphs), style=colour if look.colours else "")
+        line.append(_sparkline(told, terminal.glyphs), style=colour if terminal.colours else "")
         last = next((value for value in reversed(series[name]) if value is not None), None)
         line.append(f" {_figure(name, last)}"[:RIGHT_WIDTH])
         found.append(line)

@@ -55,16 +55,16 @@ class WatchScreen:
         wanted = min(max(LEAST_BANDS, self.height // 3), len(self.told["partitions"]))
         slots = self._slots(max(LEAST_SLOTS, room - wanted - 2))
         room -= len(slots) + (len(slots) < len(self.status.slots))
-        look = timeline.Look(
+        terminal = timeline.Terminal(
             width,
             console.color_system is not None and not console.no_color,
             timeline.ASCII if ascii_only else timeline.UNICODE,
         )
         bands = min(MOST_BANDS, max(LEAST_BANDS, room - min(2, len(events))))
-        graph = [line for text in timeline.lines(self.told, look, bands) for line in drawn(text)[:1]]
+        graph = [line for text in timeline.lines(self.told, terminal, bands) for line in drawn(text)[:1]]
         room -= max(0, len(graph) - CHARTS)
         if room > len(events) + 1 and self.told["partitions"]:
-            graph += drawn(timeline.legend(look))[:1]
+            graph += drawn(timeline.legend(terminal))[:1]
             room -= 1
         table = drawn(parts.slots(self.status, width, slots)) if slots else []
         if (more := len(self.status.slots) - len(slots)) > 0:

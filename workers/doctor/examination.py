@@ -24,7 +24,7 @@ from workers.doctor.fleet_answers import ask_fleet
 from workers.doctor.host import ask_host
 from workers.doctor.kafka_questions import ask_kafka
 from workers.errors import ExitCode
-from workers.findings import Finding, Mark, unknown
+from workers.findings import Finding, Severity, unknown
 from workers.process import start_thread
 from workers.sinks.registry import open_doctor
 
@@ -56,23 +56,23 @@ class Report:
     sections: tuple[Section, ...]
     seconds: float
 
-    def count(self, mark: Mark) -> int:
+    def count(self, mark: Severity) -> int:
         """How many findings have this mark."""
         return sum(each.mark is mark for section in self.sections for each in section.findings)
 
     @property
     def exit_code(self) -> ExitCode:
         """FAILED: something is wrong; UNCHECKED: nothing that was seen, and something could not be asked."""
-        if self.count(Mark.WRONG):
+        if self.count(Severity.WRONG):
             return ExitCode.FAILED
-        return ExitCode.UNCHECKED if self.count(Mark.UNKNOWN) else ExitCode.OK
+        return ExitCode.UNCHECKED if self.count(Severity.UNKNOWN) else ExitCode.OK
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
         return {
             "exit_code": int(self.exit_code),
             "seconds": round(self.seconds, 3),
-            **{str(mark): self.count(mark) for mark in Mark},
+            **{str(mark): self.count(mark) for mark in Severity},
             "sections": [asdict(section) for section in self.sections],
         }
 
@@ -157,7 +157,8 @@ def without_settings(problems: Sequence[str]) -> Report:
     from workers.findings import advised
 
     found = tuple(
-        advised("settings.valid", Mark.WRONG, each, "mend it; `workers config` lists all settings") for each in problems
+        advised("settings.valid", Severity.WRONG, each, "mend it; `workers config` lists all settings")
+        for each in problems
     )
     others = tuple(
         Section(name, (unknown(name, _NOT_ASKED),))

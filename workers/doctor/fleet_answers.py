@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from workers.errors import UnavailableError
+from workers.fleet.start_command import conf_of, how_to_start
 from workers.fleet.supervisor import SupervisorClient
 from workers.naming import all_worker_names, is_worker
 from workers.state.heartbeat import read_beat
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from workers.fleet.supervisor import Process
     from workers.settings.load import Loaded
 
-CONFIGURATIONS = ("supervisord.conf", "deploy/supervisord.conf")
-"""Where a tree has supervisord's configuration: a folder of one's own, and a clone."""
 ANSWER_SECONDS = 2.0
 
 
@@ -60,6 +59,8 @@ class FleetAnswers:
     """As supervisord reports them."""
     members: frozenset[str]
     """Member ids in the files of this tree's slots."""
+    start: str = ""
+    """What starts it: see `workers.fleet.start_command.how_to_start`."""
     has_demo: bool = False
     """Whether it is a clone, in which `make demo` starts servers to try."""
 
@@ -86,13 +87,13 @@ def ask_fleet(loaded: Loaded) -> FleetAnswers:
     members |= {beat.member_id for slot in slots if (beat := read_beat(slot.heartbeat_file)) and beat.member_id}
     tree = loaded.paths.tree
     has_demo = (tree / "deploy/stack/demo.py").is_file()
-    return FleetAnswers(_plan(tree), pid, why, processes, frozenset(members), has_demo)
+    return FleetAnswers(_plan(tree), pid, why, processes, frozenset(members), how_to_start(tree), has_demo)
 
 
 def _plan(tree: Path) -> Plan | None:
     from supervisor.options import ServerOptions
 
-    file = next((tree / each for each in CONFIGURATIONS if (tree / each).is_file()), None)
+    file = conf_of(tree)
     if file is None:
         return None
     options = ServerOptions()

@@ -81,8 +81,7 @@ def _running(answers: DoctorAnswers, fleet: FleetAnswers) -> Iterator[Finding]:
         if fleet.why == NOT_RUNNING:
             # Without a configuration that is no news.
             if fleet.plan:
-                start = f"`supervisord -c {_short(fleet.plan)}` starts it"
-                yield warning(check, f"no fleet runs in {answers.loaded.paths.tree}", start)
+                yield warning(check, f"no fleet runs in {answers.loaded.paths.tree}", fleet.start)
         else:
             yield wrong(
                 check,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from workers.doctor.answers import Unanswered
 from workers.doctor.kafka_checks import grant, principal
 from workers.doctor.topic_checks import number
-from workers.findings import Finding, Mark, advised, count, ok, warning, wrong
+from workers.findings import Finding, Severity, advised, count, ok, warning, wrong
 from workers.kafka.group_description import GroupDescription
 from workers.kafka.inspector import TopicDetails
 from workers.naming import is_worker, short_name
@@ -34,7 +34,7 @@ def check_rights(answers: DoctorAnswers) -> Iterator[Finding]:
     settings, rights = answers.loaded.settings, answers.kafka.group_rights
     if isinstance(rights, Unanswered):
         if rights.was_asked and not isinstance(answers.kafka.group, Unanswered):
-            yield advised("group.rights", Mark.UNKNOWN, rights.why, "")
+            yield advised("group.rights", Severity.UNKNOWN, rights.why, "")
         return
     if rights is None:
         return
@@ -52,7 +52,7 @@ def check_members(answers: DoctorAnswers) -> Iterator[Finding]:
     """Who is in the group: our workers, workers of other fleets, and programs that are no workers at all."""
     settings, group, check = answers.loaded.settings, answers.kafka.group, "group.members"
     if isinstance(group, Unanswered):
-        yield advised(check, Mark.WRONG if group.was_asked else Mark.UNKNOWN, group.why, "start Kafka")
+        yield advised(check, Severity.WRONG if group.was_asked else Severity.UNKNOWN, group.why, "start Kafka")
         return
     if group.state == NONE or not group.members:
         why = "it does not exist yet: the first worker makes it" if group.state == NONE else "nobody is in it now"
@@ -126,7 +126,7 @@ def check_commits(answers: DoctorAnswers) -> Iterator[Finding]:
     if isinstance(offsets, Unanswered) or isinstance(commits, Unanswered) or answers.kafka.topic is None:
         failed = next((each for each in (offsets, commits) if isinstance(each, Unanswered) and each.was_asked), None)
         if failed and isinstance(answers.kafka.group, GroupDescription):
-            yield advised("group.commits", Mark.UNKNOWN, failed.why, "look again: `workers doctor`")
+            yield advised("group.commits", Severity.UNKNOWN, failed.why, "look again: `workers doctor`")
         return
     lag, total = sum(each.lag for each in offsets.values()), len(offsets)
     committed = sum(each.committed is not None for each in offsets.values())

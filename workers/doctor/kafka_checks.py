@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from workers.doctor.answers import Unanswered
-from workers.findings import Finding, Mark, advised, count, duration, is_this_machine, ok, unknown, warning
+from workers.findings import Finding, Severity, advised, count, duration, is_this_machine, ok, unknown, warning
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -42,7 +42,7 @@ def check_servers(answers: DoctorAnswers) -> Iterator[Finding]:
     """Each server of WORKERS_BOOTSTRAP_SERVERS."""
     servers, check = answers.kafka.servers, "kafka.reachable"
     if isinstance(servers, Unanswered):
-        yield advised(check, Mark.UNKNOWN, servers.why, "")
+        yield advised(check, Severity.UNKNOWN, servers.why, "")
         return
     good = [each for each in servers if each.problem is None]
     if good and len(good) > LISTED:
@@ -54,7 +54,13 @@ def check_servers(answers: DoctorAnswers) -> Iterator[Finding]:
     for each in servers:
         if each.problem:
             # As long as one of them answers, the client finds the others.
-            mark = Mark.WARNING if good else Mark.UNKNOWN if each.problem.startswith("not asked") else Mark.WRONG
+            mark = (
+                Severity.WARNING
+                if good
+                else Severity.UNKNOWN
+                if each.problem.startswith("not asked")
+                else Severity.WRONG
+            )
             yield advised(check, mark, f"{each.address}: {each.problem}", _start(answers, each))
     yield from _certificates(good)
 
@@ -92,7 +98,7 @@ def check_cluster(answers: DoctorAnswers) -> Iterator[Finding]:
     if isinstance(kafka.cluster, Unanswered):
         # That no server answers stands above already.
         if kafka.cluster.was_asked:
-            yield advised(check, Mark.WRONG, kafka.cluster.why, START_KAFKA)
+            yield advised(check, Severity.WRONG, kafka.cluster.why, START_KAFKA)
         return
     version = f"Kafka {kafka.cluster.version}, " if kafka.cluster.version else ""
     fenced = [each.address for each in kafka.cluster.brokers if each.is_fenced]
@@ -113,7 +119,7 @@ def check_advertised(answers: DoctorAnswers) -> Iterator[Finding]:
         return
     is_all = isinstance(cluster, Unanswered) or len(away) >= sum(not each.is_fenced for each in cluster.brokers)
     for address, why in away.items():
-        mark = Mark.WRONG if is_all else Mark.WARNING
+        mark = Severity.WRONG if is_all else Severity.WARNING
         text = f"Kafka sends its clients to {address}, which cannot be reached from here: {why}"
         fix = "start that broker; or mend its advertised.listeners, so that they name what this machine can reach"
         yield Finding("kafka.advertised", mark, text, fix)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from workers.findings import Finding, Mark, advised, count, ok, size, warning
+from workers.findings import Finding, Severity, advised, count, ok, size, warning
 from workers.settings import redact, unused
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def check_settings(answers: DoctorAnswers) -> Iterator[Finding]:
         f"topic {settings.topic}, group {settings.group}, into {settings.database}.{settings.collection} at {uri}",
     )
     for note in unused(settings):
-        yield advised("settings.unused", Mark.WARNING, note, "remove what is not used")
+        yield advised("settings.unused", Severity.WARNING, note, "remove what is not used")
 
 
 CHECKS = (check_settings, check_memory)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from workers.doctor.answers import Unanswered
 from workers.doctor.kafka_checks import grant, principal
-from workers.findings import Finding, Mark, advised, count, duration, is_this_machine, ok, size, warning, wrong
+from workers.findings import Finding, Severity, advised, count, duration, is_this_machine, ok, size, warning, wrong
 from workers.kafka.inspector import TopicDetails
 from workers.kafka.topics import create_command
 
@@ -32,7 +32,7 @@ def check_topic(answers: DoctorAnswers) -> Iterator[Finding]:
     """It exists, with so many partitions for so many workers."""
     settings, found = answers.loaded.settings, answers.kafka.topic
     if isinstance(found, Unanswered):
-        yield advised("topic.exists", Mark.WRONG if found.was_asked else Mark.UNKNOWN, found.why, "start Kafka")
+        yield advised("topic.exists", Severity.WRONG if found.was_asked else Severity.UNKNOWN, found.why, "start Kafka")
         return
     if found is None:
         command = create_command(settings.topic, settings.bootstrap_servers, settings.security_protocol)
@@ -141,7 +141,7 @@ def check_records(answers: DoctorAnswers) -> Iterator[Finding]:
         codecs = sorted({each.codec for each in batches.values()})
         yield ok("topic.compression", f"the last batches: {', '.join(codecs).replace('none', 'not compressed')}")
     elif isinstance(batches, Unanswered) and batches.was_asked:
-        yield advised("topic.compression", Mark.UNKNOWN, batches.why, "")
+        yield advised("topic.compression", Severity.UNKNOWN, batches.why, "")
     yield from _times(answers, configuration if isinstance(configuration, dict) else {})
 
 

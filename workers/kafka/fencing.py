@@ -51,5 +51,5 @@ def require_own_place(admin: Admin, settings: Settings, own_member: str | None) 
             raise UnavailableError(
                 f"another process, at {member.host}, is {settings.worker} in the group {settings.group}, and this worker "
                 f"would end it; stop that fleet, or give each fleet slots of its own (WORKERS_SLOT; numprocs_start in "
-                f"deploy/local.d/)"
+                f"local.d/)"
             )

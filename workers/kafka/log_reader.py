@@ -18,7 +18,7 @@ from workers.kafka.partitions import to_client
 from workers.types import TopicPartition
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Generator, Iterator, Mapping, Sequence
 
     from workers.identity import TopicIdentity
     from workers.settings import Settings

@@ -62,6 +62,6 @@ class Runbooks:
 
 
 def _installed() -> Traversable:
-    """In a wheel they are in the package; in a checkout in docs/, where people read them too."""
-    packaged = files("workers.web") / "runbooks"
+    """In a wheel they are in the package, for `workers init` too; in a checkout in docs/, where people read them."""
+    packaged = files("workers") / "scaffold/originals/docs/runbooks"
     return packaged if packaged.is_dir() else Path(workers.__file__).parents[1] / "docs/runbooks"

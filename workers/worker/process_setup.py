@@ -37,6 +37,6 @@ def require_time_to_stop(drain_timeout: float) -> None:
     if seconds is not None and seconds <= drain_timeout:
         problem = (
             f"WORKERS_DRAIN_TIMEOUT={drain_timeout:g}: must be shorter than supervisord's stopwaitsecs "
-            f"({seconds:g} s), or a stop is cut off by a kill; raise stopwaitsecs in deploy/local.d/"
+            f"({seconds:g} s), or a stop is cut off by a kill; raise stopwaitsecs in local.d/"
         )
         raise BadConfigurationError([problem])

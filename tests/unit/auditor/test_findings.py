@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.support.batches import tp
 from workers.auditor import findings as module
-from workers.auditor.findings import SETTLE_SECONDS, Finding, Findings, runs
+from workers.auditor.findings import SETTLE_SECONDS, Findings, Unaccounted, runs
 from workers.auditor.full_pass import Span
 
 PLACE = (tp(3), 42)
@@ -88,7 +88,7 @@ def test_there_is_a_bound(monkeypatch):
 
 
 def test_those_of_an_earlier_process_are_told_already():
-    found = Findings({PLACE: Finding("missing", 0.0, told=True)})
+    found = Findings({PLACE: Unaccounted("missing", 0.0, told=True)})
 
     assert found.counts() == {"missing": 1}
     assert found.looked([PLACE], MISSING, {}, 1.0) == ({}, {})

@@ -60,6 +60,9 @@ def test_each_option_of_each_command_takes_a_value_or_refuses_it_in_one_line(
         monkeypatch.setenv("WORKERS_MAX_DEPTH", "0")
     started = time.monotonic()
     for value in NASTY:
+        if (command, value) == ("init", "../.."):
+            # It is a folder, and would be written to.
+            continue
         more = ["--all"] if command in ("dead-letters replay", "dead-letters purge") and option else []
         monkeypatch.setattr(
             sys, "argv", ["workers", *command.split(), *more, *([option, value] if option else ["--", value])]

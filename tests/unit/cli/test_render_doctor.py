@@ -14,7 +14,7 @@ from workers.cli import render_doctor
 from workers.cli.paste import wrap
 from workers.doctor import examination
 from workers.doctor.answers import DoctorAnswers
-from workers.findings import Finding, Mark
+from workers.findings import Finding, Severity
 from workers.kafka.topics import create_command
 
 COMMAND = create_command("orders", "kafka-1.example:9092", "SASL_SSL")
@@ -54,7 +54,7 @@ def test_each_finding_has_its_mark_and_below_it_its_fix():
 
 
 def test_without_utf8_the_marks_are_ascii_and_other_characters_are_escaped():
-    text = drawn(100, "ascii", report(answers(), Finding("a.b", Mark.WARNING, "gr\u00fc\u00dfe", "mend it")))
+    text = drawn(100, "ascii", report(answers(), Finding("a.b", Severity.WARNING, "gr\u00fc\u00dfe", "mend it")))
 
     assert "  ok localhost:9092 answers" in text
     assert "  !  gr\\xfc\\xdfe" in text
@@ -69,7 +69,7 @@ def test_colours_only_where_the_terminal_has_them(monkeypatch):
 
 
 def test_nothing_of_a_server_moves_the_cursor():
-    text = drawn(80, found=report(answers(), Finding("a.b", Mark.OK, "a\x1b[2J\u202eb\r")))
+    text = drawn(80, found=report(answers(), Finding("a.b", Severity.OK, "a\x1b[2J\u202eb\r")))
 
     assert "a\\x1b[2J\\u202eb\\r" in text
 
@@ -95,7 +95,7 @@ def test_a_command_that_is_wrapped_can_be_pasted(width):
     ],
 )
 def test_the_last_line_is_the_result(marks, last):
-    findings = tuple(Finding("a.b", Mark(mark), "text", "fix") for mark in marks)
+    findings = tuple(Finding("a.b", Severity(mark), "text", "fix") for mark in marks)
     text = drawn(80, found=examination.Report((examination.Section("one", findings),), 1.5))
 
     assert text.splitlines()[-1] == last

@@ -123,18 +123,6 @@ def test_the_numbers_of_a_slot_are_aligned_at_the_right_of_their_names():
         assert head.index(name) + len(name) == row.index(f" {value}", head.index(name) - 6) + 1 + len(value)
 
 
-def test_a_narrow_terminal_shows_less_and_no_half_a_number():
-    lines = drawn(60).splitlines()
-    (head,) = (line for line in lines if line.startswith("slot"))
-    (row,) = (line for line in lines if line.startswith("02 "))
-
-    assert max(map(len, lines)) <= 60
-    assert (head.split(), row.split()) == (
-        ["slot", "state", "owns", "rec/s", "lag", "dead"],
-        ["02", "reading", "4", "1,234", "10", "0"],
-    )
-
-
 def test_a_wide_terminal_shows_more():
     narrow, wide = drawn(80, **SCREENS["waiting"]), drawn(200, **SCREENS["waiting"])
 

@@ -27,7 +27,7 @@ from workers.doctor import examination
 from workers.doctor.answers import DoctorAnswers, KafkaAnswers, Unanswered
 from workers.doctor.fleet_answers import Planned
 from workers.doctor.host import Port
-from workers.findings import Finding, Mark
+from workers.findings import Finding, Severity
 from workers.fleet.supervisor import NOT_RUNNING, Process
 from workers.kafka.group_description import GroupDescription
 from workers.kafka.inspector import BatchHeader, Broker, Cluster, Commits, PartitionState
@@ -59,7 +59,7 @@ def found(given: DoctorAnswers) -> list[Finding]:
 def test_where_all_is_well_nothing_is_marked_and_the_figures_are_there():
     given = found(answers())
 
-    assert [each for each in given if each.mark is not Mark.OK] == []
+    assert [each for each in given if each.mark is not Severity.OK] == []
     text = "\n".join(each.text for each in given)
     for words in (
         "topic numtest, group counters, into numtest.numtest at mongodb://localhost:27017",
@@ -310,7 +310,7 @@ HERE: dict[str, tuple[dict[str, Any], str, str, str, str]] = {
     "no fleet runs": (
         {"fleet": fleet(pid=None, why=NOT_RUNNING, processes=())},
         *("fleet.supervisord", "warning", "no fleet runs in /srv/fleet"),
-        "`supervisord -c /srv/fleet/deploy/supervisord.conf` starts it",
+        "`supervisord -c x` starts one",
     ),
     "supervisord cannot be asked": (
         {"fleet": fleet(pid=None, why="cannot be reached at /x: Permission denied", processes=())},
@@ -363,8 +363,8 @@ def test_what_is_not_well_is_told_with_its_fix(name):
     told = found(answers(**given))
 
     matching = [each for each in told if each.check == check and text in each.text]
-    assert [(each.mark, fix in each.fix) for each in matching] == [(Mark(mark), True)], told
-    assert [each for each in told if each.mark is not Mark.OK and not each.fix] == []
+    assert [(each.mark, fix in each.fix) for each in matching] == [(Severity(mark), True)], told
+    assert [each for each in told if each.mark is not Severity.OK and not each.fix] == []
     assert not any("canary" in each.text + each.fix for each in told)
 
 
@@ -373,7 +373,7 @@ def test_the_fleets_own_ports_are_no_problem_and_neither_are_free_ones():
 
     (told,) = [each for each in found(answers(host=host(ports=ports))) if each.check == "machine.ports"]
 
-    assert (told.mark, told.text) == (Mark.OK, "ports 9802-9803 free, 9801 served by this fleet")
+    assert (told.mark, told.text) == (Severity.OK, "ports 9802-9803 free, 9801 served by this fleet")
 
 
 def test_what_was_not_asked_is_told_once_for_each_subject_and_is_no_fault_of_its_own():
@@ -386,16 +386,16 @@ def test_what_was_not_asked_is_told_once_for_each_subject_and_is_no_fault_of_its
 
     told = found(answers(**dead))
 
-    assert [each.check for each in told if each.mark is Mark.WRONG] == ["kafka.reachable"]
-    assert [each.check for each in told if each.mark is Mark.UNKNOWN] == ["topic.exists", "group.members"]
-    assert {each.text for each in told if each.mark is Mark.UNKNOWN} == {silent.why}
+    assert [each.check for each in told if each.mark is Severity.WRONG] == ["kafka.reachable"]
+    assert [each.check for each in told if each.mark is Severity.UNKNOWN] == ["topic.exists", "group.members"]
+    assert {each.text for each in told if each.mark is Severity.UNKNOWN} == {silent.why}
 
 
 def test_a_mistake_in_one_check_hides_nothing_of_the_others():
     told = found(answers(cluster=Cluster("abc", None)))
 
-    failed = [each for each in told if each.mark is not Mark.OK]
-    assert {(each.check, each.mark) for each in failed} == {("doctor", Mark.UNKNOWN)}
+    failed = [each for each in told if each.mark is not Severity.OK]
+    assert {(each.check, each.mark) for each in failed} == {("doctor", Severity.UNKNOWN)}
     assert "check_cluster failed: TypeError" in failed[0].text
     assert len(told) > 10
 
@@ -410,7 +410,7 @@ def test_a_mistake_in_one_check_hides_nothing_of_the_others():
     ],
 )
 def test_the_exit_code_tells_wrong_before_unknown_and_warnings_are_none(marks, code):
-    findings = tuple(Finding("x.y", Mark(mark), "text", "fix") for mark in marks)
+    findings = tuple(Finding("x.y", Severity(mark), "text", "fix") for mark in marks)
     report = examination.Report((examination.Section("one", findings),), 1.0)
 
     assert report.exit_code == code
@@ -422,17 +422,17 @@ def test_settings_that_cannot_be_used_are_told_with_their_fix():
     report = examination.without_settings(problems)
 
     first = report.sections[0]
-    assert [each.mark for each in first.findings] == [Mark.WRONG] * 2
+    assert [each.mark for each in first.findings] == [Severity.WRONG] * 2
     assert all(each.fix for each in first.findings)
     assert report.exit_code == 1
-    assert [each.findings[0].mark for each in report.sections[1:]] == [Mark.UNKNOWN] * 6
+    assert [each.findings[0].mark for each in report.sections[1:]] == [Severity.UNKNOWN] * 6
 
 
 def test_workers_of_other_machines_are_members_like_all():
     others = members("x", client="worker_04", host="10.0.0.9")
     told = found(answers(group=GroupDescription("Stable", OURS | others)))
 
-    assert [each for each in told if each.mark is not Mark.OK] == []
+    assert [each for each in told if each.mark is not Severity.OK] == []
     assert "1 worker on other machines: 10.0.0.9" in [each.text for each in told]
 
 
@@ -461,6 +461,6 @@ def test_a_group_and_a_log_that_are_new_are_well():
     )
 
     told = {each.check: each.text for each in found(given) if each.check.startswith("group")}
-    assert [each for each in found(given) if each.mark is not Mark.OK] == []
+    assert [each for each in found(given) if each.mark is not Severity.OK] == []
     assert told["group.members"] == "counters: it does not exist yet: the first worker makes it"
     assert told["group.commits"] == "nothing is committed yet: the workers begin at the log start, 3 records waiting"

@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.ports import free_ports
 from workers.doctor import examination
-from workers.findings import Finding, Mark, ok
+from workers.findings import Finding, Severity, ok
 from workers.settings import load_all
 
 
@@ -57,9 +57,9 @@ def test_one_that_hangs_is_not_waited_for_and_what_it_said_before_is_there(stuck
     assert 1.0 < time.monotonic() - started < 10
     sections = {each.name: each.findings for each in report.sections}
     assert [each.text for each in sections["Stuck"]] == ["it answers", "Stuck does not answer the next question"]
-    assert [each.mark for each in sections["Stuck"]] == [Mark.OK, Mark.UNKNOWN]
+    assert [each.mark for each in sections["Stuck"]] == [Severity.OK, Severity.UNKNOWN]
     assert {"settings", "Kafka", "topic", "group", "this machine", "fleet"} <= sections.keys()
-    assert any(each.check == "kafka.reachable" and each.mark is Mark.WRONG for each in sections["Kafka"])
+    assert any(each.check == "kafka.reachable" and each.mark is Severity.WRONG for each in sections["Kafka"])
     assert waited[-1] == ["Stuck"], "a person sees who is waited for"
 
 
@@ -71,4 +71,4 @@ def test_an_error_that_nobody_foresaw_is_told_by_its_name_alone(stuck, tmp_path)
 
     (section,) = [each for each in report.sections if each.name == "Stuck"]
     assert [each.text for each in section.findings] == ["it answers", "Stuck could not be asked: RuntimeError"]
-    assert section.findings[1].mark is Mark.UNKNOWN
+    assert section.findings[1].mark is Severity.UNKNOWN

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 from workers.connection import KeptConnection
 from workers.errors import SinkRefusesError, SinkUnavailableError, UnavailableError
 from workers.fleet.endings import Endings
+from workers.fleet.start_command import how_to_start
 from workers.fleet.status.event_file import EventFile
 from workers.fleet.status.model import Answers, FleetInfo, KafkaAnswer, Status, SupervisordAnswer, build_status
 from workers.fleet.status.poller import Down, Poller
@@ -64,7 +65,7 @@ class StatusCollector:
         events: how many of the last events are in the status.
         kafka: what somebody else asks Kafka anyway; None: asked here.
         """
-        self._state_dir = paths.state_dir
+        self._tree, self._state_dir = paths.tree, paths.state_dir
         self._settings = settings
         self._info = FleetInfo(
             str(paths.tree),
@@ -143,7 +144,8 @@ class StatusCollector:
             {name: seconds for name, poller in services.items() if (seconds := poller.down_seconds(now)) is not None},
             read_audit(self._audit_file),
         )
-        return build_status(self._info, answers, now, datetime.now(UTC).isoformat(timespec="milliseconds"))
+        info = self._info._replace(start=how_to_start(self._tree)) if isinstance(supervisord, Down) else self._info
+        return build_status(info, answers, now, datetime.now(UTC).isoformat(timespec="milliseconds"))
 
     def _ask_supervisord(self, client: SupervisorClient) -> SupervisordAnswer:
         answer = SupervisordAnswer(client.pid(), client.processes())

@@ -135,6 +135,8 @@ class FleetInfo(NamedTuple):
     """Seconds that one iteration of a worker's loop may take."""
     create_topic: str = ""
     """The command that makes the topic, for when there is none."""
+    start: str = "supervisord starts one"
+    """How one is started."""
 
 
 def build_status(info: FleetInfo, answers: Answers, now: float, time: str) -> Status:
@@ -164,7 +166,7 @@ def build_status(info: FleetInfo, answers: Answers, now: float, time: str) -> St
     services = _services(info, answers, slots)
     problems = [f"{name}: {service.detail}" for name, service in services.items() if not service.up]
     if not fleet and isinstance(answers.supervisord, Down) and answers.supervisord.why == NOT_RUNNING:
-        problems[0] = f"no fleet runs in {info.tree}; `supervisord -c deploy/supervisord.conf` starts one"
+        problems[0] = f"no fleet runs in {info.tree}; {info.start}"
     problems += _supervisord_problems(answers.supervisord, slots)
     problems += [slot.problem for slot in slots if slot.problem]
     problems += group.problems if group and fleet else []

@@ -25,7 +25,7 @@ NO_HEARTBEAT = "no heartbeat"
 WAITING_FOR_TOPIC = "waiting for the topic"
 FENCED = (
     "fenced: another process is in the group with its static id; stop that fleet, or give each fleet slots of its own "
-    "(numprocs_start in deploy/local.d/)"
+    "(numprocs_start in local.d/)"
 )
 WORKING = (State.READING, IDLE)
 STARTUP_SECONDS = 10.0

@@ -64,7 +64,7 @@ class Watchdog:
         if supervisord is None:
             raise BadUsageError(
                 "the watchdog must be started by supervisord, which must have a unix socket: "
-                "see [eventlistener:watchdog] and [unix_http_server] in deploy/supervisord.conf"
+                "see [eventlistener:watchdog] and [unix_http_server] in supervisord.conf"
             )
         folder, path = _paths(settings)
         self._settings = settings
@@ -243,7 +243,7 @@ def _paths(settings: Settings) -> tuple[Path, Path]:
     if settings.state_dir is None or settings.events_file is None:
         required = {"WORKERS_STATE_DIR": settings.state_dir, "WORKERS_EVENTS_FILE": settings.events_file}
         raise BadConfigurationError(
-            [f"{name} is not set; deploy/supervisord.conf does" for name, value in required.items() if value is None]
+            [f"{name} is not set; supervisord.conf does" for name, value in required.items() if value is None]
         )
     return settings.state_dir, settings.events_file.resolve()
 

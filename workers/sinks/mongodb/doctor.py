@@ -9,7 +9,7 @@ import pymongo
 from pymongo.errors import ConfigurationError, OperationFailure, PyMongoError
 
 from workers.errors import BadConfigurationError
-from workers.findings import Finding, Mark, advised, unknown, wrong
+from workers.findings import Finding, Severity, advised, unknown, wrong
 from workers.sinks.mongodb import connecting
 from workers.sinks.mongodb.client import READING, SUFFIX, Collections
 from workers.sinks.mongodb.collection_checks import Collection, check_collection
@@ -106,7 +106,7 @@ class MongoDoctor:
         except PyMongoError as error:
             reason = connecting.reason(error) or describe_error(error)
             grant = f"grant the user the role readWrite on the database {self._settings.database}"
-            return advised("mongodb.rights", Mark.WRONG, reason, grant)
+            return advised("mongodb.rights", Severity.WRONG, reason, grant)
 
     def _collection(self, name: str, found: Mapping[str, Mapping[str, Any]], server: MongoServer) -> Collection:
         info = found.get(name)
@@ -140,7 +140,7 @@ def _unreachable(error: Exception) -> Finding:
     assert isinstance(error, PyMongoError)  # noqa: S101 the caller catches no other
     where = "start it, or name the right host and port in WORKERS_MONGODB_URI"
     if reason := connecting.reason(error):
-        return advised(check, Mark.WRONG, reason, where)
+        return advised(check, Severity.WRONG, reason, where)
     if isinstance(error, ConfigurationError):
         # The driver and the server do not fit, or a part of the driver is not installed.
         return wrong(check, one_line(str(error)), "mend WORKERS_MONGODB_URI, or use a server that this driver knows")

@@ -115,9 +115,10 @@ def test_partitions_of_a_member_that_is_dead_are_read_by_nobody_although_the_bro
 
 
 def test_no_fleet_at_all_is_said_first_and_is_not_judged():
-    status = build_status(WHERE, Answers(Down("does not run here"), kafka(), None, {}), NOW, TIME)
+    answers = Answers(Down("does not run here"), kafka(), None, {})
+    status = build_status(WHERE._replace(start="`make demo` starts one"), answers, NOW, TIME)
 
-    assert status.problems == ["no fleet runs in /srv/fleet; `supervisord -c deploy/supervisord.conf` starts one"]
+    assert status.problems == ["no fleet runs in /srv/fleet; `make demo` starts one"]
     assert status.exit_code is ExitCode.UNCHECKED
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.ports import free_ports
 from tests.support.wire_mongo import HELLO, StaySilent, WireMongo
-from workers.findings import Mark
+from workers.findings import Severity
 from workers.settings import load
 from workers.sinks.mongodb import doctor
 from workers.sinks.mongodb.doctor import MongoDoctor
@@ -78,7 +78,7 @@ def test_a_server_that_is_well_is_told_with_its_figures_and_nothing_is_written(s
 
     told = examined(server)
 
-    assert [each for each in told if each.mark is not Mark.OK] == []
+    assert [each for each in told if each.mark is not Severity.OK] == []
     text = "\n".join(each.text for each in told)
     for words in (
         "answers in",
@@ -97,7 +97,7 @@ def test_a_server_that_is_well_is_told_with_its_figures_and_nothing_is_written(s
 def test_a_new_database_is_well(server):
     told = examined(server)
 
-    assert [each for each in told if each.mark is not Mark.OK] == []
+    assert [each for each in told if each.mark is not Severity.OK] == []
     assert "numtest.numtest does not exist yet: the first document makes it" in [each.text for each in told]
 
 
@@ -188,8 +188,8 @@ def test_what_would_refuse_change_or_remove_a_document_is_told_with_its_fix(serv
     told = examined(server)
 
     matching = [each for each in told if text in each.text]
-    assert [(each.mark, fix in each.fix) for each in matching] == [(Mark(mark), True)], told
-    assert [each for each in told if each.mark in (Mark.WRONG, Mark.WARNING) and not each.fix] == []
+    assert [(each.mark, fix in each.fix) for each in matching] == [(Severity(mark), True)], told
+    assert [each for each in told if each.mark in (Severity.WRONG, Severity.WARNING) and not each.fix] == []
     assert {*server.commands} <= READS
 
 
@@ -198,7 +198,7 @@ def test_a_server_that_the_driver_does_not_know_is_no_silent_one(server):
 
     told = examined(server)
 
-    assert [each.mark for each in told] == [Mark.WRONG, Mark.UNKNOWN]
+    assert [each.mark for each in told] == [Severity.WRONG, Severity.UNKNOWN]
     assert "wire version" in told[0].text
     assert "does not answer" not in told[0].text
 
@@ -215,7 +215,7 @@ def test_a_server_that_does_not_answer_is_named_with_its_address(server, kind, m
     told = list(asked.examine())
     asked.close()
 
-    assert [each.mark for each in told] == [Mark.WRONG, Mark.UNKNOWN]
+    assert [each.mark for each in told] == [Severity.WRONG, Severity.UNKNOWN]
     assert told[0].text.startswith(f"MongoDB does not answer at 127.0.0.1:{port} (")
     assert "WORKERS_MONGODB_URI" in told[0].fix
     assert told[1].text.startswith("not asked, since MongoDB does not answer")
@@ -239,8 +239,8 @@ def replica_set(**hello: object) -> MongoServer:
 def test_how_many_copies_there_are_of_what_was_acknowledged(server, mark, text):
     (told,) = check_copies(server)
 
-    assert (told.mark, text in told.text) == (Mark(mark), True)
-    assert bool(told.fix) == (told.mark is not Mark.OK)
+    assert (told.mark, text in told.text) == (Severity(mark), True)
+    assert bool(told.fix) == (told.mark is not Severity.OK)
 
 
 def test_rights_count_where_their_resource_covers_the_collection():
@@ -261,5 +261,5 @@ def test_a_server_on_another_machine_that_demands_no_login_is_told():
     server = MongoServer({}, None, "db.example:27017", 0.0, 0.0)
     (told,) = check_login(server, {"authInfo": {"authenticatedUsers": []}}, "numtest", "numtest")
 
-    assert told.mark is Mark.WARNING
+    assert told.mark is Severity.WARNING
     assert "no login is demanded" in told.text
