@@ -55,7 +55,7 @@ Settings are environment variables. They can also stand in a file `.env`, one `N
 - `workers config` shows every value, and where it came from.
 
 `supervisord.conf` sets `WORKERS_STATE_DIR` and `WORKERS_EVENTS_FILE` for its processes. To move these files, set both
-variables in `deploy/local.d/` for the fleet, and in `.env` for `workers status`, `restart` and `chaos`.
+variables in `local.d/` for the fleet, and in `.env` for `workers status`, `restart` and `chaos`.
 """
 
 

@@ -84,6 +84,7 @@ def run(fleet: Fleet, commands: list[str]) -> list[tuple[int, str]]:
 def here(fleet: Fleet, command: str) -> str:
     """A command of the documentation with the addresses and names of this fleet in place of the usual ones."""
     places = {
+        "-c supervisord.conf": "-c deploy/supervisord.conf",
         "127.0.0.1:9790": f"127.0.0.1:{fleet.lag_port}",
         "127.0.0.1:9791": f"127.0.0.1:{fleet.watchdog_port}",
         "127.0.0.1:9800": f"127.0.0.1:{fleet.metrics_port}",
