@@ -23,8 +23,7 @@ lines that could not be written.
 SEARCH = """
 Commits that failed, in the whole fleet:
 
-<!-- the command finds nothing in a healthy fleet: that is exit code 1 -->
-<!-- exit: 1 -->
+<!-- exit: 0 or 1 -->
 ```console
 $ grep -h 'action=commit' var/log/worker_*.log | grep level=warning
 ```
