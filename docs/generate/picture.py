@@ -1,7 +1,8 @@
-"""A picture of a terminal, from a real run: `python -m docs.generate.picture docs/pictures/status.svg 80 .venv/bin/workers status`.
+"""The pictures of terminals in docs/, from real runs: `make demo`, then `.venv/bin/python -m docs.generate.picture`.
 
-The command runs on a terminal of its own, of so many columns, and what is on the screen at its end becomes an SVG, by Rich's
-own export. Without Rich's font, which would be fetched from another host: the reader's monospaced font is used.
+Each command runs on a terminal of its own, of 80 columns, and what is on the screen at its end becomes an SVG, by Rich's own
+export. Without Rich's font, which would be fetched from another host: the reader's monospaced font is used. With names
+of pictures behind it, only these are made.
 """
 
 from __future__ import annotations
@@ -20,7 +21,16 @@ from rich.console import CONSOLE_SVG_FORMAT, Console
 from rich.terminal_theme import DIMMED_MONOKAI
 from rich.text import Text
 
-ROWS = 50
+PICTURES = {
+    "verify": ["verify", "--wait", "60"],
+    "status": ["status"],
+    "kill": ["kill"],
+    "doctor": ["doctor"],
+}
+"""By the name of the picture, the arguments of `workers`. They are made in this order."""
+FOLDER = Path(__file__).parents[1] / "pictures"
+WORKERS = str(Path(sys.executable).parent / "workers")
+COLUMNS, ROWS = 80, 50
 FONT_FACES = re.compile(r"\s*@font-face \{.*?\}\n", re.DOTALL)
 FORMAT = FONT_FACES.sub("\n", CONSOLE_SVG_FORMAT).replace(
     "Fira Code, monospace", "ui-monospace, Menlo, Consolas, monospace"
@@ -86,13 +96,15 @@ def picture(text: str, columns: int, title: str) -> str:
 
 
 def main() -> int:
-    if len(sys.argv) < 4:
-        sys.stderr.write(f"{__doc__}\n")
+    if unknown := set(sys.argv[1:]) - PICTURES.keys():
+        sys.stderr.write(f"there is no picture {', '.join(sorted(unknown))}; there are {', '.join(PICTURES)}\n")
         return 64
-    target, columns, command = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]
-    shown = " ".join([Path(command[0]).name, *command[1:]])
-    target.parent.mkdir(exist_ok=True)
-    target.write_text(picture(f"$ {shown}\n{screen(columns, command)}", columns, shown), encoding="utf-8")
+    FOLDER.mkdir(exist_ok=True)
+    for name in sys.argv[1:] or PICTURES:
+        shown = " ".join(["workers", *PICTURES[name]])
+        text = screen(COLUMNS, [WORKERS, *PICTURES[name]])
+        (FOLDER / f"{name}.svg").write_text(picture(f"$ {shown}\n{text}", COLUMNS, shown), encoding="utf-8")
+        sys.stdout.write(f"docs/pictures/{name}.svg: {shown}\n")
     return 0
 
 
