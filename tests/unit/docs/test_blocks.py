@@ -71,27 +71,37 @@ def test_every_file_that_a_reason_names_exists_and_does_what_it_says():
     assert missing - (TESTS_OF_INIT if "init" in COMING else set()) == set()
 
 
-def used() -> list[tuple[str, str, list[str]]]:
-    """Every use of the command in a block: where, which command, with which options."""
+CALL = re.compile(r"(?:^|[\s/(|;&`])workers ([a-z][a-z-]*\b[^|;&)$(`,\n]*)")
+
+
+def in_blocks() -> list[tuple[str, str]]:
+    """Every call of the command in a block, and where it stands."""
+    commands = [(str(block), each.text) for block in BLOCKS if block.language in RUN for each in block.commands]
+    return [(where, call) for where, text in commands for call in CALL.findall(text)]
+
+
+def in_sentences() -> list[tuple[str, str]]:
+    """Every call that stands as code in a sentence or a table."""
     found = []
-    for block in BLOCKS:
-        for command in block.commands if block.language in RUN else []:
-            for call in re.findall(r"(?:^|[\s/(|;&])workers ((?:[a-z-]+ ?){1,2}[^|;&)$(]*)", command.text):
-                if call.startswith("-"):
-                    continue
-                words = call.split()
-                name = " ".join(words[:2]) if " ".join(words[:2]) in COMMANDS else words[0]
-                found.append((str(block), name, re.findall(r"(?<=\s)--[a-z-]+", call)))
+    for page in pages():
+        code = re.findall(r"`([^`\n]+)`", page.read_text(encoding="utf-8"))
+        found += [(str(page.relative_to(REPOSITORY)), call) for each in code for call in CALL.findall(each)]
     return found
 
 
-def test_every_command_and_option_in_a_block_exists():
-    assert len(used()) > 20
-    for where, name, options in used():
+@pytest.mark.parametrize("calls", [in_blocks, in_sentences])
+def test_every_command_and_option_exists(calls):
+    found = calls()
+
+    assert len(found) > 20
+    for where, call in found:
+        words, options = call.split(), re.findall(r"(?<=\s)--[a-z-]+", call)
+        name = " ".join(words[:2]) if " ".join(words[:2]) in COMMANDS else words[0]
         if name in COMING - COMMANDS.keys():
             continue
-        assert name in COMMANDS, where
-        known = {each for parameter in COMMANDS[name].params for each in parameter.opts} | {"--help"}
+        meant = [each for each in COMMANDS if each == name or each.startswith(f"{name} ")]
+        assert meant, f"{where}: workers {call}"
+        known = {"--help", *(opt for each in meant for parameter in COMMANDS[each].params for opt in parameter.opts)}
         assert [each for each in options if each not in known] == [], where
 
 
