@@ -91,7 +91,10 @@ def build() -> int:
     if found := problems(SITE):
         sys.stderr.write("\n".join(found) + "\ndocs: the site is not right; correct what is named above\n")
         return 1
-    sys.stdout.write(f"docs: {len(list(SITE.rglob('*.html')))} pages in var/site; open var/site/index.html\n")
+    sys.stdout.write(
+        f"docs: {len(list(SITE.rglob('*.html')))} pages in var/site. Open var/site/index.html; "
+        "with `python3 -m http.server --directory var/site` it can be searched as well\n"
+    )
     return 0
 
 
