@@ -14,7 +14,12 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+DOCS = REPOSITORY / "docs"
 SITE = REPOSITORY / "var/site"
+CONFIGURATION = REPOSITORY / ".zensical.toml"
+"""Made for the build. The generator wants it in the folder above docs/."""
+INDEX = re.compile(r'\["(\w+)/README\.md"\]')
+"""In the navigation, a folder of which only the index is named."""
 ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
 LOADED = {
     "img": ("src",),
@@ -74,16 +79,27 @@ def problems(site: Path) -> list[str]:
     return found
 
 
+def configuration(text: str) -> str:
+    """zensical.toml with every page of a folder behind its index."""
+
+    def whole(found: re.Match[str]) -> str:
+        folder = found[1]
+        others = sorted(path.name for path in (DOCS / folder).glob("*.md") if path.name != "README.md")
+        return "[" + ", ".join(f'"{folder}/{name}"' for name in ["README.md", *others]) + "]"
+
+    return INDEX.sub(whole, text)
+
+
 def build() -> int:
     """Returns: the exit code."""
     shutil.rmtree(SITE, ignore_errors=True)
-    ran = subprocess.run(
-        [str(Path(sys.executable).parent / "zensical"), "build", "--strict", "--clean"],
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    whole = configuration((REPOSITORY / "zensical.toml").read_text(encoding="utf-8"))
+    CONFIGURATION.write_text(whole, encoding="utf-8")
+    command = [str(Path(sys.executable).parent / "zensical"), "build", "--strict", "--clean", "-f", CONFIGURATION.name]
+    try:
+        ran = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    finally:
+        CONFIGURATION.unlink()
     said = ESCAPES.sub("", ran.stdout + ran.stderr).partition("Traceback")[0].strip()
     if ran.returncode:
         sys.stderr.write(f"{said}\ndocs: the site was not built; correct what is named above\n")

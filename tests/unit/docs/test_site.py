@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import pytest
 
-from docs.generate.site import problems
+from docs.generate.site import DOCS, REPOSITORY, configuration, problems
 
 
 def site(folder, body: str, name: str = "index.html"):
     (folder / name).write_text(f"<html><head></head><body>{body}</body></html>")
     return problems(folder)
+
+
+def test_the_site_has_every_runbook_and_every_decision_in_its_navigation():
+    text = configuration((REPOSITORY / "zensical.toml").read_text(encoding="utf-8"))
+
+    for folder in ("runbooks", "decisions"):
+        for page in (DOCS / folder).glob("*.md"):
+            assert f'"{folder}/{page.name}"' in text
 
 
 def test_a_page_that_needs_nothing_is_right(tmp_path):
