@@ -16,11 +16,10 @@ from pathlib import Path
 import pytest
 
 from tests.support.demo import demo_fleet
-from tests.support.doc_blocks import REPOSITORY, RUN, Block, Command, blocks, pages, same
+from tests.support.doc_blocks import COMING, REPOSITORY, RUN, Block, Command, blocks, pages, same
 from tests.support.embedded import EmbeddedStack, wait_until
 from tests.support.fleet import Fleet
 from tests.support.user import BIN
-from tests.unit.docs.test_blocks import COMING
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.slow]
 

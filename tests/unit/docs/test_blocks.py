@@ -13,14 +13,12 @@ import pytest
 import yaml
 
 from docs.generate.commands import everything
-from tests.support.doc_blocks import DOCS, PARSED, REPOSITORY, RUN, SHOWN, Block, blocks, pages, same
+from tests.support.doc_blocks import COMING, DOCS, PARSED, REPOSITORY, RUN, SHOWN, Block, blocks, pages, same
 from workers.settings import PREFIX, Settings
 from workers.settings.load import NOT_SETTINGS, SECRETS
 
 BLOCKS = [block for page in [*pages(), REPOSITORY / "CONTRIBUTING.md"] for block in blocks(page)]
 COMMANDS = {name.removeprefix("workers "): command for name, command in everything()}
-COMING = {"audit", "doctor", "init", "kill", "peek"}
-"""Commands that the pages name and that this version does not have yet."""
 TESTS_OF_INIT = {
     "tests/acceptance/test_install.py",
     "tests/unit/cli/test_init.py",
