@@ -31,9 +31,8 @@ DONE = "@@done"
 @pytest.fixture(scope="module")
 def fleet() -> Iterator[Fleet]:
     """As `make demo` leaves one: a stack and a fleet in one folder, with the environment of the project in `.venv`."""
-    with EmbeddedStack() as stack, demo_fleet(stack) as running:
-        (running.tree / ".venv").mkdir()
-        (running.tree / ".venv/bin").symlink_to(BIN)
+    with demo_fleet(EmbeddedStack().__enter__()) as running:
+        (running.tree / ".venv").symlink_to(sys.prefix)
         running.produce("--count", "1000")
         yield running
 
@@ -62,6 +61,8 @@ def runnable(block: Block) -> list[Command]:
 def run(fleet: Fleet, commands: list[str]) -> list[tuple[int, str]]:
     """All commands in one shell. Returns the exit code of each, and what it printed, without the names of this test."""
     script = "".join(f"{{ {here(fleet, each)}\n}} 2>&1\nprintf '\\n{DONE} %d\\n' $?\n" for each in commands)
+    # What a page leaves in the background ends with it.
+    script += "kill $(jobs -p) 2>/dev/null; wait\n"
     ran = subprocess.run(
         ["bash", "-c", script],
         cwd=fleet.tree,
