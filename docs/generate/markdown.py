@@ -32,8 +32,10 @@ def code(text: str) -> str:
 
 
 def as_code(text: str) -> str:
-    """A sentence of the code with its setting names as code. What is in backquotes already stays."""
-    return re.sub(r"(?<![`\w])(WORKERS_[A-Z_]*[A-Z](?:=\w+)?)", r"`\1`", text)
+    """A sentence of the code with the names of settings and options as code. What is in backquotes already stays."""
+    parts = re.split(r"(`[^`]*`)", text)
+    names = r"(?<![\w-])(WORKERS_[A-Z_]*[A-Z](?:=\w+)?|--[a-z][a-z-]*)"
+    return "".join(part if part.startswith("`") else re.sub(names, r"`\1`", part) for part in parts)
 
 
 def anchored(text: str) -> str:

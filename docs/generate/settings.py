@@ -46,13 +46,13 @@ OPENERS = {first: (heading, purpose) for heading, (first, purpose) in GROUPS.ite
 HEAD = """
 Settings are environment variables. They can also stand in a file `.env`, one `NAME=value` a line:
 
-- `.env` is read from the folder that a command works on: that of `--tree`, else the current folder. Relative paths in it
-  are relative to that folder.
+- `.env` is read from the folder of the fleet: that of `--tree`, else the one in which you are. Relative paths in it are
+  relative to its folder.
 - The environment overrides `.env`. A command's own options override both.
 - Secrets can be read from a file: `WORKERS_MONGODB_URI_FILE`, `WORKERS_SASL_PASSWORD_FILE`.
 - An unknown name is an error, and so is a value that would break the promise, for example `w=1` in the URI of MongoDB.
   Every mistake is reported at once, with exit code 78.
-- `workers config` shows every value, and where it came from.
+- `workers config` shows every value, and where it came from: also which `.env` was read.
 
 `supervisord.conf` sets `WORKERS_STATE_DIR` and `WORKERS_EVENTS_FILE` for its processes. To move these files, set both
 variables in `local.d/` for the fleet, and in `.env` for `workers status`, `restart` and `chaos`.
