@@ -10,7 +10,7 @@ from typing import Any
 import bson
 from bson import json_util
 
-from docs.generate.markdown import code, meanings, page, table
+from docs.generate.markdown import as_code, code, page, table
 from tests.corpus.corpus import CORPUS
 from workers.formats.json import parse_json
 from workers.formats.limits import Limits
@@ -52,6 +52,27 @@ NOTES = {
     "1e3": "a number with an exponent or a fraction is a double",
     '"2026-11-26T12:00:00Z"': "dates stay text: JSON has no type for them",
 }
+MEANINGS = {
+    RejectReason.TOMBSTONE: "The record has no value. With WORKERS_ON_TOMBSTONE=ignore it is counted and leaves nothing behind.",
+    RejectReason.EMPTY: "The value has no bytes, or only white space.",
+    RejectReason.TOO_LARGE: "The value is larger than WORKERS_MAX_VALUE_BYTES, or its document than MongoDB takes (16 MiB).",
+    RejectReason.NOT_UTF8: "The value is not text in UTF-8.",
+    RejectReason.NOT_JSON: "The value is not JSON as RFC 8259 defines it. Comments, NaN and a byte order mark are not.",
+    RejectReason.NOT_AN_OBJECT: "The value is JSON, and not an object: a number, a string, an array, true, false or null.",
+    RejectReason.TOO_DEEP: "Objects and arrays stand inside each other more than WORKERS_MAX_DEPTH times.",
+    RejectReason.TOO_MANY_FIELDS: "The value has more fields and array elements than WORKERS_MAX_FIELDS.",
+    RejectReason.DUPLICATE_FIELD: "An object has two fields of one name. Parsers disagree on which of them counts.",
+    RejectReason.BAD_FIELD_NAME: "A field name is empty, begins with `$`, or holds a dot or a NUL: MongoDB could not find the field, or takes it for a command.",
+    RejectReason.RESERVED_FIELD: "The object has a field `_id`. The `_id` of a document is made of the record's place in Kafka, and of nothing else.",
+    RejectReason.INTEGER_OUT_OF_RANGE: "An integer does not fit into 64 bits, so a document could only hold a rounded one.",
+    RejectReason.NUMBER_OUT_OF_RANGE: "A number would become infinity or zero as a double.",
+    RejectReason.BAD_STRING: "A string holds half of a surrogate pair, which is no character.",
+    RejectReason.REFUSED_BY_SERVER: "MongoDB refused the document, and took others. The dead letter has its code and message.",
+    RejectReason.CONFLICT: "Another document is stored under the id of this record. It stays.",
+    RejectReason.DUPLICATE_KEY: "Another unique index of the collection has these values already.",
+    RejectReason.KILLED_WORKER: "A poison record: it crashed the workers that decoded it, alone, twice. It is not decoded any more.",
+}
+"""Why a record becomes a dead letter, in words for those who have one."""
 LONGEST_EXAMPLE = 40
 HEAD = """
 The rule: **what a document can hold exactly as it was sent is stored.** What would be changed, is ambiguous, or would be
@@ -94,12 +115,12 @@ def becomes(value: str) -> str:
 
 def reasons() -> list[list[str]]:
     found = []
-    for reason, meaning in meanings(RejectReason).items():
+    for reason in RejectReason:
         examples = [
             case.value for case in CORPUS if case.reason is reason and case.value and len(case.value) <= LONGEST_EXAMPLE
         ]
         shown = code(repr(min(examples, key=len))[2:-1]) if examples else ""
-        found.append([code(str(reason)), meaning, shown])
+        found.append([code(str(reason)), as_code(MEANINGS[reason]), shown])
     return found
 
 
