@@ -24,7 +24,7 @@ RUN = ("console", "sh", "python")
 PARSED = ("ini", "json", "toml", "yaml")
 SHOWN = ("", "text", "javascript")
 """Languages of blocks that nothing is done with: output, and what only another program understands."""
-COMING = {"audit", "doctor", "init", "kill", "peek"}
+COMING: set[str] = {"audit", "doctor", "init", "kill", "peek"}
 """Commands that the pages name and that this version does not have yet: blocks with them are not run."""
 PLACES = (
     (r"\b[0-9a-f]{8}-[0-9a-f-]{27}\b", "UUID"),
