@@ -96,8 +96,9 @@ build: $(VENV)/release ## The sdist and the wheel, in dist/
 release: $(VENV)/release ## The checklist of a release, up to the tag and the upload, which it only names
 	@$(BIN)/python deploy/release.py
 
-docs: $(VENV)/dev ## Write docs/metrics.md from the code
-	@$(BIN)/python docs/metrics.py
+docs: $(VENV)/dev $(VENV)/docs ## Write the reference from the code, and build the site into var/site
+	@$(BIN)/python -m docs.generate
+	@$(BIN)/python -m docs.generate.site
 
 format: $(VENV)/dev ## Format the code
 	@$(BIN)/ruff format
@@ -111,11 +112,12 @@ lock: $(VENV)/dev ## Resolve the requirements again
 	$(PIP_COMPILE) --extra release -c requirements/dev.txt -o requirements/release.txt
 	$(PIP_COMPILE) --extra stack -c requirements/dev.txt -o requirements/stack.txt
 	$(PIP_COMPILE) -c requirements/dev.txt -o requirements/run.txt
+	$(PIP_COMPILE) --extra docs -c requirements/dev.txt -o requirements/docs.txt
 
 clean: stop ## Remove what was made here: environment, servers, their data
-	rm -rf .venv var/ci var/stack/build var/stack/data
+	rm -rf .venv .cache var/ci var/site var/stack/build var/stack/data
 
-# One environment, three sets of packages, each containing the one before: run, stack, dev.
+# One environment, three sets of packages, each containing the one before: run, stack, dev. And docs: run, and the site.
 $(VENV)/%: requirements/%.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11 ..." >&2; exit 78; }

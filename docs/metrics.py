@@ -84,12 +84,34 @@ def rows(registry: CollectorRegistry) -> Iterator[str]:
         yield f"| `{name}` | {family.type} | {listed} | {family.documentation} |"
 
 
+VALUES = """
+## Values of labels
+
+Those that a worker and the watchdog can have, of the labels that are neither a name nor a number.
+
+| metric | label | values |
+|---|---|---|
+"""
+NAMES = ("topic", "partition", "process", "worker", "le", "version", "kafka_python", "pymongo")
+"""Labels whose values are not a closed set."""
+
+
+def values(registry: CollectorRegistry) -> Iterator[str]:
+    """What each label of a closed set can be: the series that are there from the beginning say so."""
+    for family in sorted(registry.collect(), key=lambda family: family.name):
+        name = family.name + {"counter": "_total"}.get(family.type, "")
+        for label in dict.fromkeys(label for sample in family.samples for label in sample.labels):
+            if label not in NAMES and family.name.startswith("workers_"):
+                found = sorted({sample.labels[label] for sample in family.samples if label in sample.labels})
+                yield f"| `{name}` | `{label}` | {', '.join(f'`{value}`' for value in found)}. |"
+
+
 def page() -> str:
     text = HEAD
     for title, where, registry in PARTS:
         text += f"\n## {title}\n\n{where}\n\n| metric | type | labels | meaning |\n|---|---|---|---|\n"
         text += "\n".join(rows(registry())) + "\n"
-    return text
+    return text + VALUES + "\n".join(row for make in (workers, watchdog) for row in values(make())) + "\n"
 
 
 if __name__ == "__main__":

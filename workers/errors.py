@@ -6,21 +6,26 @@ from enum import IntEnum, StrEnum
 
 
 class ExitCode(IntEnum):
-    """The exit codes of every process of this package. Part of the interface: supervisord.conf and the README name them."""
+    """The exit codes of every process of this package. Part of the interface: docs/reference/exit-codes.md is made of them."""
 
     OK = 0
+    """The command did its work, and the answer is yes. A worker: it was asked to stop, and has stopped."""
     FAILED = 1
     """The command did its work, and its result is negative: a record failed, something is missing."""
     UNCHECKED = 2
-    """The command could not get its result: a service was unavailable."""
+    """The command could not get its result: a service was unavailable, or there is no fleet to ask. It claims nothing."""
     USAGE = 64
+    """The command line is wrong."""
     UNAVAILABLE = 69
-    """Something that the process needs is not available: Kafka refused the client, another process holds the slot."""
+    """Something that the process needs is not available: Kafka refused the client, another process holds the slot or the port."""
     BUG = 70
+    """A bug in this package. The message asks to report it."""
     STALLED = 75
+    """A worker stood still for its stall timeout, or did not finish its batch within its drain timeout. It is restarted."""
     CUT_OFF = 76
     """The process could not reach Kafka any more, though Kafka could be reached: only a restart helps."""
     CONFIGURATION = 78
+    """A setting is wrong or would break the promise, or kafka-python is not the version that this package is written for."""
 
 
 class WorkersError(Exception):

@@ -328,7 +328,7 @@ def test_a_topic_made_again_under_a_running_member_is_read_from_its_beginning(ka
 
     before = member.assignment_epoch
     side.recreate()
-    # What is sent before the client knows may be read twice, under both ids: see the README's limits.
+    # What is sent before the client knows may be read twice, under both ids: see docs/explanation/promise.md.
     wait(lambda: member.poll() == [] and member.source.assignment_epoch != before, "it is noticed")
     side.produce(0, *[B, C, D, D][:count])
 

@@ -211,7 +211,7 @@ def test_a_topic_made_again_under_a_running_worker_is_stored_beside_the_old_one(
 
     wait_until(made_again, 30, "the topic is made again")
     workers.forget_producer()
-    # Fewer than before: what lies past the old positions may be read before the client knows the new id (README, Limits).
+    # Fewer than before: what lies past the old positions may be read before the client knows the new id (docs/explanation/promise.md).
     workers.numbers(0, 1000, 15)
     workers.numbers(1, 2000, 5)
     workers.wait_committed({0: 15, 1: 5})

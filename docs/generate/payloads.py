@@ -1,0 +1,155 @@
+"""docs/reference/payloads.md: what a record must be, which types it becomes, and why a record is a dead letter."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
+
+import bson
+from bson import json_util
+
+from docs.generate.markdown import as_code, code, page, table
+from tests.corpus.corpus import CORPUS
+from workers.formats.json import parse_json
+from workers.formats.limits import Limits
+from workers.settings import Settings
+from workers.sinks.mongodb.dead_letters import to_document
+from workers.sinks.mongodb.encoding import encode
+from workers.types import Reject, RejectReason
+
+ID = "numtest-08b40071/3/42"
+BSON = {
+    0x01: "double",
+    0x02: "string",
+    0x03: "object",
+    0x04: "array",
+    0x08: "bool",
+    0x0A: "null",
+    0x10: "int (32 bits)",
+    0x12: "long (64 bits)",
+}
+"""The names of BSON's types, by the byte that stands before an element: https://bsonspec.org/spec.html"""
+SAMPLES = (
+    "7",
+    "2147483648",
+    "9223372036854775807",
+    "9223372036854775808",
+    "1.5",
+    "1e3",
+    "0.1000000000000000000001",
+    "1e400",
+    '"text"',
+    '"2026-11-26T12:00:00Z"',
+    "true",
+    "null",
+    '[1, "a"]',
+    '{"a": 1}',
+)
+NOTES = {
+    "0.1000000000000000000001": "rounded to the nearest double, which is what JSON numbers with a fraction mean",
+    "1e3": "a number with an exponent or a fraction is a double",
+    '"2026-11-26T12:00:00Z"': "dates stay text: JSON has no type for them",
+}
+MEANINGS = {
+    RejectReason.TOMBSTONE: "The record has no value. With WORKERS_ON_TOMBSTONE=ignore it is counted and leaves nothing behind.",
+    RejectReason.EMPTY: "The value has no bytes, or only white space.",
+    RejectReason.TOO_LARGE: "The value is larger than WORKERS_MAX_VALUE_BYTES, or its document than MongoDB takes (16 MiB).",
+    RejectReason.NOT_UTF8: "The value is not text in UTF-8.",
+    RejectReason.NOT_JSON: "The value is not JSON as RFC 8259 defines it. Comments, NaN and a byte order mark are not.",
+    RejectReason.NOT_AN_OBJECT: "The value is JSON, and not an object: a number, a string, an array, true, false or null.",
+    RejectReason.TOO_DEEP: "Objects and arrays stand inside each other more than WORKERS_MAX_DEPTH times.",
+    RejectReason.TOO_MANY_FIELDS: "The value has more fields and array elements than WORKERS_MAX_FIELDS.",
+    RejectReason.DUPLICATE_FIELD: "An object has two fields of one name. Parsers disagree on which of them counts.",
+    RejectReason.BAD_FIELD_NAME: "A field name is empty, begins with `$`, or holds a dot or a NUL: MongoDB could not find the field, or takes it for a command.",
+    RejectReason.RESERVED_FIELD: "The object has a field `_id`. The `_id` of a document is made of the record's place in Kafka, and of nothing else.",
+    RejectReason.INTEGER_OUT_OF_RANGE: "An integer does not fit into 64 bits, so a document could only hold a rounded one.",
+    RejectReason.NUMBER_OUT_OF_RANGE: "A number would become infinity or zero as a double.",
+    RejectReason.BAD_STRING: "A string holds half of a surrogate pair, which is no character.",
+    RejectReason.REFUSED_BY_SERVER: "MongoDB refused the document, and took others. The dead letter has its code and message.",
+    RejectReason.CONFLICT: "Another document is stored under the id of this record. It stays.",
+    RejectReason.DUPLICATE_KEY: "Another unique index of the collection has these values already.",
+    RejectReason.KILLED_WORKER: "A poison record: it crashed the workers that decoded it, alone, twice. It is not decoded any more.",
+}
+"""Why a record becomes a dead letter, in words for those who have one."""
+LONGEST_EXAMPLE = 40
+HEAD = """
+The rule: **what a document can hold exactly as it was sent is stored.** What would be changed, is ambiguous, or would be
+refused by the server becomes a dead letter, with its raw bytes and the reason, and the worker goes on.
+
+The value of a record must be one JSON object in UTF-8. The key and the headers may be anything: they are not decoded, and
+not part of the document. Every payload that is tested, with its verdict:
+[reliability](../reliability.md#what-each-payload-becomes).
+"""
+DOCUMENT = """
+## The document
+
+The fields of the object, in their order, under an `_id` that is made of the record's place in Kafka: topic, eight hex digits of
+the topic's own id, partition, offset. The topic's id is in it because a topic that is deleted and created again counts its
+offsets from 0. Where a truncated log uses an offset twice, the second id ends in the leader epoch of its record
+(`{ID}@7`).
+"""
+LETTER = """
+## The dead letter
+
+It is in the collection `<collection>_dead_letters`, under the `_id` that the document would have. In MongoDB's extended JSON:
+"""
+
+
+def settings_limits() -> Limits:
+    settings = Settings()
+    return Limits(settings.max_value_bytes, settings.max_depth, settings.max_fields)
+
+
+def becomes(value: str) -> str:
+    """The type in BSON of a field with this value; or the reason why there is no document."""
+    try:
+        fields = parse_json(f'{{"n": {value}}}'.encode(), settings_limits())
+    except Exception as error:  # noqa: BLE001 a RejectedError, and anything else is worse: it is shown
+        return f"dead letter, {code(str(getattr(error, 'reason', error)))}"
+    raw = encode("x", fields).raw
+    # Behind the length (4), the `_id` (1 + 4 + 4 + 2) comes the byte of the next element's type.
+    return BSON[raw[4 + 11]]
+
+
+def reasons() -> list[list[str]]:
+    found = []
+    for reason in RejectReason:
+        examples = [
+            case.value for case in CORPUS if case.reason is reason and case.value and len(case.value) <= LONGEST_EXAMPLE
+        ]
+        shown = code(repr(min(examples, key=len))[2:-1]) if examples else ""
+        found.append([code(str(reason)), as_code(MEANINGS[reason]), shown])
+    return found
+
+
+def dead_letter() -> str:
+    record: Any = SimpleNamespace(
+        topic="numtest", partition=3, offset=42, timestamp=1_795_000_000_000, key=None, value=b"not json", headers=[]
+    )
+    reject = Reject(ID, RejectReason.NOT_JSON, "not JSON: Expecting value at character 0", record)
+    document = to_document(reject, "worker_00", datetime(2026, 11, 18, 9, 46, 40, tzinfo=UTC))
+    return json.dumps(json.loads(json_util.dumps(document, json_options=json_util.RELAXED_JSON_OPTIONS)), indent=2)
+
+
+def make() -> str:
+    types = table(
+        ("JSON value of a field", "becomes in BSON", "note"),
+        [[code(each), becomes(each), NOTES.get(each, "")] for each in SAMPLES],
+    )
+    document = json.dumps({"_id": ID, **bson.decode(encode(ID, {"number": 41}).raw)})
+    return page(
+        "Types and payloads",
+        HEAD,
+        "## Types",
+        types,
+        DOCUMENT.replace("{ID}", ID),
+        f"```json\n{document}\n```",
+        LETTER,
+        f"```json\n{dead_letter()}\n```",
+        "`value` and `key` are the raw bytes, 8 MiB of the value at most; `value_bytes` and `value_sha256` are of the whole "
+        "value. What to do with dead letters: [the guide](../how-to/dead-letters.md).",
+        "## Why a record is a dead letter",
+        table(("reason", "meaning", "a value for example"), reasons()),
+    )
