@@ -7,7 +7,7 @@ from uuid import UUID
 
 from tests.support.batches import tp
 from workers.doctor.answers import DoctorAnswers, KafkaAnswers
-from workers.doctor.fleet_answers import FleetAnswers, Plan, Planned
+from workers.doctor.fleet_answers import FleetAnswers, FleetPlan, Planned
 from workers.doctor.host import Folder, Host, Port
 from workers.fleet.supervisor import Process
 from workers.identity import TopicIdentity
@@ -77,10 +77,10 @@ def kafka(**facts: object) -> KafkaAnswers:
     return found
 
 
-def plan(**facts: object) -> Plan:
+def plan(**facts: object) -> FleetPlan:
     processes = [Planned(name, "run", {"WORKERS_SLOT": name[-1]}, 45.0) for name in WORKERS]
     processes += [Planned(name, name, {"WORKERS_STATE_DIR": "/x"}, 10.0) for name in ("lag", "watchdog")]
-    return Plan(TREE / "deploy/supervisord.conf", tuple(processes))._replace(**facts)
+    return FleetPlan(TREE / "deploy/supervisord.conf", tuple(processes))._replace(**facts)
 
 
 def fleet(**facts: object) -> FleetAnswers:

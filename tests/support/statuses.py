@@ -23,6 +23,7 @@ WHERE = FleetInfo(
     "mongodb://db:27017",
     40.0,
     create_command("numtest", "kafka-1:9092"),
+    "`supervisord -c deploy/supervisord.conf` starts one",
 )
 OWNS = {"worker_00": tps(0, 1), "worker_01": tps(2, 3), "worker_02": tps(4), "worker_03": tps(5)}
 WATCHDOG = Process("watchdog", "watchdog", "RUNNING", pid=9)

@@ -32,7 +32,7 @@ class Planned(NamedTuple):
     """`stopwaitsecs`: from the stop signal to SIGKILL."""
 
 
-class Plan(NamedTuple):
+class FleetPlan(NamedTuple):
     """What supervisord's configuration says."""
 
     file: Path
@@ -49,7 +49,7 @@ class Plan(NamedTuple):
 class FleetAnswers:
     """What is known of the fleet of a tree."""
 
-    plan: Plan | None
+    plan: FleetPlan | None
     """None: the tree has no supervisord.conf."""
     pid: int | None
     """Of supervisord; None: it does not run here, or does not answer."""
@@ -90,7 +90,7 @@ def ask_fleet(loaded: Loaded) -> FleetAnswers:
     return FleetAnswers(_plan(tree), pid, why, processes, frozenset(members), how_to_start(tree), has_demo)
 
 
-def _plan(tree: Path) -> Plan | None:
+def _plan(tree: Path) -> FleetPlan | None:
     from supervisor.options import ServerOptions
 
     file = conf_of(tree)
@@ -107,8 +107,8 @@ def _plan(tree: Path) -> Plan | None:
             for each in group.process_configs
         )
     except (ValueError, OSError) as error:
-        return Plan(file, problem=" ".join(str(error).split()))
-    return Plan(file, processes, "", int(options.minfds), int(options.minprocs))
+        return FleetPlan(file, problem=" ".join(str(error).split()))
+    return FleetPlan(file, processes, "", int(options.minfds), int(options.minprocs))
 
 
 def _raise(problem: str) -> NoReturn:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from workers.doctor.answers import DoctorAnswers
-    from workers.doctor.fleet_answers import FleetAnswers, Plan
+    from workers.doctor.fleet_answers import FleetAnswers, FleetPlan
     from workers.settings import Settings
 
 OWN = ("slot", "state_dir", "events_file")
@@ -46,7 +46,7 @@ def check_fleet(answers: DoctorAnswers) -> Iterator[Finding]:
     yield from _running(answers, fleet)
 
 
-def _plan(plan: Plan, settings: Settings) -> Iterator[Finding]:
+def _plan(plan: FleetPlan, settings: Settings) -> Iterator[Finding]:
     workers = [each for each in plan.processes if each.command == "run"]
     yield ok("fleet.configuration", f"{_short(plan)} plans {count(len(workers), 'worker')}")
     cut_off = [each for each in workers if each.stop_seconds <= settings.drain_timeout]
@@ -112,7 +112,7 @@ def _running(answers: DoctorAnswers, fleet: FleetAnswers) -> Iterator[Finding]:
         )
 
 
-def _short(plan: Plan | None) -> str:
+def _short(plan: FleetPlan | None) -> str:
     """The file as a person would type it."""
     if plan is None:
         return "supervisord.conf"
