@@ -94,10 +94,17 @@ def test_root_is_told_how_to_make_the_user_of_the_service(monkeypatch):
     assert settings_of(service_text(FOLDER))["User"] == "12345"
 
 
-@pytest.mark.parametrize(("name", "command"), [("workers", ["run"]), ("workers-lag", ["lag", "--tree", "/state"])])
-def test_a_deployment_runs_its_command_with_sound_settings(name, command):
+@pytest.mark.parametrize(
+    ("name", "place", "command"),
+    [
+        ("workers", 0, ["run"]),
+        ("workers-lag", 0, ["lag", "--tree", "/state"]),
+        ("workers-lag", 1, ["audit", "--tree", "/state"]),
+    ],
+)
+def test_a_deployment_runs_its_command_with_sound_settings(name, place, command):
     deployment = of_kind("Deployment")[name]
-    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    container = deployment["spec"]["template"]["spec"]["containers"][place]
     given = environment(container)
     settings = Settings.model_validate({key.removeprefix(PREFIX).lower(): value for key, value in given.items()})
 
@@ -121,12 +128,17 @@ def test_a_worker_has_time_to_stop_and_room_for_its_memory():
 
 
 def test_probes_ask_what_the_process_serves_and_kill_none_that_would_end_itself():
-    ports = {"workers": ("metrics", Settings().metrics_port), "workers-lag": ("page", Settings().lag_port)}
-    for name, (port, number) in ports.items():
+    ports = {
+        ("workers", 0): ("metrics", Settings().metrics_port),
+        ("workers-lag", 0): ("page", Settings().lag_port),
+        ("workers-lag", 1): ("audit", Settings().auditor_port),
+    }
+    for (name, place), (port, number) in ports.items():
         template = of_kind("Deployment")[name]["spec"]["template"]
-        (container,) = template["spec"]["containers"]
+        container = template["spec"]["containers"][place]
         assert container["ports"] == [{"name": port, "containerPort": number}]
-        assert template["metadata"]["annotations"]["prometheus.io/port"] == str(number)
+        if place == 0:
+            assert template["metadata"]["annotations"]["prometheus.io/port"] == str(number)
         live, ready = container["livenessProbe"], container["readinessProbe"]
         assert (live["httpGet"], ready["httpGet"]["port"]) == ({"path": "/healthz", "port": port}, port)
         # The stall timer first: it writes the stacks into the log.
@@ -139,14 +151,14 @@ def test_probes_ask_what_the_process_serves_and_kill_none_that_would_end_itself(
 def test_a_pod_may_do_nothing_but_its_work():
     for deployment in of_kind("Deployment").values():
         pod = deployment["spec"]["template"]["spec"]
-        (container,) = pod["containers"]
         assert (pod["automountServiceAccountToken"], pod["enableServiceLinks"]) == (False, False)
         assert pod["securityContext"]["runAsNonRoot"]
-        assert container["securityContext"] == {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        }
+        for container in pod["containers"]:
+            assert container["securityContext"] == {
+                "allowPrivilegeEscalation": False,
+                "readOnlyRootFilesystem": True,
+                "capabilities": {"drop": ["ALL"]},
+            }
 
 
 def test_the_service_leads_to_the_page():
