@@ -92,11 +92,12 @@ class Progress(NullObserver):
 
     def _write(self) -> None:
         self._write_at = self._clock() + WRITE_SECONDS
-        self._is_written = True
         topics: dict[str, dict[int, Stored]] = {}
         for (topic, partition), stored in self._partitions.items():
             topics.setdefault(topic, {})[partition] = stored
         self._file.write(checked({**self._process, "partitions": topics}))
+        # Else an idle worker would not notice that it can be written again.
+        self._is_written = not self._file.is_failing
 
 
 def read_progress(path: Path) -> WorkerProgress | None:

@@ -8,7 +8,8 @@ import pytest
 
 from tests.support.batches import batch_of, document, reject, tp
 from workers.state.checked_file import checked
-from workers.state.progress import VERSION, WRITE_SECONDS, Progress, Stored, read_progress
+from workers.state.progress import SIZE, VERSION, WRITE_SECONDS, Progress, Stored, read_progress
+from workers.state.state_file import CHECK_SECONDS, StateFile
 from workers.state.write_failures import WriteFailures
 from workers.types import WriteResult
 
@@ -95,3 +96,18 @@ def test_what_is_no_progress_is_none(path, content):
     path.write_bytes(content)
 
     assert read_progress(path) is None
+
+
+def test_what_could_not_be_written_is_written_as_soon_as_it_can_be_also_by_an_idle_worker(tmp_path):
+    clock, failures = Clock(), WriteFailures(tell=lambda line: None)
+    folder = tmp_path / "state"
+    folder.write_text("in the way")
+    progress = Progress(StateFile(folder / "progress", SIZE, failures, clock), clock)
+    store(progress, 5)
+    assert failures.problem()
+
+    folder.unlink()
+    clock.now += CHECK_SECONDS
+    progress.iterated()
+    assert failures.problem() is None
+    assert read_progress(folder / "progress").partitions == {tp(0): Stored(6, 100.0, 100.0)}
