@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import time
 from datetime import datetime
@@ -73,7 +74,7 @@ def test_a_kill_a_start_and_a_takeover_are_told_as_they_were(running_fleet: Flee
     )
     assert at(moved[-1]) <= time.time()
     assert_in_order(fleet)
-    assert f"taken over after {took['seconds']} s: " in fleet.command("status").stdout
+    assert re.search(rf"taken over by 0\d.*\(\+{took['seconds']:.2f} s\)", fleet.command("status").stdout)
 
 
 def test_what_is_read_late_has_the_time_at_which_it_happened(running_fleet: Fleet) -> None:

@@ -63,7 +63,7 @@ def doctor(fleet: Fleet, code: int) -> dict[str, str]:
     assert (ran.returncode, report["exit_code"], ran.stderr) == (code, code, ""), report
     told = {each["check"]: each["text"] for each in found}
     assert "served by this fleet" in told["machine.ports"]
-    assert "4 of 4 workers, lag running, watchdog running" in told["fleet.supervisord"]
+    assert "4 of 4 workers, auditor running, lag running, watchdog running" in told["fleet.supervisord"]
     return {each["check"]: each["text"] for each in found if each["mark"] in ("wrong", "unknown")}
 
 

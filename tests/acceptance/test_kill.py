@@ -118,7 +118,7 @@ def test_the_story_is_what_happened(flowing: Fleet) -> None:
         name: {fleet.topic: sorted(part for part, each in first.items() if each["process"] == name)}
         for name in {each["process"] for each in first.values()}
     }
-    assert f"stored again after {again['seconds']} s: " in fleet.command("status").stdout
+    assert re.search(rf"stored again, by 0\d.*\(\+{again['seconds']:.2f} s\)", fleet.command("status").stdout)
     # A gap begins with the last record before the kill.
     gaps = {each["partition"]: each["seconds"] for each in report["gaps"]}
     for part, each in first.items():

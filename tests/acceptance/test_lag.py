@@ -115,7 +115,7 @@ def test_a_kill_is_seen_on_the_page_and_so_is_the_return(fleet: Fleet, browser: 
     fleet.wait_restarted(1, old)
     page.wait_text(slot, f"pid {fleet.pid(1)}", 30)
     page.wait_text(f"{slot} .state", "reading", 30)
-    for words in ("worker_01 killed", "stored again +"):
+    for words in ("01 killed", "stored again +"):
         page.wait_text("#plot .mark-text", words, 20)
     page.wait_text("#events", "killed (SIGKILL)")
     page.wait("!document.querySelector('#partitions').textContent.includes('unassigned')", "owners", 20)

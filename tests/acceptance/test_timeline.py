@@ -96,7 +96,7 @@ def test_a_kill_is_seen_while_it_happens_and_afterwards_with_exact_times(running
     series = told["series"]
     assert len({len(values) for values in series.values()}) == 1
     assert max(value for value in series["stored"] if value is not None) > 0
-    assert max(value for value in series["age"] if value is not None) > 0.3
+    assert max(value for value in series["age"] if value is not None) > 0.1, "the hole; else it is some milliseconds"
 
     found = asked(fleet, "/fleet.json")
     assert set(found["verdict"]) == {"level", "text", "detail"}

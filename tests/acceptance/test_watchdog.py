@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -105,7 +106,8 @@ def test_workers_that_hang_are_killed_and_come_back(fleet: Fleet) -> None:
     )
     for slot in (1, 2):
         fleet.wait_restarted(slot, pids[slot] or 0)
-        assert happened(fleet, "exited", process=f"worker_{slot:02d}", pid=pids[slot], expected=False)
+        exited = partial(happened, fleet, "exited", process=f"worker_{slot:02d}", pid=pids[slot], expected=False)
+        wait_until(exited, 20, f"the end of {slot} is told")
     fleet.wait_committed()
     fleet.wait_assigned(PARTITIONS)
     assert exactly_once(fleet) == set(range(4000))

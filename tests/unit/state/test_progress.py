@@ -99,7 +99,7 @@ def test_what_is_no_progress_is_none(path, content):
 
 
 def test_what_could_not_be_written_is_written_as_soon_as_it_can_be_also_by_an_idle_worker(tmp_path):
-    clock, failures = Clock(), WriteFailures(tell=lambda line: None)
+    clock, failures = Clock(), WriteFailures(tell=lambda _: None)
     folder = tmp_path / "state"
     folder.write_text("in the way")
     progress = Progress(StateFile(folder / "progress", SIZE, failures, clock), clock)
