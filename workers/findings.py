@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 ADVICE = re.compile(
     r"(?P<what>.+?)(?:[:;] |\? )(?P<fix>(?:to log in, |to encrypt, )?(?:set|write|renew|give|mend|grant|name|use|remove|make|is the clock|is WORKERS|are these|"
@@ -96,3 +101,9 @@ def size(number: float) -> str:
 def is_this_machine(host: str) -> bool:
     """Whether this is a name of the loopback. What is all on one machine does not survive that machine, whatever it copies."""
     return host in ("localhost", "::1") or host.startswith("127.")
+
+
+def brief(path: Path) -> str:
+    """A path as a person would type it: relative where it is below the current folder."""
+    relative = os.path.relpath(path)
+    return str(path) if relative.startswith("..") else relative

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from workers.doctor.answers import Unanswered
-from workers.findings import Finding, count, ok, unknown, warning, wrong
+from workers.findings import Finding, brief, count, ok, unknown, warning, wrong
 from workers.fleet.supervisor import NOT_RUNNING
 from workers.naming import is_worker
 from workers.settings.load import PREFIX
@@ -116,8 +116,7 @@ def _short(plan: FleetPlan | None) -> str:
     """The file as a person would type it."""
     if plan is None:
         return "supervisord.conf"
-    relative = os.path.relpath(plan.file)
-    return str(plan.file) if relative.startswith("..") else relative
+    return brief(plan.file)
 
 
 CHECKS = (check_fleet,)

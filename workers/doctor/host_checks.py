@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from workers.doctor.answers import Unanswered
-from workers.findings import Finding, count, ok, size, unknown, warning, wrong
+from workers.findings import Finding, brief, count, ok, size, unknown, warning, wrong
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -80,7 +80,7 @@ def check_folders(host: Host) -> Iterator[Finding]:
             good.append(folder)
     if good:
         least = min(good, key=lambda each: each.free)
-        listed = ", ".join(dict.fromkeys(str(each.path) for each in good))
+        listed = ", ".join(dict.fromkeys(brief(each.path) for each in good))
         yield ok(check, f"{host.user} can write {listed}; {size(least.free)} are free")
 
 

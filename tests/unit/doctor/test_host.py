@@ -48,8 +48,8 @@ def somebody_else() -> Iterator[None]:
 
 
 def test_a_port_is_free_or_had_by_the_fleet_or_by_another(tree: Path) -> None:
-    first = free_row(6)
-    ports = {"metrics_port": first, "lag_port": first + 4, "watchdog_port": first + 5}
+    first = free_row(7)
+    ports = {"metrics_port": first, "lag_port": first + 4, "watchdog_port": first + 5, "auditor_port": first + 6}
     with socket.create_server(("127.0.0.1", first + 1)):
         another = {each.number: each for each in looked(tree, **ports).ports}
         own = fleet(processes=(Process("worker_01", "worker", "RUNNING", os.getpid()),))
