@@ -205,8 +205,8 @@ def free_ports() -> dict[str, str]:
                 socket.create_server(("127.0.0.1", port)).close()
         except OSError:
             continue
-        names = ("WORKERS_METRICS_PORT", "WORKERS_LAG_PORT", "WORKERS_WATCHDOG_PORT")
-        return dict(zip(names, (str(first), str(first + 18), str(first + 19)), strict=True))
+        names = ("WORKERS_METRICS_PORT", "WORKERS_LAG_PORT", "WORKERS_WATCHDOG_PORT", "WORKERS_AUDITOR_PORT")
+        return dict(zip(names, map(str, (first, first + 17, first + 18, first + 19)), strict=True))
 
 
 def tool(name: str) -> str:

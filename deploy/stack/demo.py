@@ -20,7 +20,7 @@ from embedded_stack.supervision import Supervisord
 from workers.cli import render
 from workers.errors import WorkersError
 from workers.kafka.admin import Admin
-from workers.settings import load
+from workers.settings import PREFIX, load
 from workers.settings.paths import StatePaths
 from workers.types import TopicPartition
 from workers.verification.backlog import wait_until_committed
@@ -114,7 +114,9 @@ def start_fleet() -> None:
     if fleet.answers():
         print("the fleet is already running")
         return
-    ports.require_free(metrics_port(), "WORKERS_METRICS_PORT")
+    settings = load(Fleet().tree)
+    for field in ("metrics_port", "lag_port", "watchdog_port", "auditor_port"):
+        ports.require_free(getattr(settings, field), f"{PREFIX}{field.upper()}")
     child = fleet.start()
     while not fleet.answers():
         if child.poll() is not None:
@@ -123,11 +125,6 @@ def start_fleet() -> None:
         time.sleep(0.05)
     pids = [f"{each.name} (pid {each.pid})" for each in fleet.programs() if each.pid]
     print(f"supervisord runs as pid {child.pid}: {', '.join(pids)}")
-
-
-def metrics_port() -> int:
-    """Where the first worker serves its metrics."""
-    return int(os.environ.get("WORKERS_METRICS_PORT", "9800"))
 
 
 def command(*arguments: str) -> None:
@@ -180,7 +177,7 @@ The fleet in a browser, and in a terminal:
 
 The logs, the metrics, and a drill in which everything is killed:
   tail -f {shown(Fleet().log_dir)}/worker_*.log
-  curl -s http://127.0.0.1:{metrics_port()}/metrics | grep ^workers_
+  curl -s http://127.0.0.1:{load(Fleet().tree).metrics_port}/metrics | grep ^workers_
 {watch}  {workers("chaos")}
 
 Stop everything:

@@ -6,7 +6,7 @@ from docs.generate.markdown import code, meanings, page, table
 from workers.log_fields import Action
 
 HEAD = """
-Each process has a log of its own in `var/log/`: `worker_NN.log`, `watchdog.log`, `lag.log` and `supervisord.log`.
+Each process has a log of its own in `var/log/`: `worker_NN.log`, `watchdog.log`, `lag.log`, `auditor.log` and `supervisord.log`.
 supervisord rotates them. One line is one event, as `key=value`, or as JSON with `WORKERS_LOG_FORMAT=json`. No line holds
 the payload of a record or a secret, and control characters are escaped.
 

@@ -77,11 +77,12 @@ def test_from_pip_to_a_verified_fleet_by_what_it_says_itself(
         assert (first, edit) == ("cd 'my fleet'", "${EDITOR:-vi} .env")
         start, watch, verify = [each for each in rest if "doctor" not in each]
 
-        ports = free_row(8)
+        ports = free_row(9)
         wanted = {name: value for name, value in user.environment.items() if name.startswith("WORKERS_")} | {
             "WORKERS_METRICS_PORT": str(ports),
             "WORKERS_LAG_PORT": str(ports + 6),
             "WORKERS_WATCHDOG_PORT": str(ports + 7),
+            "WORKERS_AUDITOR_PORT": str(ports + 8),
         }
         editor = write_script(person.home / "editor", settings_script(wanted))
         edited = person.run("sh", "-c", edit, folder=folder, EDITOR=str(editor))

@@ -16,7 +16,7 @@ def audit(tree: Tree = Path()) -> None:
 
     To verify once and see the result, use `workers verify`.
 
-    Example: supervisorctl -c deploy/supervisord.conf status auditor
+    Example: supervisorctl -c supervisord.conf status auditor
 
     Exit codes: 0 stopped by SIGTERM or Ctrl-C, 69 the port is taken, 78 a setting is wrong.
     """

@@ -28,6 +28,7 @@ from workers.cli.options import (
     text,
     time_of,
 )
+from workers.cli.payload import escaped
 from workers.cli.terminal import console
 from workers.errors import BadUsageError, ExitCode
 
@@ -143,7 +144,7 @@ def replay(
                 if as_lines:
                     out.out(json.dumps(outcome._asdict()))
                 elif outcome.error:
-                    out.print(f"{outcome.id}: {outcome.error}", markup=False)
+                    out.print(f"{escaped(outcome.id)}: {escaped(outcome.error)}", markup=False)
         except KeyboardInterrupt:
             interrupted = True
             ctrl_c.tell(err, "the others stay as they are; the same command goes on")

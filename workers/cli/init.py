@@ -52,7 +52,7 @@ def init(
 ) -> None:
     """Write everything that a fleet needs into a folder: supervisord's configuration, settings, Prometheus, Grafana.
 
-    No file that you may have changed is overwritten. Where this version has another one than you, it is written beside
+    No file that you may have changed is overwritten. If this version's file differs from yours, it is written beside
     yours, with .new after its name.
 
     Example: workers init my-fleet --for systemd

@@ -99,7 +99,7 @@ def kill(
     first records were stored again, when the worker was back, and how long the records of any partition waited. Then it
     compares every record since it began with MongoDB.
 
-    If no records flow, it sends numbers: into the embedded Kafka of this checkout, and with --load into any other.
+    If no records flow, it sends numbers: into that of a `make demo`, and with --load into any other.
 
     Ctrl-C ends it early, and says what was proven until then; the fleet becomes whole by itself.
 

@@ -12,6 +12,7 @@ from rich.text import Text
 from workers.cli.figures import at_least, duration, number, plural, verb
 from workers.cli.hanging import Hanging
 from workers.cli.paste import missing_topic
+from workers.cli.payload import escaped
 from workers.cli.render_audit import audit_line
 from workers.fleet.event_words import subject, words
 from workers.fleet.status.group import STABLE, compact_partitions
@@ -43,7 +44,6 @@ HIDDEN_EVENTS = ("running", "stopping")
 """They only repeat the event before or after them."""
 NARROW: dict[str, str] = {
     State.WAITING_FOR_MONGODB: "awaits MongoDB",
-    State.WAITING_FOR_KAFKA: "awaits Kafka",
     WAITING_FOR_TOPIC: "awaits topic",
 }
 TRANSIENT = (
@@ -168,7 +168,7 @@ def _group(status: Status, width: int) -> list[tuple[str, Text]]:
     if group is None:
         return [("group", Text("unknown while Kafka is down", style=FAINT))]
     members = ", ".join(
-        f"{short_name(each.client_id)} {compact_partitions(each.partitions) or '-'}" for each in group.members
+        f"{escaped(short_name(each.client_id))} {compact_partitions(each.partitions) or '-'}" for each in group.members
     )
     described = f"{group.name}: {group.state}, {plural(len(group.members), 'member')}"
     style = "" if group.state == STABLE else WARN

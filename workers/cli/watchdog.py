@@ -8,7 +8,7 @@ def watchdog() -> None:
 
     It is an event listener of supervisord, which runs it. Its metrics are on WORKERS_WATCHDOG_PORT.
 
-    Example: supervisorctl -c deploy/supervisord.conf status watchdog
+    Example: supervisorctl -c supervisord.conf status watchdog
 
     Exit codes: 0 supervisord ended, 64 it was not started by supervisord, 69 its port is taken, 78 a setting is wrong.
     """

@@ -55,7 +55,7 @@ def _plan(plan: FleetPlan, settings: Settings) -> Iterator[Finding]:
             "fleet.stop",
             f"stopwaitsecs={cut_off[0].stop_seconds:g} is not longer than WORKERS_DRAIN_TIMEOUT={settings.drain_timeout:g}: the "
             f"workers refuse to start",
-            f"set stopwaitsecs to {settings.drain_timeout + 10:g} in deploy/local.d/",
+            f"set stopwaitsecs to {settings.drain_timeout + 10:g} in local.d/",
         )
     others: dict[str, str] = {}
     for each in plan.processes:
@@ -71,7 +71,7 @@ def _plan(plan: FleetPlan, settings: Settings) -> Iterator[Finding]:
         yield warning(
             "fleet.settings",
             f"supervisord's configuration sets other values than this command has: {listed}",
-            f"write them into .env instead of deploy/local.d/, so that commands have them too; or export {' '.join(sorted(others))}",
+            f"write them into .env instead of local.d/, so that commands have them too; or export {' '.join(sorted(others))}",
         )
 
 

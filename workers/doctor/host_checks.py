@@ -146,7 +146,7 @@ def check_limits(host: Host, workers: int, memory_limit: int, plan: tuple[int, i
         yield warning(
             check,
             f"{text}: each usually takes about {size(USUAL_MEMORY)}",
-            "lower numprocs in deploy/local.d/, or give this machine more memory",
+            "lower numprocs in local.d/, or give this machine more memory",
         )
     else:
         yield ok(check, f"{text}; {files}")

@@ -52,7 +52,7 @@ def _workers(answers: DoctorAnswers, partitions: int) -> Iterator[Finding]:
         yield warning(
             "topic.partitions",
             f"{count(workers, 'worker')} for {count(partitions, 'partition')}: {workers - partitions} of them will be idle",
-            "lower numprocs in deploy/local.d/, or add partitions (`kafka-topics.sh --alter`)",
+            "lower numprocs in local.d/, or add partitions (`kafka-topics.sh --alter`)",
         )
     else:
         yield ok("topic.partitions", f"{count(partitions, 'partition')} for {count(workers, 'worker')}")

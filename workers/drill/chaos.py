@@ -75,8 +75,8 @@ class Drill:
             BadUsageError: there is no fleet, or no topic.
             UnavailableError: another drill runs here; the fleet does not work; a service could not be reached.
         """
-        with only_drill(self._paths.drill_lock), self._interrupts:
-            found = look(self._settings, self._processes)
+        with only_drill(self._paths.drill_lock, self._paths.tree), self._interrupts:
+            found = look(self._settings, self._processes, self._paths.tree)
             ends, self._slots = found.ends, found.slots
             self._report.remarks += found.remarks
             with Load(self._settings, rate, bad_share, ends) as load:

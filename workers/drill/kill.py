@@ -74,8 +74,8 @@ class Kill:
         self._narrator.now("looking at the fleet")
         status = require_healthy(self._settings, self._paths)
         name = choose(status, wanted)
-        with only_drill(self._paths.drill_lock), self._interrupts:
-            found = look(self._settings, self._processes)
+        with only_drill(self._paths.drill_lock, self._paths.tree), self._interrupts:
+            found = look(self._settings, self._processes, self._paths.tree)
             victim = Victim.of(name, self._settings, self._paths, self._processes.workers().get(name))
             report = KillReport(name, victim.beat.pid, victim.beat.partitions, remarks=[*found.remarks])
             report.remarks += [f"{slot.name} is stopped" for slot in status.slots if slot.state == "stopped"]

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from workers.errors import BadUsageError, UnavailableError
+from workers.fleet.start_command import how_to_start
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def only_drill(path: Path) -> Iterator[None]:
-    """Hold the lock.
+def only_drill(path: Path, tree: Path) -> Iterator[None]:
+    """Hold the lock. Args: tree: the folder of the fleet, for the message where there is none.
 
     Raises:
         BadUsageError: the file cannot be opened.
@@ -24,8 +25,11 @@ def only_drill(path: Path) -> Iterator[None]:
     """
     try:
         file = path.open("a+", encoding="ascii")
+    except FileNotFoundError as error:
+        # The folder of state files is made by whoever starts a fleet.
+        raise BadUsageError(f"no fleet has run in {tree}; {how_to_start(tree)}") from error
     except OSError as error:
-        raise BadUsageError(f"no worker runs here: cannot open {path}: {error.strerror}") from error
+        raise BadUsageError(f"no drill can begin: cannot open {path}: {error.strerror}") from error
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -7,6 +7,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, NamedTuple
 
 from workers.errors import BadUsageError, UnavailableError
+from workers.fleet.start_command import how_to_start
 from workers.fleet.status.collector import StatusCollector
 from workers.kafka import topics
 from workers.kafka.admin import Admin
@@ -17,6 +18,7 @@ from workers.sinks.registry import open_reader
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from workers.drill.processes import Processes
     from workers.fleet.status.model import Status
@@ -44,7 +46,7 @@ class Found(NamedTuple):
     remarks: list[str]
 
 
-def look(settings: Settings, processes: Processes) -> Found:
+def look(settings: Settings, processes: Processes, tree: Path) -> Found:
     """Check that there is a fleet to break, and that what the drill needs is there.
 
     Whether Kafka takes its records and gives them back shows only when they are sent: `Load.refusal`, `require_readable`.
@@ -57,7 +59,7 @@ def look(settings: Settings, processes: Processes) -> Found:
         processes.note_what_runs()
         fleet = processes.fleet()
     except UnavailableError as error:
-        raise BadUsageError(f"no worker runs here, supervisord {error}: `make demo` starts a fleet") from error
+        raise BadUsageError(f"no worker runs in {tree}, supervisord {error}; {how_to_start(tree)}") from error
     slots = sorted(each.name for each in fleet if is_worker(each.name) and each.pid)
     if not slots:
         raise BadUsageError("supervisord runs here, but no worker runs: `workers status` says why")

@@ -66,15 +66,18 @@ def _target(tree: Path, process: Any) -> dict[str, Any] | None:
     own = {name.removeprefix(PREFIX).lower(): value for name, value in process.environment.items() if PREFIX in name}
     settings = load(tree, **own)
     if command == WORKER:
-        port, labels = settings.metrics_port, {"job": "workers", "worker": process.name}
-        port = port and port + settings.slot
+        field, labels = "metrics_port", {"job": "workers", "worker": process.name}
     else:
         job = OTHERS[command]
-        port, labels = getattr(settings, f"{job}_port"), {"job": job}
+        field, labels = f"{job}_port", {"job": job}
+    port = getattr(settings, field)
     if not port:
         raise BadConfigurationError(
-            [f"{process.name} serves its metrics on a port that nobody knows: set WORKERS_METRICS_PORT"]
+            [
+                f"{process.name} serves its metrics on a port that nobody knows: set {PREFIX}{field.upper()} to its number"
+            ]
         )
+    port += settings.slot if command == WORKER else 0
     return {"targets": [address(_asked(settings.metrics_host), port)], "labels": labels}
 
 

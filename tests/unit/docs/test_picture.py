@@ -45,5 +45,14 @@ def test_every_picture_of_the_folder_is_made_here_and_used_by_a_page():
     there = {path.stem for path in FOLDER.glob("*.svg")}
     used = set(re.findall(r"pictures/(\w+)\.svg", "".join(page.read_text() for page in DOCS.rglob("*.md"))))
 
-    assert there == used
-    assert there <= PICTURES.keys()
+    assert there == used == PICTURES.keys()
+
+
+def test_the_picture_of_the_status_is_one_of_this_version():
+    shown = "".join(ET.fromstring((FOLDER / "status.svg").read_text(encoding="utf-8")).itertext()).replace(
+        "\N{NO-BREAK SPACE}", " "
+    )
+
+    assert "is accounted for" in shown
+    assert "audit " in shown
+    assert "…" not in shown

@@ -76,9 +76,16 @@ def test_a_signal_counts_and_a_second_one_leaves(number: signal.Signals) -> None
 
 def test_of_two_drills_the_second_is_told_who_is_there(tmp_path: Path) -> None:
     path = tmp_path / "chaos.lock"
-    with only_drill(path), pytest.raises(UnavailableError, match=str(os.getpid())), only_drill(path):
+    with (
+        only_drill(path, tmp_path),
+        pytest.raises(UnavailableError, match=str(os.getpid())),
+        only_drill(path, tmp_path),
+    ):
         pass
-    with only_drill(path):
+    with only_drill(path, tmp_path):
         pass
-    with pytest.raises(BadUsageError, match="nowhere"), only_drill(tmp_path / "nowhere/chaos.lock"):
+    with (
+        pytest.raises(BadUsageError, match="`workers init` writes one"),
+        only_drill(tmp_path / "nowhere/chaos.lock", tmp_path),
+    ):
         pass
