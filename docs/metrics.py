@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 from workers.errors import RetryReason, SinkUnavailableError
 from workers.kafka.admin import GroupDescription, Member, PartitionOffsets
+from workers.monitoring.audit_metrics import AuditMetrics
 from workers.monitoring.lag import lag_snapshot
 from workers.monitoring.lag_metrics import LagMetrics
 from workers.monitoring.output_metrics import OutputMetrics
 from workers.monitoring.watchdog_metrics import WatchdogMetrics
 from workers.monitoring.worker_metrics import WorkerMetrics
+from workers.state.audit_file import Audit
 from workers.types import TopicPartition
 
 if TYPE_CHECKING:
@@ -25,7 +27,7 @@ HEAD = """# Metrics
 
 Made from the code by `make docs`; a test fails when it is not what the code says.
 
-Every series of a worker, of the watchdog and of `workers lag` is served by a process of its own, in Prometheus' text
+Every series of a worker, of the watchdog, of `workers lag` and of `workers audit` is served by a process of its own, in Prometheus' text
 format. Counters begin at 0 with their process; a series that is known beforehand is there from the beginning, so that
 `rate()` and `increase()` see its first event. No label is a pid, an offset or a text of an error. `process_*` and
 `python_*` are the Prometheus client's own.
@@ -60,10 +62,15 @@ def lag() -> CollectorRegistry:
     return LagMetrics("counters", "numtest", lambda: seen, lambda: 1.0).registry
 
 
+def audit() -> CollectorRegistry:
+    return AuditMetrics(lambda: Audit(1.0, until=1.0, passed=1.0), lambda: 1.0).registry
+
+
 PARTS = (
     ("A worker", "`workers run`, `127.0.0.1:9800` + slot (`WORKERS_METRICS_PORT`)", workers),
     ("The group", "`workers lag`, `127.0.0.1:9790` (`WORKERS_LAG_PORT`); it needs no worker to live", lag),
     ("The processes", "`workers watchdog`, `127.0.0.1:9791` (`WORKERS_WATCHDOG_PORT`)", watchdog),
+    ("The proof", "`workers audit`, `127.0.0.1:9792` (`WORKERS_AUDITOR_PORT`)", audit),
 )
 
 

@@ -42,7 +42,7 @@ def fleet() -> build.Dashboard:
     )
     topics = 'label_values(kafka_topic_partition_current_offset{job=~"$job"}, topic)'
     made.with_variable(variable("topic", "Topic", topics, "Which topic is read."))
-    for row in (verdict, flow, workers, group, database, processes):
+    for row in (verdict, proof, flow, workers, group, database, processes):
         row(made)
     return made
 
@@ -117,6 +117,42 @@ def verdict(made: build.Dashboard) -> None:
             "short",
             {"firing": 'count(ALERTS{alertstate="firing", alertname!="Heartbeat"}) or 0 * count(up)'},
             [(None, GREEN), (1, RED)],
+        )
+    )
+
+
+def proof(made: build.Dashboard) -> None:
+    made.with_row(build.Row("Proof, by the auditor"))
+    until = f"workers_verified_until_timestamp_seconds{{{OURS}}}"
+    made.with_panel(
+        number(
+            "Every record is accounted for until",
+            "What Kafka had acknowledged before this is stored or a dead letter, compared record by record.",
+            "dateTimeAsLocal",
+            # Grafana's times are milliseconds.
+            {"until": f"min({until}) * 1000"},
+            width=8,
+            unknown="nothing is proven yet",
+        )
+    )
+    made.with_panel(
+        number(
+            "Not accounted for",
+            "Records that are missing, there twice, or unexplained, now. Each stands in the log of the auditor.",
+            "short",
+            {"{{outcome}}": f'sum by (outcome) (workers_audit_records{{outcome!="unstable", {OURS}}})'},
+            [(None, GREEN), (1, RED)],
+            width=8,
+        )
+    )
+    made.with_panel(
+        number(
+            "Not verified for",
+            "How long ago the last record that is verified was the last one that was committed.",
+            "s",
+            {"behind": f"max(workers_audit_behind_seconds{{{OURS}}})"},
+            [(None, GREEN), (60, YELLOW), (900, RED)],
+            width=8,
         )
     )
 

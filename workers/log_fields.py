@@ -31,6 +31,8 @@ class Action(StrEnum):
     """Partitions were assigned, revoked or lost, or the assignment is empty."""
     EVICT = "evict"
     """A dead worker was removed from the group."""
+    VERIFY = "verify"
+    """The auditor has found a record that is not accounted for, or one that is again."""
 
 
 def listed(partitions: Iterable[TopicPartition]) -> str:

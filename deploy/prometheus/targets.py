@@ -20,8 +20,8 @@ from workers.settings import PREFIX, load
 
 TREE = Path(__file__).absolute().parents[2]
 WORKER = "run"
-OTHERS = ("lag", "watchdog")
-"""The commands of the fleet's other programs, and the beginnings of the names of their ports' settings."""
+OTHERS = {"lag": "lag", "watchdog": "watchdog", "audit": "auditor"}
+"""The commands of the fleet's other programs; their jobs, which are the beginnings of the names of their ports' settings."""
 
 EVERY_ADDRESS = ("", "0.0.0.0", "::")
 
@@ -76,7 +76,8 @@ def _target(tree: Path, process: Any) -> dict[str, Any] | None:
         port, labels = settings.metrics_port, {"job": "workers", "worker": process.name}
         port = port and port + settings.slot
     else:
-        port, labels = getattr(settings, f"{command}_port"), {"job": command}
+        job = OTHERS[command]
+        port, labels = getattr(settings, f"{job}_port"), {"job": job}
     if not port:
         raise ValueError(f"{process.name} serves its metrics on a port that nobody knows: set WORKERS_METRICS_PORT")
     # Where it listens on all addresses, it is asked on this machine's own.

@@ -56,6 +56,7 @@ class Clone:
             "WORKERS_METRICS_PORT": str(self.metrics_port),
             "WORKERS_WATCHDOG_PORT": str(free_ports(1)[0]),
             "WORKERS_LAG_PORT": str(free_ports(1)[0]),
+            "WORKERS_AUDITOR_PORT": str(free_ports(1)[0]),
         }
         self.workers = {
             "WORKERS_BOOTSTRAP_SERVERS": f"127.0.0.1:{kafka}",

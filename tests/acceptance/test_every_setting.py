@@ -27,6 +27,7 @@ TWO_WORKERS = "[program:worker]\nnumprocs=2\n"
 OTHER_PATHS = (
     '[program:worker]\nnumprocs=2\nenvironment=WORKERS_SLOT="%(process_num)d",WORKERS_STATE_DIR="{tree}/state"\n'
     '[program:lag]\nenvironment=WORKERS_STATE_DIR="{tree}/state"\n'
+    '[program:auditor]\nenvironment=WORKERS_STATE_DIR="{tree}/state"\n'
     '[eventlistener:watchdog]\nenvironment=WORKERS_STATE_DIR="{tree}/state",WORKERS_EVENTS_FILE="{tree}/told/events.jsonl"\n'
 )
 
@@ -49,6 +50,7 @@ RECYCLED = {
     "metrics_port": "0",
     "lag_port": "0",
     "watchdog_port": "0",
+    "auditor_port": "0",
     "metrics_host": "0.0.0.0",
     "max_poll_records": "50",
 }
@@ -60,6 +62,8 @@ IMPATIENT = {
     "max_poll_interval": "11",
     "progress_timeout": "6",
     "lag_interval": "0.5",
+    "audit_interval": "0.5",
+    "audit_share": "0.0",
     "on_lost_records": "stop",
     "on_tombstone": "ignore",
     "refusal_patience": "5",

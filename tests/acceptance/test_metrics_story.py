@@ -47,7 +47,7 @@ WORKERS_COUNTERS = {
     "workers_state_write_failures_total": 1,
 }
 """How many series each has. Those that stand still in the story are there too, so that their silence says something."""
-PROCESSES = len({"worker_00", "worker_01", "lag", "watchdog"})
+PROCESSES = len({"worker_00", "worker_01", "lag", "watchdog", "auditor"})
 WATCHDOGS_COUNTERS = {
     "workers_process_starts_total": PROCESSES,
     "workers_process_exits_total": 2 * PROCESSES,

@@ -19,7 +19,12 @@ RECORDS = 3_000
 
 def test_clients_that_do_not_behave_change_nothing_on_any_port(running_fleet):
     fleet = running_fleet
-    ports = [*(fleet.metrics_port + slot for slot in fleet.slots()), fleet.watchdog_port, fleet.lag_port]
+    ports = [
+        *(fleet.metrics_port + slot for slot in fleet.slots()),
+        fleet.watchdog_port,
+        fleet.lag_port,
+        fleet.auditor_port,
+    ]
     processes = {each["name"]: each["pid"] for each in fleet.supervisor("getAllProcessInfo")}
     threads = {name: psutil.Process(pid).num_threads() for name, pid in processes.items()}
     with contextlib.ExitStack() as stack:

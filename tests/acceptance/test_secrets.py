@@ -59,10 +59,12 @@ def test_no_secret_is_told_by_anybody(stack: EmbeddedStack, tmp_path: Path, trou
         else:
             wait_until(lambda: has_said_what_is_wrong(fleet, trouble), 60, f"{trouble}, and all say so")
         told = everything(fleet)
-        assert sum("process " in where for where in told) == len({"supervisord", "lag", "watchdog", *fleet.slots()})
+        assert sum("process " in where for where in told) == len(
+            {"supervisord", "lag", "watchdog", "auditor", *fleet.slots()}
+        )
         fleet.stop()
         told |= files(fleet)
-    assert told.keys() >= {"worker_00.log", "lag.log", "watchdog.log", "supervisord.log", "events.jsonl"}
+    assert told.keys() >= {"worker_00.log", "lag.log", "auditor.log", "watchdog.log", "supervisord.log", "events.jsonl"}
     assert USER not in told[f"port {fleet.lag_port}/fleet.json"]
     assert [where for where, text in told.items() if CANARY in text] == []
 
@@ -71,7 +73,11 @@ def has_said_what_is_wrong(fleet: Fleet, trouble: str) -> bool:
     logs = [fleet.log(slot) for slot in fleet.slots()]
     if trouble == "the database refuses":
         return all("waiting for MongoDB" in log for log in logs)
-    others = {"lag": "cannot read the lag from Kafka", "watchdog": "Kafka is unavailable"}
+    others = {
+        "lag": "cannot read the lag from Kafka",
+        "watchdog": "Kafka is unavailable",
+        "auditor": "nothing can be verified now",
+    }
     return all("waiting for Kafka" in log for log in logs) and all(
         words in files(fleet).get(f"{name}.log", "") for name, words in others.items()
     )
@@ -100,7 +106,12 @@ def ask(fleet: Fleet, *arguments: str) -> str:
 
 
 def ports(fleet: Fleet) -> list[int]:
-    return [*(fleet.metrics_port + slot for slot in fleet.slots()), fleet.lag_port, fleet.watchdog_port]
+    return [
+        *(fleet.metrics_port + slot for slot in fleet.slots()),
+        fleet.lag_port,
+        fleet.watchdog_port,
+        fleet.auditor_port,
+    ]
 
 
 def files(fleet: Fleet) -> dict[str, str]:

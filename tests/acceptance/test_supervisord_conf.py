@@ -165,13 +165,13 @@ def test_runs_one_watchdog_that_hears_everything_and_whose_output_is_the_protoco
 def test_no_two_of_a_fleet_have_the_same_port(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """By default; a setting for one fleet, in its environment, holds for all its processes."""
     parsed = parse(clone / FLEET, monkeypatch)
-    slots = [process.environment["WORKERS_SLOT"] for process in parsed.programs if process.name != "lag"]
+    slots = [process.environment["WORKERS_SLOT"] for process in parsed.programs if "workers run" in process.command]
     settings = [Settings(slot=int(slot)) for slot in slots]
     ports = [each.metrics_port + each.slot for each in settings]
-    others = {settings[0].watchdog_port, settings[0].lag_port}
+    others = {settings[0].watchdog_port, settings[0].lag_port, settings[0].auditor_port}
     assert len({*ports, *others}) == len(parsed.processes)
     assert not others & {*range(settings[0].metrics_port, settings[0].metrics_port + 100)}
-    assert not {"WORKERS_METRICS_PORT", "WORKERS_WATCHDOG_PORT", "WORKERS_LAG_PORT"} & {
+    assert not {"WORKERS_METRICS_PORT", "WORKERS_WATCHDOG_PORT", "WORKERS_LAG_PORT", "WORKERS_AUDITOR_PORT"} & {
         name for process in parsed.processes for name in process.environment
     }
 

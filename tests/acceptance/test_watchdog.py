@@ -192,6 +192,7 @@ def test_no_event_is_missed_or_told_twice_while_the_watchdog_is_killed(fleet: Fl
     states = scrape.metrics(fleet.watchdog_port)["workers_process_state"]
     assert {labels["process"]: labels["state"] for labels, value in states if value} == {
         "flicker": "exited",
+        "auditor": "running",
         "lag": "running",
         "watchdog": "running",
     } | {f"worker_{slot:02d}": "running" for slot in fleet.slots()}

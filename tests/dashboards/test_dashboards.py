@@ -22,7 +22,7 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 from tests.support.dashboards import FOLDER, NAMES, panels, queries, read, variables
 from tests.support.embedded import REPOSITORY
 
-UNITS = {"short", "s", "rps", "ops", "percentunit", "bytes"}
+UNITS = {"short", "s", "rps", "ops", "percentunit", "bytes", "dateTimeAsLocal"}
 GRID = 24
 
 

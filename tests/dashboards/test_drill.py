@@ -20,7 +20,7 @@ from tests.support.prometheus import SCRAPE_SECONDS, Prometheus
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.slow]
 
-EVERY_PROCESS = {"worker_00", "worker_01", "worker_02", "worker_03", "lag", "watchdog"}
+EVERY_PROCESS = {"worker_00", "worker_01", "worker_02", "worker_03", "lag", "watchdog", "auditor"}
 VICTIM = 1
 RULES = REPOSITORY / "deploy/prometheus/rules"
 WORDS = {"job": ".+", "instance": ".+", "topic": ".+", "worker": f"worker_{VICTIM:02d}", "__rate_interval": "10s"}
@@ -111,9 +111,9 @@ def any_label(query: Query, series: dict[str, str]) -> bool:
 def test_every_variable_offers_what_there_is(drill: Drill, name: str) -> None:
     fleet = drill.fleet
     wanted = {
-        "job": {"workers", "lag", "watchdog"},
+        "job": {"workers", "lag", "watchdog", "auditor"},
         "instance": {f"127.0.0.1:{fleet.metrics_port + slot}" for slot in range(4)}
-        | {f"127.0.0.1:{fleet.lag_port}", f"127.0.0.1:{fleet.watchdog_port}"},
+        | {f"127.0.0.1:{port}" for port in (fleet.lag_port, fleet.watchdog_port, fleet.auditor_port)},
         "topic": {fleet.topic},
         "worker": {process for process in EVERY_PROCESS if process.startswith("worker_")},
     }

@@ -17,6 +17,7 @@ from tests.support.checkout import fresh_copy
 USUAL = {
     "127.0.0.1:9790": {"job": "lag"},
     "127.0.0.1:9791": {"job": "watchdog"},
+    "127.0.0.1:9792": {"job": "auditor"},
     "127.0.0.1:9800": {"job": "workers", "worker": "worker_00"},
     "127.0.0.1:9801": {"job": "workers", "worker": "worker_01"},
     "127.0.0.1:9802": {"job": "workers", "worker": "worker_02"},
@@ -52,6 +53,7 @@ def test_it_follows_local_d_and_the_settings(clone: Path) -> None:
     assert written(clone) == {
         "127.0.0.1:7100": {"job": "lag"},
         "127.0.0.1:9791": {"job": "watchdog"},
+        "127.0.0.1:9792": {"job": "auditor"},
         "127.0.0.1:7000": {"job": "workers", "worker": "worker_00"},
     }
 

@@ -144,6 +144,22 @@ def test_the_log_is_read_to_its_ends_also_past_transaction_markers(kafka):
         first.close()
 
 
+def test_an_age_that_is_asked_for_again_and_again_stays_known(kafka):
+    """A partition that was paused with records left was not read on when it was resumed: its age was unknown for no reason."""
+    busy, records = range(4), 700
+    for partition in busy:
+        kafka.produce(partition, *[b"1"] * records)
+    first = FirstRecords(kafka.settings)
+    try:
+        known = [
+            len(first.times(kafka.topic, {OurPartition(kafka.settings.topic, each): (start, records) for each in busy}))
+            for start in range(0, 40, 4)
+        ]
+        assert known == [len(busy)] * len(known)
+    finally:
+        first.close()
+
+
 def test_verify_asks_the_database_once_for_many_partitions(kafka, stack, monkeypatch):
     """And not once for each partition: with a database at 100 ms, 1,000 partitions took minutes."""
     for partition in range(PARTITIONS):

@@ -39,7 +39,7 @@ LAUNCHER_NEEDS = ("sh", "dirname", "head", "readlink", "tr")
 STOP_SECONDS = 60.0
 """supervisord answers a stop when the process has ended, or was killed after its stopwaitsecs."""
 SLOTS = 6
-"""Ports kept free for each fleet, and two more for its watchdog and its lag; the default fleet takes four."""
+"""Ports kept free for each fleet, and three more for its watchdog, its lag and its auditor; the default fleet takes four."""
 
 
 class Fleet(User):
@@ -62,17 +62,19 @@ class Fleet(User):
                 (self.tree / folder).mkdir(parents=True)
             for tool in LAUNCHER_NEEDS:
                 (self.tree / "bin" / tool).symlink_to(shutil.which(tool) or f"/bin/{tool}")
-        first = free_row(SLOTS + 2)
+        first = free_row(SLOTS + 3)
         own = {
             "WORKERS_METRICS_PORT": str(first),
             "WORKERS_WATCHDOG_PORT": str(first + SLOTS),
             "WORKERS_LAG_PORT": str(first + SLOTS + 1),
+            "WORKERS_AUDITOR_PORT": str(first + SLOTS + 2),
             "PATH": str(self.tree / "bin"),
         }
         super().__init__(stack, self.tree, {**own, **(settings or {})})
         self.metrics_port = int(self.environment["WORKERS_METRICS_PORT"])
         self.watchdog_port = int(self.environment["WORKERS_WATCHDOG_PORT"])
         self.lag_port = int(self.environment["WORKERS_LAG_PORT"])
+        self.auditor_port = int(self.environment["WORKERS_AUDITOR_PORT"])
         self._supervisord: subprocess.Popen[bytes] | None = None
         # Not in var/: supervisord ends if its own standard error is on a disk that is full.
         self.output = self.tree / "supervisord.out"

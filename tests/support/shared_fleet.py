@@ -18,6 +18,9 @@ SETTINGS = {
     # Numbers last then, and a worker is never without a batch in hand when something happens to it.
     "WORKERS_MAX_POLL_RECORDS": "50",
     "WORKERS_LAG_INTERVAL": "1",
+    # What a test takes away is noticed within seconds.
+    "WORKERS_AUDIT_INTERVAL": "1",
+    "WORKERS_AUDIT_SHARE": "0.05",
 }
 HEALTHY_SECONDS = 20
 """Two rebalances and more. Who is not well by then was left in pieces by the test before."""

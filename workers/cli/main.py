@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO, NoReturn
 import typer
 
 from workers import __version__
+from workers.cli import audit as cli_audit
 from workers.cli import chaos as cli_chaos
 from workers.cli import dead_letters as cli_dead_letters
 from workers.cli import fleet as cli_fleet
@@ -202,6 +203,7 @@ app.command()(cli_fleet.status)
 app.command()(cli_fleet.restart)
 app.command()(cli_lag.lag)
 app.command()(cli_watchdog.watchdog)
+app.command()(cli_audit.audit)
 app.add_typer(cli_dead_letters.app, name="dead-letters")
 
 

@@ -9,6 +9,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from workers.cli.render_audit import audit_line
 from workers.fleet.status.group import STABLE, compact_partitions
 from workers.fleet.status.slot import IDLE, WORKING
 from workers.naming import short_name
@@ -53,7 +54,7 @@ def screen(status: Status, width: int, height: int | None = None) -> RenderableT
     parts: list[RenderableType] = [summary(status, width), Text(""), *_services(status), Text("")]
     if status.slots:
         parts += [_slots(status, width), Text("")]
-    group = _group(status)
+    group = [*_group(status), audit_line(status.audit)]
     parts += group
     used = len(status.services) + len(status.slots) + len(group) + 6
     shown = [event for event in status.events if event.get("event") not in HIDDEN_EVENTS]

@@ -205,7 +205,8 @@ class Injector:
     def _connections(self, fault: ChaosFault, report: FaultReport, now: float) -> bool:
         idle, settings = IdleConnections(), self.settings
         slots = [settings.metrics_port + slot_of(name) for name in self.processes.workers()]
-        ports = [port for port in (*slots, settings.lag_port, settings.watchdog_port) if port]
+        others = (settings.lag_port, settings.watchdog_port, settings.auditor_port)
+        ports = [port for port in (*slots, *others) if port]
         opened = idle.open((settings.metrics_host, port) for port in ports)
         report.target = f"{opened} on {len(ports)} ports"
         return opened > 0 and self._last(report, now, 10 + fault.lasts, idle.close)

@@ -1,4 +1,4 @@
-"""Reads ranges of Kafka's log outside any consumer group, for `verify`, the watchdog and the lag in seconds."""
+"""Reads ranges of Kafka's log outside any consumer group: for `verify`, the auditor, the watchdog and the lag in seconds."""
 
 from __future__ import annotations
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from workers.settings import Settings
     from workers.types import Record
 
+MOST_RECORDS = 10_000
+"""Decoded at once."""
 NO_RECORD_SECONDS = 30.0
 """Reading fails after this long without a record: longer than the restart of a broker takes."""
 
@@ -35,50 +37,92 @@ def read_log(
     ranges: Mapping[TopicPartition, tuple[int, int]],
     options: Mapping[str, Any] | None = None,
 ) -> Iterator[tuple[TopicPartition, Sequence[Record]]]:
-    """Every record in these ranges of offsets (first, end), by partition, in offset order.
-
-    As for the workers, without the records of aborted transactions.
-
-    Args:
-        options: of the consumer; None: `log_reader_options`.
-
-    Raises:
-        UnavailableError: Kafka stopped answering before the ends were reached.
-    """
-    ends = {
-        tp: ranges[TopicPartition(*tp)][1] for tp in to_client(p for p, (first, end) in ranges.items() if first < end)
-    }
-    if not ends:
-        return
-    consumer = open_consumer(settings, options or log_reader_options(settings))
+    """The same as `LogReader.read`, on a connection of its own."""
+    reader = LogReader(settings, options)
     try:
-        consumer.assign(list(ends))
-        for tp in ends:
-            consumer.seek(tp, ranges[TopicPartition(*tp)][0])
-        progressed = time.monotonic()
-        while ends:
-            for tp, records in consumer.poll(timeout_ms=200, max_records=10_000).items():
-                progressed = time.monotonic()
-                end = ends.get(tp, 0)
-                inside = records if records[-1].offset < end else [record for record in records if record.offset < end]
-                if inside:
-                    yield TopicPartition(*tp), inside
-            # The position, not the last record: a transaction marker has an offset, and is never returned.
-            reached = compat_logs.positions(consumer)
-            done = [tp for tp, end in ends.items() if reached.get(tp, 0) >= end]
-            for tp in done:
-                del ends[tp]
-                consumer.pause(tp)
-            if time.monotonic() - progressed > NO_RECORD_SECONDS:
-                raise UnavailableError(
-                    f"Kafka returned no record for {NO_RECORD_SECONDS:.0f} s, before the end of the log was reached"
-                )
-    except AuthorizationError as error:
-        raise unavailable(settings, error, topic="READ") from error
-    except KafkaError as error:
-        raise UnavailableError(f"Kafka stopped answering: {describe(error)}") from error
+        yield from reader.read(ranges)
     finally:
-        consumer.close(timeout_ms=2_000)
+        reader.close()
+
+
+class LogReader:
+    """Reads ranges of offsets, on a connection that is kept while it works. For one thread."""
+
+    def __init__(self, settings: Settings, options: Mapping[str, Any] | None = None) -> None:
+        """Args: options: of the consumer; None: `log_reader_options`."""
+        self._settings = settings
+        self._options = options or log_reader_options(settings)
+        self._consumer: Any = None
+
+    def read(
+        self, ranges: Mapping[TopicPartition, tuple[int, int]]
+    ) -> Iterator[tuple[TopicPartition, Sequence[Record]]]:
+        """Every record in these ranges of offsets (first, end), by partition, in offset order.
+
+        As for the workers, without the records of aborted transactions.
+
+        Raises:
+            UnavailableError: Kafka stopped answering before the ends were reached. The next call connects again.
+        """
+        ends = {
+            tp: ranges[TopicPartition(*tp)][1]
+            for tp in to_client(p for p, (first, end) in ranges.items() if first < end)
+        }
+        if not ends:
+            return
+        try:
+            self._consumer = consumer = self._consumer or open_consumer(self._settings, self._options)
+            consumer.assign(list(ends))
+            for tp in ends:
+                consumer.seek(tp, ranges[TopicPartition(*tp)][0])
+            yield from _records(consumer, ends, sum(max(0, end - first) for first, end in ranges.values()))
+        except (
+            BaseException
+        ) as error:  # also when the caller does not read on, since the next poll would return records of this call
+            self.close()
+            if isinstance(error, AuthorizationError):
+                raise unavailable(self._settings, error, topic="READ") from error
+            if isinstance(error, KafkaError):
+                raise UnavailableError(f"Kafka stopped answering: {describe(error)}") from error
+            raise
+
+    def close(self) -> None:
+        """Close the connection. Idempotent; the next call of `read` connects again."""
+        consumer, self._consumer = self._consumer, None
+        if consumer is not None:
+            with suppress(Exception):
+                consumer.close(timeout_ms=2_000)
+
+
+def _records(consumer: Any, ends: dict[Any, int], left: int) -> Iterator[tuple[TopicPartition, Sequence[Record]]]:
+    """From where the consumer is up to these ends. Each partition is given back at its end, and removed from `ends`.
+
+    Given back, not paused: of a paused partition the client keeps what it has fetched aside, and may never take it up again
+    when the partition is resumed, nor fetch more of it (`Fetcher.fetched_records` of 3.0.12).
+
+    Args: left: offsets up to the ends. No more are decoded than that: what was fetched behind them is there for the next call.
+    """
+    progressed = time.monotonic()
+    while ends:
+        for tp, records in consumer.poll(timeout_ms=200, max_records=min(MOST_RECORDS, max(1, left))).items():
+            progressed = time.monotonic()
+            end = ends.get(tp, 0)
+            inside = records if records[-1].offset < end else [record for record in records if record.offset < end]
+            if inside:
+                yield TopicPartition(*tp), inside
+        # The position, not the last record: a transaction marker has an offset, and is never returned.
+        reached = compat_logs.positions(consumer)
+        done = [tp for tp, end in ends.items() if reached.get(tp, 0) >= end]
+        for tp in done:
+            del ends[tp]
+        if done and ends:
+            consumer.assign(list(ends))
+        # A position that is not known yet counts from 0: too much, and no harm.
+        left = sum(end - reached.get(tp, 0) for tp, end in ends.items())
+        if time.monotonic() - progressed > NO_RECORD_SECONDS:
+            raise UnavailableError(
+                f"Kafka returned no record for {NO_RECORD_SECONDS:.0f} s, before the end of the log was reached"
+            )
 
 
 class _Asked(NamedTuple):
@@ -193,17 +237,18 @@ class FirstRecords:
         self._consumer = self._consumer or open_consumer(self._settings, self._options)
         consumer = self._consumer
         consumer.assign(list(asked))
-        consumer.resume(*asked)
         for tp, (first, _) in asked.items():
             consumer.seek(tp, first)
         while asked and time.monotonic() < deadline:
+            before = len(asked)
             for tp, records in consumer.poll(timeout_ms=100).items():
                 del asked[tp]
-                consumer.pause(tp)
                 if records[0].timestamp >= 0:
                     self._known[TopicPartition(*tp)] = records[0].timestamp / 1000
             reached = compat_logs.positions(consumer)
             for tp in [tp for tp, (_, end) in asked.items() if reached.get(tp, 0) >= end]:
                 del asked[tp]
                 self._known[TopicPartition(*tp)] = None
-                consumer.pause(tp)
+            if asked and len(asked) < before:
+                # Not paused: see `_records`.
+                consumer.assign(list(asked))

@@ -60,6 +60,16 @@ class Settings(BaseModel):
     lag_port: int = Field(9790, ge=0, le=65_535, description="the port of `workers lag`; 0 picks a free one")
     lag_interval: Seconds = Field(5, description="seconds between two polls of Kafka by `workers lag`")
     watchdog_port: int = Field(9791, ge=0, le=65_535, description="the port of the watchdog's metrics")
+    auditor_port: int = Field(
+        9792, ge=0, le=65_535, description="the port of the metrics of `workers audit`; 0 picks a free one"
+    )
+    audit_interval: Seconds = Field(5, description="seconds between two rounds of `workers audit`")
+    audit_share: float = Field(
+        0.004,
+        ge=0,
+        le=1,
+        description="the share of a core with which `workers audit` verifies older records again; 0: never again",
+    )
     events_file: Path | None = Field(None, description="the file to which the watchdog writes the events of the fleet")
 
     max_poll_records: int = Field(5_000, ge=1, le=100_000, description="records in one batch, at most")

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
-import zlib
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Self
 
 from workers.pipeline.observer import NullObserver
+from workers.state.checked_file import checked, read_checked
 from workers.state.proc import process_started
 from workers.state.slot_member import SlotMember
 from workers.state.state_file import StateFile
@@ -28,7 +27,6 @@ VERSION = 2
 """Of the content. Version 1, which did not name itself, has partitions without their topic."""
 SIZE = 64 * 1024
 """Of the file at first: enough for some thousand partitions."""
-TORN_READS = 5
 
 
 class State(StrEnum):
@@ -178,24 +176,15 @@ class Heartbeat(NullObserver):
         self._file.write(self._content())
 
     def _content(self) -> bytes:
-        content = json.dumps(self._beat).encode()
-        return b"%08x %08d\n%s\n" % (zlib.crc32(content), len(content), content)
+        return checked(self._beat)
 
 
 def read_beat(path: Path) -> Beat | None:
     """The last beat in a heartbeat file; None: there is no file, it cannot be parsed, or it is of another version."""
-    for _ in range(TORN_READS):
-        try:
-            head, _, rest = path.read_bytes().partition(b"\n")
-            checksum, _, length = head.partition(b" ")
-            content = rest[: int(length)]
-            if zlib.crc32(content) == int(checksum, 16):
-                return _parse_beat(json.loads(content))
-        except OSError:
-            return None
-        except (ValueError, TypeError, KeyError, AttributeError):
-            continue
-    return None
+    try:
+        return _parse_beat(read_checked(path))
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return None
 
 
 def _parse_beat(content: dict[str, Any]) -> Beat:

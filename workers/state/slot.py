@@ -63,6 +63,7 @@ class Slot:
         self.member = MemberFile(self.file("member"), self.file("fenced"), self._failures)
         self._lock_file = self.file("lock")
         self.heartbeat_file = self.file("heartbeat")
+        self.progress_file = self.file("progress")
         self.starts_file = self.file("starts")
         self._lock: int | None = None
 

@@ -17,7 +17,7 @@ from workers.kafka.options import log_reader_options, uncommitted
 from workers.pipeline.reader import RecordReader
 from workers.types import Insert, Record, RejectReason, TopicPartition
 from workers.verification.offset_bitmap import OffsetBitmap
-from workers.verification.report import FAILURES, PartitionReport
+from workers.verification.report import FAILURES, MAX_OFFSETS, PartitionReport
 from workers.verification.second_ids import Doubtful, SecondIds
 
 if TYPE_CHECKING:
@@ -29,10 +29,12 @@ if TYPE_CHECKING:
     from workers.sinks.base import SinkReader
 
     Progress = Callable[[str, int, int], None]
+    ReadLog = Callable[[Mapping[TopicPartition, tuple[int, int]]], Iterator[tuple[TopicPartition, Sequence[Record]]]]
 
 NO_LIMITS = Limits(value_bytes=2**31, depth=90, fields=2**31)
 """Records may have been stored under other limits than the current ones."""
 RECORDS_PER_QUERY = 500
+MOST_DEAD_LETTERS = 100_000
 MAX_DISTANCE = 2**27
 """An offset this far after the end of the log is unexpected, and too far away for a bitmap."""
 
@@ -47,23 +49,27 @@ class Comparison:
     sink: SinkReader
     progress: Progress
     on_records: Callable[[TopicPartition, Sequence[Record]], None]
+    read: ReadLog | None = None
+    """Reads the records in ranges of offsets; None: `read_log`, on a connection of its own."""
+    most_dead_letters: int = MOST_DEAD_LETTERS
+    """All dead letters are listed first, if there are no more; else those of the records are looked up."""
+    most_offsets: int = MAX_OFFSETS
+    """See `PartitionReport`."""
 
     def __post_init__(self) -> None:
-        self.reports = {partition: PartitionReport(partition) for partition in sorted(self.offsets)}
+        self.reports = {p: PartitionReport(p, most_offsets=self.most_offsets) for p in sorted(self.offsets)}
         self._reader = RecordReader(parse_json, self.sink.encode, NO_LIMITS)
         self._second_ids = SecondIds(self.topic, self.sink, self._reader)
+        self._next_offsets = {partition: each.next_offset for partition, each in self.offsets.items()}
 
     def compare_records(self) -> dict[TopicPartition, OffsetBitmap]:
         """Count every record by its outcome; return the offsets of the records, by partition."""
         in_kafka = {partition: OffsetBitmap(each.start) for partition, each in self.offsets.items()}
-        all_dead_letters = self.sink.all_dead_letters()
+        all_dead_letters = self.sink.all_dead_letters(self.most_dead_letters)
         total, done = sum(max(0, each.end - each.start) for each in self.offsets.values()), 0
         ranges = {partition: (each.start, each.end) for partition, each in self.offsets.items()}
-        for records in _chunks(self._read(ranges)):
+        for records in _chunks(self._read(ranges, in_kafka)):
             self._compare(records, all_dead_letters)
-            for partition, record in records:
-                in_kafka[partition].add(record.offset)
-                self.reports[partition].counts["kafka"] += 1
             done += len(records)
             self.progress("records", done, total)
         return in_kafka
@@ -83,10 +89,12 @@ class Comparison:
         return found
 
     def _read(
-        self, ranges: Mapping[TopicPartition, tuple[int, int]]
+        self, ranges: Mapping[TopicPartition, tuple[int, int]], in_kafka: Mapping[TopicPartition, OffsetBitmap]
     ) -> Iterator[tuple[TopicPartition, Sequence[Record]]]:
-        for partition, records in read_log(self.settings, ranges):
+        for partition, records in self.read(ranges) if self.read else read_log(self.settings, ranges):
             self.on_records(partition, records)
+            self.reports[partition].counts["kafka"] += len(records)
+            in_kafka[partition].add_all([record.offset for record in records])
             yield partition, records
 
     def _compare(
@@ -99,7 +107,7 @@ class Comparison:
         doubtful: dict[TopicPartition, list[Doubtful]] = {}
         for document_id, (partition, record) in zip(ids, found, strict=True):
             document, reason = documents.get(document_id), dead_letters.get(document_id)
-            outcome = self._outcome(document_id, record, document, reason, self.offsets[partition].next_offset)
+            outcome = self._outcome(document_id, record, document, reason, self._next_offsets[partition])
             reused = self._is_reused(partition, record.offset)
             if outcome in FAILURES or reused:
                 each = Doubtful(document_id, record, outcome, document, reason is not None, reused)
@@ -107,7 +115,7 @@ class Comparison:
             else:
                 self.reports[partition].add(outcome, record.offset)
         for partition, some in doubtful.items():
-            self._second_ids.judge(self.reports[partition], some, self.offsets[partition].next_offset)
+            self._second_ids.judge(self.reports[partition], some, self._next_offsets[partition])
 
     def _outcome(self, document_id: str, record: Record, document: object, reason: str | None, next_offset: int) -> str:
         """The outcome of a record by what is stored under its own id."""
@@ -125,7 +133,8 @@ class Comparison:
 
     def _is_reused(self, partition: TopicPartition, offset: int) -> bool:
         """Whether the commit says that the log has used this offset twice."""
-        return any(offset in each for each in self.offsets[partition].reused)
+        reused = self.offsets[partition].reused
+        return bool(reused) and any(offset in each for each in reused)
 
     def _dead_letters(
         self, ids: Sequence[str], documents: Mapping[str, object], all_dead_letters: Mapping[str, str] | None
@@ -173,6 +182,8 @@ class Comparison:
         """The same, only for the offsets that were read: those without a record are few, and are looked up one by one."""
         unmatched = {partition: OffsetBitmap(each.start) for partition, each in self.offsets.items()}
         for partition, each in self.offsets.items():
+            if self.reports[partition].counts["kafka"] == each.end - each.start:
+                continue
             gaps = [offset for offset in range(each.start, each.end) if offset not in in_kafka[partition]]
             for first in range(0, len(gaps), RECORDS_PER_QUERY):
                 ids = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 
 class OffsetBitmap:
@@ -23,6 +23,18 @@ class OffsetBitmap:
         if byte >= len(self._marks):
             self._marks.extend(bytes(max(byte + 1 - len(self._marks), len(self._marks))))
         self._marks[byte] |= 1 << bit
+
+    def add_all(self, offsets: Sequence[int]) -> None:
+        """Add offsets in ascending order, each at least `base`. Quick where none is left out between them."""
+        if not offsets or offsets[-1] - offsets[0] + 1 != len(offsets):
+            for offset in offsets:
+                self.add(offset)
+            return
+        self.add(offsets[-1])
+        first, shift = divmod(offsets[0] - self.base, 8)
+        end = (offsets[-1] - self.base) // 8 + 1
+        marks = int.from_bytes(self._marks[first:end], "little") | ((1 << len(offsets)) - 1) << shift
+        self._marks[first:end] = marks.to_bytes(end - first, "little")
 
     def _bits(self) -> int:
         return int.from_bytes(self._marks, "little")

@@ -40,11 +40,13 @@ class PartitionReport:
     counts: Counter[str] = field(default_factory=Counter)
     offsets: dict[str, list[int]] = field(default_factory=dict)
     """The first offsets of each failure."""
+    most_offsets: int = MAX_OFFSETS
+    """How many of them."""
 
     def add(self, outcome: str, offset: int) -> None:
         """Count one record."""
         self.counts[outcome] += 1
-        if outcome in FAILURES and len(offsets := self.offsets.setdefault(outcome, [])) < MAX_OFFSETS:
+        if outcome in FAILURES and len(offsets := self.offsets.setdefault(outcome, [])) < self.most_offsets:
             offsets.append(offset)
 
     @property

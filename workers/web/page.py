@@ -85,8 +85,10 @@ class FleetView:
             self._collector.wait(FIRST_STATUS_SECONDS)
         snapshot = self._lag.current()
         partitions = snapshot.partitions if snapshot else None
+        status = self._collector.collect().as_dict()
         return {
-            "status": self._collector.collect().as_dict(),
+            "status": status,
+            "audit": status.get("audit"),
             "partitions": None
             if partitions is None
             else [tp._asdict() | asdict(part) for tp, part in sorted(partitions.items())],

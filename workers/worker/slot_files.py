@@ -1,4 +1,4 @@
-"""The files of a worker's slot: its lock, member id, heartbeat, count of starts, and what it decodes.
+"""The files of a worker's slot: its lock, member id, heartbeat, progress, count of starts, and what it decodes.
 
 None of them is needed for the promise. A disk that is full or read-only, or a folder of another user, is told (standard
 error, `/readyz`, a metric), and the worker stores on without what cannot be written; it goes back to it when it can.
@@ -19,6 +19,7 @@ from workers.pipeline.observer import Observers
 from workers.pipeline.poison import NullPoisonGuard, PoisonGuard
 from workers.state.crash_journal import JournaledPoisonGuard
 from workers.state.heartbeat import Heartbeat, State, read_beat
+from workers.state.progress import Progress
 from workers.state.slot import Slot, SlotUnavailableError
 from workers.worker.crash_loop import CrashLoopBackoff
 
@@ -79,7 +80,7 @@ class SlotFiles(Observers):
         self._last_beat = read_beat(self._slot.heartbeat_file)
         # Not before: it is the file of whoever has the slot.
         self._heartbeat = Heartbeat.open(self._slot.heartbeat_file, failures=self._failures)
-        self._all = (self._heartbeat,)
+        self._all = (self._heartbeat, Progress.open(self._slot.progress_file, self._failures))
         if held:
             self._locked(self._slot)
 

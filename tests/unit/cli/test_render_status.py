@@ -101,6 +101,7 @@ def test_every_screen_fits_and_no_line_is_broken(width, facts):
         "slot",
         "group",
         "topic",
+        "audit",
         "?",
         "no",
         "transaction",

@@ -30,6 +30,14 @@ def test_it_is_subtracted_as_sets_are(base, left, right):
     assert len(one) == len(left)
 
 
+@given(BASES, SETS, st.integers(0, 40), st.integers(0, 40), SETS)
+def test_many_at_once_are_added_as_one_by_one(base, before, first, count, others):
+    for added in (set(range(first, first + count)), others):
+        offsets = bitmap(base, before)
+        offsets.add_all([base + member for member in sorted(added)])
+        assert listed(offsets) == before | added
+
+
 @given(BASES, SETS, st.integers(-5, 45))
 def test_it_knows_its_members(base, members, asked):
     assert ((base + asked) in bitmap(base, members)) == (asked in members)

@@ -106,7 +106,7 @@ def now(request, monkeypatch) -> Situation:
             letters = {TOPIC.document_id(0, offset): reason for offset, reason in situation.dead_letters.items()}
             return {key: reason for key, reason in letters.items() if key in ids}
 
-        def all_dead_letters(self) -> dict[str, str] | None:
+        def all_dead_letters(self, _limit: int) -> dict[str, str] | None:
             if situation.many_dead_letters:
                 return None
             return {TOPIC.document_id(0, offset): reason for offset, reason in situation.dead_letters.items()}

@@ -19,6 +19,7 @@ from workers.kafka.open_transactions import OpenTransactions
 from workers.naming import all_worker_names, is_worker
 from workers.settings import redact
 from workers.sinks.registry import open_sink
+from workers.state.audit_file import audit_file, read_audit
 from workers.state.event_log import count_starts, read_events
 from workers.state.heartbeat import Beat, read_beat
 from workers.state.proc import process_stat, uptime
@@ -71,6 +72,7 @@ class StatusCollector:
         self._pollers: list[Poller[Any]] = [self._supervisord, self._kafka, self._mongodb]
         self._rates = _Rates()
         self._events = _EventFile(paths.events_file, events)
+        self._audit_file = audit_file(paths.state_dir, settings.group)
 
     def start(self) -> None:
         """Start polling, each service on its own thread."""
@@ -121,6 +123,7 @@ class StatusCollector:
                 if facts.live_beat and (seconds := uptime(facts.live_beat.started)) is not None
             },
             self._events.last(),
+            read_audit(self._audit_file),
         )
         return build_status(self._info, answers, now, datetime.now(UTC).isoformat(timespec="milliseconds"))
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from workers.kafka.group_description import GroupDescription
     from workers.kafka.open_transactions import OpenTransaction
     from workers.kafka.partition_offsets import PartitionOffsets
+    from workers.state.audit_file import Audit
     from workers.types import TopicPartition
 
 
@@ -54,6 +55,8 @@ class Answers:
     uptimes: Mapping[str, float] = field(default_factory=dict)
     """By slot: seconds since its process was started, according to the kernel."""
     events: Sequence[Mapping[str, Any]] = ()
+    audit: Audit | None = None
+    """What the auditor found last; None: it has left no file."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,8 @@ class Status:
     """The last ones, oldest first."""
     fleet: bool
     """Whether there is a fleet at all: a supervisord, or a live worker."""
+    audit: Audit | None = None
+    """See `Answers.audit`."""
 
     @property
     def healthy(self) -> bool:
@@ -105,6 +110,7 @@ class Status:
             "healthy": self.healthy,
             **asdict(self),
             "group": group,
+            "audit": self.audit and self.audit._asdict(),
             "slots": [slot.as_dict() for slot in self.slots],
         }
 
@@ -149,8 +155,10 @@ def build_status(info: FleetInfo, answers: Answers, now: float, time: str) -> St
     problems += _supervisord_problems(answers.supervisord, slots)
     problems += [slot.problem for slot in slots if slot.problem]
     problems += group.problems if group and fleet else []
+    if answers.audit and not answers.audit.is_clean and fleet:
+        problems.append(f"records are not accounted for: {answers.audit.failures}; see `workers verify`")
     events = [dict(event) for event in answers.events]
-    return Status(time, problems, services, slots, group, events, fleet)
+    return Status(time, problems, services, slots, group, events, fleet, answers.audit)
 
 
 def _services(info: FleetInfo, answers: Answers, slots: list[SlotStatus]) -> dict[str, Service]:
@@ -161,7 +169,7 @@ def _services(info: FleetInfo, answers: Answers, slots: list[SlotStatus]) -> dic
         supervised = [slot for slot in slots if slot.supervised]
         running = sum(slot.pid is not None for slot in supervised)
         others = [process for process in answers.supervisord.processes if process.name not in answers.slots]
-        listed = "".join(f", {process.name} {process.state.lower()}" for process in others)
+        listed = _others(others)
         detail = f"pid {answers.supervisord.pid}, {running} of {_count(len(supervised), 'worker')} running{listed}"
         found["supervisord"] = Service(up=True, detail=detail)
     for name, answer, address in (
@@ -171,6 +179,15 @@ def _services(info: FleetInfo, answers: Answers, slots: list[SlotStatus]) -> dic
         down = isinstance(answer, Down)
         found[name] = Service(up=not down, detail=answer.why if isinstance(answer, Down) else address)
     return found
+
+
+def _others(processes: list[Process]) -> str:
+    """The programs beside the workers, in few characters, so that all of it fits in 80 columns: `, auditor/lag too`."""
+    running = [process.name for process in processes if process.state == "RUNNING"]
+    down = "".join(f", {each.name} {each.state.lower()}" for each in processes if each.state != "RUNNING")
+    if not running:
+        return down
+    return f", {'/'.join(running)} {'running' if len(running) == 1 else 'too'}{down}"
 
 
 def _supervisord_problems(supervisord: SupervisordAnswer | Down, slots: list[SlotStatus]) -> list[str]:

@@ -13,9 +13,11 @@ from workers.errors import ExitCode
 from workers.fleet.status.group import compact_partitions
 from workers.fleet.status.model import Answers, SupervisordAnswer, build_status
 from workers.fleet.status.poller import Down
+from workers.fleet.supervisor import Process
 from workers.kafka.admin import GroupDescription, Member
 from workers.kafka.open_transactions import OpenTransaction
 from workers.kafka.partition_offsets import PartitionOffsets
+from workers.state.audit_file import Audit
 from workers.state.heartbeat import State
 from workers.types import TopicPartition
 
@@ -174,7 +176,7 @@ def test_everything_is_in_the_json():
     status = judged(**with_slot("worker_02", kernel="T"), events=[{"event": "exited", "process": "worker_02"}])
     found = json.loads(json.dumps(status.as_dict()))
 
-    assert set(found) == {"healthy", "time", "problems", "services", "slots", "group", "events", "fleet"}
+    assert set(found) == {"healthy", "time", "problems", "services", "slots", "group", "events", "fleet", "audit"}
     assert found["slots"][2]["state"] == "stopped (SIGSTOP)"
     assert [slot["healthy"] for slot in found["slots"]] == [True, True, False, True]
     assert found["group"]["members"][3] == {
@@ -186,6 +188,29 @@ def test_everything_is_in_the_json():
     }
     assert found["slots"][0]["partitions"] == {"numtest": [0, 1]}
     assert found["events"] == [{"event": "exited", "process": "worker_02"}]
+
+
+def test_the_programs_beside_the_workers_fit_in_eighty_columns():
+    slots = {each: seen(each) for each in OWNS}
+    beside = [Process(name, name, "RUNNING", pid=9) for name in ("auditor", "lag", "watchdog")]
+
+    def detail(*programs: Process) -> str:
+        processes = [*programs, *(each.process for each in slots.values())]
+        return judged(supervisord=SupervisordAnswer(1_234_567, processes)).services["supervisord"].detail
+
+    assert detail(*beside) == "pid 1234567, 4 of 4 workers running, auditor/lag/watchdog too"
+    assert len(f"supervisord  up   {detail(*beside)}") <= 80
+    assert detail(beside[0], replace(beside[1], state="FATAL")).endswith(" running, auditor running, lag fatal")
+    assert detail(replace(beside[1], state="FATAL")).endswith("workers running, lag fatal")
+
+
+def test_a_fleet_with_a_record_that_is_not_accounted_for_is_not_healthy():
+    clean = Audit(1_000.0, until=999.0, unstable=7)
+    found = judged(audit=clean._replace(missing=2, unexplained=1))
+
+    assert judged(audit=clean).healthy, "what cannot be read yet is no failure"
+    assert found.problems == ["records are not accounted for: 2 missing, 1 unexplained; see `workers verify`"]
+    assert json.loads(json.dumps(found.as_dict()))["audit"]["missing"] == 2
 
 
 @pytest.mark.parametrize(

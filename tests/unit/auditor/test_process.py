@@ -1,0 +1,82 @@
+"""The process around the auditor: what it says where nothing answers, and its figures."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from tests.support import scrape
+from workers.auditor import servers
+from workers.auditor.process import AuditProcess
+from workers.monitoring.audit_metrics import AuditMetrics
+from workers.settings import load
+from workers.settings.paths import StatePaths
+from workers.state.audit_file import Audit, audit_file, read_audit
+
+NOBODY = {"bootstrap_servers": "127.0.0.1:1", "mongodb_uri": "mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=200"}
+
+
+def series(metrics: AuditMetrics) -> scrape.Series:
+    from prometheus_client import generate_latest
+
+    return scrape.parse(generate_latest(metrics.registry).decode())
+
+
+def test_without_a_server_it_says_so_once_and_tries_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(servers, "WATCH_PATIENCE_SECONDS", 0.3)
+    paths = StatePaths(tmp_path, tmp_path)
+    process = AuditProcess(load(**NOBODY), paths, lambda: None)
+
+    with capture_logs() as logs:
+        for _ in range(2):
+            process._round(time.monotonic())
+
+    found = read_audit(audit_file(tmp_path, "counters"))
+    assert found is not None
+    assert "127.0.0.1:1" in str(found.problem)
+    assert (found.until, found.is_clean) == (None, True)
+    assert [each["event"] for each in logs] == ["nothing can be verified now; trying again in every round"]
+    told = series(process.metrics)
+    assert scrape.total(told, "workers_audit_rounds_total", result="failed") == 2
+    assert scrape.total(told, "workers_audit_rounds_total", result="done") == 0
+    assert told.get("workers_audit_last_success_timestamp_seconds") is None
+
+
+def test_what_is_not_known_is_absent_and_what_is_known_stands_there() -> None:
+    audit, behind = Audit(1.0), None
+    metrics = AuditMetrics(lambda: audit, lambda: behind)
+    assert not series(metrics).keys() & {
+        "workers_verified_until_timestamp_seconds",
+        "workers_audit_behind_seconds",
+        "workers_audit_last_success_timestamp_seconds",
+        "workers_audit_full_pass_timestamp_seconds",
+    }
+    assert scrape.total(series(metrics), "workers_audit_records") == 0
+
+    audit, behind = Audit(9.0, until=7.0, missing=1, twice=2, unexplained=3, unstable=4, unverified=5, passed=6.0), 2.5
+    metrics.round_ended(0.5, 9.0, done=True)
+    metrics.verified("new", 10)
+    told = series(metrics)
+    outcomes = {labels["outcome"]: value for labels, value in told["workers_audit_records"]}
+    assert outcomes == {"missing": 1, "twice": 2, "unexplained": 3, "unstable": 4}
+    for name, value in {
+        "workers_verified_until_timestamp_seconds": 7.0,
+        "workers_audit_behind_seconds": 2.5,
+        "workers_audit_last_success_timestamp_seconds": 9.0,
+        "workers_audit_full_pass_timestamp_seconds": 6.0,
+        "workers_audit_unverified_records": 5,
+        "workers_audit_round_seconds_total": 0.5,
+    }.items():
+        assert told[name] == [({}, value)], name
+    assert scrape.total(told, "workers_audit_verified_records_total", kind="new") == 10
+
+
+@pytest.mark.parametrize("setting", [{"audit_interval": "0"}, {"audit_share": "1.5"}, {"auditor_port": "70000"}])
+def test_wrong_settings_are_refused(setting: dict[str, str]) -> None:
+    from workers.errors import BadConfigurationError
+
+    with pytest.raises(BadConfigurationError):
+        load(**setting)

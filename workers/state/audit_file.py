@@ -1,0 +1,80 @@
+"""What the auditor (`workers audit`) found last: a file of the group, which the page, `status` and the metrics read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from workers.state.checked_file import checked, read_checked
+from workers.state.file_names import file_name
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from workers.state.state_file import StateFile
+
+VERSION = 1
+SIZE = 4096
+MOST_FOUND = 5
+"""Of all that was found, so many are named one by one."""
+
+
+class Audit(NamedTuple):
+    """Times are Unix times. Counts are of what stands now, not of all that was ever found."""
+
+    time: float
+    """When this was found."""
+    until: float | None = None
+    """Every record that was written to Kafka before this is accounted for; None: that was not proven yet. See `since`."""
+    records: int = 0
+    """Verified since the auditor was started, each counted once."""
+    missing: int = 0
+    twice: int = 0
+    unexplained: int = 0
+    unstable: int = 0
+    """Records that cannot be read yet, behind an open transaction."""
+    problem: str | None = None
+    """Why the last round could not be done, in one line; None: it was done."""
+    since: float | None = None
+    """The first pass over what was stored before this is not done; None: all is verified."""
+    recent: float | None = None
+    """While `until` is None for the first pass: every record that was stored after `since`, and written before this, is
+    accounted for."""
+    passed: float | None = None
+    """When a pass over everything that Kafka holds was last completed; None: none was yet."""
+    unverified: int = 0
+    """Offsets that the group has committed, and that are not verified yet."""
+    found: tuple[tuple[str, int, int, str], ...] = ()
+    """The first of those that are missing, twice or unexplained: topic, partition, offset, and what it is."""
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether nothing is missing, twice or unexplained."""
+        return not (self.missing or self.twice or self.unexplained)
+
+    @property
+    def failures(self) -> str:
+        """What stands now, in words: `2 missing, 1 unexplained`; empty: nothing."""
+        counts = {"missing": self.missing, "twice": self.twice, "unexplained": self.unexplained}
+        return ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
+
+
+def audit_file(folder: Path, group: str) -> Path:
+    """The path of the file. Args: folder: WORKERS_STATE_DIR."""
+    return folder / f"{file_name(group)}.audit"
+
+
+def write_audit(file: StateFile, audit: Audit) -> None:
+    """Overwrite the file."""
+    file.write(checked({"version": VERSION, **audit._asdict()}))
+
+
+def read_audit(path: Path) -> Audit | None:
+    """What the file holds; None: there is none, it cannot be parsed, or it is of another version."""
+    try:
+        content = read_checked(path)
+        if content.pop("version") != VERSION:
+            return None
+        found = tuple((topic, partition, offset, what) for topic, partition, offset, what in content.pop("found"))
+        return Audit(**content, found=found)
+    except (TypeError, KeyError, AttributeError, ValueError):
+        return None
