@@ -8,6 +8,7 @@ a smaller `numprocs` takes a worker away. Its label is its slot, never a pid, so
 from __future__ import annotations
 
 import json
+import socket
 import sys
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,9 @@ TREE = Path(__file__).absolute().parents[2]
 WORKER = "run"
 OTHERS = {"lag": "lag", "watchdog": "watchdog", "audit": "auditor"}
 """The commands of the fleet's other programs; their jobs, which are the beginnings of the names of their ports' settings."""
+
+APP = "kafka-mongo-workers"
+"""The label `app`, which our jobs and our alerts have and no others: rules and dashboards ask for it."""
 
 EVERY_ADDRESS = ("", "0.0.0.0", "::")
 
@@ -82,6 +86,7 @@ def _target(tree: Path, process: Any) -> dict[str, Any] | None:
         raise ValueError(f"{process.name} serves its metrics on a port that nobody knows: set WORKERS_METRICS_PORT")
     # Where it listens on all addresses, it is asked on this machine's own.
     host = "127.0.0.1" if settings.metrics_host in EVERY_ADDRESS else settings.metrics_host
+    labels |= {"app": APP, "group": settings.group, "host": socket.gethostname()}
     return {"targets": [address(host, port)], "labels": labels}
 
 
