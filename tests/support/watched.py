@@ -8,7 +8,7 @@ a third fleet of ours, which is only its metrics, has the label `route`.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -22,7 +22,7 @@ from tests.support.prometheus import SCRAPE_SECONDS, Prometheus
 
 APP = "kafka-mongo-workers"
 EVERY_PROCESS = {"worker_00", "worker_01", "worker_02", "worker_03", "lag", "watchdog", "auditor"}
-VICTIM = 1
+VICTIM, VICTIM_NAME = 1, "worker_01"
 PARTITIONS = 6
 FOREIGN = 1e15
 """Every series of somebody else is larger than this, and grows by it each second: it is no time, and no count, of ours."""
@@ -52,7 +52,7 @@ class Watched(NamedTuple):
     def filled(self, query: Query, **chosen: str) -> str:
         # A person looks at minutes at least; a subquery over less than its step finds nothing.
         window = f"{max(60, self.end - self.begin):.0f}s"
-        words = {**ALL, "worker": f"worker_{VICTIM:02d}", "__rate_interval": "10s", "__range": window}
+        words = {**ALL, "worker": VICTIM_NAME, "__rate_interval": "10s", "__range": window}
         return query.filled(**(words | chosen))
 
     def choices(self) -> dict[str, dict[str, str]]:
@@ -96,7 +96,7 @@ def second_fleet(stack: EmbeddedStack, first: Fleet) -> Fleet:
     return fleet
 
 
-def foreign_pages(fleet: Fleet) -> dict[str, object]:
+def foreign_pages(fleet: Fleet) -> dict[str, Callable[[], str]]:
     """By path, which is the name of a job: what our process of that job serves, with other numbers."""
     ports = {
         "/workers": fleet.metrics_port,
@@ -104,15 +104,17 @@ def foreign_pages(fleet: Fleet) -> dict[str, object]:
         "/watchdog": fleet.watchdog_port,
         "/auditor": fleet.auditor_port,
     }
-    since = time.time()
     texts = {path: scrape.page(port, "/metrics")[1] for path, port in ports.items()}
     assert all(texts.values())
-    return {
-        path: lambda text=text: with_value(text, FOREIGN * (2 + time.time() - since)) for path, text in texts.items()
-    }
+    return {path: growing(text) for path, text in texts.items()}
 
 
-def routed_page(since: float) -> object:
+def growing(text: str) -> Callable[[], str]:
+    since = time.time()
+    return lambda: with_value(text, FOREIGN * (2 + time.time() - since))
+
+
+def routed_page(since: float) -> Callable[[], str]:
     def page() -> str:
         return "".join(
             f'workers_records_total{{topic="orders",partition="0",outcome="stored",route="{route}"}} '
@@ -128,31 +130,48 @@ def drill(fleet: Fleet, second: Fleet, prometheus: Prometheus) -> None:
     (fleet.tree / "poison").write_text("no json\n")
     producing = fleet.producing("--count", "100000", "--interval", "0.002")
     fleet.produce("--from", "poison")
-    # A count that nobody scraped dies with its process.
     for each in (fleet, second):
-        chosen = f'{{app="{APP}", group="{each.group}"}}'
-        wait_until(lambda chosen=chosen: prometheus.query(f"sum(workers_dead_letters_total{chosen}) > 0"), 30, "seen")
-        wait_until(
-            lambda chosen=chosen: prometheus.query(f"sum(rate(workers_records_total{chosen}[10s])) > 0"), 30, "flow"
-        )
-    second.supervisor("stopProcess", "worker:worker_01")
+        wait_flow(prometheus, each)
+    second.supervisor("stopProcess", f"worker:{VICTIM_NAME}")
     killed = fleet.kill(VICTIM)
-    second.supervisor("startProcess", "worker:worker_01")
+    second.supervisor("startProcess", f"worker:{VICTIM_NAME}")
     fleet.wait_restarted(VICTIM, killed)
     for each in (fleet, second):
-        wait_until(lambda each=each: restarted(prometheus, each), 30, "Prometheus sees the restart")
-        each.wait_assigned(PARTITIONS)
-    wait_until(lambda: prometheus.query('ALERTS{alertname="DeadLetters", alertstate="firing"}'), 30, "an alert")
-    for each in (fleet, second):
-        working = f"sum(rate(workers_write_seconds_count{of_victim(each)}[10s])) > 0"
-        wait_until(lambda working=working: prometheus.query(working), 30, "it works")
+        wait_working(prometheus, each)
     producing.kill()
     for each in (fleet, second):
         each.wait_committed()
     stale = f'avg_over_time(max(workers_lag_seconds{{app="{APP}"}})[1m:15s])'
     wait_until(lambda: prometheus.query(stale), 60, "a step of 15 s is over")
-    committed = f'min_over_time(kafka_consumergroup_current_offset{{app="{APP}"}}[10s]) >= 0'
+    for each in (fleet, second):
+        wait_quiet(prometheus, each)
+
+
+def wait_flow(prometheus: Prometheus, fleet: Fleet) -> None:
+    of_fleet = f'{{app="{APP}", group="{fleet.group}"}}'
+    # A count that nobody scraped dies with its process.
+    wait_until(
+        lambda: prometheus.query(f"sum(workers_dead_letters_total{of_fleet}) > 0"), 30, "the dead letter is seen"
+    )
+    wait_until(lambda: prometheus.query(f"sum(rate(workers_records_total{of_fleet}[10s])) > 0"), 30, "numbers flow")
+
+
+def wait_working(prometheus: Prometheus, fleet: Fleet) -> None:
+    wait_until(lambda: restarted(prometheus, fleet), 30, "Prometheus sees the restart")
+    fleet.wait_assigned(PARTITIONS)
+    fired = f'ALERTS{{alertname="DeadLetters", alertstate="firing", group="{fleet.group}"}}'
+    wait_until(lambda: prometheus.query(fired), 30, "an alert")
+    working = f"sum(rate(workers_write_seconds_count{of_victim(fleet)}[10s])) > 0"
+    wait_until(lambda: prometheus.query(working), 30, "it works")
+
+
+def wait_quiet(prometheus: Prometheus, fleet: Fleet) -> None:
+    """Until Prometheus has seen that all is committed, for as long as the panels look back."""
+    of_fleet = f'{{app="{APP}", group="{fleet.group}"}}'
+    committed = f"min_over_time(kafka_consumergroup_current_offset{of_fleet}[10s]) >= 0"
     wait_until(lambda: prometheus.query(committed), 60, f"the commits are seen; {lag_log(fleet)}")
+    quiet = f"sum(rate(workers_records_total{of_fleet}[10s])) == 0 and sum(workers_lag_records{of_fleet}) == 0"
+    wait_until(lambda: prometheus.query(quiet), 60, "Prometheus sees that all is stored")
 
 
 def restarted(prometheus: Prometheus, fleet: Fleet) -> bool:
@@ -163,7 +182,7 @@ def restarted(prometheus: Prometheus, fleet: Fleet) -> bool:
 
 
 def of_victim(fleet: Fleet) -> str:
-    return f'{{app="{APP}", group="{fleet.group}", worker="worker_{VICTIM:02d}"}}'
+    return f'{{app="{APP}", group="{fleet.group}", worker="{VICTIM_NAME}"}}'
 
 
 def lag_log(fleet: Fleet) -> str:
