@@ -134,7 +134,6 @@ def test_the_list_of_alerts_is_of_ours_and_of_the_chosen() -> None:
         "app": ("=", "kafka-mongo-workers"),
         "severity": ("!=", "none"),
         "group": ("=~", "^(${group:pipe})?$"),
-        "host": ("=~", "^(${host:pipe})?$"),
     }
 
 
