@@ -28,7 +28,6 @@ def workers() -> build.Row:
                 "{{group}} {{host}} {{process}}": f"sum by ({EACH_PROCESS})"
                 f" (increase(workers_process_starts_total{{{OURS}}}[{RATE}]))"
             },
-            width=6,
             bars=True,
         )
     )
@@ -41,7 +40,6 @@ def workers() -> build.Row:
                 "evicted": f"sum(increase(workers_evictions_total{{{OURS}}}[{RATE}]))",
                 "hung: {{kind}}": f"sum by (kind) (increase(workers_stalls_total{{{OURS}}}[{RATE}]))",
             },
-            width=6,
             bars=True,
         )
     )
@@ -51,7 +49,6 @@ def workers() -> build.Row:
             "After a kill the others have the worker's partitions, until it has joined again.",
             "short",
             {BY_WORKER: f"sum by ({EACH_WORKER}) (workers_assigned_partitions{{{WORKER}}})"},
-            width=6,
             stacked=True,
         )
     )
@@ -71,7 +68,7 @@ def workers() -> build.Row:
                 "worker": "Worker",
                 "Value": "Records a second",
             },
-            width=6,
+            width=24,
         )
     )
 
