@@ -32,6 +32,17 @@ format. Counters begin at 0 with their process; a series that is known beforehan
 `rate()` and `increase()` see its first event. No label is a pid, an offset or a text of an error. `process_*` and
 `python_*` are the Prometheus client's own.
 
+Prometheus adds the labels of the target. Rules and dashboards ask for them, so that they are of our processes and of one
+fleet in a Prometheus of many jobs. `var/run/targets.json` has them; targets from elsewhere, as in Kubernetes, need the same:
+
+| label | meaning |
+|---|---|
+| `app` | Always `kafka-mongo-workers`. |
+| `job` | One of `workers`, `lag`, `watchdog`, `auditor`. |
+| `group` | The consumer group, `WORKERS_GROUP`. |
+| `host` | The machine, or the node. |
+| `worker` | Of a worker: its slot (`worker_00`), or its pod. |
+
 What scrapes cost: a page is 9 KB, does not grow, and takes 3 ms of the worker's CPU. Scraped 50 times a second, which is
 a hundred times what `deploy/prometheus/` does, a worker that drains a backlog as fast as it can keeps 90 % of its speed;
 beside 20 clients that ask and never read it keeps all of it. (`python -m bench.scrape`, 16 rounds of each beside a worker

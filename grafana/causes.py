@@ -1,44 +1,37 @@
-"""The lower half of the fleet's dashboard: where to look when the upper half says that something is wrong."""
+"""The folded rows of the fleet's dashboard: where to look when health says that something is wrong."""
 
 from __future__ import annotations
 
 from grafana_foundation_sdk.builders import dashboard as build
-from panels import BLUE, GREEN, OURS, RATE, RED, TOPIC, WORKER, YELLOW, lines
+from health import COMMITTED
+from matchers import EACH_PARTITION, EACH_PROCESS, EACH_WORKER, OURS, RATE, TOPIC, WORKER, once
+from panels import BLUE, COMMITS_A_SECOND, GREEN, RECORDS_A_SECOND, RED, RETRIES_A_SECOND, YELLOW, lines, number, rows
+
+BY_PARTITION = "{{group}} {{topic}} {{partition}}"
+BY_WORKER = "{{group}} {{host}} {{worker}}"
+WAITING = f"min_over_time(workers_lag_records{{{TOPIC}}}[1m]) > 0"
+MOVING = f"changes({COMMITTED}[1m]) > 0"
+# Where nothing is known, this is nothing too, and not 0.
+NONE = f"0 * count(workers_lag_records{{{TOPIC}}})"
+HANGING = f"workers_partition_unstable_seconds{{{TOPIC}}} > 90"
+MOVED = f"changes(workers_partition_last_stable_offset{{{TOPIC}}}[1m]) > 0"
 
 
-def group(made: build.Dashboard) -> None:
-    made.with_row(build.Row("Rebalances and commits"))
-    made.with_panel(
+def workers() -> build.Row:
+    row = build.Row("Workers: restarts, and who owns which partition")
+    row.with_panel(
         lines(
-            "Rebalances",
-            "Times that partitions were assigned to a worker, revoked, or lost.",
+            "Starts",
+            "Times that supervisord started a process. Each one after the first is a restart.",
             "short",
-            {"{{event}}": f"sum by (event) (increase(workers_rebalances_total{{{OURS}}}[{RATE}]))"},
-            width=6,
+            {
+                "{{group}} {{host}} {{process}}": f"sum by ({EACH_PROCESS})"
+                f" (increase(workers_process_starts_total{{{OURS}}}[{RATE}]))"
+            },
             bars=True,
-            colors={"lost": RED},
         )
     )
-    made.with_panel(
-        lines(
-            "Commits",
-            "By result. After any but ok, the records are redelivered and found stored.",
-            "ops",
-            {"{{result}}": f"sum by (result) (rate(workers_commits_total{{{OURS}}}[{RATE}]))"},
-            width=6,
-            colors={"ok": GREEN, "rebalanced": BLUE, "timeout": YELLOW, "error": RED},
-        )
-    )
-    made.with_panel(
-        lines(
-            "Time since a commit moved",
-            "By partition. It also grows where no records arrive: compare it with the lag.",
-            "s",
-            {"{{topic}} {{partition}}": f"time() - workers_partition_last_commit_timestamp_seconds{{{TOPIC}}}"},
-            width=6,
-        )
-    )
-    made.with_panel(
+    row.with_panel(
         lines(
             "Evictions and hangs",
             "Dead workers that the watchdog evicted, and hung ones that it killed, by the kind of hang.",
@@ -47,25 +40,134 @@ def group(made: build.Dashboard) -> None:
                 "evicted": f"sum(increase(workers_evictions_total{{{OURS}}}[{RATE}]))",
                 "hung: {{kind}}": f"sum by (kind) (increase(workers_stalls_total{{{OURS}}}[{RATE}]))",
             },
-            width=6,
             bars=True,
+        )
+    )
+    row.with_panel(
+        lines(
+            "Partitions of each worker",
+            "After a kill the others have the worker's partitions, until it has joined again.",
+            "short",
+            {BY_WORKER: f"sum by ({EACH_WORKER}) (workers_assigned_partitions{{{WORKER}}})"},
+            stacked=True,
+        )
+    )
+    owner = "group, host, topic, partition, worker"
+    return row.with_panel(
+        rows(
+            "Who owns which partition",
+            "The worker of each partition now, and the records a second that it stores.",
+            RECORDS_A_SECOND,
+            f"sum by ({owner}) (rate(workers_records_total{{{TOPIC}}}[{RATE}]))"
+            f" * sum by ({owner}) (workers_partition_owned{{{TOPIC}}})",
+            {
+                "group": "Group",
+                "topic": "Topic",
+                "partition": "Partition",
+                "host": "Host",
+                "worker": "Worker",
+                "Value": "Records a second",
+            },
+            width=24,
         )
     )
 
 
-def database(made: build.Dashboard) -> None:
-    made.with_row(build.Row("The database"))
+def partitions() -> build.Row:
+    row = build.Row("Partitions: which of them lag, are stuck, or come near to retention")
+    row.with_panel(
+        number(
+            "Partitions in trouble",
+            "Unowned: assigned to no member. Stuck: records have waited for a minute, and nothing is committed. "
+            "Hanging: a transaction stays open. Unknown: Kafka does not answer.",
+            "short",
+            {
+                "unowned": f"sum({once(f'workers_partition_unowned{{{TOPIC}}}')})",
+                "stuck": f"count({once(WAITING)} unless on ({EACH_PARTITION}) {MOVING}) or {NONE}",
+                "hanging": f"count({once(HANGING)} unless on ({EACH_PARTITION}) {MOVED}) or {NONE}",
+                "unknown": f"sum({once(f'workers_partition_unknown{{{TOPIC}}}')})",
+            },
+            [(None, GREEN), (1, RED)],
+            width=24,
+        )
+    )
+    row.with_panel(
+        lines(
+            "Lag in records",
+            "By partition, from Kafka's offsets: it does not depend on any worker. Only what can be read.",
+            "short",
+            {BY_PARTITION: once(f"workers_lag_records{{{TOPIC}}}")},
+            width=6,
+            stacked=True,
+        )
+    )
+    row.with_panel(
+        lines(
+            "Time since a commit moved",
+            "By partition. It also grows where no records arrive: compare it with the lag.",
+            "s",
+            {BY_PARTITION: f"time() - {once(f'workers_partition_last_commit_timestamp_seconds{{{TOPIC}}}')}"},
+            width=6,
+        )
+    )
+    row.with_panel(
+        lines(
+            "Records behind open transactions",
+            "By partition: acknowledged by Kafka, and not to be read before a transaction ends. One that stays, hangs.",
+            "short",
+            {BY_PARTITION: once(f"workers_partition_unstable_records{{{TOPIC}}}")},
+            width=6,
+            stacked=True,
+        )
+    )
+    return row.with_panel(
+        lines(
+            "Distance from retention",
+            "Retention headroom: records from the log start to the committed offset. Below 0, records were lost.",
+            "short",
+            {BY_PARTITION: once(f"workers_partition_retention_headroom_records{{{TOPIC}}}")},
+            width=6,
+        )
+    )
+
+
+def rebalances() -> build.Row:
+    row = build.Row("Rebalances and commits")
+    row.with_panel(
+        lines(
+            "Rebalances",
+            "Times that partitions were assigned to a worker, revoked, or lost.",
+            "short",
+            {"{{event}}": f"sum by (event) (increase(workers_rebalances_total{{{OURS}}}[{RATE}]))"},
+            width=12,
+            bars=True,
+            colors={"lost": RED},
+        )
+    )
+    return row.with_panel(
+        lines(
+            "Commits",
+            "By result. After any but ok, the records are redelivered and found stored.",
+            COMMITS_A_SECOND,
+            {"{{result}}": f"sum by (result) (rate(workers_commits_total{{{OURS}}}[{RATE}]))"},
+            width=12,
+            colors={"ok": GREEN, "rebalanced": BLUE, "timeout": YELLOW, "error": RED},
+        )
+    )
+
+
+def database() -> build.Row:
+    row = build.Row("The database")
     buckets = f"sum by (le) (rate(workers_write_seconds_bucket{{{OURS}}}[{RATE}]))"
-    made.with_panel(
+    row.with_panel(
         lines(
             "Time of a write",
             "Until the database acknowledged a batch: half of them were faster than p50, all but one in a hundred than p99.",
             "s",
             {"p50": f"histogram_quantile(0.5, {buckets})", "p99": f"histogram_quantile(0.99, {buckets})"},
-            width=6,
         )
     )
-    made.with_panel(
+    row.with_panel(
         lines(
             "Records in a batch",
             "On average. Small: the fleet keeps up. Large: it is catching up.",
@@ -74,35 +176,20 @@ def database(made: build.Dashboard) -> None:
                 "records": f"sum(rate(workers_records_total{{{TOPIC}}}[{RATE}]))"
                 f" / sum(rate(workers_batches_total{{{OURS}}}[{RATE}]))"
             },
-            width=6,
         )
     )
-    made.with_panel(
-        lines(
-            "Duplicates and dead letters",
-            "Redelivered records that were found stored, as after every kill; and those that cannot be stored, by reason.",
-            "rps",
-            {
-                "duplicate": f'sum(rate(workers_records_total{{outcome="duplicate", {TOPIC}}}[{RATE}]))',
-                "{{reason}}": f"sum by (reason) (rate(workers_dead_letters_total{{{TOPIC}}}[{RATE}])) > 0",
-            },
-            width=6,
-            colors={"duplicate": YELLOW},
-        )
-    )
-    made.with_panel(
+    return row.with_panel(
         lines(
             "Retries",
             "Writes that failed while the sink was unavailable, and were retried, by reason.",
-            "ops",
+            RETRIES_A_SECOND,
             {"{{reason}}": f"sum by (reason) (rate(workers_write_retries_total{{{OURS}}}[{RATE}]))"},
-            width=6,
         )
     )
 
 
-def processes(made: build.Dashboard) -> None:
-    made.with_row(build.Row("Processes"))
+def processes() -> build.Row:
+    row = build.Row("Processes")
     for title, description, unit, expression in (
         (
             "Processor",
@@ -123,4 +210,5 @@ def processes(made: build.Dashboard) -> None:
             f"time() - workers_last_poll_timestamp_seconds{{{WORKER}}}",
         ),
     ):
-        made.with_panel(lines(title, description, unit, {"{{job}} {{worker}}": expression}))
+        row.with_panel(lines(title, description, unit, {"{{group}} {{host}} {{job}} {{worker}}": expression}))
+    return row

@@ -12,15 +12,15 @@ from grafana_foundation_sdk.models import common, dashboard
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
 SOURCE = common.DataSourceRef(type_val="prometheus", uid="${datasource}")
-OURS = 'job=~"$job", instance=~"$instance"'
-"""Every query asks for these two, which one may choose above the panels."""
-WORKER = f'{OURS}, worker!=""'
-TOPIC = f'{OURS}, topic=~"$topic"'
-RATE = "$__rate_interval"
 HEIGHT = 8
 GREEN, YELLOW, RED, BLUE, GREY = "green", "yellow", "red", "blue", "text"
+# Grafana's unit `rps` is reads a second. `count:` is its form for a unit of one's own that is shortened: 1.5K rec/s.
+RECORDS, RECORDS_A_SECOND = "count:rec", "count:rec/s"
+COMMITS_A_SECOND, RETRIES_A_SECOND = "count:commits/s", "count:retries/s"
 Steps = Sequence[tuple[float | None, str]]
 FINE: Steps = [(None, GREEN)]
+PLAIN: Steps = [(None, GREY)]
+"""It is neither good nor bad."""
 Queries = Mapping[str, str]
 """By legend."""
 
@@ -33,15 +33,22 @@ def number(
     steps: Steps = FINE,
     *,
     width: int = 4,
-    decimals: int = 0,
+    decimals: int | None = 0,
     colors: Mapping[str, str] | None = None,
     unknown: str = "unknown",
+    legend_only: bool = False,
 ) -> stat.Panel:
-    """What is so now. `colors`: fixed ones, by legend."""
+    """What is so now. `colors`: fixed ones, by legend. `legend_only`: the value is only the color of its legend."""
     panel = stat.Panel().reduce_options(build_common.ReduceDataOptions().calcs(["lastNotNull"]).values(False))
-    panel.title(title).description(description).unit(unit).decimals(decimals).span(width).height(5)
+    panel.title(title).description(description).unit(unit).span(width).height(5)
+    if decimals is not None:
+        panel.decimals(decimals)
     panel.color_mode(common.BigValueColorMode.VALUE).graph_mode(common.BigValueGraphMode.NONE).no_value(unknown)
-    panel.text_mode(common.BigValueTextMode.VALUE_AND_NAME if len(queries) > 1 else common.BigValueTextMode.VALUE)
+    if legend_only:
+        panel.text_mode(common.BigValueTextMode.NAME)
+    else:
+        several = common.BigValueTextMode.VALUE_AND_NAME
+        panel.text_mode(several if len(queries) > 1 else common.BigValueTextMode.VALUE)
     panel.thresholds(_thresholds(steps)).datasource(SOURCE)
     for name, color in (colors or {}).items():
         fixed = dashboard.DynamicConfigValue("color", {"mode": "fixed", "fixedColor": color})
@@ -63,15 +70,17 @@ def lines(
     bars: bool = False,
     colors: Mapping[str, str] | None = None,
 ) -> timeseries.Panel:
-    """What was so over time. `limit`: from there on it is red."""
+    """What was so over time. `limit`: from there on it is red. `bars`: whole things, counted."""
     panel = timeseries.Panel().title(title).description(description).unit(unit).min(0).span(width).height(HEIGHT)
     panel.datasource(SOURCE).fill_opacity(60 if bars or stacked else 5).show_points(common.VisibilityMode.NEVER)
-    panel.legend(build_common.VizLegendOptions().show_legend(True).placement(common.LegendPlacement.BOTTOM))
+    legend = build_common.VizLegendOptions().show_legend(True).placement(common.LegendPlacement.BOTTOM)
+    panel.legend(legend.display_mode(common.LegendDisplayMode.LIST).calcs(["lastNotNull", "max"]))
     panel.tooltip(
         build_common.VizTooltipOptions().mode(common.TooltipDisplayMode.MULTI).sort(common.SortOrder.DESCENDING)
     )
     if bars:
-        panel.draw_style(common.GraphDrawStyle.BARS)
+        # Prometheus extrapolates an increase: of one restart it makes 1.07.
+        panel.draw_style(common.GraphDrawStyle.BARS).decimals(0)
     if bars or stacked:
         panel.stacking(build_common.StackingConfig().mode(common.StackingMode.NORMAL).group("A"))
     if limit is not None:

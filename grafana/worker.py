@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
-from fleet import STATES, WORKER_UID
-from frame import frame, variable
+from frame import choose_fleet, choose_processes, frame, variable
 from grafana_foundation_sdk.builders import dashboard as build
-from panels import BLUE, GREEN, GREY, OURS, RATE, RED, YELLOW, lines, number, states
+from health import STATES, WORKER_UID, state
+from matchers import FLEET, OURS, RATE
+from panels import (
+    BLUE,
+    COMMITS_A_SECOND,
+    GREEN,
+    GREY,
+    RECORDS_A_SECOND,
+    RED,
+    RETRIES_A_SECOND,
+    YELLOW,
+    lines,
+    number,
+    states,
+)
 
 ONE = f'{OURS}, worker="$worker"'
-STATE = " or ".join(
-    f'(workers_process_state{{state="{name}", process="$worker", {OURS}}} == 1) * {value}'
-    for value, (name, _) in STATES.items()
-)
 
 
 def worker() -> build.Dashboard:
     made = frame("Kafka to MongoDB: one worker", WORKER_UID, "What one worker does.")
-    slots = 'label_values(up{job=~"$job"}, worker)'
+    choose_fleet(made, many=False)
+    slots = f'label_values(up{{{FLEET}, worker!=""}}, worker)'
     made.with_variable(variable("worker", "Worker", slots, "Which slot; its processes come and go.", many=False))
+    choose_processes(made)
     verdict(made)
     made.with_row(build.Row("Work"))
     for panel in work():
@@ -46,7 +57,7 @@ def verdict(made: build.Dashboard) -> None:
     running = f"time() - process_start_time_seconds{{{ONE}}}"
     made.with_panel(number("Uptime", "Since this process was started.", "s", {"age": running}))
     made.with_panel(
-        states("State", "As supervisord sees it.", {"{{process}}": f"sum by (process) ({STATE})"}, STATES, width=12)
+        states("State", "As supervisord sees it.", {"{{process}}": state('process="$worker"')}, STATES, width=12)
     )
 
 
@@ -56,14 +67,14 @@ def work() -> list[build.Panel]:
         lines(
             "Records a second",
             "What became of the records that it read.",
-            "rps",
+            RECORDS_A_SECOND,
             {"{{outcome}}": f"sum by (outcome) (rate(workers_records_total{{{ONE}}}[{RATE}]))"},
             colors={"duplicate": YELLOW, "dead_lettered": RED},
         ),
         lines(
             "Records a second, by partition",
             "A partition that was revoked stays at 0.",
-            "rps",
+            RECORDS_A_SECOND,
             {"{{topic}} {{partition}}": f"sum by (topic, partition) (rate(workers_records_total{{{ONE}}}[{RATE}]))"},
         ),
         lines(
@@ -75,7 +86,7 @@ def work() -> list[build.Panel]:
         lines(
             "Commits",
             "By result. After any but ok, the records are redelivered and found stored.",
-            "ops",
+            COMMITS_A_SECOND,
             {"{{result}}": f"sum by (result) (rate(workers_commits_total{{{ONE}}}[{RATE}]))"},
             colors={"ok": GREEN, "rebalanced": BLUE, "timeout": YELLOW, "error": RED},
         ),
@@ -89,7 +100,7 @@ def work() -> list[build.Panel]:
         lines(
             "Retries",
             "Writes that failed while the sink was unavailable, and were retried, by reason.",
-            "ops",
+            RETRIES_A_SECOND,
             {"{{reason}}": f"sum by (reason) (rate(workers_write_retries_total{{{ONE}}}[{RATE}]))"},
         ),
         lines(

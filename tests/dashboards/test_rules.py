@@ -11,6 +11,7 @@ import yaml
 
 from tests.support.embedded import REPOSITORY
 from tests.support.prometheus import SCRAPE_SECONDS, promtool
+from tests.support.promql import selectors
 
 FOLDER = REPOSITORY / "deploy/prometheus"
 RUNBOOKS = REPOSITORY / "docs/runbooks"
@@ -22,13 +23,10 @@ def groups(file: Path) -> list[dict[str, Any]]:
     return list(yaml.safe_load(file.read_text())["groups"])
 
 
-ALERTS: dict[str, dict[str, Any]] = {
-    rule["alert"]: rule
-    for file in sorted(FOLDER.glob("rules/*.yml"))
-    for group in groups(file)
-    for rule in group["rules"]
-    if "alert" in rule
-}
+RULES: list[dict[str, Any]] = [
+    rule for file in sorted(FOLDER.glob("rules/*.yml")) for group in groups(file) for rule in group["rules"]
+]
+ALERTS = {rule["alert"]: rule for rule in RULES if "alert" in rule}
 TESTS = sorted(FOLDER.glob("tests/*.yml"))
 
 
@@ -76,11 +74,31 @@ def test_each_alert_has_a_test_that_fires_and_one_that_does_not(name: str) -> No
 @pytest.mark.parametrize("name", ALERTS)
 def test_each_alert_says_how_bad_it_is_what_it_is_and_where_its_page_is(name: str) -> None:
     rule = ALERTS[name]
-    assert rule["labels"].keys() == {"severity"}
+    assert rule["labels"].keys() == {"severity", "app"}
     assert rule["labels"]["severity"] in SEVERITIES
     assert rule["annotations"].keys() == {"summary", "runbook_url"}
     assert re.match(r"^[\w{].*\.$", rule["annotations"]["summary"])
     assert rule["annotations"]["runbook_url"] == f"docs/runbooks/{name}.md"
+
+
+def test_each_rule_reads_our_series_only() -> None:
+    recorded = {rule["record"] for rule in RULES if "record" in rule}
+    for rule in RULES:
+        for each in selectors(rule["expr"]):
+            if each.metric not in recorded:
+                assert each.matchers.get("app") == ("=", "kafka-mongo-workers"), (rule, each.metric)
+
+
+@pytest.mark.parametrize("name", ALERTS)
+def test_each_alert_is_of_one_fleet_and_says_of_which(name: str) -> None:
+    rule = ALERTS[name]
+    assert rule["labels"]["app"] == "kafka-mongo-workers"
+    # Fields that are not there are left out: where nothing is scraped, there is no host that could be named.
+    group, host = r"{{ (with )?\$labels.group }}({{ . }})?", r".* on {{ (\$labels.host|\.) }}"
+    of_the_whole_group = name == "FleetDown"
+    assert re.match(group + ("" if of_the_whole_group else host) + r"({{ end }})?: ", rule["annotations"]["summary"])
+    for labels in re.findall(r"\b(?:by|on) \(([^)]*)\)", rule["expr"]):
+        assert "group" in labels.split(", "), name
 
 
 @pytest.mark.parametrize("name", ALERTS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -14,14 +15,15 @@ import pytest
 
 from tests.support.checkout import fresh_copy
 
+OURS = {"app": "kafka-mongo-workers", "group": "counters", "host": socket.gethostname()}
 USUAL = {
-    "127.0.0.1:9790": {"job": "lag"},
-    "127.0.0.1:9791": {"job": "watchdog"},
-    "127.0.0.1:9792": {"job": "auditor"},
-    "127.0.0.1:9800": {"job": "workers", "worker": "worker_00"},
-    "127.0.0.1:9801": {"job": "workers", "worker": "worker_01"},
-    "127.0.0.1:9802": {"job": "workers", "worker": "worker_02"},
-    "127.0.0.1:9803": {"job": "workers", "worker": "worker_03"},
+    "127.0.0.1:9790": {"job": "lag", **OURS},
+    "127.0.0.1:9791": {"job": "watchdog", **OURS},
+    "127.0.0.1:9792": {"job": "auditor", **OURS},
+    "127.0.0.1:9800": {"job": "workers", "worker": "worker_00", **OURS},
+    "127.0.0.1:9801": {"job": "workers", "worker": "worker_01", **OURS},
+    "127.0.0.1:9802": {"job": "workers", "worker": "worker_02", **OURS},
+    "127.0.0.1:9803": {"job": "workers", "worker": "worker_03", **OURS},
 }
 
 
@@ -48,13 +50,14 @@ def test_a_fresh_clone_has_the_usual_ones_whether_anything_runs_or_not(clone: Pa
 
 def test_it_follows_local_d_and_the_settings(clone: Path) -> None:
     (clone / "deploy/local.d/one.conf").write_text("[program:worker]\nnumprocs=1\n")
-    (clone / ".env").write_text("WORKERS_METRICS_PORT=7000\n")
+    (clone / ".env").write_text("WORKERS_METRICS_PORT=7000\nWORKERS_GROUP=other\n")
     assert write(clone, {"WORKERS_METRICS_HOST": "0.0.0.0", "WORKERS_LAG_PORT": "7100"}).returncode == 0
+    ours = OURS | {"group": "other"}
     assert written(clone) == {
-        "127.0.0.1:7100": {"job": "lag"},
-        "127.0.0.1:9791": {"job": "watchdog"},
-        "127.0.0.1:9792": {"job": "auditor"},
-        "127.0.0.1:7000": {"job": "workers", "worker": "worker_00"},
+        "127.0.0.1:7100": {"job": "lag", **ours},
+        "127.0.0.1:9791": {"job": "watchdog", **ours},
+        "127.0.0.1:9792": {"job": "auditor", **ours},
+        "127.0.0.1:7000": {"job": "workers", "worker": "worker_00", **ours},
     }
 
 

@@ -40,15 +40,16 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def panels(dashboard: dict[str, Any]) -> list[dict[str, Any]]:
-    """Without the rows."""
-    return [panel for panel in dashboard["panels"] if panel["type"] != "row"]
+    """In the order of the page: without the rows, with what is folded in them."""
+    every = [each for panel in dashboard["panels"] for each in [panel, *panel.get("panels", [])]]
+    return [panel for panel in every if panel["type"] != "row"]
 
 
 def queries(name: str) -> Iterator[Query]:
     """Of the panels and of the annotations."""
     dashboard = read(FOLDER / name)
     for panel in panels(dashboard):
-        for target in panel["targets"]:
+        for target in panel.get("targets", []):
             shown = set(re.findall(r"{{(\w+)}}", target.get("legendFormat", "")))
             for transformation in panel.get("transformations", []):
                 shown |= set(transformation["options"]["renameByName"]) - {"Value"}

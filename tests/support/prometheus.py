@@ -13,6 +13,7 @@ import sys
 import urllib.error
 import urllib.parse
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -58,11 +59,11 @@ def _settings() -> Settings:
 
 
 class Prometheus:
-    """In the tree of a fleet, whose processes it scrapes."""
+    """In the tree of a fleet, whose processes it scrapes, and those of other fleets; and `targets` of anybody's."""
 
-    def __init__(self, fleet: Fleet) -> None:
+    def __init__(self, fleet: Fleet, others: Sequence[Fleet] = (), targets: Sequence[dict[str, Any]] = ()) -> None:
         require_built()
-        self._tree, self._fleet = fleet.tree, fleet
+        self._tree, self._fleet, self._others, self._targets = fleet.tree, fleet, others, targets
         self.port = free_ports(1)[0]
         self.log = fleet.tree / "var/log/prometheus.log"
         self.targets_file = fleet.tree / "var/run/targets.json"
@@ -77,10 +78,16 @@ class Prometheus:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def write_targets(self) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, str(self._tree / "deploy/prometheus/targets.py")]
-        environment = {**os.environ, **self._fleet.environment}
-        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    def write_targets(self) -> None:
+        """All of them into the file that it looks at."""
+        found = list(self._targets)
+        for fleet in [*self._others, self._fleet]:
+            command = [sys.executable, str(fleet.tree / "deploy/prometheus/targets.py")]
+            environment = {**os.environ, **fleet.environment}
+            ran = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+            assert ran.returncode == 0, ran.stderr
+            found += json.loads((fleet.tree / "var/run/targets.json").read_text())
+        self.targets_file.write_text(json.dumps(found))
 
     def start(self) -> None:
         command = [sys.executable, str(self._tree / "deploy/stack/stack.py"), "run", "prometheus"]
@@ -114,8 +121,8 @@ class Prometheus:
         return list(self.api("query_range", query=expression, **span)["result"])
 
     def up(self) -> dict[str, int]:
-        """By worker, or by job where it is none."""
-        series = self.query("up")
+        """Of the first fleet: by worker, or by job where it is none."""
+        series = self.query(f'up{{app="kafka-mongo-workers", group="{self._fleet.group}"}}')
         return {each["metric"].get("worker") or each["metric"]["job"]: int(each["value"][1]) for each in series}
 
     def api(self, path: str, **parameters: str) -> Any:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import socket
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from supervisor.options import ServerOptions
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 WORKER = "run"
 OTHERS = {"lag": "lag", "watchdog": "watchdog", "audit": "auditor"}
 """The commands of the fleet's other programs; their jobs, which are the beginnings of the names of their ports' settings."""
+
+APP = "kafka-mongo-workers"
+"""The label `app`, which our jobs and our alerts have and no others: rules and dashboards ask for it."""
 
 
 def write_targets(tree: Path) -> list[str]:
@@ -78,6 +82,7 @@ def _target(tree: Path, process: Any) -> dict[str, Any] | None:
             ]
         )
     port += settings.slot if command == WORKER else 0
+    labels |= {"app": APP, "group": settings.group, "host": socket.gethostname()}
     return {"targets": [address(_asked(settings.metrics_host), port)], "labels": labels}
 
 

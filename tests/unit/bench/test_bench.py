@@ -20,6 +20,7 @@ from bench.growth import Case, Run, cases, growth_table
 from bench.peers import Load
 from bench.sample import Sample
 from bench.tables import PAGE, Table, between
+from tests.support.dashboards import panels
 from workers.settings import Settings
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -206,7 +207,7 @@ def test_the_page_names_panels_and_settings_that_exist() -> None:
     page = PAGE.read_text(encoding="utf-8")
     limits = page.split("## What limits you")[1].split("\n## ")[0]
     dashboards = [json.loads(path.read_text()) for path in (REPOSITORY / "grafana/dashboards").glob("*.json")]
-    titles = {panel["title"] for dashboard in dashboards for panel in dashboard["panels"]}
+    titles = {panel["title"] for dashboard in dashboards for panel in panels(dashboard)}
 
     assert set(re.findall(r"\*\*(.+?)\*\*", limits)) <= titles
     names = {
