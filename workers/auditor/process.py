@@ -23,7 +23,7 @@ from workers.monitoring.audit_metrics import AuditMetrics
 from workers.monitoring.http import Health, HealthServer
 from workers.naming import address
 from workers.process import limit_memory, start_thread
-from workers.state.audit_file import SIZE, audit_file, write_audit
+from workers.state.audit_file import SIZE, audit_file, read_audit, write_audit
 from workers.state.state_file import StateFile
 from workers.state.write_failures import WriteFailures
 
@@ -49,12 +49,18 @@ class AuditProcess:
         """Args: on_iteration: called after every step, also after one that failed."""
         failures = WriteFailures()
         self._auditor = Auditor(settings.topic, PositionsFile(paths.state_dir, settings.group, failures))
-        self._file = StateFile(audit_file(paths.state_dir, settings.group), SIZE, failures)
+        self._audit_file = audit_file(paths.state_dir, settings.group)
+        self._file = StateFile(self._audit_file, SIZE, failures)
         self._servers = KeptConnection(lambda: Servers(settings).connect(), _log_unavailable, _log_available)
         self._pace = Pace(settings.audit_interval, settings.audit_share)
         self._on_iteration = on_iteration
         self._pass_asked = threading.Event()
+        self._acknowledged = threading.Event()
         self.metrics = AuditMetrics(lambda: self._auditor.audit, lambda: self._auditor.behind_seconds)
+
+    def resume(self) -> None:
+        """Say what the last auditor said, until the first round: before the first scrape."""
+        self._auditor.resume(read_audit(self._audit_file))
 
     def start(self) -> threading.Thread:
         """Raises: NoThreadError."""
@@ -63,6 +69,10 @@ class AuditProcess:
     def ask_full_pass(self, *_: object) -> None:
         """Begin a full pass with the next round. Safe in a signal handler."""
         self._pass_asked.set()
+
+    def acknowledge_removed(self, *_: object) -> None:
+        """Somebody knows of what Kafka has removed unverified. Safe in a signal handler."""
+        self._acknowledged.set()
 
     def _run(self) -> None:
         while True:
@@ -80,13 +90,15 @@ class AuditProcess:
             self._pass_asked.clear()
             auditor.begin_full_pass()
             self._pace.pass_at = None
+        if self._acknowledged.is_set() and auditor.acknowledge_removed():
+            self._acknowledged.clear()
         before = dict(auditor.verified)
         done = self._ask(auditor.round) is not None
         now = time.monotonic()
         self._pace.after_round(
             began, now, done=done, is_behind=auditor.is_behind, is_catching_up=auditor.is_catching_up
         )
-        self.metrics.round_ended(now - began, time.time(), done=done)
+        self.metrics.round_ended(now - began, done=done)
         self._count(before)
         write_audit(self._file, auditor.audit)
 
@@ -118,7 +130,8 @@ class AuditProcess:
 
 
 def serve(settings: Settings, paths: StatePaths) -> None:
-    """Audit until SIGTERM or SIGINT, or the end of supervisord. SIGUSR1 asks for a full pass.
+    """Audit until SIGTERM or SIGINT, or the end of supervisord. SIGUSR1 asks for a full pass, SIGUSR2 acknowledges what
+    Kafka has removed before it was accounted for.
 
     Args: paths: of the tree whose fleet it is.
 
@@ -137,7 +150,9 @@ def serve(settings: Settings, paths: StatePaths) -> None:
     health = Health(LONGEST_ROUND_SECONDS + settings.audit_interval)
     health.connected = lambda: True
     process = AuditProcess(settings, paths, health.iterated)
+    process.resume()
     signal.signal(signal.SIGUSR1, process.ask_full_pass)
+    signal.signal(signal.SIGUSR2, process.acknowledge_removed)
     server = HealthServer(
         settings.metrics_host, settings.auditor_port, process.metrics.registry, health, "WORKERS_AUDITOR_PORT"
     ).start()
