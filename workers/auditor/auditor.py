@@ -12,7 +12,7 @@ from workers.auditor.changes import follow
 from workers.auditor.findings import NO_RECORD, next_runs
 from workers.auditor.full_pass import FullPass
 from workers.auditor.positions import Positions
-from workers.auditor.proof import Proof
+from workers.auditor.proven_until import ProvenUntil
 from workers.auditor.summary import incomplete, summary
 from workers.auditor.teller import Teller
 from workers.state.audit_file import Audit
@@ -44,7 +44,7 @@ class Auditor:
         self._file = file
         self._teller = Teller()
         self._positions: Positions | None = None
-        self._proof: Proof | None = None
+        self._proven: ProvenUntil | None = None
         self._standing: dict[TopicPartition, tuple[int, int]] = {}
         """By partition: what was verified and not yet committed at the last look (first, end)."""
         self._look: Look | None = None
@@ -68,7 +68,7 @@ class Auditor:
     @property
     def behind_seconds(self) -> float | None:
         """How long ago everything that is verified was all that was committed; None: not known yet."""
-        until = self._proof.committed_until if self._proof else None
+        until = self._proven.committed_until if self._proven else None
         return None if until is None else max(0.0, time.time() - until)
 
     def round(self, servers: Servers) -> bool:
@@ -86,10 +86,10 @@ class Auditor:
         if look is None:
             self._tell(now, f"there is no topic {self._topic} yet", done=now)
             return False
-        positions, proof = self._begin(look.topic.identity, look)
-        self._follow(now, positions, proof, look)
+        positions, proven = self._begin(look.topic.identity, look)
+        self._follow(now, positions, proven, look)
         if not look.unanswered:
-            proof.saw(now, look.offsets)
+            proven.saw(now, look.offsets)
         done = self.audit.done
         try:
             self._look_again(servers, positions, look)
@@ -149,11 +149,11 @@ class Auditor:
         """A round could not be done. Args: problem: one line."""
         self.audit = self.audit._replace(time=time.time(), problem=problem)
 
-    def _begin(self, topic: TopicIdentity, look: Look) -> tuple[Positions, Proof]:
+    def _begin(self, topic: TopicIdentity, look: Look) -> tuple[Positions, ProvenUntil]:
         """The positions in this incarnation of the topic: as they were, as an earlier process has left them, or new ones."""
         before = self._positions
-        if before and self._proof and before.topic == topic:
-            return before, self._proof
+        if before and self._proven and before.topic == topic:
+            return before, self._proven
         positions = self._file.read(topic)
         if positions is None:
             positions = Positions(topic)
@@ -170,10 +170,10 @@ class Auditor:
             self.is_catching_up = positions.since is not None
             log.info("going on where the last auditor ended", until=positions.until, since=positions.since)
         self._positions, self._standing = positions, {}
-        self._proof = Proof(positions)
-        return positions, self._proof
+        self._proven = ProvenUntil(positions)
+        return positions, self._proven
 
-    def _follow(self, now: float, positions: Positions, proof: Proof, look: Look) -> None:
+    def _follow(self, now: float, positions: Positions, proven: ProvenUntil, look: Look) -> None:
         """Move the positions where the group was set back, logs were truncated, or retention has removed something."""
         changes = follow(positions, look.offsets)
         for partition, (first, end) in changes.removed.items():
@@ -183,7 +183,7 @@ class Auditor:
         self._forget(now, positions, positions.findings.forget_outside(logs))
         if changes.back:
             self._teller.set_back(changes.back)
-            proof.give_up(now)
+            proven.give_up(now)
 
     def _forget(self, now: float, positions: Positions, gone: Mapping[Place, Unaccounted]) -> None:
         """Kafka does not hold these any more, so nobody can account for them."""
@@ -244,6 +244,6 @@ class Auditor:
         if positions is None or look is None:
             self.audit = self.audit._replace(time=now, problem=problem, topic=self._topic, done=done)
             return
-        if self._proof:
-            self._proof.settle()
+        if self._proven:
+            self._proven.settle()
         self.audit = summary(now, positions, look, self.verified["new"], problem, done)

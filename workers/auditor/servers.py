@@ -7,7 +7,8 @@ from functools import cache
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from workers.kafka.admin import WATCH_PATIENCE_SECONDS, Admin
-from workers.kafka.log_reader import FirstRecords, LogReader
+from workers.kafka.first_records import FirstRecords
+from workers.kafka.log_reader import LogReader
 from workers.kafka.options import log_reader_options
 from workers.sinks.registry import open_reader
 from workers.verification.comparison import Comparison

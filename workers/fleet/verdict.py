@@ -122,7 +122,7 @@ def _standing(facts: Facts) -> Verdict | None:
         text = f"{capital(which(sorted(hanging)))} {verb} stood still for {duration(first.seconds or 0.0)}: {transaction} {hidden:,} records"
         return Verdict(Level.ACT, text, first.describe())
     if group.unanswered:
-        text = f"Kafka does not answer for {which(group.unanswered)}; the others are stored"
+        text = f"Kafka does not answer for {which(group.unanswered)}; the others are read"
         return Verdict(Level.ATTENTION, text, "is every broker up?")
     return None
 

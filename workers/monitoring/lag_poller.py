@@ -14,7 +14,7 @@ import structlog
 from workers.connection import KeptConnection
 from workers.errors import UnavailableError, WorkersError
 from workers.kafka.admin import WATCH_PATIENCE_SECONDS, Admin
-from workers.kafka.log_reader import FirstRecords
+from workers.kafka.first_records import FirstRecords
 from workers.kafka.open_transactions import OpenTransactions
 from workers.kafka.partition_offsets import leader_epochs
 from workers.log_fields import Action

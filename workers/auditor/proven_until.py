@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from workers.types import TopicPartition
 
 
-class Proof:
+class ProvenUntil:
     """Keeps `Positions.until`: never later than what is verified, and never over a finding."""
 
     def __init__(self, positions: Positions) -> None:
