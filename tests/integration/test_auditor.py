@@ -141,6 +141,9 @@ def test_every_kind_of_damage_is_found_in_a_pass_and_forgotten_when_it_is_mended
         assert (found.missing, found.twice, found.unexplained) == (1, 1, 1)
         assert [each[1:] for each in found.found] == [(0, 3, "missing"), (0, 4, "conflicting"), (0, 5, "twice")]
         assert audit.auditor.verified["new"] == 16, "eleven and five, and not the one that was aborted"
+        assert found.since is not None, "the first pass does not end over a suspicion"
+        audit.whole_pass()
+        assert audit.auditor.audit.since is None
 
         workers.numtest.insert_many(documents(topic, 0, {3: 3}))
         workers.numtest.replace_one({"_id": at["other"]}, {"_id": at["other"], "number": 4})

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import time
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from rich.text import Text
 
+from workers.fleet.sentences import clock, duration
+from workers.fleet.status.audit import is_silent
+
 if TYPE_CHECKING:
     from workers.state.audit_file import Audit
-
-STALE_SECONDS = 60.0
-"""What is older was said by an auditor that does not run any more, or that hangs."""
 
 
 def audit_line(audit: Audit | None, now: float | None = None) -> Text:
@@ -21,27 +20,27 @@ def audit_line(audit: Audit | None, now: float | None = None) -> Text:
     if audit is None:
         return Text.assemble(("nothing is known: no auditor has run here", "dim"))
     if not audit.is_clean:
-        places = ", ".join(f"{topic}/{partition}/{offset}" for topic, partition, offset, _ in audit.found[:2])
-        return Text.assemble((f"{audit.failures}: {places}", "bold red"), "; `workers peek` shows more")
+        said = f" (said {duration(now - audit.time)} ago)" if is_silent(audit, now) else ""
+        return Text.assemble((f"{audit.failures}{said}", "bold red"), f": `{audit.command}` shows more")
     if audit.until is not None:
-        proven = f"until {_clock(audit.until, now)}"
+        proven = f"until {clock(audit.until, now)}"
     elif audit.since is not None and audit.recent is not None:
-        proven = f"{_clock(audit.since, now)} to {_clock(audit.recent, now)}"
+        proven = f"{clock(audit.since, now)} to {clock(audit.recent, now)}"
     else:
         proven = ""
-    if audit.problem:
-        words = f"every record {proven}; not since: " if proven else "nothing is verified: "
-        return Text.assemble((f"{words}{audit.problem}", "yellow"))
-    if now - audit.time > STALE_SECONDS:
-        words = f"every record {proven}" if proven else "nothing is verified"
+    every = "every other record" if audit.removed else "every record"
+    if is_silent(audit, now) and audit.time < now:
+        words = f"{every} {proven}" if proven else "nothing is verified"
         return Text.assemble((f"{words}; the auditor does not answer any more", "yellow"))
+    if audit.problem:
+        words = f"{every} {proven}; not since: " if proven else "nothing is verified: "
+        return Text.assemble((f"{words}{audit.problem}", "yellow"))
+    if not proven and audit.set_back:
+        return Text.assemble((f"nothing is proven: the group was set back at {clock(audit.set_back, now)}", "yellow"))
     if not proven:
         return Text.assemble(("verifying what was stored; nothing is proven yet", "dim"))
+    if audit.removed:
+        removed = f"; {audit.removed:,} removed by Kafka"
+        return Text.assemble((f"{every} {proven} is accounted for{removed}", "yellow"))
     rest = "; older follow" if audit.until is None else ""
-    return Text.assemble((f"every record {proven} is accounted for", "green"), rest)
-
-
-def _clock(seconds: float, now: float) -> str:
-    """The local time, with its day if that is not today."""
-    then, today = datetime.fromtimestamp(seconds).astimezone(), datetime.fromtimestamp(now).astimezone()
-    return f"{then:%H:%M:%S}" if then.date() == today.date() else f"{then:%d %b %H:%M:%S}"
+    return Text.assemble((f"{every} {proven} is accounted for", "green"), rest)

@@ -6,8 +6,9 @@ Act: a person must do something.
 
 from __future__ import annotations
 
+from workers.fleet.audit_verdict import proven, unaccounted, unproven
 from workers.fleet.deaths import Death, recent_deaths
-from workers.fleet.sentences import capital, clock, duration, listed, plural, which
+from workers.fleet.sentences import capital, duration, listed, plural, which
 from workers.fleet.status.slot import WORKING
 from workers.fleet.verdict_facts import Facts, Level, Verdict
 from workers.state.heartbeat import State
@@ -20,8 +21,6 @@ SETTLING_SECONDS = 60.0
 """A worker that died so short a time before is still expected back."""
 HOLE_SECONDS = 10.0
 """A shorter hole is that of a rebalance."""
-BEHIND_SECONDS = 120.0
-"""An auditor that has proven nothing newer does not keep up."""
 
 BEGINNING = (
     "exited",
@@ -38,7 +37,7 @@ BEGINNING = (
 
 def verdict(facts: Facts) -> Verdict:
     """The first that applies, the worst first."""
-    judges = (_no_fleet, _unaccounted, _database, _kafka, _standing, _deaths, _others, _holes, _auditor)
+    judges = (_no_fleet, unaccounted, _database, _kafka, _standing, _deaths, _others, _holes, unproven)
     return next((found for judge in judges if (found := judge(facts))), None) or _calm(facts)
 
 
@@ -47,24 +46,6 @@ def _no_fleet(facts: Facts) -> Verdict | None:
         return None
     _, _, hint = facts.status.problems[0].partition("; ")
     return Verdict(Level.ACT, "No fleet runs here", f"{hint}; {facts.waiting}" if hint else facts.waiting)
-
-
-def _unaccounted(facts: Facts) -> Verdict | None:
-    audit = facts.audit
-    if audit is None or audit.is_clean:
-        return None
-    found = [
-        f"{count:,} {'record is' if count == 1 else 'records are'} {what}"
-        for count, what in (
-            (audit.missing, "missing"),
-            (audit.twice, "there twice"),
-            (audit.unexplained, "unexplained"),
-        )
-        if count
-    ]
-    names = "them" if audit.missing + audit.twice + audit.unexplained > 1 else "it"
-    rest = f"everything else until {clock(audit.until, facts.now)} is accounted for" if audit.until else ""
-    return Verdict(Level.ACT, f"{listed(found)}: `workers verify` names {names}", rest)
 
 
 def _database(facts: Facts) -> Verdict | None:
@@ -185,28 +166,17 @@ def _holes(facts: Facts) -> Verdict | None:
     return Verdict(Level.ACT if seconds > ACT_SECONDS else Level.ATTENTION, text, "")
 
 
-def _auditor(facts: Facts) -> Verdict | None:
-    audit = facts.audit
-    if audit is None or audit.until is None or facts.now - audit.until < BEHIND_SECONDS:
-        return None
-    text = f"Nothing newer than {clock(audit.until, facts.now)} is proven to be accounted for"
-    return Verdict(Level.ATTENTION, text, audit.problem or "the auditor does not keep up, or is not told to run")
-
-
 def _calm(facts: Facts) -> Verdict:
-    status, audit = facts.status, facts.audit
+    status = facts.status
     reading = [slot for slot in status.slots if slot.state in WORKING]
     work = f"{plural(len(reading), 'worker')} {'reads' if len(reading) == 1 else 'read'}"
     if status.group and status.group.partitions:
         work += f" {plural(status.group.partitions, 'partition')}"
     happened = _what_happened(facts)
-    if audit and audit.until:
-        text = f"Every record until {clock(audit.until, facts.now)} is accounted for"
-        return Verdict(Level.CALM, text, happened or f"{work}; {facts.waiting}")
-    proof = (
-        "The auditor has just begun." if audit else "No auditor runs: `workers verify` proves that nothing is missing."
-    )
-    return Verdict(Level.CALM, f"{work}; {facts.waiting}", f"{happened} {proof}".strip() if happened else proof)
+    text, besides = proven(facts)
+    known = happened or (f"{work}; {facts.waiting}" if text else "")
+    separator = "" if not known or not besides else " " if known.endswith(".") else ". "
+    return Verdict(Level.CALM, text or f"{work}; {facts.waiting}", f"{known}{separator}{besides}")
 
 
 def _what_happened(facts: Facts) -> str:
@@ -219,5 +189,5 @@ def _what_happened(facts: Facts) -> str:
         does = "were stored again" if last.stored_again else "were taken over"
         text += f"; its partitions {does} after {last.seconds:.2f} s"
     audit = facts.audit
-    proven = audit is not None and audit.is_clean and (audit.until or 0.0) >= last.at
-    return f"{text}.{' Nothing lost, nothing twice.' if proven else ''}"
+    is_proven = audit is not None and audit.is_clean and not audit.removed and (audit.until or 0.0) >= last.at
+    return f"{text}.{' Nothing lost, nothing twice.' if is_proven else ''}"

@@ -14,10 +14,6 @@ if TYPE_CHECKING:
     from workers.types import TopicPartition
 
 
-GONE_SECONDS = 600.0
-"""What an auditor found so long ago is that of one that does not run any more."""
-
-
 class Level(StrEnum):
     """How much it matters."""
 
@@ -48,9 +44,8 @@ class Facts:
 
     @property
     def audit(self) -> Audit | None:
-        """What the auditor found last; None: none runs."""
-        audit = self.status.audit
-        return None if audit is None or self.now - audit.time > GONE_SECONDS else audit
+        """What counts of what the auditor found last; None: none runs."""
+        return self.status.audit
 
     @property
     def waiting(self) -> str:

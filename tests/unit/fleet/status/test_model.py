@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import datetime
 
 import pytest
 
@@ -221,11 +222,14 @@ def test_the_programs_beside_the_workers_fit_in_eighty_columns():
 
 
 def test_a_fleet_with_a_record_that_is_not_accounted_for_is_not_healthy():
-    clean = Audit(1_000.0, until=999.0, unstable=7)
-    found = judged(audit=clean._replace(missing=2, unexplained=1))
+    now = datetime.fromisoformat(TIME).timestamp()
+    clean = Audit(now - 1, until=now - 2, unstable=7)
+    found = judged(audit=clean._replace(missing=2, unexplained=1, found=(("numtest", 3, 42, "missing"),)))
 
     assert judged(audit=clean).healthy, "what cannot be read yet is no failure"
-    assert found.problems == ["records are not accounted for: 2 missing, 1 unexplained; see `workers verify`"]
+    assert found.problems == [
+        "records are not accounted for: 2 missing, 1 unexplained; `workers peek numtest/3/42` shows more"
+    ]
     assert json.loads(json.dumps(found.as_dict()))["audit"]["missing"] == 2
 
 
