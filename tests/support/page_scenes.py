@@ -92,6 +92,11 @@ def fleet(story: Story, now: float, verdict: tuple[str, str, str], **changes: An
             "unexplained": 0,
             "unstable": 0,
             "problem": None,
+            "found": [],
+            "removed": 0,
+            "removed_since": None,
+            "set_back": None,
+            "done": now - 1.2,
         },
         "partitions": [
             {
@@ -260,7 +265,7 @@ def hostile(now: float, seconds: int) -> Any:
     found["partitions"][0] |= {"end": None, "readable": None, "seconds": None, "committed": None, "unstable": None}
     found["partitions"][1] |= {"unstable": 40, "unstable_seconds": 75.0, "readable": 0}
     found["points"] = [{"unanswered": [f"{LONG_TOPIC}-0"], "age_unknown": ["a-1", "a-2", "a-3"]}]
-    found["audit"] |= {"missing": 12, "problem": "Kafka does not answer"}
+    found["audit"] |= {"missing": 12, "found": [["numtest", 3, 42, "missing"]], "problem": "Kafka does not answer"}
     return found, timeline
 
 

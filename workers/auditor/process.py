@@ -18,12 +18,13 @@ from workers.auditor.pace import Pace
 from workers.auditor.positions import PositionsFile
 from workers.auditor.servers import Servers
 from workers.connection import KeptConnection
-from workers.errors import WorkersError
+from workers.errors import UnavailableError, WorkersError
 from workers.monitoring.audit_metrics import AuditMetrics
 from workers.monitoring.http import Health, HealthServer
 from workers.naming import address
 from workers.process import limit_memory, start_thread
-from workers.state.audit_file import SIZE, audit_file, read_audit, write_audit
+from workers.state.audit_file import SIZE, audit_file, audit_lock_file, read_audit, write_audit
+from workers.state.lock_file import holder_pid, lock
 from workers.state.state_file import StateFile
 from workers.state.write_failures import WriteFailures
 
@@ -136,8 +137,10 @@ def serve(settings: Settings, paths: StatePaths) -> None:
     Args: paths: of the tree whose fleet it is.
 
     Raises:
-        UnavailableError: the port is taken.
+        UnavailableError: another auditor of the group runs here, or the port is taken.
     """
+    # Held until the end of the process: two auditors would write the same files.
+    lock_group(settings, paths)
     stop_event, parent = threading.Event(), os.getppid()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop_event.set())
@@ -166,6 +169,30 @@ def serve(settings: Settings, paths: StatePaths) -> None:
         # Python has printed the traceback. supervisord starts the next one, which goes on where this one ends.
         raise RuntimeError("the auditor's rounds have ended by an error; it is above")
     log.info("stopped")
+
+
+def lock_group(settings: Settings, paths: StatePaths) -> int | None:
+    """Let no second auditor of the group run with this state directory.
+
+    Returns:
+        The descriptor that holds the lock; None: it could not be locked.
+
+    Raises:
+        UnavailableError: another one runs.
+    """
+    path = audit_lock_file(paths.state_dir, settings.group)
+    try:
+        return lock(path)
+    except BlockingIOError as error:
+        pid = holder_pid(path)
+        raise UnavailableError(
+            f"another auditor of the group {settings.group} runs here{f' (pid {pid})' if pid else ''}, and one is enough; "
+            f"`workers status` shows what it has verified"
+        ) from error
+    except OSError as error:
+        # It audits without files, too.
+        log.warning("cannot lock a file; a second auditor would not be noticed", file=str(path), error=str(error))
+        return None
 
 
 def _line(error: Exception) -> str:

@@ -87,6 +87,11 @@ def audit_file(folder: Path, group: str) -> Path:
     return folder / f"{file_name(group)}.audit"
 
 
+def audit_lock_file(folder: Path, group: str) -> Path:
+    """The path of the file that the auditor of the group has locked while it runs."""
+    return folder / f"{file_name(group)}.audit-lock"
+
+
 def write_audit(file: StateFile, audit: Audit) -> None:
     """Overwrite the file."""
     file.write(checked({"version": VERSION, **audit._asdict()}))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 
@@ -10,7 +11,8 @@ from structlog.testing import capture_logs
 
 from tests.support import scrape
 from workers.auditor import servers
-from workers.auditor.process import AuditProcess
+from workers.auditor.process import AuditProcess, lock_group
+from workers.errors import UnavailableError
 from workers.monitoring.audit_metrics import AuditMetrics
 from workers.settings import load
 from workers.settings.paths import StatePaths
@@ -122,3 +124,28 @@ def test_wrong_settings_are_refused(setting: dict[str, str]) -> None:
 
     with pytest.raises(BadConfigurationError):
         load(**setting)
+
+
+def test_two_auditors_of_one_group_do_not_write_the_same_files(tmp_path: Path) -> None:
+    paths = StatePaths(tmp_path, tmp_path)
+    held = lock_group(load(), paths)
+    assert held is not None
+    try:
+        with pytest.raises(
+            UnavailableError, match=rf"another auditor of the group counters runs here \(pid {os.getpid()}\)"
+        ):
+            lock_group(load(), paths)
+        other = lock_group(load(group="others"), paths)
+        assert other is not None
+        os.close(other)
+    finally:
+        os.close(held)
+    again = lock_group(load(), paths)
+    assert again is not None
+    os.close(again)
+
+
+def test_without_a_folder_for_its_lock_it_audits_all_the_same(tmp_path: Path) -> None:
+    with capture_logs() as logs:
+        assert lock_group(load(), StatePaths(tmp_path, tmp_path / "no/such/run")) is None
+    assert [each["log_level"] for each in logs] == ["warning"]

@@ -54,13 +54,19 @@ export function showProof(audit, now) {
   keyed(at("proof"), lines, ([, text], i) => i, () => element("li"), (node, [kind, text]) => set(sayProse(node, text), { class: kind || null }));
 }
 
+function command(audit) {
+  return audit.found?.length ? `workers peek ${audit.found[0].slice(0, 3).join("/")}` : "workers verify";
+}
+
 function proof(audit, now) {
   const bad = [["missing", audit.missing], ["stored twice", audit.twice], ["unexplained", audit.unexplained]];
   const found = bad.filter(([, number]) => number > 0).map(([word, number]) => `${count(number)} ${word}`);
   return [
     isKnown(audit.until) ? ["strong", `verified until ${clock(audit.until, { now })}`] : ["", "nothing is verified yet"],
     ["", `${plural(audit.records, "record")} since the auditor began`],
-    found.length ? ["bad", `${found.join(", ")}: \`workers verify\` names them`] : ["good", "none missing, none twice"],
+    found.length ? ["bad", `${found.join(", ")}: \`${command(audit)}\` shows more`] : isKnown(audit.done) ? ["good", "none missing, none twice"] : ["", "nothing is known yet"],
+    ...(audit.removed ? [["bad", `${plural(audit.removed, "record")} removed by Kafka before they were accounted for`]] : []),
+    ...(audit.set_back ? [["", `the group was set back at ${clock(audit.set_back, { now })}, and reads again`]] : []),
     ...(audit.unstable ? [["", `${plural(audit.unstable, "record")} behind an open transaction`]] : []),
     ...(audit.problem ? [["bad", audit.problem]] : []),
   ];
