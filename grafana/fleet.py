@@ -127,7 +127,7 @@ def proof(made: build.Dashboard) -> None:
     made.with_panel(
         number(
             "Every record is accounted for until",
-            "What Kafka had acknowledged before this is stored or a dead letter, compared record by record.",
+            "What Kafka had acknowledged before this, and still holds, is stored or a dead letter, compared record by record.",
             "dateTimeAsLocal",
             # Grafana's times are milliseconds.
             {"until": f"min({until}) * 1000"},
@@ -138,7 +138,8 @@ def proof(made: build.Dashboard) -> None:
     made.with_panel(
         number(
             "Not accounted for",
-            "Records that are missing, there twice, or unexplained, now. Each stands in the log of the auditor.",
+            "Records that are missing, there twice, unexplained, or removed by Kafka before they were accounted for. The log of "
+            "the auditor has each.",
             "short",
             {"{{outcome}}": f'sum by (outcome) (workers_audit_records{{outcome!="unstable", {OURS}}})'},
             [(None, GREEN), (1, RED)],

@@ -88,8 +88,7 @@ class Auditor:
             return False
         positions, proven = self._begin(look.topic.identity, look)
         self._follow(now, positions, proven, look)
-        if not look.unanswered:
-            proven.saw(now, look.offsets)
+        proven.saw(now, look.offsets, is_whole=not look.unanswered)
         done = self.audit.done
         try:
             self._look_again(servers, positions, look)

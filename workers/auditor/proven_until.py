@@ -29,8 +29,15 @@ class ProvenUntil:
         """Until when all that was committed then is verified; None: not known yet."""
         return self._committed.until
 
-    def saw(self, now: float, offsets: Mapping[TopicPartition, PartitionOffsets]) -> None:
-        """Remember where all partitions end. Args: now: Unix time, taken before the offsets were asked for."""
+    def saw(self, now: float, offsets: Mapping[TopicPartition, PartitionOffsets], *, is_whole: bool) -> None:
+        """Remember where all partitions end.
+
+        Args: now: Unix time, taken before the offsets were asked for. is_whole: no partition is missing.
+        """
+        self._written.cap(now)
+        self._committed.cap(now)
+        if not is_whole:
+            return
         self._written.saw(now, {partition: each.high_watermark for partition, each in offsets.items()})
         self._committed.saw(now, {partition: committed_end(each) for partition, each in offsets.items()})
 

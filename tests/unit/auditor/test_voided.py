@@ -183,6 +183,15 @@ def test_a_clock_that_is_set_back_leaves_no_proof_of_the_future(auditor, servers
     assert auditor.audit.until == BEGINNING + 5
 
 
+def test_nor_does_one_while_a_partition_does_not_answer(auditor, servers, clock):
+    begin(auditor, servers, clock)
+    rounds(auditor, servers, clock, 3_600)
+    servers.unanswered = [tp(1)]
+    rounds(auditor, servers, clock, 5, 20)
+
+    assert auditor.audit.until == BEGINNING + 5
+
+
 def test_what_compaction_takes_away_is_not_mended(auditor, servers, clock):
     begin(auditor, servers, clock)
     servers.end = servers.committed = 20
