@@ -74,7 +74,7 @@ def lag() -> CollectorRegistry:
 
 
 def audit() -> CollectorRegistry:
-    return AuditMetrics(lambda: Audit(1.0, until=1.0, passed=1.0), lambda: 1.0).registry
+    return AuditMetrics(lambda: Audit(1.0, until=1.0, passed=1.0, done=1.0), lambda: 1.0).registry
 
 
 PARTS = (

@@ -60,7 +60,7 @@ def health(made: build.Dashboard) -> None:
     made.with_panel(
         number(
             "Every record is accounted for until",
-            "What Kafka had acknowledged before this is stored or a dead letter, compared record by record.",
+            "What Kafka had acknowledged before this, and still holds, is stored or a dead letter, compared record by record.",
             "dateTimeAsLocalNoDateIfToday",
             # Grafana's times are milliseconds.
             {"until": f"min(workers_verified_until_timestamp_seconds{{{OURS}}}) * 1000"},

@@ -12,7 +12,8 @@ def proof() -> build.Row:
     row.with_panel(
         number(
             "Not accounted for",
-            "Records that are missing, there twice, or unexplained, now. Each stands in the log of the auditor.",
+            "Records that are missing, there twice, unexplained, or removed by Kafka before they were accounted for. The log of "
+            "the auditor has each.",
             RECORDS,
             {"{{outcome}}": f'sum by (outcome) (workers_audit_records{{outcome!="unstable", {OURS}}})'},
             [(None, GREEN), (1, RED)],

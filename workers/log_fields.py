@@ -32,7 +32,8 @@ class Action(StrEnum):
     EVICT = "evict"
     """A dead worker was removed from the group."""
     VERIFY = "verify"
-    """The auditor has found a record that is not accounted for, or one that is again."""
+    """The auditor has found a record that is not accounted for, or one that is again; that the group was set back; or that
+    Kafka removed records before they were verified."""
 
 
 def listed(partitions: Iterable[TopicPartition]) -> str:

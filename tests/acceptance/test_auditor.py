@@ -113,9 +113,18 @@ def alerts() -> list[dict[str, Any]]:
     return [rule for group in groups for rule in group["rules"]]
 
 
-def test_a_port_that_is_taken_is_one_line(running_fleet: Fleet) -> None:
-    ran = running_fleet.command("audit", timeout=30)
+@pytest.mark.parametrize(
+    ("group", "said"),
+    [
+        ({}, "another auditor of the group"),
+        ({"WORKERS_GROUP": "others"}, "Set WORKERS_AUDITOR_PORT to another port"),
+    ],
+)
+def test_a_second_auditor_or_a_port_that_is_taken_is_one_line(
+    running_fleet: Fleet, group: dict[str, str], said: str
+) -> None:
+    ran = running_fleet.command("audit", timeout=30, env=group)
 
     assert ran.returncode == 69
-    assert "Set WORKERS_AUDITOR_PORT to another port" in ran.stdout + ran.stderr
+    assert said in ran.stdout + ran.stderr
     assert "Traceback" not in ran.stdout + ran.stderr

@@ -22,7 +22,7 @@ from workers.connection import KeptConnection
 from workers.errors import UnavailableError
 from workers.identity import TopicIdentity
 from workers.kafka.admin import Admin
-from workers.kafka.log_reader import LogReader
+from workers.kafka.log_reader import NO_RECORD_SECONDS, LogReader
 from workers.settings import Settings, load
 from workers.state.audit_file import Audit
 from workers.state.write_failures import WriteFailures
@@ -141,6 +141,9 @@ def test_every_kind_of_damage_is_found_in_a_pass_and_forgotten_when_it_is_mended
         assert (found.missing, found.twice, found.unexplained) == (1, 1, 1)
         assert [each[1:] for each in found.found] == [(0, 3, "missing"), (0, 4, "conflicting"), (0, 5, "twice")]
         assert audit.auditor.verified["new"] == 16, "eleven and five, and not the one that was aborted"
+        assert found.since is not None, "the first pass does not end over a suspicion"
+        audit.whole_pass()
+        assert audit.auditor.audit.since is None
 
         workers.numtest.insert_many(documents(topic, 0, {3: 3}))
         workers.numtest.replace_one({"_id": at["other"]}, {"_id": at["other"], "number": 4})
@@ -201,6 +204,47 @@ def test_a_database_that_goes_away_is_told_and_nothing_is_forgotten(
             assert (found.is_clean, found.records, found.problem) == (True, 100, None)
 
 
+def test_what_is_read_again_and_what_kafka_removes_is_not_proven(workers: PlainWorkers, tmp_path: Path) -> None:
+    settings = settings_of(workers)
+    topic = identity(settings)
+    workers.numbers(0, 0, 30)
+    workers.numtest.insert_many(documents(topic, 0, {offset: offset for offset in range(30)}))
+    commit(workers, {0: 30})
+    with audited(settings, tmp_path) as audit:
+        audit.round()
+        audit.whole_pass()
+        audit.rounds_until(lambda each: each.until is not None, "all is proven")
+
+        # A replay into a collection that was emptied, but for the first document.
+        workers.numtest.delete_many({"_id": {"$ne": topic.document_id(0, 0)}})
+        commit(workers, {0: 1})
+        found = audit.round()
+        assert (found.until, found.is_clean) == (None, True)
+        assert found.set_back is not None
+        audit.whole_pass()
+        workers.numtest.insert_many(documents(topic, 0, {offset: offset for offset in range(1, 20)}))
+        commit(workers, {0: 30})
+        found = audit.rounds_until(lambda each: each.missing == 10, "what is lost in the second reading is found")
+        assert found.until is None
+
+        workers.delete_records(0, before=25)
+        found = audit.rounds_until(lambda each: each.missing == 5, "five of them are gone")
+        assert found.removed == 5
+        workers.numtest.insert_many(documents(topic, 0, {offset: offset for offset in range(25, 30)}))
+        began = time.time()
+        found = audit.rounds_until(lambda each: (each.until or 0) > began, "the others are proven again")
+        assert (found.is_clean, found.set_back, found.removed) == (True, None, 5)
+        assert audit.auditor.acknowledge_removed()
+        assert audit.round().removed == 0
+
+        # A commit of another program, behind the end: no round waits for records that are not there.
+        commit(workers, {1: 500})
+        began = time.time()
+        found = audit.round()
+        assert time.time() - began < NO_RECORD_SECONDS / 2
+        assert (found.problem, found.unverified) == (None, 0)
+
+
 def test_a_kept_reader_reads_any_ranges_in_any_order_on_one_connection(workers: PlainWorkers) -> None:
     workers.numbers(0, 0, 40)
     workers.numbers(1, 0, 40)
@@ -228,6 +272,10 @@ def test_a_kept_reader_reads_any_ranges_in_any_order_on_one_connection(workers: 
         assert reader._consumer is kept
         # Whoever does not read on gets nothing of the old ranges with the next ones.
         next(iter(reader.read({TopicPartition(workers.topic, 0): (0, 40)})))
+        assert read({0: (20, 22)}) == {0: [20, 21]}
+        # Behind the end, as after a truncation: the client would begin at the log start.
+        with pytest.raises(UnavailableError, match="the log was truncated"):
+            read({0: (2_000, 4_000)})
         assert read({0: (20, 22)}) == {0: [20, 21]}
     finally:
         reader.close()

@@ -12,7 +12,8 @@ from pydantic import SecretStr
 from tests.support.kafka_sides import Member, RealKafka, wait
 from tests.support.ports import free_ports
 from workers.kafka import compat_logs
-from workers.kafka.log_reader import FirstRecords, read_log
+from workers.kafka.first_records import FirstRecords
+from workers.kafka.log_reader import read_log
 from workers.kafka.options import log_reader_options, open_consumer
 from workers.sinks.mongodb.reader import MongoReader
 from workers.types import CommitResult

@@ -12,9 +12,11 @@ from typing import Any
 
 import pytest
 
-from tests.support.embedded import EmbeddedStack
+from tests.support.embedded import EmbeddedStack, wait_until
 from tests.support.plain_workers import PlainWorkers
 from tests.support.user import BIN
+from workers.settings import load
+from workers.web.totals import Totals
 
 pytestmark = pytest.mark.integration
 
@@ -51,6 +53,17 @@ def letter(workers: PlainWorkers, reason: str, partition: int = 0) -> dict[str, 
     found = workers.letters.find_one({"reason": reason, "partition": partition})
     assert found is not None
     return found
+
+
+def on_the_page(workers: PlainWorkers) -> int | None:
+    """How many dead letters the page counts."""
+    totals = Totals(load(mongodb_uri=workers.mongodb_uri, database=workers.database))
+    totals.start()
+    try:
+        wait_until(lambda: totals.as_dict(None)["dead_letters"] is not None, 10, "they are counted")
+        return totals.as_dict(None)["dead_letters"]
+    finally:
+        totals.stop()
 
 
 def cli(workers: PlainWorkers, *arguments: str, code: int = 0, **env: str) -> list[str]:
@@ -182,6 +195,7 @@ def test_a_record_that_is_good_today_is_stored_under_its_own_id_and_once(done: P
     again = letter(done, "too_large")
     assert {**again, "replayed_at": None} == {**kept, "attempts": 2, "replayed_at": None}
     assert again["replayed_at"] >= kept["rejected_at"]
+    assert on_the_page(done) == 3, "without the one that is stored now"
     verdict = done.verify()
     assert (verdict.code, verdict.total("stored"), verdict.total("dead_lettered")) == (0, 3, 3)
 

@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tests.support.page_story import Story
+from workers.fleet.audit_words import audit_words
+from workers.state.audit_file import Audit
 
 Scene = Callable[[float, int], tuple[dict[str, Any], dict[str, Any]]]
 """Of a Unix time and the seconds that are shown: what both paths answer."""
@@ -14,6 +16,11 @@ Scene = Callable[[float, int], tuple[dict[str, Any], dict[str, Any]]]
 LONG_TOPIC = "orders-of-all-shops.".ljust(200, "x") + "-europe-and-the-rest-of-the-world-by-hour-and-by-shop.v2"
 MARKUP = '<img src=x onerror="document.title=1">'
 EVENT_OF = {"killed": "exited", "died": "exited"}
+
+
+def audited(audit: Audit, now: float) -> dict[str, Any]:
+    level, words = audit_words(audit, now)
+    return {**audit._asdict(), "level": level, "words": words}
 
 
 def iso(time: float) -> str:
@@ -83,16 +90,7 @@ def fleet(story: Story, now: float, verdict: tuple[str, str, str], **changes: An
         "verdict": {"level": level, "text": text, "detail": detail},
         "about": {"topic": "numtest", "group": "counters", "sink": "MongoDB", "target": "numtest.numtest"},
         "totals": {"stored": sum(ends.values()), "sent": sum(ends.values()) + 780, "dead_letters": 0},
-        "audit": {
-            "time": now - 1.2,
-            "until": now - 2.1,
-            "records": 711_502,
-            "missing": 0,
-            "twice": 0,
-            "unexplained": 0,
-            "unstable": 0,
-            "problem": None,
-        },
+        "audit": audited(Audit(now - 1.2, now - 2.1, 711_502, done=now - 1.2), now),
         "partitions": [
             {
                 "topic": topic,
@@ -260,7 +258,8 @@ def hostile(now: float, seconds: int) -> Any:
     found["partitions"][0] |= {"end": None, "readable": None, "seconds": None, "committed": None, "unstable": None}
     found["partitions"][1] |= {"unstable": 40, "unstable_seconds": 75.0, "readable": 0}
     found["points"] = [{"unanswered": [f"{LONG_TOPIC}-0"], "age_unknown": ["a-1", "a-2", "a-3"]}]
-    found["audit"] |= {"missing": 12, "problem": "Kafka does not answer"}
+    lost = Audit(now, missing=12, found=((LONG_TOPIC, 3, 42, "missing"),), problem="Kafka does not answer")
+    found["audit"] = audited(lost, now)
     return found, timeline
 
 

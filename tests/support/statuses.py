@@ -6,10 +6,11 @@ from dataclasses import replace
 from typing import Any
 
 from tests.support.batches import tp, tps
-from workers.fleet.status.model import Answers, FleetInfo, KafkaAnswer, Status, SupervisordAnswer, build_status
+from workers.fleet.status.model import Answers, FleetInfo, Status, SupervisordAnswer, build_status
 from workers.fleet.status.slot_facts import SlotFacts
 from workers.fleet.supervisor import Process
 from workers.kafka.admin import GroupDescription, Member, PartitionOffsets
+from workers.kafka.kafka_look import KafkaLook
 from workers.kafka.topics import create_command
 from workers.state.heartbeat import Beat, State
 
@@ -40,10 +41,10 @@ def seen(name: str, **facts: Any) -> SlotFacts:
     return replace(SlotFacts(process(name), beat, "S", f"{name}-m", 2, 1_234.5), **facts)
 
 
-def kafka(**facts: Any) -> KafkaAnswer:
+def kafka(**facts: Any) -> KafkaLook:
     members = {f"{name}-m": Member(name, "10.0.0.1", list(owned)) for name, owned in OWNS.items()}
     return replace_tuple(
-        KafkaAnswer(GroupDescription("Stable", members), {tp(p): PartitionOffsets(0, 1_000, 990) for p in range(6)}),
+        KafkaLook(GroupDescription("Stable", members), {tp(p): PartitionOffsets(0, 1_000, 990) for p in range(6)}),
         **facts,
     )
 
@@ -58,8 +59,8 @@ def answers(**facts: Any) -> Answers:
     return replace(Answers(SupervisordAnswer(77, processes), kafka(), None, slots), **facts)
 
 
-def judged(**facts: Any) -> Status:
-    return build_status(WHERE, answers(**facts), NOW, TIME)
+def judged(time: str = TIME, **facts: Any) -> Status:
+    return build_status(WHERE, answers(**facts), NOW, time)
 
 
 def with_slot(name: str, **facts: Any) -> dict[str, Any]:

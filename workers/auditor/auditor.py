@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
-from itertools import islice
 from typing import TYPE_CHECKING
 
 import structlog
 
-from workers.auditor.findings import runs
-from workers.auditor.full_pass import FullPass, Span
-from workers.auditor.horizon import Horizon
+from workers.auditor.backlog import committed_end, next_spans
+from workers.auditor.changes import follow
+from workers.auditor.findings import NO_RECORD, next_runs
+from workers.auditor.full_pass import FullPass
 from workers.auditor.positions import Positions
+from workers.auditor.proven_until import ProvenUntil
 from workers.auditor.summary import incomplete, summary
 from workers.auditor.teller import Teller
 from workers.state.audit_file import Audit
@@ -19,25 +20,17 @@ from workers.state.audit_file import Audit
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from workers.auditor.findings import Place, Unaccounted
     from workers.auditor.positions import PositionsFile
     from workers.auditor.servers import Look, Servers
-    from workers.identity import OffsetRange, TopicIdentity
-    from workers.kafka.partition_offsets import PartitionOffsets
+    from workers.identity import TopicIdentity
     from workers.types import TopicPartition
     from workers.verification.report import PartitionReport
 
-PIECE_OFFSETS = 5_000
-"""Compared at once, of all partitions together, so that memory is bounded."""
-PIECE_PARTITIONS = 100
-"""The most of them: the client keeps what it has fetched of each."""
 ROUND_OFFSETS = 20_000
 """Verified in one round. Where there is more, the next round follows soon."""
 PASS_OFFSETS = 2_000
 """In one piece of a full pass."""
-LOOKS = 1_000
-"""Findings that are looked at again in one round,"""
-RUNS = 20
-"""and the most places of the log that are read for that. The others have their turn in the next round."""
 
 log = structlog.get_logger()
 
@@ -51,10 +44,7 @@ class Auditor:
         self._file = file
         self._teller = Teller()
         self._positions: Positions | None = None
-        self._horizon = Horizon()
-        self._commits = Horizon()
-        """Until when all that was committed is verified: how far behind the fleet the auditor is."""
-        self._reused: dict[TopicPartition, Sequence[OffsetRange]] = {}
+        self._proven: ProvenUntil | None = None
         self._standing: dict[TopicPartition, tuple[int, int]] = {}
         """By partition: what was verified and not yet committed at the last look (first, end)."""
         self._look: Look | None = None
@@ -67,10 +57,19 @@ class Auditor:
         self.audit = Audit(time.time())
         """Replaced whole: another thread may read it."""
 
+    def resume(self, audit: Audit | None) -> None:
+        """Say what the last auditor said until something else is known: a failure does not end because nobody looks.
+
+        Args: audit: what it left; of another topic it says nothing.
+        """
+        if audit and audit.topic == self._topic:
+            self.audit = audit._replace(records=0)
+
     @property
     def behind_seconds(self) -> float | None:
         """How long ago everything that is verified was all that was committed; None: not known yet."""
-        return None if self._commits.until is None else max(0.0, time.time() - self._commits.until)
+        until = self._proven.committed_until if self._proven else None
+        return None if until is None else max(0.0, time.time() - until)
 
     def round(self, servers: Servers) -> bool:
         """Verify what was committed since the last round, and look again at what was found.
@@ -85,19 +84,19 @@ class Auditor:
         look = servers.look()
         self._look = look
         if look is None:
-            self._tell(now, f"there is no topic {self._topic} yet")
+            self._tell(now, f"there is no topic {self._topic} yet", done=now)
             return False
-        positions = self._begin(look.topic.identity, look)
-        self._follow_logs(positions, look.offsets)
-        if not look.unanswered:
-            self._horizon.saw(now, {p: each.high_watermark for p, each in look.offsets.items()})
-            self._commits.saw(now, {p: each.next_offset for p, each in look.offsets.items()})
+        positions, proven = self._begin(look.topic.identity, look)
+        self._follow(now, positions, proven, look)
+        proven.saw(now, look.offsets, is_whole=not look.unanswered)
+        done = self.audit.done
         try:
             self._look_again(servers, positions, look)
             self._verify_new(servers, positions, look)
             self._pass_markers(servers, positions, look)
+            done = now
         finally:
-            self._tell(now, incomplete(positions, look))
+            self._tell(now, incomplete(positions, look), done)
             self._file.write(positions)
         return True
 
@@ -115,16 +114,19 @@ class Auditor:
             return False
         full_pass = positions.full_pass or FullPass(time.time(), positions.verified, {})
         positions.full_pass = full_pass
+        full_pass.cut({partition: each.end for partition, each in look.offsets.items()})
         starts = {partition: each.start for partition, each in look.offsets.items()}
         span = full_pass.next(starts, PASS_OFFSETS)
         if span is not None:
             # What this look says was committed is so; its log starts may be older than what retention has left since.
             self._take(positions, servers.compare(look, [span]), "again" if positions.since is None else "new")
             full_pass.finish(span)
-        if not full_pass.left(starts):
+        if full_pass.left(starts):
+            return span is not None
+        if positions.findings.are_settled:
             self._finish_pass(positions, full_pass)
-            return False
-        return span is not None
+        # Else a later round says first what becomes of a suspicion: nothing is proven over it.
+        return False
 
     def begin_full_pass(self) -> None:
         """Begin a pass now, at the pace of the first one."""
@@ -133,21 +135,31 @@ class Auditor:
             self.is_catching_up = True
             log.info("a full pass begins, because it was asked for (SIGUSR1)")
 
+    def acknowledge_removed(self) -> bool:
+        """Somebody knows of what Kafka has removed; return whether it could be noted: not before the first round."""
+        positions = self._positions
+        if positions is None:
+            return False
+        log.info("what Kafka removed before it was accounted for is acknowledged (SIGUSR2)", count=positions.removed)
+        positions.removed, positions.removed_since = 0, None
+        return True
+
     def tell_problem(self, problem: str) -> None:
         """A round could not be done. Args: problem: one line."""
         self.audit = self.audit._replace(time=time.time(), problem=problem)
 
-    def _begin(self, topic: TopicIdentity, look: Look) -> Positions:
+    def _begin(self, topic: TopicIdentity, look: Look) -> tuple[Positions, ProvenUntil]:
         """The positions in this incarnation of the topic: as they were, as an earlier process has left them, or new ones."""
         before = self._positions
-        if before and before.topic == topic:
-            return before
+        if before and self._proven and before.topic == topic:
+            return before, self._proven
         positions = self._file.read(topic)
         if positions is None:
             positions = Positions(topic)
             if before is None:
                 # What is committed now is left to the first pass, and what comes is verified at once.
-                positions.verified = {partition: each.next_offset for partition, each in look.offsets.items()}
+                positions.verified = {partition: committed_end(each) for partition, each in look.offsets.items()}
+                positions.reused = {partition: each.reused for partition, each in look.offsets.items()}
                 positions.since = time.time()
                 self.is_catching_up = True
                 log.info("verifying what is stored from now on, and besides all that is there already")
@@ -156,36 +168,35 @@ class Auditor:
         else:
             self.is_catching_up = positions.since is not None
             log.info("going on where the last auditor ended", until=positions.until, since=positions.since)
-        self._positions = positions
-        self._horizon, self._commits = Horizon(positions.until), Horizon()
-        self._reused, self._standing = {}, {}
-        return positions
+        self._positions, self._standing = positions, {}
+        self._proven = ProvenUntil(positions)
+        return positions, self._proven
 
-    def _follow_logs(self, positions: Positions, offsets: Mapping[TopicPartition, PartitionOffsets]) -> None:
-        """Move the positions where logs were truncated, or retention has removed what was not verified yet."""
-        for partition, each in offsets.items():
-            before = positions.verified.get(partition, each.start)
-            if before < (removed := min(each.start, each.committed or 0)):
-                # Of what was not committed either, the workers tell.
-                self._teller.removed(partition, before, removed)
-            at = max(each.start, min(before, each.end))
-            if each.truncation:
-                at = max(each.start, min(at, each.truncation.divergence))
-            known = self._reused.get(partition, each.reused)
-            new = [reused.first for reused in each.reused if reused not in known]
-            positions.verified[partition] = max(each.start, min([at, *new]))
-            self._reused[partition] = each.reused
-        logs = {partition: (each.start, each.end) for partition, each in offsets.items()}
-        self._teller.gone(positions.findings.forget_outside(logs))
+    def _follow(self, now: float, positions: Positions, proven: ProvenUntil, look: Look) -> None:
+        """Move the positions where the group was set back, logs were truncated, or retention has removed something."""
+        changes = follow(positions, look.offsets)
+        for partition, (first, end) in changes.removed.items():
+            self._teller.removed(partition, first, end)
+            positions.count_removed(end - first, now)
+        logs = {partition: (each.start, each.end) for partition, each in look.offsets.items()}
+        self._forget(now, positions, positions.findings.forget_outside(logs))
+        if changes.back:
+            self._teller.set_back(changes.back)
+            proven.give_up(now)
+
+    def _forget(self, now: float, positions: Positions, gone: Mapping[Place, Unaccounted]) -> None:
+        """Kafka does not hold these any more, so nobody can account for them."""
+        self._teller.gone(gone)
+        positions.count_removed(sum(found.outcome != NO_RECORD for found in gone.values()), now)
 
     def _verify_new(self, servers: Servers, positions: Positions, look: Look) -> None:
         left = ROUND_OFFSETS
-        while not positions.findings.is_full and left > 0 and (spans := _new_spans(positions, look.offsets)):
+        while not positions.findings.is_full and left > 0 and (spans := next_spans(positions, look.offsets)):
             self._take(positions, servers.compare(look, spans), "new")
             for span in spans:
                 positions.verified[span.partition] = span.end
                 left -= span.end - span.first
-        self.is_behind = not positions.findings.is_full and bool(_new_spans(positions, look.offsets))
+        self.is_behind = not positions.findings.is_full and bool(next_spans(positions, look.offsets))
 
     def _pass_markers(self, servers: Servers, positions: Positions, look: Look) -> None:
         """A commit never reaches behind a transaction marker at the end of a log; there is nothing to verify."""
@@ -202,17 +213,17 @@ class Auditor:
 
     def _look_again(self, servers: Servers, positions: Positions, look: Look) -> None:
         findings, now = positions.findings, time.monotonic()
-        due = [place for place in findings.due(now)[:LOOKS] if place[0] in look.offsets]
-        for span, places in islice(runs(due), RUNS):
-            timestamps: dict[tuple[TopicPartition, int], float] = {}
-            (report,) = servers.compare(look, [span], timestamps)
-            told, mended = findings.looked(places, report.offsets, timestamps, now)
-            self._teller.found(told)
-            self._teller.mended(mended)
+        for span, places in next_runs(findings.due(now, look.offsets)):
+            read: dict[Place, float | None] = {}
+            (report,) = servers.compare(look, [span], read)
+            found = findings.looked(places, report.offsets, read, now)
+            self._teller.found(found.told)
+            # What is not committed any more is no failure, and not accounted for either: the group was set back.
             committed = look.offsets[span.partition].next_offset
-            if back := [offset for _, offset in mended if offset >= committed]:
-                # The group was sent back: it stores them once more, and then they are verified.
-                positions.verified[span.partition] = min([positions.verified[span.partition], *back])
+            again = {place: each for place, each in found.mended.items() if place[1] >= committed}
+            self._teller.read_again(again)
+            self._teller.mended({place: each for place, each in found.mended.items() if place not in again})
+            self._forget(time.time(), positions, found.gone)
 
     def _take(self, positions: Positions, reports: Sequence[PartitionReport], kind: str) -> None:
         for report in reports:
@@ -226,27 +237,12 @@ class Auditor:
         self.is_catching_up = False
         self.audit = self.audit._replace(until=positions.until, since=None, recent=None, passed=positions.passed)
 
-    def _tell(self, now: float, problem: str | None) -> None:
-        """Replace `audit`. Args: now: Unix time of the look."""
+    def _tell(self, now: float, problem: str | None, done: float | None) -> None:
+        """Replace `audit`. Args: now: Unix time of the look. problem, done: see `Audit`."""
         positions, look = self._positions, self._look
         if positions is None or look is None:
-            self.audit = self.audit._replace(time=now, problem=problem)
+            self.audit = self.audit._replace(time=now, problem=problem, topic=self._topic, done=done)
             return
-        reached = self._horizon.reach(positions.verified)
-        self._commits.reach(positions.verified)
-        findings = positions.findings
-        if not findings:
-            positions.until = reached
-        elif (oldest := findings.oldest()) is not None and positions.until is not None:
-            positions.until = min(positions.until, oldest)
-        self.audit = summary(now, positions, look, self.verified["new"], problem)
-
-
-def _new_spans(positions: Positions, offsets: Mapping[TopicPartition, PartitionOffsets]) -> list[Span]:
-    """The next piece of what is committed and not verified: a part of it from each partition."""
-    waiting = {p: (positions.verified[p], each.next_offset) for p, each in sorted(offsets.items())}
-    waiting = {partition: each for partition, each in waiting.items() if each[0] < each[1]}
-    # Those with the most first, so that none waits for ever.
-    chosen = sorted(waiting, key=lambda each: waiting[each][0] - waiting[each][1])[:PIECE_PARTITIONS]
-    most = max(1, PIECE_OFFSETS // max(1, len(chosen)))
-    return [Span(each, waiting[each][0], min(waiting[each][1], waiting[each][0] + most)) for each in sorted(chosen)]
+        if self._proven:
+            self._proven.settle()
+        self.audit = summary(now, positions, look, self.verified["new"], problem, done)

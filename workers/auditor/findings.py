@@ -9,7 +9,7 @@ from workers.auditor.full_pass import Span
 from workers.types import TopicPartition
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
 SETTLE_SECONDS = 5.0
 """What is missing now and stored within so many seconds was never missing: a replay of a dead letter first stores its
@@ -32,16 +32,34 @@ class Unaccounted(NamedTuple):
     """Unix time of the record; None: not known, or there is no record."""
 
 
+LOOKS = 1_000
+"""Findings that are looked at again in one round,"""
+RUNS = 20
+"""and the most places of the log that are read for that. The others have their turn in the next round."""
+NO_RECORD = "unexpected"
+"""The outcome of what is stored where Kafka holds no record."""
+
 Place = tuple[TopicPartition, int]
 """A partition and an offset."""
+
+
+class Looked(NamedTuple):
+    """What a second look has found."""
+
+    told: dict[Place, Unaccounted]
+    """To be told from now on."""
+    mended: dict[Place, Unaccounted]
+    """Was told, and is as it must be again."""
+    gone: dict[Place, Unaccounted]
+    """The log holds no record there any more: it was compacted, or retention has removed it meanwhile."""
 
 
 class Findings:
     """Everything that is suspected or told now."""
 
-    def __init__(self, told: Mapping[Place, Unaccounted] | None = None) -> None:
-        """Args: told: by an earlier process."""
-        self._found: dict[Place, Unaccounted] = dict(told or {})
+    def __init__(self, found: Mapping[Place, Unaccounted] | None = None) -> None:
+        """Args: found: by an earlier process."""
+        self._found: dict[Place, Unaccounted] = dict(found or {})
 
     def __len__(self) -> int:
         return len(self._found)
@@ -50,6 +68,15 @@ class Findings:
     def is_full(self) -> bool:
         """Whether there are so many that nothing new should be looked for."""
         return len(self._found) >= MOST
+
+    @property
+    def are_settled(self) -> bool:
+        """Whether none of them is a suspicion."""
+        return all(found.told for found in self._found.values())
+
+    def items(self) -> Iterable[tuple[Place, Unaccounted]]:
+        """All of them, suspicions too."""
+        return self._found.items()
 
     def told(self) -> dict[Place, Unaccounted]:
         """Those that are no suspicion any more."""
@@ -73,43 +100,60 @@ class Findings:
         self,
         places: Iterable[Place],
         failures: Mapping[str, Iterable[int]],
-        timestamps: Mapping[Place, float],
+        read: Mapping[Place, float | None],
         now: float,
-    ) -> tuple[dict[Place, Unaccounted], dict[Place, Unaccounted]]:
-        """A second look at places of one partition: what is told from now on, and what was told and is as it must be again.
+    ) -> Looked:
+        """A second look at places of one partition.
 
-        Args: failures: as in `suspect`. timestamps: of the records there.
+        Args: failures: as in `suspect`. read: the records there, with their Unix times.
         """
         outcomes = {offset: outcome for outcome, offsets in failures.items() for offset in offsets}
-        told, mended = {}, {}
+        told: dict[Place, Unaccounted] = {}
+        mended: dict[Place, Unaccounted] = {}
+        gone: dict[Place, Unaccounted] = {}
         for place in places:
             # Put at the end again: those that were not looked at for the longest time come first.
             found = self._found.pop(place)
             outcome = outcomes.get(place[1])
             if outcome is None:
-                mended[place] = found
+                is_there = place in read or found.outcome == NO_RECORD
+                (mended if is_there else gone)[place] = found
                 continue
             settled = found.told or now - found.first_seen >= SETTLE_SECONDS
-            again = Unaccounted(outcome, found.first_seen, settled, timestamps.get(place, found.timestamp))
+            again = Unaccounted(outcome, found.first_seen, settled, read.get(place) or found.timestamp)
             self._found[place] = again
             if settled and (not found.told or outcome != found.outcome):
                 told[place] = again
-        return told, {place: found for place, found in mended.items() if found.told}
+        return Looked(told, {place: found for place, found in mended.items() if found.told}, gone)
 
     def forget_outside(self, logs: Mapping[TopicPartition, tuple[int, int]]) -> dict[Place, Unaccounted]:
-        """Forget what the logs do not hold any more; return what of it was told. Args: logs: start and end, by partition."""
+        """Forget what the logs do not hold any more, and return it. Args: logs: start and end, by partition."""
         gone = {}
         for place in list(self._found):
             start, end = logs.get(place[0], (place[1], place[1] + 1))
             if not start <= place[1] < end:
-                gone[place] = self._found.pop(place)
-        return {place: found for place, found in gone.items() if found.told}
+                found = self._found.pop(place)
+                if found.told or found.outcome != NO_RECORD:
+                    gone[place] = found
+        return gone
 
-    def due(self, now: float) -> list[Place]:
+    def due(self, now: float, answered: Container[TopicPartition]) -> list[Place]:
         """What is to be looked at again now: everything that is told, and suspicions that have settled. The first of them
         were not looked at for the longest time.
+
+        Args: answered: the partitions that can be read.
         """
-        return [place for place, found in self._found.items() if found.told or now - found.first_seen >= SETTLE_SECONDS]
+        return [
+            place
+            for place, found in self._found.items()
+            if place[0] in answered and (found.told or now - found.first_seen >= SETTLE_SECONDS)
+        ]
+
+
+def next_runs(due: Sequence[Place]) -> list[tuple[Span, list[Place]]]:
+    """The runs that are read in one round: those with the places that come first in `due`, so that none waits for ever."""
+    turns = {place: turn for turn, place in enumerate(due[:LOOKS])}
+    return sorted(runs(turns), key=lambda run: min(turns[place] for place in run[1]))[:RUNS]
 
 
 def runs(places: Iterable[Place]) -> Iterator[tuple[Span, list[Place]]]:

@@ -29,6 +29,10 @@ class FullPass:
         """
         self.begun, self.ends, self.done = begun, dict(ends), dict(done)
 
+    def cut(self, log_ends: Mapping[TopicPartition, int]) -> None:
+        """End where the logs end now: one may have been truncated. What comes there later is verified as new."""
+        self.ends = {partition: min(end, log_ends.get(partition, end)) for partition, end in self.ends.items()}
+
     def next(self, starts: Mapping[TopicPartition, int], most: int) -> Span | None:
         """The next piece, of at most so many offsets; None: the pass is done, or only partitions that are not known are left.
 

@@ -34,9 +34,7 @@ class Horizon:
 
     def saw(self, now: float, ends: Mapping[TopicPartition, int]) -> None:
         """Remember where the partitions ended. Args: now: Unix time, taken before the ends were asked for."""
-        if self.until is not None and self.until > now:
-            # The clock was set back: what came after `now` on the clock of today is not known to be passed.
-            self.until = now
+        self.cap(now)
         if self._seen and self._must_rewrite(now, ends):
             # Or a log was truncated, and what was behind its end is not there any more.
             self._seen = deque(
@@ -46,6 +44,11 @@ class Horizon:
         self._seen.append(_Seen(now, dict(ends)))
         if len(self._seen) > MOST:
             self._seen = deque(list(self._seen)[1::2])
+
+    def cap(self, now: float) -> None:
+        """If the clock was set back, what came after `now` on the clock of today is not known to be passed."""
+        if self.until is not None and self.until > now:
+            self.until = now
 
     def reach(self, passed: Mapping[TopicPartition, int]) -> float | None:
         """Until when everything is passed. Args: passed: by partition, all offsets before this are."""

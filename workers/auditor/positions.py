@@ -9,17 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 from workers.auditor.findings import Findings, Unaccounted
 from workers.auditor.full_pass import FullPass
+from workers.identity import OffsetRange
 from workers.state.file_names import file_name, make_folder
 from workers.state.replaced_file import replace_file
 from workers.types import TopicPartition
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from workers.identity import TopicIdentity
     from workers.state.write_failures import WriteFailures
 
-VERSION = 1
+VERSION = 2
 
 
 @dataclass
@@ -29,8 +31,14 @@ class Positions:
     topic: TopicIdentity
     verified: dict[TopicPartition, int] = field(default_factory=dict)
     """By partition: every record before this offset is verified, but for what the first pass has not read yet: see `since`."""
+    committed: dict[TopicPartition, int] = field(default_factory=dict)
+    """By partition, the offset that the group was to read next at the last look: a lower one now, and it was set back."""
+    reused: dict[TopicPartition, Sequence[OffsetRange]] = field(default_factory=dict)
+    """By partition, the offsets that the log had used twice at the last look: a new one now, and the log was truncated."""
     until: float | None = None
     """See `Audit.until`; while the first pass goes on, `Audit.recent`."""
+    set_back: float | None = None
+    """See `Audit.set_back`."""
     since: float | None = None
     """See `Audit.since`."""
     passed: float | None = None
@@ -38,6 +46,16 @@ class Positions:
     full_pass: FullPass | None = None
     """The pass that goes on; None: none."""
     findings: Findings = field(default_factory=Findings)
+    removed: int = 0
+    """See `Audit.removed`."""
+    removed_since: float | None = None
+    """See `Audit.removed_since`."""
+
+    def count_removed(self, offsets: int, now: float) -> None:
+        """Kafka has removed so many offsets before they were accounted for."""
+        if offsets:
+            self.removed += offsets
+            self.removed_since = self.removed_since or now
 
 
 class PositionsFile:
@@ -75,25 +93,33 @@ class PositionsFile:
 
 
 def _as_dict(positions: Positions) -> dict[str, Any]:
+    def by_number(offsets: Mapping[TopicPartition, Any]) -> dict[int, Any]:
+        return {partition.partition: offset for partition, offset in sorted(offsets.items())}
+
     full_pass = positions.full_pass
     return {
         "version": VERSION,
         "topic": positions.topic.name,
         "topic_id": str(positions.topic.uuid),
-        "verified": {partition.partition: offset for partition, offset in sorted(positions.verified.items())},
+        "verified": by_number(positions.verified),
+        "committed": by_number(positions.committed),
+        "reused": by_number({partition: reused for partition, reused in positions.reused.items() if reused}),
         "until": positions.until,
+        "set_back": positions.set_back,
         "since": positions.since,
         "passed": positions.passed,
         "full_pass": full_pass
         and {
             "begun": full_pass.begun,
-            "ends": {partition.partition: offset for partition, offset in full_pass.ends.items()},
-            "done": {partition.partition: offset for partition, offset in full_pass.done.items()},
+            "ends": by_number(full_pass.ends),
+            "done": by_number(full_pass.done),
         },
         "findings": [
-            [partition.partition, offset, found.outcome, found.timestamp]
-            for (partition, offset), found in positions.findings.told().items()
+            [partition.partition, offset, found.outcome, found.timestamp, found.told]
+            for (partition, offset), found in positions.findings.items()
         ],
+        "removed": positions.removed,
+        "removed_since": positions.removed_since,
     }
 
 
@@ -105,17 +131,24 @@ def _from_dict(topic: TopicIdentity, content: dict[str, Any]) -> Positions:
     given = content["full_pass"]
     return Positions(
         topic,
-        by_partition(content["verified"]),
-        content["until"],
-        content["since"],
-        content["passed"],
-        given and FullPass(given["begun"], by_partition(given["ends"]), by_partition(given["done"])),
-        Findings(
+        verified=by_partition(content["verified"]),
+        committed=by_partition(content["committed"]),
+        reused={
+            TopicPartition(topic.name, int(partition)): [OffsetRange(first, end) for first, end in reused]
+            for partition, reused in content["reused"].items()
+        },
+        until=content["until"],
+        set_back=content["set_back"],
+        since=content["since"],
+        passed=content["passed"],
+        full_pass=given and FullPass(given["begun"], by_partition(given["ends"]), by_partition(given["done"])),
+        # A suspicion gets its time to settle once more: the clock of the last process is not this one's.
+        findings=Findings(
             {
-                (TopicPartition(topic.name, partition), offset): Unaccounted(
-                    outcome, now, told=True, timestamp=timestamp
-                )
-                for partition, offset, outcome, timestamp in content["findings"]
+                (TopicPartition(topic.name, partition), offset): Unaccounted(outcome, now, told, timestamp)
+                for partition, offset, outcome, timestamp, told in content["findings"]
             }
         ),
+        removed=content["removed"],
+        removed_since=content["removed_since"],
     )

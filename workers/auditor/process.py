@@ -18,12 +18,13 @@ from workers.auditor.pace import Pace
 from workers.auditor.positions import PositionsFile
 from workers.auditor.servers import Servers
 from workers.connection import KeptConnection
-from workers.errors import WorkersError
+from workers.errors import UnavailableError, WorkersError
 from workers.monitoring.audit_metrics import AuditMetrics
 from workers.monitoring.http import Health, HealthServer
 from workers.naming import address
 from workers.process import limit_memory, start_thread
-from workers.state.audit_file import SIZE, audit_file, write_audit
+from workers.state.audit_file import SIZE, audit_file, audit_lock_file, read_audit, write_audit
+from workers.state.lock_file import holder_pid, lock
 from workers.state.state_file import StateFile
 from workers.state.write_failures import WriteFailures
 
@@ -49,12 +50,18 @@ class AuditProcess:
         """Args: on_iteration: called after every step, also after one that failed."""
         failures = WriteFailures()
         self._auditor = Auditor(settings.topic, PositionsFile(paths.state_dir, settings.group, failures))
-        self._file = StateFile(audit_file(paths.state_dir, settings.group), SIZE, failures)
+        self._audit_file = audit_file(paths.state_dir, settings.group)
+        self._file = StateFile(self._audit_file, SIZE, failures)
         self._servers = KeptConnection(lambda: Servers(settings).connect(), _log_unavailable, _log_available)
         self._pace = Pace(settings.audit_interval, settings.audit_share)
         self._on_iteration = on_iteration
         self._pass_asked = threading.Event()
+        self._acknowledged = threading.Event()
         self.metrics = AuditMetrics(lambda: self._auditor.audit, lambda: self._auditor.behind_seconds)
+
+    def resume(self) -> None:
+        """Say what the last auditor said, until the first round: before the first scrape."""
+        self._auditor.resume(read_audit(self._audit_file))
 
     def start(self) -> threading.Thread:
         """Raises: NoThreadError."""
@@ -63,6 +70,10 @@ class AuditProcess:
     def ask_full_pass(self, *_: object) -> None:
         """Begin a full pass with the next round. Safe in a signal handler."""
         self._pass_asked.set()
+
+    def acknowledge_removed(self, *_: object) -> None:
+        """Somebody knows of what Kafka has removed unverified. Safe in a signal handler."""
+        self._acknowledged.set()
 
     def _run(self) -> None:
         while True:
@@ -80,13 +91,15 @@ class AuditProcess:
             self._pass_asked.clear()
             auditor.begin_full_pass()
             self._pace.pass_at = None
+        if self._acknowledged.is_set() and auditor.acknowledge_removed():
+            self._acknowledged.clear()
         before = dict(auditor.verified)
         done = self._ask(auditor.round) is not None
         now = time.monotonic()
         self._pace.after_round(
             began, now, done=done, is_behind=auditor.is_behind, is_catching_up=auditor.is_catching_up
         )
-        self.metrics.round_ended(now - began, time.time(), done=done)
+        self.metrics.round_ended(now - began, done=done)
         self._count(before)
         write_audit(self._file, auditor.audit)
 
@@ -118,13 +131,16 @@ class AuditProcess:
 
 
 def serve(settings: Settings, paths: StatePaths) -> None:
-    """Audit until SIGTERM or SIGINT, or the end of supervisord. SIGUSR1 asks for a full pass.
+    """Audit until SIGTERM or SIGINT, or the end of supervisord. SIGUSR1 asks for a full pass, SIGUSR2 acknowledges what
+    Kafka has removed before it was accounted for.
 
     Args: paths: of the tree whose fleet it is.
 
     Raises:
-        UnavailableError: the port is taken.
+        UnavailableError: another auditor of the group runs here, or the port is taken.
     """
+    # Held until the end of the process: two auditors would write the same files.
+    lock_group(settings, paths)
     stop_event, parent = threading.Event(), os.getppid()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop_event.set())
@@ -137,7 +153,9 @@ def serve(settings: Settings, paths: StatePaths) -> None:
     health = Health(LONGEST_ROUND_SECONDS + settings.audit_interval)
     health.connected = lambda: True
     process = AuditProcess(settings, paths, health.iterated)
+    process.resume()
     signal.signal(signal.SIGUSR1, process.ask_full_pass)
+    signal.signal(signal.SIGUSR2, process.acknowledge_removed)
     server = HealthServer(
         settings.metrics_host, settings.auditor_port, process.metrics.registry, health, "WORKERS_AUDITOR_PORT"
     ).start()
@@ -151,6 +169,30 @@ def serve(settings: Settings, paths: StatePaths) -> None:
         # Python has printed the traceback. supervisord starts the next one, which goes on where this one ends.
         raise RuntimeError("the auditor's rounds have ended by an error; it is above")
     log.info("stopped")
+
+
+def lock_group(settings: Settings, paths: StatePaths) -> int | None:
+    """Let no second auditor of the group run with this state directory.
+
+    Returns:
+        The descriptor that holds the lock; None: it could not be locked.
+
+    Raises:
+        UnavailableError: another one runs.
+    """
+    path = audit_lock_file(paths.state_dir, settings.group)
+    try:
+        return lock(path)
+    except BlockingIOError as error:
+        pid = holder_pid(path)
+        raise UnavailableError(
+            f"another auditor of the group {settings.group} runs here{f' (pid {pid})' if pid else ''}, and one is enough; "
+            f"`workers status` shows what it has verified"
+        ) from error
+    except OSError as error:
+        # It audits without files, too.
+        log.warning("cannot lock a file; a second auditor would not be noticed", file=str(path), error=str(error))
+        return None
 
 
 def _line(error: Exception) -> str:

@@ -7,7 +7,8 @@ from functools import cache
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from workers.kafka.admin import WATCH_PATIENCE_SECONDS, Admin
-from workers.kafka.log_reader import FirstRecords, LogReader
+from workers.kafka.first_records import FirstRecords
+from workers.kafka.log_reader import LogReader
 from workers.kafka.options import log_reader_options
 from workers.sinks.registry import open_reader
 from workers.verification.comparison import Comparison
@@ -15,6 +16,7 @@ from workers.verification.comparison import Comparison
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from workers.auditor.findings import Place
     from workers.auditor.full_pass import Span
     from workers.kafka.admin import Topic
     from workers.kafka.partition_offsets import PartitionOffsets
@@ -94,7 +96,7 @@ class Servers:
         return [partition for partition, first in found.items() if first is None]
 
     def compare(
-        self, look: Look, spans: Sequence[Span], timestamps: dict[tuple[TopicPartition, int], float] | None = None
+        self, look: Look, spans: Sequence[Span], read: dict[Place, float | None] | None = None
     ) -> list[PartitionReport]:
         """Compare the records of these spans, one a partition, with the sink, and what the sink has there with the records.
 
@@ -102,15 +104,15 @@ class Servers:
 
         Args:
             look: taken before. What was committed then must be in the sink by now.
-            timestamps: filled with the Unix times of the records.
+            read: filled with the records that Kafka holds there, and their Unix times; None: it has none.
 
         Raises:
             UnavailableError: a part could not be read.
         """
 
         def note(partition: TopicPartition, records: Sequence[Record]) -> None:
-            if timestamps is not None:
-                timestamps.update({(partition, r.offset): r.timestamp / 1000 for r in records if r.timestamp >= 0})
+            if read is not None:
+                read.update({(partition, r.offset): r.timestamp / 1000 if r.timestamp >= 0 else None for r in records})
 
         offsets = {
             span.partition: look.offsets[span.partition]._replace(start=span.first, end=span.end, unstable=0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from workers.auditor import findings
+from workers.auditor import backlog, findings
 from workers.state.audit_file import MOST_FOUND, Audit
 
 if TYPE_CHECKING:
@@ -12,30 +12,37 @@ if TYPE_CHECKING:
     from workers.auditor.servers import Look
 
 
-def summary(now: float, positions: Positions, look: Look, records: int, problem: str | None) -> Audit:
+def summary(
+    now: float, positions: Positions, look: Look, records: int, problem: str | None, done: float | None
+) -> Audit:
     """What stands now.
 
     Args:
         now: Unix time of the look.
         records: verified since the auditor was started.
-        problem: see `Audit.problem`.
+        problem, done: see `Audit`.
     """
     counts = positions.findings.counts()
     told = sorted(positions.findings.told().items())[:MOST_FOUND]
     return Audit(
         now,
-        None if positions.since else positions.until,
-        records,
-        counts["missing"],
-        counts["twice"],
-        counts["conflicting"] + counts["unexpected"],
-        sum(each.unstable for each in look.offsets.values()),
-        problem,
-        positions.since,
-        positions.until if positions.since else None,
-        positions.passed,
-        sum(max(0, each.next_offset - positions.verified[p]) for p, each in look.offsets.items()),
-        tuple((partition.topic, partition.partition, offset, each.outcome) for (partition, offset), each in told),
+        until=None if positions.since else positions.until,
+        records=records,
+        missing=counts["missing"],
+        twice=counts["twice"],
+        unexplained=counts["conflicting"] + counts[findings.NO_RECORD],
+        unstable=sum(each.unstable for each in look.offsets.values()),
+        problem=problem,
+        since=positions.since,
+        recent=positions.until if positions.since else None,
+        passed=positions.passed,
+        unverified=backlog.unverified(positions, look.offsets),
+        found=tuple((partition.topic, partition.partition, offset, each.outcome) for (partition, offset), each in told),
+        removed=positions.removed,
+        removed_since=positions.removed_since,
+        set_back=positions.set_back,
+        topic=positions.topic.name,
+        done=done,
     )
 
 

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from workers.log_fields import Action
+from workers.log_fields import Action, listed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from workers.auditor.findings import Place, Unaccounted
     from workers.types import TopicPartition
@@ -51,9 +51,20 @@ class Teller:
 
     def mended(self, found: Mapping[Place, Unaccounted]) -> None:
         """These are as they must be again."""
+        self._no_more(found, "a record is accounted for again", "more records are accounted for again")
+
+    def read_again(self, found: Mapping[Place, Unaccounted]) -> None:
+        """The group is to store these once more, and then they are verified."""
+        self._no_more(
+            found,
+            "a record that was not accounted for is read again: the group was set back",
+            "more records that were not accounted for are read again",
+        )
+
+    def _no_more(self, found: Mapping[Place, Unaccounted], each_text: str, more_text: str) -> None:
         for (partition, offset), each in list(found.items())[:MOST_LINES]:
             log.info(
-                "a record is accounted for again",
+                each_text,
                 action=Action.VERIFY,
                 outcome=each.outcome,
                 topic=partition.topic,
@@ -61,19 +72,34 @@ class Teller:
                 offset=offset,
             )
         if len(found) > MOST_LINES:
-            log.info("more records are accounted for again", action=Action.VERIFY, count=len(found) - MOST_LINES)
+            log.info(more_text, action=Action.VERIFY, count=len(found) - MOST_LINES)
 
     def gone(self, found: Mapping[Place, Unaccounted]) -> None:
-        """The log does not hold these any more, so nothing can be said of them."""
+        """The log does not hold these any more, so nothing can be proven of them."""
         for (partition, offset), each in list(found.items())[:MOST_LINES]:
             log.error(
-                "a record that was not accounted for is not in Kafka any more: retention has removed it, or the log was truncated",
+                "a record that was not accounted for is not in Kafka any more: retention or compaction has removed it, or the "
+                "log was truncated",
                 action=Action.VERIFY,
                 outcome=each.outcome,
                 topic=partition.topic,
                 partition=partition.partition,
                 offset=offset,
             )
+        if len(found) > MOST_LINES:
+            log.error(
+                "more records that were not accounted for are not in Kafka any more",
+                action=Action.VERIFY,
+                count=len(found) - MOST_LINES,
+            )
+
+    def set_back(self, partitions: Iterable[TopicPartition]) -> None:
+        """The group reads these partitions again, from before what it had committed."""
+        log.warning(
+            "the group was set back, or lost its commits; what it reads again is verified again, and until then nothing is proven",
+            action=Action.VERIFY,
+            partitions=listed(partitions),
+        )
 
     def removed(self, partition: TopicPartition, first: int, end: int) -> None:
         """Retention has removed these offsets before they were verified."""

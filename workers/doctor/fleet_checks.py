@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from workers.doctor.answers import Unanswered
 from workers.findings import Finding, brief, count, ok, unknown, warning, wrong
+from workers.fleet.status.audit import is_spare
 from workers.fleet.supervisor import NOT_RUNNING
 from workers.naming import is_worker
 from workers.settings.load import PREFIX
@@ -95,11 +96,11 @@ def _running(answers: DoctorAnswers, fleet: FleetAnswers) -> Iterator[Finding]:
     others = [f"{each.name} {each.state.lower()}" for each in fleet.processes if not is_worker(each.name)]
     yield ok(check, ", ".join([text, *others]))
     for each in fleet.processes:
-        if each.state not in (RUNNING, STARTING):
+        if each.state not in (RUNNING, STARTING) and not is_spare(each):
             log = f"; its log is {os.path.relpath(each.log)}" if each.log else ""
             yield wrong(
                 "fleet.processes",
-                f"{each.full_name} is {each.state}{log}",
+                f"program {each.name} is {each.state}{log}",
                 f"read the end of its log, then `supervisorctl -c {_short(fleet.plan)} start {each.full_name}`",
             )
     planned = {each.name for each in fleet.plan.processes} if fleet.plan and not fleet.plan.problem else set()

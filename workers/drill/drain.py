@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from workers.connection import KeptConnection
 from workers.errors import UnavailableError
 from workers.kafka.admin import Admin
-from workers.kafka.log_reader import FirstRecords
+from workers.kafka.first_records import FirstRecords
 from workers.kafka.partition_offsets import leader_epochs
 
 if TYPE_CHECKING:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
-from datetime import datetime
 from typing import TYPE_CHECKING
 
-from workers.state.event_log import Event, read_events
+from workers.state.event_log import Event, read_events, unix_time
 from workers.state.heartbeat import Beat, read_beat
 from workers.state.progress import WorkerProgress, read_progress
 from workers.state.slot import Slot
@@ -50,7 +49,6 @@ class FleetFiles:
 
     def _evictions(self) -> Iterable[tuple[str, float]]:
         for event in read_events(self._events_file, EVENTS):
-            if event["event"] == Event.EVICTED:
-                with suppress(KeyError, ValueError, TypeError):
-                    ago = time.time() - datetime.fromisoformat(event["time"]).timestamp()
-                    yield event["member"], time.monotonic() - ago
+            at, member = unix_time(event.get("time")), event.get("member")
+            if event["event"] == Event.EVICTED and at is not None and member:
+                yield member, time.monotonic() - (time.time() - at)

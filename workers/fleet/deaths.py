@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from workers.fleet.event_words import SIGNAL, owners_of
 from workers.fleet.sentences import duration
-from workers.state.event_log import Event
+from workers.state.event_log import Event, unix_time
 
 if TYPE_CHECKING:
     from workers.fleet.status.model import Status
@@ -51,11 +50,3 @@ def recent_deaths(status: Status, now: float, seconds: float) -> list[Death]:
             )
     slots = {slot.name for slot in status.slots}
     return [death for death in found.values() if death.process in slots]
-
-
-def unix_time(time: object) -> float | None:
-    """Of the time of an event; None: it has none that can be read."""
-    try:
-        return datetime.fromisoformat(str(time)).timestamp()
-    except ValueError:
-        return None

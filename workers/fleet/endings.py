@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from workers.errors import UnavailableError
 from workers.fleet.event_words import EXIT_CODE, SIGNAL
-from workers.state.event_log import Event
+from workers.state.event_log import Event, unix_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -73,7 +73,7 @@ class Endings:
             found = []
         for event in unknown[-KEPT:]:
             facts = _nearest(event, found)
-            if facts or time.time() - (_time_of(event) or 0.0) > TRY_SECONDS:
+            if facts or time.time() - (unix_time(event.get("time")) or 0.0) > TRY_SECONDS:
                 self._known[_key(event)] = facts
         while len(self._known) > KEPT:
             del self._known[next(iter(self._known))]
@@ -92,7 +92,7 @@ def _key(event: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _nearest(event: Mapping[str, Any], endings: Iterable[Ending]) -> Mapping[str, Any]:
-    if (then := _time_of(event)) is None:
+    if (then := unix_time(event.get("time"))) is None:
         return {}
     near = [
         (abs(each.time - then), each.facts)
@@ -100,9 +100,3 @@ def _nearest(event: Mapping[str, Any], endings: Iterable[Ending]) -> Mapping[str
         if each.process == event.get("process") and abs(each.time - then) <= NEAR_SECONDS
     ]
     return min(near, key=lambda each: each[0])[1] if near else {}
-
-
-def _time_of(event: Mapping[str, Any]) -> float | None:
-    with suppress(ValueError):
-        return datetime.fromisoformat(str(event.get("time"))).timestamp()
-    return None

@@ -6,10 +6,12 @@ Act: a person must do something.
 
 from __future__ import annotations
 
+from workers.fleet.audit_verdict import proven, unaccounted, unproven
 from workers.fleet.deaths import Death, recent_deaths
-from workers.fleet.sentences import capital, clock, duration, listed, plural, which
+from workers.fleet.sentences import capital, duration, listed, plural, which
 from workers.fleet.status.slot import WORKING
 from workers.fleet.verdict_facts import Facts, Level, Verdict
+from workers.naming import is_worker
 from workers.state.heartbeat import State
 
 ACT_SECONDS = 60.0
@@ -20,8 +22,6 @@ SETTLING_SECONDS = 60.0
 """A worker that died so short a time before is still expected back."""
 HOLE_SECONDS = 10.0
 """A shorter hole is that of a rebalance."""
-BEHIND_SECONDS = 120.0
-"""An auditor that has proven nothing newer does not keep up."""
 
 BEGINNING = (
     "exited",
@@ -38,33 +38,15 @@ BEGINNING = (
 
 def verdict(facts: Facts) -> Verdict:
     """The first that applies, the worst first."""
-    judges = (_no_fleet, _unaccounted, _database, _kafka, _standing, _deaths, _others, _holes, _auditor)
+    judges = (unaccounted, _no_fleet, _database, _kafka, _standing, _deaths, _others, _holes, unproven)
     return next((found for judge in judges if (found := judge(facts))), None) or _calm(facts)
 
 
 def _no_fleet(facts: Facts) -> Verdict | None:
-    if facts.status.fleet:
+    if facts.status.fleet or facts.elsewhere:
         return None
     _, _, hint = facts.status.problems[0].partition("; ")
     return Verdict(Level.ACT, "No fleet runs here", f"{hint}; {facts.waiting}" if hint else facts.waiting)
-
-
-def _unaccounted(facts: Facts) -> Verdict | None:
-    audit = facts.audit
-    if audit is None or audit.is_clean:
-        return None
-    found = [
-        f"{count:,} {'record is' if count == 1 else 'records are'} {what}"
-        for count, what in (
-            (audit.missing, "missing"),
-            (audit.twice, "there twice"),
-            (audit.unexplained, "unexplained"),
-        )
-        if count
-    ]
-    names = "them" if audit.missing + audit.twice + audit.unexplained > 1 else "it"
-    rest = f"everything else until {clock(audit.until, facts.now)} is accounted for" if audit.until else ""
-    return Verdict(Level.ACT, f"{listed(found)}: `workers verify` names {names}", rest)
 
 
 def _database(facts: Facts) -> Verdict | None:
@@ -122,7 +104,7 @@ def _standing(facts: Facts) -> Verdict | None:
         text = f"{capital(which(sorted(hanging)))} {verb} stood still for {duration(first.seconds or 0.0)}: {transaction} {hidden:,} records"
         return Verdict(Level.ACT, text, first.describe())
     if group.unanswered:
-        text = f"Kafka does not answer for {which(group.unanswered)}; the others are stored"
+        text = f"Kafka does not answer for {which(group.unanswered)}; the others are read"
         return Verdict(Level.ATTENTION, text, "is every broker up?")
     return None
 
@@ -161,14 +143,14 @@ def _deaths(facts: Facts) -> Verdict | None:
 
 
 def _others(facts: Facts) -> Verdict | None:
-    problems = facts.status.problems
+    problems = facts.problems
     if not problems:
         return None
     supervised = facts.status.services.get("supervisord")
     ended = [slot for slot in facts.status.slots if slot.state == "stopped"]
     if ended and len(ended) == len(facts.status.slots):
         return Verdict(Level.ATTENTION, f"All workers are stopped; {facts.waiting}", problems[0])
-    is_broken = (supervised is not None and not supervised.up) or "FATAL" in problems[0]
+    is_broken = (supervised is not None and not supervised.up and not facts.elsewhere) or "FATAL" in problems[0]
     more = len(problems) - 1
     detail = f"and {more} more; {facts.waiting}" if more else facts.waiting
     return Verdict(Level.ACT if is_broken else Level.ATTENTION, capital(problems[0], names=True), detail)
@@ -185,28 +167,21 @@ def _holes(facts: Facts) -> Verdict | None:
     return Verdict(Level.ACT if seconds > ACT_SECONDS else Level.ATTENTION, text, "")
 
 
-def _auditor(facts: Facts) -> Verdict | None:
-    audit = facts.audit
-    if audit is None or audit.until is None or facts.now - audit.until < BEHIND_SECONDS:
-        return None
-    text = f"Nothing newer than {clock(audit.until, facts.now)} is proven to be accounted for"
-    return Verdict(Level.ATTENTION, text, audit.problem or "the auditor does not keep up, or is not told to run")
-
-
 def _calm(facts: Facts) -> Verdict:
-    status, audit = facts.status, facts.audit
-    reading = [slot for slot in status.slots if slot.state in WORKING]
-    work = f"{plural(len(reading), 'worker')} {'reads' if len(reading) == 1 else 'read'}"
+    status = facts.status
+    reading = sum(slot.state in WORKING for slot in status.slots)
+    if status.group and status.group.settled:
+        # Those of other hosts read, too.
+        reading = max(reading, sum(is_worker(member.client_id) for member in status.group.members))
+    where = " elsewhere" if facts.elsewhere else ""
+    work = f"{plural(reading, 'worker')}{where} {'reads' if reading == 1 else 'read'}"
     if status.group and status.group.partitions:
         work += f" {plural(status.group.partitions, 'partition')}"
     happened = _what_happened(facts)
-    if audit and audit.until:
-        text = f"Every record until {clock(audit.until, facts.now)} is accounted for"
-        return Verdict(Level.CALM, text, happened or f"{work}; {facts.waiting}")
-    proof = (
-        "The auditor has just begun." if audit else "No auditor runs: `workers verify` proves that nothing is missing."
-    )
-    return Verdict(Level.CALM, f"{work}; {facts.waiting}", f"{happened} {proof}".strip() if happened else proof)
+    text, besides = proven(facts)
+    known = happened or (f"{work}; {facts.waiting}" if text else "")
+    separator = "" if not known or not besides else " " if known.endswith(".") else ". "
+    return Verdict(Level.CALM, text or f"{work}; {facts.waiting}", f"{known}{separator}{besides}")
 
 
 def _what_happened(facts: Facts) -> str:
@@ -219,5 +194,5 @@ def _what_happened(facts: Facts) -> str:
         does = "were stored again" if last.stored_again else "were taken over"
         text += f"; its partitions {does} after {last.seconds:.2f} s"
     audit = facts.audit
-    proven = audit is not None and audit.is_clean and (audit.until or 0.0) >= last.at
-    return f"{text}.{' Nothing lost, nothing twice.' if proven else ''}"
+    is_proven = audit is not None and audit.is_clean and not audit.removed and (audit.until or 0.0) >= last.at
+    return f"{text}.{' Nothing lost, nothing twice.' if is_proven else ''}"

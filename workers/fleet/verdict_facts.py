@@ -6,16 +6,15 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
+from workers.fleet.supervisor import NOT_RUNNING
+from workers.naming import is_worker
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from workers.fleet.status.model import Status
     from workers.state.audit_file import Audit
     from workers.types import TopicPartition
-
-
-GONE_SECONDS = 600.0
-"""What an auditor found so long ago is that of one that does not run any more."""
 
 
 class Level(StrEnum):
@@ -48,9 +47,25 @@ class Facts:
 
     @property
     def audit(self) -> Audit | None:
-        """What the auditor found last; None: none runs."""
-        audit = self.status.audit
-        return None if audit is None or self.now - audit.time > GONE_SECONDS else audit
+        """What counts of what the auditor found last; None: none runs."""
+        return self.status.audit
+
+    @property
+    def elsewhere(self) -> int:
+        """Where no fleet runs here: workers that are members of the group, of other hosts, or pods of Kubernetes."""
+        status, supervisord = self.status, self.status.services.get("supervisord")
+        if status.fleet or status.group is None or supervisord is None or supervisord.detail != NOT_RUNNING:
+            return 0
+        return sum(is_worker(member.client_id) for member in status.group.members)
+
+    @property
+    def problems(self) -> list[str]:
+        """Everything that is wrong with the fleet, wherever it runs."""
+        status = self.status
+        if not self.elsewhere or status.group is None:
+            return status.problems
+        # Without the first: that none runs here.
+        return [*status.problems[1:], *status.group.problems]
 
     @property
     def waiting(self) -> str:

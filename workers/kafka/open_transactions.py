@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from workers.kafka.log_reader import FirstRecords
+from workers.kafka.first_records import FirstRecords
 from workers.kafka.options import first_records_options, uncommitted
 from workers.kafka.partition_offsets import leader_epochs
 

@@ -16,11 +16,12 @@ if TYPE_CHECKING:
 
 HELP_RECORDS = (
     "Records that are not accounted for now, by outcome: missing, twice (a document and a dead letter), unexplained (another "
-    "content, or no record in Kafka); and unstable: behind an open transaction, which is no failure."
+    "content, or no record in Kafka); removed: by Kafka, before they were accounted for, until it is acknowledged; and "
+    "unstable: behind an open transaction, which is no failure. Absent: nothing was verified yet."
 )
 HELP_UNTIL = (
-    "Every record that was written to Kafka before this time is stored or a dead letter, verified record by record. Absent: "
-    "nothing was proven yet."
+    "Every record that Kafka still holds and that was written before this time is stored or a dead letter, verified record "
+    "by record. Absent: that was not proven yet, or not again since the group was set back."
 )
 
 
@@ -31,7 +32,6 @@ class AuditMetrics(Collector):
         """Args: what the auditor says now; called on the thread of a scrape."""
         disable_created_metrics()  # type: ignore[no-untyped-call] # the library's own
         self._audit, self._behind_seconds = audit, behind_seconds
-        self._success: float | None = None
         self.registry = registry = CollectorRegistry()
         self._rounds = Counter(
             "workers_audit_rounds",
@@ -55,12 +55,10 @@ class AuditMetrics(Collector):
         registry.register(self)
         ProcessCollector(registry=registry)
 
-    def round_ended(self, seconds: float, now: float, *, done: bool) -> None:
-        """Count one round. Args: now: Unix time."""
+    def round_ended(self, seconds: float, *, done: bool) -> None:
+        """Count one round."""
         self._rounds.labels("done" if done else "failed").inc()
         self._seconds.inc(seconds)
-        if done:
-            self._success = now
 
     def verified(self, kind: str, records: int) -> None:
         """Count records that were compared. Args: kind: `new` or `again`."""
@@ -69,22 +67,27 @@ class AuditMetrics(Collector):
     def collect(self) -> Iterator[GaugeMetricFamily]:
         audit = self._audit()
         records = GaugeMetricFamily("workers_audit_records", HELP_RECORDS, labels=["outcome"])
-        for outcome in ("missing", "twice", "unexplained", "unstable"):
-            records.add_metric([outcome], getattr(audit, outcome))
+        if audit.is_known:
+            for outcome in ("missing", "twice", "unexplained", "unstable", "removed"):
+                records.add_metric([outcome], getattr(audit, outcome))
         yield records
-        yield GaugeMetricFamily(
-            "workers_audit_unverified_records",
-            "Offsets that the group has committed and that are not verified yet.",
-            value=audit.unverified,
-        )
         for name, text, value in (
             ("workers_verified_until_timestamp_seconds", HELP_UNTIL, audit.until),
+            (
+                "workers_audit_unverified_records",
+                "Offsets that the group has committed and that are not verified yet. Absent: nothing was verified yet.",
+                audit.unverified if audit.is_known else None,
+            ),
             (
                 "workers_audit_behind_seconds",
                 "How long ago everything that is verified was all that was committed. Absent: not known yet.",
                 self._behind_seconds(),
             ),
-            ("workers_audit_last_success_timestamp_seconds", "When a round was last done.", self._success),
+            (
+                "workers_audit_last_success_timestamp_seconds",
+                "When a round was last done, by this auditor or the one before it.",
+                audit.done,
+            ),
             (
                 "workers_audit_full_pass_timestamp_seconds",
                 "When a pass over everything that Kafka holds was last completed. Absent: none was yet.",

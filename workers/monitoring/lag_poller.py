@@ -7,14 +7,15 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import structlog
 
 from workers.connection import KeptConnection
 from workers.errors import UnavailableError, WorkersError
 from workers.kafka.admin import WATCH_PATIENCE_SECONDS, Admin
-from workers.kafka.log_reader import FirstRecords
+from workers.kafka.first_records import FirstRecords
+from workers.kafka.kafka_look import KafkaLook
 from workers.kafka.open_transactions import OpenTransactions
 from workers.kafka.partition_offsets import leader_epochs
 from workers.log_fields import Action
@@ -22,11 +23,8 @@ from workers.monitoring.lag import CommitTimes, LagSnapshot, Point, lag_snapshot
 from workers.process import start_thread
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable
 
-    from workers.kafka.group_description import GroupDescription
-    from workers.kafka.open_transactions import OpenTransaction
-    from workers.kafka.partition_offsets import PartitionOffsets
     from workers.settings import Settings
     from workers.types import TopicPartition
 
@@ -44,18 +42,6 @@ STOP_SECONDS = 1.0
 """How long `stop` waits for a poll that hangs: supervisord waits for the process, and the thread is a daemon."""
 
 log = structlog.get_logger()
-
-
-class KafkaLook(NamedTuple):
-    """What Kafka answered to one poll."""
-
-    group: GroupDescription
-    offsets: Mapping[TopicPartition, PartitionOffsets] | None
-    """By partition; None: there is no such topic."""
-    unanswered: Collection[TopicPartition] = ()
-    """Partitions of the topic for which it did not answer."""
-    open_transactions: Mapping[TopicPartition, OpenTransaction] = {}
-    """By partition in which there is one."""
 
 
 class LagPoller:

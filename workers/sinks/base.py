@@ -168,6 +168,8 @@ class DeadLetterFilter:
     """Rejected before this time."""
     unpurged: bool = False
     """Only those that a purge would change."""
+    unreplayed: bool = False
+    """Only those whose record is not stored meanwhile."""
 
     @property
     def is_everything(self) -> bool:

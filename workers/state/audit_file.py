@@ -22,9 +22,10 @@ class Audit(NamedTuple):
     """Times are Unix times. Counts are of what stands now, not of all that was ever found."""
 
     time: float
-    """When this was found."""
+    """When this was said. What it counts was found at `done`."""
     until: float | None = None
-    """Every record that was written to Kafka before this is accounted for; None: that was not proven yet. See `since`."""
+    """Every record that Kafka still holds, and that was written before this, is accounted for; None: that was not proven yet,
+    or not again: see `since` and `set_back`."""
     records: int = 0
     """Verified since the auditor was started, each counted once."""
     missing: int = 0
@@ -45,11 +46,34 @@ class Audit(NamedTuple):
     """Offsets that the group has committed, and that are not verified yet."""
     found: tuple[tuple[str, int, int, str], ...] = ()
     """The first of those that are missing, twice or unexplained: topic, partition, offset, and what it is."""
+    removed: int = 0
+    """Offsets that Kafka has removed before they were accounted for: by retention, by a truncation, by compaction. What became
+    of their records cannot be verified any more. Counted until somebody acknowledges them."""
+    removed_since: float | None = None
+    """When the first of them were missed."""
+    set_back: float | None = None
+    """When it was seen that the group was set back, or lost its commits; None: all that it reads again is proven again."""
+    topic: str = ""
+    done: float | None = None
+    """When the last round was done, and so these counts were found; None: none was yet, and they are not known."""
 
     @property
     def is_clean(self) -> bool:
         """Whether nothing is missing, twice or unexplained."""
         return not (self.missing or self.twice or self.unexplained)
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the counts say something, and are not those of an auditor that has not verified anything yet."""
+        return self.done is not None or not self.is_clean
+
+    @property
+    def command(self) -> str:
+        """The command that shows more of what was found."""
+        if not self.found:
+            return "workers verify"
+        topic, partition, offset, _ = self.found[0]
+        return f"workers peek {topic}/{partition}/{offset}"
 
     @property
     def failures(self) -> str:
@@ -61,6 +85,11 @@ class Audit(NamedTuple):
 def audit_file(folder: Path, group: str) -> Path:
     """The path of the file. Args: folder: WORKERS_STATE_DIR."""
     return folder / f"{file_name(group)}.audit"
+
+
+def audit_lock_file(folder: Path, group: str) -> Path:
+    """The path of the file that the auditor of the group has locked while it runs."""
+    return folder / f"{file_name(group)}.audit-lock"
 
 
 def write_audit(file: StateFile, audit: Audit) -> None:

@@ -78,6 +78,14 @@ class Hang(StrEnum):
     """Its loop iterates, and does not read the records of its partitions."""
 
 
+def unix_time(time: object) -> float | None:
+    """Of the `time` of an event; None: it has none that can be read, as one of another version."""
+    try:
+        return datetime.fromisoformat(str(time)).timestamp()
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
 class EventLog:
     """The writer: one a file. Safe on any thread. The events are in the order of their times."""
 

@@ -7,16 +7,15 @@ outlive it: the next process in the slot reads the dead member's id there, and e
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from workers.errors import BadConfigurationError, UnavailableError
 from workers.naming import all_worker_names
 from workers.state.file_names import file_name
+from workers.state.lock_file import holder_pid, lock
 from workers.state.member_file import MemberFile
-from workers.state.state_file import open_in_folder
 from workers.state.write_failures import WriteFailures
 
 if TYPE_CHECKING:
@@ -38,7 +37,6 @@ WRONG_SETTING = {
     errno.EOPNOTSUPP,
 }
 """The folder is not one, its parent is missing, or it does not know locks: more room or rights would not help."""
-UNWRITABLE = {errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EDQUOT}
 
 
 class SlotUnavailableError(UnavailableError):
@@ -91,12 +89,7 @@ class Slot:
             SlotUnavailableError: the disk is full or read-only, the folder belongs to another user.
         """
         try:
-            lock = self._open_lock()
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                os.close(lock)
-                raise
+            self._lock = lock(self._lock_file)
         except BlockingIOError:
             return False
         except OSError as error:
@@ -104,23 +97,7 @@ class Slot:
             if error.errno in WRONG_SETTING:
                 raise BadConfigurationError([f"{problem}; it must be a folder on a local disk"]) from error
             raise SlotUnavailableError(problem) from error
-        self._lock = lock
-        # The pid is only for an error message, so a full disk is no error here.
-        with suppress(OSError):
-            os.ftruncate(lock, 0)
-            os.write(lock, f"{os.getpid()}\n".encode())
         return True
-
-    def _open_lock(self) -> int:
-        try:
-            return open_in_folder(self._lock_file, os.O_RDWR | os.O_CREAT)
-        except OSError as error:
-            if error.errno not in UNWRITABLE:
-                raise
-            # A file that is there can be locked without writing to it.
-            with suppress(OSError):
-                return os.open(self._lock_file, os.O_RDONLY | os.O_CLOEXEC)
-            raise
 
     def restore(self) -> None:
         """Make the lock and the member id again where their files were removed, or could not be written. Never raises.
@@ -152,11 +129,7 @@ class Slot:
 
     def holder_pid(self) -> int | None:
         """The pid of the last process that acquired the slot; None: not known."""
-        try:
-            pid = self._lock_file.read_bytes()[:20].strip()
-        except OSError:
-            return None
-        return int(pid) if pid.isdigit() else None
+        return holder_pid(self._lock_file)
 
     def dead_members(self, last: Beat | None, static: bool) -> list[str]:
         """The members to evict of those who had this slot. Call it with the slot locked.

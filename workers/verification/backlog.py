@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from workers.kafka.admin import Admin
-from workers.kafka.log_reader import FirstRecords
+from workers.kafka.first_records import FirstRecords
 from workers.kafka.open_transactions import OpenTransactions
 from workers.kafka.partition_offsets import leader_epochs
 

@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from workers.fleet.audit_words import audit_words
 from workers.fleet.event_words import words
 from workers.fleet.verdict import verdict
 from workers.fleet.verdict_facts import Facts
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from workers.fleet.status.collector import StatusCollector
     from workers.fleet.timeline.sampler import Sampler
     from workers.monitoring.lag_poller import LagPoller
+    from workers.state.audit_file import Audit
     from workers.web.totals import Totals
 
 IDLE_SECONDS = 15.0
@@ -113,7 +115,7 @@ class FleetView:
             "about": self._about,
             "totals": self._totals.as_dict(snapshot),
             "verdict": found._asdict(),
-            "audit": status.audit and status.audit._asdict(),
+            "audit": _audit(status.audit),
             "status": told,
             "partitions": None
             if partitions is None
@@ -121,6 +123,14 @@ class FleetView:
             "points": [point and point._asdict() for point in self._lag.points()],
             "interval": self._lag.interval,
         }
+
+
+def _audit(audit: Audit | None) -> dict[str, Any] | None:
+    """With the words of `workers status`."""
+    if audit is None:
+        return None
+    level, words = audit_words(audit, time.time())
+    return {**audit._asdict(), "level": level, "words": words}
 
 
 def _dumped(content: object) -> bytes:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import structlog
 
 from workers.fleet.status.collector import StatusCollector
-from workers.fleet.status.model import KafkaAnswer
 from workers.fleet.timeline.sampler import Sampler
 from workers.monitoring.http import Health
 from workers.monitoring.http_server import Server
@@ -61,7 +60,7 @@ def serve(settings: Settings, paths: StatePaths) -> None:
     timeline = Sampler(settings, paths, lag)
     fleet = FleetView(
         lag,
-        lambda: StatusCollector(settings, paths, kafka=lambda: KafkaAnswer(*lag.look())),
+        lambda: StatusCollector(settings, paths, kafka=lag.look),
         timeline,
         totals=Totals(settings),
         about=about,

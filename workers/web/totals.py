@@ -29,7 +29,9 @@ class Totals:
         """Raises: NoThreadError."""
         connection = KeptConnection(lambda: open_dead_letters(self._settings))
         poller = Poller(
-            lambda: connection.ask(lambda store: store.count(DeadLetterFilter())), COUNT_SECONDS, connection.close
+            lambda: connection.ask(lambda store: store.count(DeadLetterFilter(unreplayed=True))),
+            COUNT_SECONDS,
+            connection.close,
         )
         poller.start()
         self._dead_letters = poller
@@ -43,7 +45,8 @@ class Totals:
         """For JSON; None: not known.
 
         stored: offsets that the group has behind it, so dead letters and the markers of transactions count too: what is in
-        the database can be counted only by reading all of it. sent: offsets up to the ends of the logs.
+        the database can be counted only by reading all of it. sent: offsets up to the ends of the logs. dead_letters: without
+        those that were replayed, as `verify` and the auditor count them.
         """
         point = snapshot.point if snapshot and snapshot.partitions is not None else None
         is_whole = point is not None and not point.unanswered

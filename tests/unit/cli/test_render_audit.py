@@ -7,7 +7,8 @@ from datetime import datetime
 
 import pytest
 
-from workers.cli.render_audit import STALE_SECONDS, audit_line
+from workers.cli.render_audit import audit_line
+from workers.fleet.status.audit import SILENT_SECONDS
 from workers.state.audit_file import Audit
 
 NOW = datetime(2026, 11, 26, 14, 2, 35).astimezone().timestamp()
@@ -28,12 +29,29 @@ CLEAN = Audit(NOW - 1, until=UNTIL, records=7)
         (None, "nothing is known: no auditor has run here"),
         (
             CLEAN._replace(missing=2, found=(("numtest", 3, 42, "missing"), ("numtest", 3, 43, "missing"))),
-            "2 missing: numtest/3/42, numtest/3/43; `workers peek` shows more",
+            "2 missing: `workers peek numtest/3/42` shows more",
+        ),
+        (
+            CLEAN._replace(time=NOW - 10_800, missing=2, found=(("numtest", 3, 42, "missing"),)),
+            "2 missing (said 3 h ago): `workers peek numtest/3/42` shows more",
+        ),
+        (CLEAN._replace(twice=1), "1 twice: `workers verify` shows more"),
+        (
+            CLEAN._replace(removed=1_000, removed_since=NOW - 60),
+            "every other record until 14:02:31 is accounted for; 1,000 removed by Kafka",
+        ),
+        (
+            CLEAN._replace(removed=1, removed_since=NOW - 60, problem="Kafka is away"),
+            "every other record until 14:02:31; not since: Kafka is away",
+        ),
+        (
+            CLEAN._replace(until=None, set_back=NOW - 60),
+            "nothing is proven: the group was set back at 14:01:35",
         ),
         (CLEAN._replace(problem="Kafka is away"), "every record until 14:02:31; not since: Kafka is away"),
         (CLEAN._replace(until=None, problem="Kafka is away"), "nothing is verified: Kafka is away"),
         (
-            CLEAN._replace(time=NOW - STALE_SECONDS - 1),
+            CLEAN._replace(time=NOW - SILENT_SECONDS - 1),
             "every record until 14:02:31; the auditor does not answer any more",
         ),
         (CLEAN._replace(until=NOW - 86_400), "every record until 25 Nov 14:02:35 is accounted for"),

@@ -249,3 +249,12 @@ def test_durations_are_short(seconds, shown):
 )
 def test_numbers_are_short(value, shown):
     assert number(value) == shown
+
+
+def test_what_other_clients_call_themselves_cannot_harm_the_terminal():
+    members = {"m": Member("x\x1b]0;owned\x07\x1b[2J", "10.0.0.1", tps(0))}
+
+    shown = drawn(80, kafka=kafka(group=GroupDescription("Stable", members)))
+
+    assert "owned" in shown
+    assert not {"\x1b", "\x07"} & set(shown)

@@ -326,7 +326,7 @@ HERE: dict[str, tuple[dict[str, Any], str, str, str, str]] = {
     ),
     "a process is FATAL": (
         {"fleet": fleet(processes=(*fleet().processes[1:], Process("worker_00", "worker", "FATAL", log="/log/w.log")))},
-        *("fleet.processes", "wrong", "worker:worker_00 is FATAL; its log is", "start worker:worker_00"),
+        *("fleet.processes", "wrong", "program worker_00 is FATAL; its log is", "start worker:worker_00"),
     ),
     "planned otherwise": (
         {"fleet": fleet(plan=plan(processes=plan().processes[1:]))},

@@ -9,10 +9,12 @@ import pytest
 
 from tests.support.batches import tp, tps
 from tests.support.statuses import WHERE, judged, kafka, process, seen, with_slot
+from workers.errors import ExitCode
 from workers.fleet.status.model import Answers, build_status
 from workers.fleet.status.poller import Down
 from workers.fleet.verdict import verdict
 from workers.fleet.verdict_facts import Facts, Level
+from workers.kafka.group_description import GroupDescription
 from workers.kafka.open_transactions import OpenTransaction
 from workers.kafka.partition_offsets import PartitionOffsets
 from workers.state.audit_file import Audit
@@ -51,7 +53,7 @@ AGAIN = TAKEN | {"event": "stored_again", "seconds": 1.04}
 
 
 def said(audit=CLEAN, holes=None, **facts):
-    found = verdict(Facts(judged(audit=audit, **facts), NOW, holes or {}))
+    found = verdict(Facts(judged(at(0), audit=audit, **facts), NOW, holes or {}))
     return str(found.level), found.text, found.detail
 
 
@@ -158,18 +160,27 @@ def test_an_open_transaction_that_hides_records():
 @pytest.mark.parametrize(
     ("found", "text"),
     [
-        ({"missing": 12}, "12 records are missing: `workers verify` names them"),
-        ({"missing": 1}, "1 record is missing: `workers verify` names it"),
+        ({"missing": 12}, "12 records are missing: `workers peek numtest/3/42` shows the first"),
+        ({"missing": 1}, "1 record is missing: `workers peek numtest/3/42` shows it"),
         (
             {"missing": 1_200, "twice": 3},
-            "1,200 records are missing and 3 records are there twice: `workers verify` names them",
+            "1,200 records are missing and 3 records are there twice: `workers peek numtest/3/42` shows the first",
         ),
+        ({"missing": 2, "found": ()}, "2 records are missing: `workers verify` names them"),
     ],
 )
 def test_what_is_missing_comes_first_whatever_else_there_is(found, text):
-    level, said_text, _ = said(CLEAN._replace(**found), mongodb=Down("does not answer"), events=killed(3))
+    audit = CLEAN._replace(**({"found": (("numtest", 3, 42, "missing"),)} | found))
+    level, said_text, _ = said(audit, mongodb=Down("does not answer"), events=killed(3))
 
     assert (level, said_text) == ("act", text)
+
+
+def test_a_partition_without_an_answer_says_nothing_of_what_is_stored():
+    assert said(kafka=kafka(unanswered=tps(4)))[:2] == (
+        "attention",
+        "Kafka does not answer for partition 4; the others are read",
+    )
 
 
 def test_a_partition_that_is_halted_needs_a_person():
@@ -178,8 +189,35 @@ def test_a_partition_that_is_halted_needs_a_person():
     assert said(**halted)[:2] == ("act", "Partition 3 is halted; 60 records wait")
 
 
+def test_a_fleet_elsewhere_is_judged_by_its_group_and_by_the_auditor():
+    """A pod of Kubernetes, or a machine from which somebody looks, has no supervisord."""
+    here = build_status(WHERE, Answers(Down("does not run here"), kafka(), None, {}), 1_000.0, at(0))
+
+    def elsewhere(audit=CLEAN, **facts):
+        return verdict(Facts(replace(here, audit=audit, **facts), NOW))[:2]
+
+    assert elsewhere() == (Level.CALM, PROVEN)
+    assert elsewhere(audit=None) == (Level.CALM, "4 workers elsewhere read 6 partitions; 60 records wait")
+    assert elsewhere(audit=CLEAN._replace(missing=2, time=NOW))[0] is Level.ACT
+    unowned = replace(here.group, unowned=tps(3))
+    assert elsewhere(group=unowned)[0] is Level.ATTENTION
+    assert here.exit_code == ExitCode.UNCHECKED, "for a script there is none here"
+
+
+def test_the_workers_of_other_hosts_are_counted():
+    here = kafka()
+    others = {
+        f"{member}-b": each._replace(client_id=each.client_id.replace("_0", "_1"), partitions=[])
+        for member, each in here.group.members.items()
+    }
+    both = here._replace(group=here.group._replace(members=here.group.members | others))
+
+    assert said(audit=None, kafka=both)[1].startswith("8 workers read 6 partitions")
+
+
 def test_no_fleet_and_no_topic():
-    none = build_status(WHERE, Answers(Down("does not run here"), kafka(), None, {}), 1_000.0, "")
+    nobody = kafka(group=GroupDescription("Empty", {}))
+    none = build_status(WHERE, Answers(Down("does not run here"), nobody, None, {}), 1_000.0, at(0))
 
     assert verdict(Facts(replace(none, audit=CLEAN), NOW)) == (
         Level.ACT,
@@ -207,14 +245,6 @@ def test_partitions_that_wait_though_nothing_else_is_wrong(seconds, level):
 
     assert found == level
     assert level == "calm" or text == f"Partitions 2 and 3 have not been stored for {seconds:.0f} s; 60 records wait"
-
-
-def test_an_auditor_that_does_not_keep_up():
-    behind = CLEAN._replace(until=NOW - 300, problem="Kafka stopped answering")
-    level, text, detail = said(behind)
-
-    assert (level, detail) == ("attention", "Kafka stopped answering")
-    assert text.startswith("Nothing newer than ")
 
 
 @pytest.mark.parametrize(

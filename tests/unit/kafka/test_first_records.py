@@ -9,8 +9,8 @@ from kafka.errors import KafkaConnectionError, TopicAuthorizationFailedError
 from structlog.testing import capture_logs
 
 from workers.identity import TopicIdentity
-from workers.kafka import log_reader
-from workers.kafka.log_reader import FirstRecords
+from workers.kafka import first_records
+from workers.kafka.first_records import FirstRecords
 from workers.settings import Settings
 from workers.types import TopicPartition
 
@@ -27,7 +27,7 @@ def test_a_right_that_is_missing_is_told_once_and_another_trouble_again(monkeypa
     def refuses(*_: object) -> None:
         raise next(troubles)
 
-    monkeypatch.setattr(log_reader, "open_consumer", refuses)
+    monkeypatch.setattr(first_records, "open_consumer", refuses)
     reader = FirstRecords(Settings())
 
     with capture_logs() as logged:

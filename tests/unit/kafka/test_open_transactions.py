@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.batches import TOPIC, tp
-from workers.kafka.log_reader import FirstRecords
+from workers.kafka.first_records import FirstRecords
 from workers.kafka.open_transactions import OpenTransactions
 from workers.kafka.partition_offsets import PartitionOffsets
 from workers.settings import load

@@ -13,7 +13,7 @@ from tests.support.fake_broker import FakeRecord
 from workers.errors import NotFoundError, UnavailableError
 from workers.identity import OffsetRange, second_id
 from workers.kafka.admin import Topic
-from workers.kafka.log_reader import FirstRecords
+from workers.kafka.first_records import FirstRecords
 from workers.kafka.partition_offsets import PartitionOffsets
 from workers.settings import load
 from workers.types import Truncation

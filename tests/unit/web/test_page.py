@@ -296,8 +296,9 @@ def test_nobody_is_asked_before_somebody_reads_nor_once_nobody_does(fleet, surve
 def test_verdict_audit_and_events_are_told_in_the_words_of_the_commands(server):
     found = json.loads(ask(server, "/fleet.json")[1])
 
-    assert found["verdict"]["level"] == "attention"
-    assert found["verdict"]["text"].startswith("worker_02: stopped by a signal")
+    assert found["verdict"]["level"] == "act"
+    assert found["verdict"]["text"].startswith("12 records are missing (said ")
+    assert found["status"]["problems"][0].startswith("worker_02: stopped by a signal")
     assert (found["audit"]["missing"], found["audit"]["until"]) == (12, 2.0)
     assert [event["text"] for event in found["status"]["events"]] == ["crashed or was killed"]
 

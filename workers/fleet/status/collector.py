@@ -12,11 +12,12 @@ from workers.errors import SinkRefusesError, SinkUnavailableError, UnavailableEr
 from workers.fleet.endings import Endings
 from workers.fleet.start_command import how_to_start
 from workers.fleet.status.event_file import EventFile
-from workers.fleet.status.model import Answers, FleetInfo, KafkaAnswer, Status, SupervisordAnswer, build_status
+from workers.fleet.status.model import Answers, FleetInfo, Status, SupervisordAnswer, build_status
 from workers.fleet.status.poller import Down, Poller
 from workers.fleet.status.slot_facts import SlotFacts
 from workers.fleet.supervisor import Process, SupervisorClient
 from workers.kafka.admin import Admin
+from workers.kafka.kafka_look import KafkaLook
 from workers.kafka.open_transactions import OpenTransactions
 from workers.kafka.topics import create_command
 from workers.naming import all_worker_names, is_worker
@@ -57,7 +58,7 @@ class StatusCollector:
         paths: StatePaths,
         every: float = 2.0,
         events: int = EVENTS,
-        kafka: Callable[[], KafkaAnswer] | None = None,
+        kafka: Callable[[], KafkaLook] | None = None,
     ) -> None:
         """Args:
         paths: of the tree whose fleet it is.
@@ -177,19 +178,17 @@ class _KafkaRequest:
         self._connection = KeptConnection(lambda: Admin(settings, KAFKA_TIMEOUT_SECONDS).connect())
         self._open_transactions = OpenTransactions(settings)
 
-    def __call__(self) -> KafkaAnswer:
+    def __call__(self) -> KafkaLook:
         return self._connection.ask(self._ask)
 
-    def _ask(self, admin: Admin) -> KafkaAnswer:
+    def _ask(self, admin: Admin) -> KafkaLook:
         topic = admin.topic(self._settings.topic)
         group = admin.group(self._settings.group, self._settings.topic)
         if topic is None:
-            return KafkaAnswer(group, None)
+            return KafkaLook(group, None)
         offsets = admin.answered_offsets(topic, self._settings.group)
         unanswered = set(topic.partitions) - offsets.keys()
-        return KafkaAnswer(
-            group, offsets, unanswered, self._open_transactions.look(topic.identity, offsets, time.time())
-        )
+        return KafkaLook(group, offsets, unanswered, self._open_transactions.look(topic.identity, offsets, time.time()))
 
     def close(self) -> None:
         self._open_transactions.close()

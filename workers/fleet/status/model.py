@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from workers.errors import ExitCode
+from workers.fleet.status.audit import AUDITOR, age, audit_now, is_spare
 from workers.fleet.status.group import GroupStatus, build_group_status
 from workers.fleet.status.poller import Down
 from workers.fleet.status.slot import WAITING_FOR_TOPIC, SlotStatus, build_slot_status
 from workers.fleet.status.slot_facts import SlotFacts
 from workers.fleet.supervisor import NOT_RUNNING
+from workers.kafka.kafka_look import KafkaLook
 from workers.state.heartbeat import State
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from workers.fleet.supervisor import Process
-    from workers.kafka.group_description import GroupDescription
-    from workers.kafka.open_transactions import OpenTransaction
-    from workers.kafka.partition_offsets import PartitionOffsets
     from workers.state.audit_file import Audit
-    from workers.types import TopicPartition
 
 NOT_YET = ("ended", State.STARTING)
 """States of a slot whose process is about to end, or to begin its work."""
@@ -34,24 +33,12 @@ class SupervisordAnswer(NamedTuple):
     processes: list[Process]
 
 
-class KafkaAnswer(NamedTuple):
-    """What the broker answered."""
-
-    group: GroupDescription
-    offsets: Mapping[TopicPartition, PartitionOffsets] | None
-    """By partition; None: there is no such topic."""
-    unanswered: Collection[TopicPartition] = ()
-    """Partitions of the topic for which it did not answer."""
-    open_transactions: Mapping[TopicPartition, OpenTransaction] = {}
-    """By partition in which there is one."""
-
-
 @dataclass(frozen=True)
 class Answers:
     """The latest answers of every service and worker."""
 
     supervisord: SupervisordAnswer | Down
-    kafka: KafkaAnswer | Down
+    kafka: KafkaLook | Down
     mongodb: Down | None
     """None: it answered."""
     slots: Mapping[str, SlotFacts]
@@ -93,7 +80,7 @@ class Status:
     fleet: bool
     """Whether there is a fleet at all: a supervisord, or a live worker."""
     audit: Audit | None = None
-    """See `Answers.audit`."""
+    """What counts of it: see `audit_now`."""
 
     @property
     def healthy(self) -> bool:
@@ -146,7 +133,7 @@ def build_status(info: FleetInfo, answers: Answers, now: float, time: str) -> St
         now: `time.monotonic`, the clock of the heartbeats.
         time: the same moment for people, ISO 8601.
     """
-    kafka = answers.kafka if isinstance(answers.kafka, KafkaAnswer) else None
+    kafka = answers.kafka if isinstance(answers.kafka, KafkaLook) else None
     lags = None
     if kafka and kafka.offsets is not None:
         lags = {partition: each.lag for partition, each in kafka.offsets.items()}
@@ -170,10 +157,19 @@ def build_status(info: FleetInfo, answers: Answers, now: float, time: str) -> St
     problems += _supervisord_problems(answers.supervisord, slots)
     problems += [slot.problem for slot in slots if slot.problem]
     problems += group.problems if group and fleet else []
-    if answers.audit and not answers.audit.is_clean and fleet:
-        problems.append(f"records are not accounted for: {answers.audit.failures}; see `workers verify`")
+    unix_now = datetime.fromisoformat(time).timestamp()
+    audit = audit_now(answers.audit, unix_now, is_expected=_has_auditor(answers.supervisord))
+    if audit and not audit.is_clean and fleet:
+        found = f"{audit.failures}{age(audit, unix_now)}"
+        problems.append(f"records are not accounted for: {found}; `{audit.command}` shows more")
     events = [dict(event) for event in answers.events]
-    return Status(time, problems, services, slots, group, events, fleet, answers.audit)
+    return Status(time, problems, services, slots, group, events, fleet, audit)
+
+
+def _has_auditor(supervisord: SupervisordAnswer | Down) -> bool:
+    return isinstance(supervisord, SupervisordAnswer) and any(
+        each.name == AUDITOR and not is_spare(each) for each in supervisord.processes
+    )
 
 
 def _without_topic(slot: SlotStatus) -> SlotStatus:
@@ -214,9 +210,9 @@ def _supervisord_problems(supervisord: SupervisordAnswer | Down, slots: list[Slo
         return []
     names = {slot.name for slot in slots}
     problems = [
-        f"{process.full_name} is {process.state}" + (f"; see {process.log}" if process.log else "")
+        f"program {process.name} is {process.state}" + (f"; see {process.log}" if process.log else "")
         for process in supervisord.processes
-        if process.name not in names and process.state != "RUNNING"
+        if process.name not in names and process.state != "RUNNING" and not is_spare(process)
     ]
     if not any(slot.supervised for slot in slots):
         problems.append("supervisord has no workers")

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from workers.fleet.event_words import SIGNAL, words
 from workers.naming import is_worker
-from workers.state.event_log import Event
+from workers.state.event_log import Event, unix_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -137,9 +136,9 @@ def _mark_of(event: Mapping[str, Any]) -> Mark | None:
     kind = OF_EVENT.get(str(event.get("event")))
     if event.get("event") == Event.EXITED:
         kind = MarkKind.STOPPED if event.get("expected") else MarkKind.KILLED if event.get(SIGNAL) else MarkKind.DIED
+    at = unix_time(event.get("time"))
     with suppress(ValueError, TypeError):
-        if kind:
-            at = datetime.fromisoformat(str(event.get("time"))).timestamp()
+        if kind and at is not None:
             seconds, partitions = event.get("seconds"), event.get("partitions")
             return Mark(
                 at,

@@ -121,6 +121,8 @@ def _query(chosen: DeadLetterFilter) -> dict[str, Any]:
         query |= chosen.partition._asdict()
     if chosen.unpurged:
         query["purged_at"] = None
+    if chosen.unreplayed:
+        query["replayed_at"] = None
     times = {"$gte": chosen.since, "$lt": chosen.until}
     if any(times.values()):
         query["rejected_at"] = {operator: time for operator, time in times.items() if time}

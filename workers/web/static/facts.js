@@ -1,7 +1,7 @@
 // The five numbers, the services, and the proof.
 
 import { at, element, keyed, say, sayProse, set } from "./dom.js";
-import { UNKNOWN, clock, count, duration, isKnown, plural, shortened } from "./format.js";
+import { UNKNOWN, count, duration, isKnown, plural, shortened } from "./format.js";
 import { lastKnown } from "./chart.js";
 
 const LONGEST = 30;
@@ -48,20 +48,20 @@ export function showServices(services) {
   });
 }
 
-/* What the auditor found last: see workers/state/audit_file.py. */
-export function showProof(audit, now) {
-  const lines = audit ? proof(audit, now) : [["", "No auditor runs. `workers verify` proves that every record is accounted for."]];
+/* What the auditor found last: see workers/state/audit_file.py; `words` are those of `workers status`. */
+export function showProof(audit) {
+  const lines = audit ? proof(audit) : [["", "No auditor runs. `workers verify` proves that every record is accounted for."]];
   keyed(at("proof"), lines, ([, text], i) => i, () => element("li"), (node, [kind, text]) => set(sayProse(node, text), { class: kind || null }));
 }
 
-function proof(audit, now) {
-  const bad = [["missing", audit.missing], ["stored twice", audit.twice], ["unexplained", audit.unexplained]];
-  const found = bad.filter(([, number]) => number > 0).map(([word, number]) => `${count(number)} ${word}`);
+const KINDS = { calm: "strong", attention: "", act: "bad" };
+
+function proof(audit) {
+  const words = audit.words[0].toUpperCase() + audit.words.slice(1);
   return [
-    isKnown(audit.until) ? ["strong", `verified until ${clock(audit.until, { now })}`] : ["", "nothing is verified yet"],
+    [KINDS[audit.level] ?? "", words],
     ["", `${plural(audit.records, "record")} since the auditor began`],
-    found.length ? ["bad", `${found.join(", ")}: \`workers verify\` names them`] : ["good", "none missing, none twice"],
     ...(audit.unstable ? [["", `${plural(audit.unstable, "record")} behind an open transaction`]] : []),
-    ...(audit.problem ? [["bad", audit.problem]] : []),
+    ...(audit.removed ? [["bad", `${plural(audit.removed, "record")} removed by Kafka before they were accounted for`]] : []),
   ];
 }

@@ -66,7 +66,7 @@ function showFleet(data) {
   showSums(recent?.series, data.totals, data.points.at(-1));
   showWorkers(status.slots);
   showServices(status.services);
-  showProof(data.audit, now);
+  showProof(data.audit);
   showEvents(status.events, timeline.marks, now);
   showPartitions(data.partitions, status.slots);
   document.body.dataset.shown = status.time;

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import datetime
 
 import pytest
 
@@ -56,7 +57,7 @@ def test_a_fleet_that_is_well_is_healthy():
             "worker_02: fenced: another process is in the group with its static id; stop that fleet, or give each fleet",
         ),
         (with_slot("worker_07", process=None), "worker_07: pid 107 is not a process of this supervisord"),
-        ({"supervisord": SupervisordAnswer(77, [replace(WATCHDOG, state="FATAL")])}, "watchdog:watchdog is FATAL"),
+        ({"supervisord": SupervisordAnswer(77, [replace(WATCHDOG, state="FATAL")])}, "program watchdog is FATAL"),
         ({"slots": {}, "supervisord": SupervisordAnswer(77, [WATCHDOG])}, "supervisord has no workers"),
         ({"kafka": kafka(offsets=None)}, "there is no topic numtest yet"),
         ({"kafka": kafka(group=GroupDescription("PreparingRebalance", MEMBERS))}, "the group counters is rebalancing"),
@@ -221,11 +222,14 @@ def test_the_programs_beside_the_workers_fit_in_eighty_columns():
 
 
 def test_a_fleet_with_a_record_that_is_not_accounted_for_is_not_healthy():
-    clean = Audit(1_000.0, until=999.0, unstable=7)
-    found = judged(audit=clean._replace(missing=2, unexplained=1))
+    now = datetime.fromisoformat(TIME).timestamp()
+    clean = Audit(now - 1, until=now - 2, unstable=7)
+    found = judged(audit=clean._replace(missing=2, unexplained=1, found=(("numtest", 3, 42, "missing"),)))
 
     assert judged(audit=clean).healthy, "what cannot be read yet is no failure"
-    assert found.problems == ["records are not accounted for: 2 missing, 1 unexplained; see `workers verify`"]
+    assert found.problems == [
+        "records are not accounted for: 2 missing, 1 unexplained; `workers peek numtest/3/42` shows more"
+    ]
     assert json.loads(json.dumps(found.as_dict()))["audit"]["missing"] == 2
 
 
@@ -238,3 +242,15 @@ def test_partitions_in_few_characters(numbers, shown):
 
 def test_partitions_of_several_topics_are_told_apart():
     assert compact_partitions([TopicPartition("orders", 1), *tps(0, 1, 4)]) == "numtest:0-1,4 orders:1"
+
+
+def test_an_auditor_that_is_not_to_run_here_is_no_problem():
+    """One is enough for a group: `autostart=false` on the other hosts."""
+    workers = [each.process for each in (seen(name) for name in OWNS)]
+
+    def problems(state: str) -> list[str]:
+        auditor = Process("auditor", "auditor", state)
+        return judged(supervisord=SupervisordAnswer(77, [WATCHDOG, auditor, *workers])).problems
+
+    assert problems("STOPPED") == []
+    assert problems("FATAL") == ["program auditor is FATAL"]
