@@ -114,9 +114,8 @@ def test_every_setting_takes_part_or_says_why_not() -> None:
         assert [name for name, value in settings.items() if str(getattr(defaults, name)).lower() == value] == []
 
 
-@pytest.mark.parametrize(
-    "scenario", ["static", *(pytest.param(name, marks=pytest.mark.slow) for name in SCENARIOS if name != "static")]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("scenario", SCENARIOS)
 def test_a_fleet_with_these_settings_starts_restarts_recovers_and_is_proven(
     stack: EmbeddedStack, scenario: str
 ) -> None:

@@ -279,7 +279,7 @@ def test_a_page_that_nobody_sees_asks_little(page: PageView, server: PageServer)
     assert time.monotonic() - began > 3
     assert set(server.asked[so_far:]) == {"/fleet.json"}
     page.browser.value("delete document.hidden; document.dispatchEvent(new Event('visibilitychange'))")
-    wait_until(lambda: server.asked[-1].startswith("/timeline"), 2, "it asks at once when it is seen again")
+    wait_until(lambda: server.asked[-1].startswith("/timeline"), 5, "it asks at once when it is seen again")
 
 
 def test_numbers_and_times_in_words(page: PageView, server: PageServer) -> None:

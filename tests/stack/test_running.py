@@ -56,6 +56,7 @@ def stack(bare_path: str) -> Iterator[EmbeddedStack]:
         running.remove()
 
 
+@pytest.mark.slow
 def test_comes_back_with_its_data_whatever_is_killed(stack: EmbeddedStack) -> None:
     sent = fill(stack)
     assert len(sent) == NUMBERS

@@ -91,7 +91,8 @@ def test_five_hundred_of_them_cost_neither_threads_nor_memory_nor_descriptors_an
         answers = [scrape.page(server.port, path) for path in ("/metrics", "/healthz", "/readyz") * 5]
         # The clients are of this process too.
         ours = descriptors() - before - 500
-        assert threading.active_count() == threads + 1
+        # The one of the clients; a thread of an earlier test may have ended meanwhile.
+        assert threading.active_count() <= threads + 1
     assert [status for status, _ in answers] == [200] * len(answers)
     assert ours <= http_server.MAX_CONNECTIONS
     assert psutil.Process().memory_info().rss - memory < 200 << 20
