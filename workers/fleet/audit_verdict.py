@@ -53,7 +53,7 @@ def unproven(facts: Facts) -> Verdict | None:
     if not removed:
         return None
     rest = [f"every other record until {clock(audit.until, facts.now)} is accounted for"] if audit.until else []
-    rest.append("`supervisorctl signal USR2 auditor` when that is known")
+    rest.append("the runbook RecordsRemoved says how to acknowledge that")
     return Verdict(Level.ATTENTION, removed[0][:1].upper() + removed[0][1:], "; ".join(rest))
 
 

@@ -79,7 +79,7 @@ def test_a_group_that_was_set_back_is_told_until_all_is_proven_again():
 def test_what_kafka_removed_unverified_is_never_called_accounted_for():
     removed = CLEAN._replace(removed=1_000, removed_since=NOW - 60)
     text = f"1,000 records were removed by Kafka before they were accounted for (since {clock(NOW - 60, NOW)})"
-    rest = f"every other record until {UNTIL} is accounted for; `supervisorctl signal USR2 auditor` when that is known"
+    rest = f"every other record until {UNTIL} is accounted for; the runbook RecordsRemoved says how to acknowledge that"
 
     assert said(removed) == ("attention", text, rest)
     assert "Nothing lost" not in " ".join(said(removed, events=killed(41, TAKEN)))
