@@ -109,6 +109,15 @@ def test_each_page_says_what_it_means_and_what_to_do(name: str) -> None:
     assert all(len(section.strip()) > 20 for section in re.split(r"^## .*$", page, flags=re.MULTILINE)[1:])
 
 
+def test_each_page_begins_its_diagnosis_with_the_doctor() -> None:
+    without = [
+        page.name
+        for page in RUNBOOKS.glob("*.md")
+        if page.stem in ALERTS and not re.search(r"## Diagnosis\n\n- First `workers doctor`", page.read_text())
+    ]
+    assert without == []
+
+
 def test_each_page_has_its_alert() -> None:
     assert {page.stem for page in RUNBOOKS.glob("*.md")} - {"README"} == ALERTS.keys()
     for name in ALERTS:

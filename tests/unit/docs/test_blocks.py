@@ -104,6 +104,15 @@ def test_every_setting_that_a_page_names_exists(page):
     assert named - known - NOT_SETTINGS - EXAMPLES_OF_NONE == set()
 
 
+@pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(REPOSITORY)))
+def test_a_page_that_names_the_port_of_the_watchdog_names_that_of_the_auditor_too(page):
+    """Both run beside the workers: who gives one a port of its own, or scrapes it, must do so with the other."""
+    text = page.read_text(encoding="utf-8")
+
+    for watchdog, auditor in (("WORKERS_WATCHDOG_PORT", "WORKERS_AUDITOR_PORT"), ("9791", "9792")):
+        assert watchdog not in text or auditor in text
+
+
 EXAMPLES_OF_NONE = {"WORKERS_TOPC", "WORKERS_ROUTES"}
 """Named as a mistake, or as what may come."""
 
