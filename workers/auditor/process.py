@@ -54,6 +54,7 @@ class AuditProcess:
         self._file = StateFile(self._audit_file, SIZE, failures)
         self._servers = KeptConnection(lambda: Servers(settings).connect(), _log_unavailable, _log_available)
         self._pace = Pace(settings.audit_interval, settings.audit_share)
+        self._interval = settings.audit_interval
         self._on_iteration = on_iteration
         self._pass_asked = threading.Event()
         self._acknowledged = threading.Event()
@@ -101,7 +102,7 @@ class AuditProcess:
         )
         self.metrics.round_ended(now - began, done=done)
         self._count(before)
-        write_audit(self._file, auditor.audit)
+        write_audit(self._file, auditor.audit._replace(interval=self._interval))
 
     def _step_full_pass(self) -> None:
         auditor = self._auditor

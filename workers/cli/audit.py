@@ -12,13 +12,15 @@ def audit(tree: Tree = Path()) -> None:
 
     In each round it compares every record that was committed since the last one with its document or dead letter, content
     too. Besides, it goes slowly through everything that is older, again and again. `workers status` shows until when
-    every record is accounted for; metrics for Prometheus are on WORKERS_AUDITOR_PORT. SIGUSR1 asks for a full pass now.
+    every record is accounted for; metrics for Prometheus are on WORKERS_AUDITOR_PORT. SIGUSR1 asks for a full pass
+    now; SIGUSR2 acknowledges what Kafka removed before it was accounted for.
 
     To verify once and see the result, use `workers verify`.
 
     Example: supervisorctl -c supervisord.conf status auditor
 
-    Exit codes: 0 stopped by SIGTERM or Ctrl-C, 69 the port is taken, 78 a setting is wrong.
+    Exit codes: 0 stopped by SIGTERM or Ctrl-C, 69 the port is taken, or another auditor of this group runs here, 78 a
+    setting is wrong.
     """
     from workers.auditor.process import serve
     from workers.monitoring import logs as log

@@ -40,7 +40,7 @@ def unproven(facts: Facts) -> Verdict | None:
         return None
     proven = audit.until or audit.recent
     removed = [_removed(facts)] if audit.removed else []
-    if proven is not None and facts.now - proven >= BEHIND_SECONDS:
+    if proven is not None and facts.now - proven >= max(BEHIND_SECONDS, 3 * audit.interval):
         text = f"Nothing newer than {clock(proven, facts.now)} is proven to be accounted for"
         return Verdict(Level.ATTENTION, text, "; ".join([_why(facts), *removed]))
     if proven is None and audit.set_back:

@@ -54,6 +54,8 @@ class Audit(NamedTuple):
     set_back: float | None = None
     """When it was seen that the group was set back, or lost its commits; None: all that it reads again is proven again."""
     topic: str = ""
+    interval: float = 0.0
+    """Seconds between two rounds."""
     done: float | None = None
     """When the last round was done, and so these counts were found; None: none was yet, and they are not known."""
 

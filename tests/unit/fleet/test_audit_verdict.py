@@ -105,6 +105,13 @@ def test_what_is_missing_stays_so_however_long_ago_it_was_said(seconds, ago, fac
     assert judged(at(0), audit=audit, **facts).problems == [problem]
 
 
+def test_one_that_speaks_seldom_because_it_was_told_so_is_not_silent():
+    seldom = CLEAN._replace(time=NOW - 800, until=NOW - 810, interval=300.0)
+
+    assert said(seldom, **WITH_AUDITOR)[0] == "calm"
+    assert said(seldom._replace(time=NOW - 910, until=NOW - 920), **WITH_AUDITOR)[0] == "attention"
+
+
 def test_an_auditor_that_is_to_run_and_is_dead_is_never_calm():
     for seconds in (130, 540, 660, 86_400):
         dead = CLEAN._replace(time=NOW - seconds, until=NOW - seconds)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 AUDITOR = "auditor"
 """The name of its program in supervisord."""
 SILENT_SECONDS = 60.0
-"""It speaks every few seconds: what is older was said by one that hangs, or does not run."""
+"""It speaks every few seconds, if WORKERS_AUDIT_INTERVAL is not longer: what is older was said by one that hangs, or does not run."""
 GONE_SECONDS = 600.0
 """So long after its last word an auditor that supervisord does not have is one that was taken out of use."""
 
@@ -45,7 +45,7 @@ def audit_now(audit: Audit | None, now: float, *, is_expected: bool) -> Audit | 
 
 def is_silent(audit: Audit, now: float) -> bool:
     """Whether it has said nothing for too long. Args: now: Unix time."""
-    return abs(now - audit.time) > SILENT_SECONDS
+    return abs(now - audit.time) > max(SILENT_SECONDS, 3 * audit.interval)
 
 
 def age(audit: Audit, now: float) -> str:
