@@ -87,7 +87,9 @@ def test_it_proves_under_kills_and_finds_what_is_taken_away_until_it_is_given_ba
         assert found.until < written, "it is not later than the record that is missing"
         assert metric(fleet, "missing") == 1
         (rule,) = [each for each in alerts() if each["alert"] == "RecordsUnaccounted"]
-        assert rule["expr"].startswith('workers_audit_records{app="kafka-mongo-workers", outcome=~"missing|twice|unexplained"} > 0')
+        assert rule["expr"].startswith(
+            'workers_audit_records{app="kafka-mongo-workers", outcome=~"missing|twice|unexplained"} > 0'
+        )
         (line,) = [each for each in said(fleet)[before:].splitlines() if "level=error" in each]
         assert f"partition={partition} offset={offset}" in line
         assert f"workers peek {fleet.topic}/{partition}/{offset}" in line

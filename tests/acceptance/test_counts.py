@@ -84,6 +84,7 @@ def test_what_was_sent_stored_and_refused_is_counted_as_it_was(running_fleet: Fl
     assert fleet.command("dead-letters", "purge", "--all", "--yes").stdout.strip().endswith(f"{BAD} were purged before")
 
 
+@pytest.mark.slow
 def test_restarts_uptimes_and_rates_are_those_of_the_processes(running_fleet: Fleet) -> None:
     fleet = running_fleet
     restarts = {slot["name"]: slot["restarts"] for slot in status(fleet)["slots"]}
@@ -127,6 +128,7 @@ def test_restarts_uptimes_and_rates_are_those_of_the_processes(running_fleet: Fl
     assert 0.6 * true < sum(shown) / len(shown) < 1.5 * true, (shown, true)
 
 
+@pytest.mark.slow
 def test_a_restart_counts_the_slots_that_it_restarted(running_fleet: Fleet) -> None:
     fleet = running_fleet
     before = [fleet.pid(slot) for slot in fleet.slots()]

@@ -164,6 +164,7 @@ def test_a_fleet_with_these_settings_starts_restarts_recovers_and_is_proven(
             assert exactly_once(fleet) == set(range(1200))
 
 
+@pytest.mark.slow
 def test_a_worker_without_a_state_dir_comes_back_after_the_session_timeout(
     stack: EmbeddedStack, tmp_path: Path
 ) -> None:

@@ -25,6 +25,7 @@ def test_a_second_supervisord_in_the_same_folder_refuses(stack: EmbeddedStack, r
     fleet.wait_assigned(6)
 
 
+@pytest.mark.slow
 def test_a_second_fleet_on_the_same_ports_says_which_and_what_to_set(
     stack: EmbeddedStack, running_fleet: Fleet
 ) -> None:
@@ -43,6 +44,7 @@ def test_a_second_fleet_on_the_same_ports_says_which_and_what_to_set(
     first.wait_assigned(6)
 
 
+@pytest.mark.slow
 def test_a_fleet_whose_supervisord_was_killed_can_be_started_again(stack: EmbeddedStack) -> None:
     with Fleet(stack) as fleet:
         fleet.kafka.create(6)
@@ -71,6 +73,7 @@ def test_workers_end_with_their_supervisord_and_the_next_ones_take_their_places(
         assert not set(old) & set(fleet.kafka.members())
 
 
+@pytest.mark.slow
 def test_local_d_changes_the_number_of_workers_of_a_real_fleet(stack: EmbeddedStack) -> None:
     fleet = Fleet(stack)
     fleet.local_d("two", "[program:worker]\nnumprocs=2\n")

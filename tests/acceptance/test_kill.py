@@ -133,6 +133,7 @@ def test_the_story_is_what_happened(flowing: Fleet) -> None:
     assert report["passed"] is True
 
 
+@pytest.mark.slow
 def test_nothing_is_sent_into_somebody_elses_kafka_unless_that_is_wanted(running_fleet: Fleet) -> None:
     """The stack of this fleet is in another tree."""
     fleet = running_fleet

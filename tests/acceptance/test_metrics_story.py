@@ -109,6 +109,7 @@ def series(name: str, **labels: str) -> tuple[str, frozenset[tuple[str, str]]]:
     return name, frozenset(labels.items())
 
 
+@pytest.mark.slow
 def test_every_counter_tells_the_story(fleet: Fleet, stack: EmbeddedStack) -> None:
     before, watched = counters(fleet.metrics_port), counters(fleet.watchdog_port)
     assert how_many(before) == WORKERS_COUNTERS

@@ -18,7 +18,8 @@ from tests.support.page_scenes import MARKUP, SCENES
 from tests.support.page_server import PageServer
 from tests.support.page_view import PageView, is_red
 
-pytestmark = pytest.mark.acceptance
+# That a kill is seen on the page of a real fleet is with the quick ones: test_lag.py.
+pytestmark = [pytest.mark.acceptance, pytest.mark.slow]
 
 UNKNOWN = "\N{EN DASH}"
 
@@ -371,7 +372,6 @@ def test_with_the_systems_colours_holes_and_bands_stay(page: PageView, server: P
     assert page.colours(band["x"] + 200, band["y"] + 4)[0] != page.colours(band["x"] + 200, band["y"] - 3)[0]
 
 
-@pytest.mark.slow
 def test_a_minute_of_120_partitions_costs_little_and_keeps_nothing(page: PageView, server: PageServer) -> None:
     """Less than a twentieth of a processor for the whole process of the tab, and no more nodes or memory afterwards."""
     show(page, server, "many", width=1280, height=1000)

@@ -17,6 +17,7 @@ CLIENTS = 500
 RECORDS = 3_000
 
 
+@pytest.mark.slow
 def test_clients_that_do_not_behave_change_nothing_on_any_port(running_fleet):
     fleet = running_fleet
     ports = [

@@ -30,7 +30,10 @@ DEAD_MEMBER = "worker_47-b0c21aea-c9ba-406f-af99-c76c2352ab4e\n"
 """Of a slot that nobody has: the watchdog asks Kafka to remove it."""
 
 
-@pytest.mark.parametrize("trouble", ["none", "the database refuses", "Kafka refuses"])
+@pytest.mark.parametrize(
+    "trouble",
+    [*(pytest.param(trouble, marks=pytest.mark.slow) for trouble in ("none", "the database refuses")), "Kafka refuses"],
+)
 def test_no_secret_is_told_by_anybody(stack: EmbeddedStack, tmp_path: Path, trouble: str) -> None:
     """The database knows no such user, and the broker speaks no SASL."""
     host = stack.mongodb_uri.removeprefix("mongodb://")

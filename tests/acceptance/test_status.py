@@ -166,7 +166,9 @@ def test_a_rolling_restart_under_load_loses_nothing_and_delivers_nothing_again(f
     assert len(exactly_once(fleet)) == stored + sent
 
 
-@pytest.mark.parametrize(("program", "name"), [("ferretdb", "MongoDB"), ("kafka", "Kafka")])
+@pytest.mark.parametrize(
+    ("program", "name"), [("ferretdb", "MongoDB"), pytest.param("kafka", "Kafka", marks=pytest.mark.slow)]
+)
 def test_a_service_that_is_down_is_named_and_nothing_is_restarted(
     stack: EmbeddedStack, fleet: Fleet, program: str, name: str
 ) -> None:
@@ -186,6 +188,7 @@ def test_a_service_that_is_down_is_named_and_nothing_is_restarted(
     assert [each["pid"] for each in healthy(fleet)["slots"]] == pids
 
 
+@pytest.mark.slow
 def test_a_slot_that_cannot_come_back_ends_the_restart_and_the_others_are_left_alone(fleet: Fleet) -> None:
     pids = [each["pid"] for each in healthy(fleet)["slots"]]
     # What the interpreter needs to start in this folder: without it no new process gets far.
@@ -207,6 +210,7 @@ def test_a_slot_that_cannot_come_back_ends_the_restart_and_the_others_are_left_a
     healthy(fleet)
 
 
+@pytest.mark.slow
 def test_a_fleet_that_keeps_its_events_elsewhere_shows_them(stack: EmbeddedStack) -> None:
     """As paths.py says: in deploy/local.d/ for the fleet, in `.env` for the commands."""
     fleet = Fleet(stack)

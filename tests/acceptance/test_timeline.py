@@ -34,6 +34,7 @@ def last(fleet: Fleet) -> dict[int, tuple[str | None, str]]:
     return {partition: tuple(each[-1][2:]) for partition, each in bands(fleet).items()}
 
 
+@pytest.mark.slow
 def test_a_kill_is_seen_while_it_happens_and_afterwards_with_exact_times(running_fleet: Fleet) -> None:
     fleet = running_fleet
     command = [str(BIN / "workers"), "status", "--watch", "--tree", str(fleet.tree)]

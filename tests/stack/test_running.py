@@ -107,6 +107,7 @@ def test_prometheus_is_one_of_the_stack_once_it_is_built(stack: EmbeddedStack) -
     stack.stop_program("prometheus")
 
 
+@pytest.mark.slow
 def test_a_proxied_listener_sends_clients_through_the_proxy(bare_path: str) -> None:
     """Clients that come in there are told the other port; those on the plain one are not."""
     stack = EmbeddedStack({"STACK_KAFKA_ADVERTISED_PORT": "19999"}, bare_path)
@@ -134,6 +135,7 @@ def test_a_port_in_use_is_named_with_its_holder_and_its_setting(setting: str) ->
         other.remove()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("stack")
 def test_ends_with_the_process_that_started_it() -> None:
     """A test run that is killed with -9 cannot tidy up: the kernel does."""

@@ -82,8 +82,15 @@ def test_what_an_encoding_does_not_have_is_written_in_another_way(tmp_path, enco
     assert "Traceback" not in shown(PREPARED, tmp_path, PYTHONIOENCODING="ascii")
 
 
-@pytest.mark.parametrize("environment", [{"LC_ALL": "C"}, {"LC_ALL": "POSIX"}, {"PYTHONIOENCODING": "ascii"}])
-@pytest.mark.parametrize("command", [["config"], ["--help"], ["status"]])
+@pytest.mark.parametrize(
+    ("command", "environment"),
+    [
+        (["config"], {"LC_ALL": "C"}),
+        (["--help"], {"LC_ALL": "POSIX"}),
+        (["config"], {"PYTHONIOENCODING": "ascii"}),
+        (["status"], {"PYTHONIOENCODING": "ascii"}),
+    ],
+)
 def test_a_command_does_without_utf8(tmp_path, command, environment):
     code = f"import sys; sys.argv = ['workers', *{command!r}]\nfrom workers.cli.entry import main\ntry: main()\nexcept SystemExit: pass"
     text = shown(
