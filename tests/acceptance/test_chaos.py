@@ -71,7 +71,7 @@ def test_a_tree_without_a_fleet_has_nothing_to_break(demo: Fleet, tmp_path: Path
     allowed = demo.environment["WORKERS_BOOTSTRAP_SERVERS"]
     ran = demo.command("chaos", "--seconds", "5", "--tree", str(tmp_path), "--allow", allowed)
     assert (ran.returncode, ran.stdout) == (64, "")
-    assert "no worker runs in" in ran.stderr
+    assert "no fleet has run in" in ran.stderr
     assert demo.kafka.ends() == {}
 
 

@@ -94,7 +94,7 @@ def test_from_pip_to_a_verified_fleet_by_what_it_says_itself(
         fleet = person.start(start, folder)
         status = person.as_user(["sh", "-c", f"cd '{folder}' && exec {watch}"])
         with Terminal(status, person.environment, columns=80) as terminal:
-            terminal.wait_for("healthy: ", 60)
+            terminal.wait_for("4 workers read 6 partitions", 60)
             terminal.interrupt()
             terminal.wait(20)
         proof = person.run("sh", "-c", verify, folder=folder)
