@@ -27,6 +27,7 @@ def ends(fleet: Fleet) -> dict[int, int]:
     return fleet.kafka.ends()
 
 
+@pytest.mark.slow
 def test_what_was_sent_stored_and_refused_is_counted_as_it_was(running_fleet: Fleet) -> None:
     """Of produce, status, verify, lag and the dead letters, after the same records."""
     fleet = running_fleet

@@ -17,7 +17,7 @@ from tests.support.shared_fleet import PARTITIONS
 from workers.state.heartbeat import read_beat
 from workers.state.proc import kernel_state, process_started, uptime
 
-pytestmark = pytest.mark.acceptance
+pytestmark = [pytest.mark.acceptance, pytest.mark.slow]
 
 EXACT_SECONDS = 0.5
 KERNEL_SECONDS = 0.1

@@ -100,6 +100,7 @@ def test_a_hang_with_the_interpreters_lock_held_is_ended_and_nothing_is_lost(fle
     fleet.wait_assigned(6)
 
 
+@pytest.mark.slow
 def test_a_worker_that_crashes_whenever_it_has_joined_is_held_back(fleet: Fleet) -> None:
     wait_until(lambda: state_file(fleet, CRASHES, "starts").read_text() == "0\n", 20, "it has been healthy")
     said = len(fleet.log(CRASHES))

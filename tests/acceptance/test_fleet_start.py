@@ -59,6 +59,7 @@ def test_a_fleet_whose_supervisord_was_killed_can_be_started_again(stack: Embedd
         assert fleet.verify().code == 0
 
 
+@pytest.mark.slow
 def test_workers_end_with_their_supervisord_and_the_next_ones_take_their_places(stack: EmbeddedStack) -> None:
     with Fleet(stack) as fleet:
         fleet.kafka.create(6)

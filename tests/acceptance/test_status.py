@@ -130,6 +130,7 @@ def test_a_worker_that_is_killed_or_stopped_is_seen_in_the_terminal_of_somebody_
     assert [(each["process"], each["pid"]) for each in exits] == [("worker_02", pids["worker_02"])]
 
 
+@pytest.mark.slow
 def test_a_rolling_restart_under_load_loses_nothing_and_delivers_nothing_again(fleet: Fleet) -> None:
     before = [each["pid"] for each in healthy(fleet)["slots"]]
     fleet.wait_committed()

@@ -95,6 +95,7 @@ def test_a_document_of_another_topic_is_no_fault(done: Fleet, documents: Collect
     assert (verdict.code, verdict.report["foreign"]) == (0, 1)
 
 
+@pytest.mark.slow
 def test_what_the_fleet_has_yet_to_read_is_pending_and_no_fault_unless_waited_for(stack: EmbeddedStack) -> None:
     fleet = Fleet(stack)
     try:

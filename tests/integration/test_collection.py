@@ -29,6 +29,7 @@ def test_a_capped_collection_is_refused(workers: PlainWorkers) -> None:
     assert (workers.contents(), workers.kafka.committed()) == (([], []), {})
 
 
+@pytest.mark.slow
 def test_a_unique_index_of_the_users_own_makes_dead_letters_and_takes_nothing_away(workers: PlainWorkers) -> None:
     workers.numtest.create_index("number", unique=True)
     workers.numbers(0, 0, 10)

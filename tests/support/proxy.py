@@ -112,7 +112,9 @@ class Proxy:
 
     def _reset(self) -> None:
         for transport in list(self._sockets):
-            transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+            # One that has just ended by itself has no socket any more.
+            with contextlib.suppress(OSError):
+                transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
             transport.abort()
         self.cut += len(self._sockets) // 2
         self._sockets.clear()
