@@ -33,9 +33,5 @@ def duration(seconds: float | None, *, exact: bool = True) -> str:
     return f"{whole // 86400}d"
 
 
-def plural(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
 def verb(number: int) -> str:
     return "reads" if number == 1 else "read"

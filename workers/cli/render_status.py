@@ -9,12 +9,13 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from workers.cli.figures import at_least, duration, number, plural, verb
+from workers.cli.figures import at_least, duration, number, verb
 from workers.cli.hanging import Hanging
 from workers.cli.paste import missing_topic
 from workers.cli.payload import escaped
 from workers.cli.render_audit import audit_line
 from workers.fleet.event_words import subject, words
+from workers.fleet.sentences import plural
 from workers.fleet.status.group import STABLE, compact_partitions
 from workers.fleet.status.slot import IDLE, WAITING_FOR_TOPIC, WORKING
 from workers.fleet.verdict_facts import Level

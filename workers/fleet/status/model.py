@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from workers.errors import ExitCode
+from workers.fleet.sentences import plural
 from workers.fleet.status.audit import AUDITOR, age, audit_now, is_spare
 from workers.fleet.status.group import GroupStatus, build_group_status
 from workers.fleet.status.poller import Down
@@ -192,7 +193,7 @@ def _services(info: FleetInfo, answers: Answers, slots: list[SlotStatus]) -> dic
             f", {process.name} {process.state.lower()}" for process in others if process.state != "RUNNING"
         )
         # Within 80 columns: what is needed least stands last.
-        workers = f"{running} of {_count(len(supervised), 'worker')} running"
+        workers = f"{running} of {plural(len(supervised), 'worker')} running"
         detail = f"{workers}{listed}; pid {answers.supervisord.pid}"
         found["supervisord"] = Service(up=True, detail=detail)
     for name, answer, address in (
@@ -218,7 +219,3 @@ def _supervisord_problems(supervisord: SupervisordAnswer | Down, slots: list[Slo
         problems.append("supervisord has no workers")
     unsupervised = [slot for slot in slots if not slot.supervised]
     return problems + [f"{slot.name}: pid {slot.pid} is not a process of this supervisord" for slot in unsupervised]
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
