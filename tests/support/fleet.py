@@ -238,8 +238,11 @@ class Fleet(User):
 
     # Conditions
 
-    def wait_assigned(self, partitions: int, seconds: float = 30) -> None:
-        """Until every worker is in the group and every partition has one owner: by their own word, and by the broker's."""
+    def wait_assigned(self, partitions: int, seconds: float = 90) -> None:
+        """Until every worker is in the group and every partition has one owner: by their own word, and by the broker's.
+
+        Patient: a fleet is seven processes to start, on a machine with other work half a minute and more.
+        """
         seen: tuple[object, ...] = ()
 
         def assigned() -> bool:

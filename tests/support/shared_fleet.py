@@ -44,6 +44,7 @@ class SharedFleet:
         if self._fleet is None:
             self._fleet = Fleet(self._stack, SETTINGS).__enter__()
             self._fleet.kafka.create(PARTITIONS)
+            self._fleet.wait_assigned(PARTITIONS)
             # One that was just started looks like any other.
             reset(self._fleet)
         return self._fleet
