@@ -30,7 +30,7 @@ SETTLE_SECONDS = 12.0
 def main() -> None:
     seconds, rate = (float(value) for value in (sys.argv[1:] + ["60", "1000"][len(sys.argv) - 1 :]))
     with open_servers("embedded") as servers:
-        for share in ("0", "0.004"):
+        for share in ("0", "0.003"):
             idle, _, _ = cost(servers, seconds / 2, 0, share)
             busy, worker, verified = cost(servers, seconds, rate, share)
             print(

@@ -65,7 +65,7 @@ class Settings(BaseModel):
     )
     audit_interval: Seconds = Field(5, description="seconds between two rounds of `workers audit`")
     audit_share: float = Field(
-        0.004,
+        0.003,
         ge=0,
         le=1,
         description="the share of a core with which `workers audit` verifies older records again; 0: never again",

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 IDS_PER_QUERY = 500
 """FerretDB compares each document with each id of a query, so the cost grows with its square."""
+STRING_ID = b"\x02_id\0"
+"""A string's type and this name, after the four bytes of the document's size: https://bsonspec.org/spec.html"""
 SUFFIX = "_dead_letters"
 """The dead letters of the collection `numtest` are in `numtest_dead_letters`."""
 
@@ -68,13 +70,21 @@ class Collections:
         found: dict[str, RawBSONDocument] = {}
         for first in range(0, len(ids), IDS_PER_QUERY):
             query = {"_id": {"$in": ids[first : first + IDS_PER_QUERY]}}
-            found.update((each["_id"], each) for each in self.documents.find(query, batch_size=IDS_PER_QUERY))
+            found.update((id_of(each), each) for each in self.documents.find(query, batch_size=IDS_PER_QUERY))
         return found
 
     def find_any(self, prefix: str) -> RawBSONDocument | None:
         """A stored document whose id begins so, if there is one."""
         found: RawBSONDocument | None = self.documents.find_one({"_id": {"$gte": prefix, "$lt": f"{prefix}\uffff"}})
         return found
+
+
+def id_of(document: RawBSONDocument) -> Any:
+    """The id of a stored document. Where it is the first field and a string, as in ours, nothing else is decoded."""
+    raw = document.raw
+    if raw[4:9] == STRING_ID:
+        return bytes(raw[13 : 12 + int.from_bytes(raw[9:13], "little")]).decode()
+    return document["_id"]
 
 
 def _client(uri: str, **options: Any) -> MongoClient[Any]:
