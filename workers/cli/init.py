@@ -39,7 +39,8 @@ def init(
         bool, typer.Option("--diff", help="Show what --upgrade would change, as a diff, and write nothing.")
     ] = False,
     upgrade: Annotated[
-        bool, typer.Option("--upgrade", help="Bring the folder to this version. What you have changed stays.")
+        bool,
+        typer.Option("--upgrade", help="Bring the folder to this version. What you have changed stays, and is merged."),
     ] = False,
     targets: Annotated[
         bool,
@@ -52,8 +53,8 @@ def init(
 ) -> None:
     """Write everything that a fleet needs into a folder: supervisord's configuration, settings, Prometheus, Grafana.
 
-    No file that you may have changed is overwritten. If this version's file differs from yours, it is written beside
-    yours, with .new after its name.
+    What you have changed is never lost. With --upgrade, what this version changed is merged into your files; where both
+    changed the same lines, your file stays, and this version's is written beside it, with .new after its name.
 
     Example: workers init my-fleet --for systemd
 

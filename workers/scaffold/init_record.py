@@ -1,8 +1,7 @@
-"""What `workers init` wrote into a folder: by it, files that a person has changed are told from those that nobody has."""
+"""What `workers init` wrote into a folder: by it, what a person has changed is told from what a new version changes."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -16,16 +15,16 @@ _NOTE = "written by `workers init`, for `workers init --upgrade`: keep it with t
 
 @dataclass
 class InitRecord:
-    """The version that wrote a folder, for which platforms, and the hash of each file as it was written."""
+    """The version that wrote a folder, for which platforms, and each file as it was written."""
 
     version: str
     platforms: list[str] = field(default_factory=list)
-    hashes: dict[str, str] = field(default_factory=dict)
-    """By path in the folder: SHA-256, in hexadecimal."""
+    files: dict[str, str] = field(default_factory=dict)
+    """By path in the folder: the text. No secret is in it: `.env` is written with defaults."""
 
     def text(self) -> str:
         """The file."""
-        content = {"note": _NOTE, "version": self.version, "for": self.platforms, "sha256": self.hashes}
+        content = {"note": _NOTE, "version": self.version, "for": self.platforms, "files": self.files}
         return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
 
 
@@ -37,13 +36,10 @@ def read_record(folder: Path) -> InitRecord | None:
     """
     try:
         found = json.loads((folder / FILE_NAME).read_text(encoding="utf-8"))
-        version, platforms, hashes = found["version"], found["for"], found["sha256"]
+        version, platforms, files = found["version"], found["for"], found["files"]
     except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError):
         return None
-    right = isinstance(version, str) and isinstance(platforms, list) and isinstance(hashes, dict)
-    return InitRecord(version, [str(each) for each in platforms], hashes) if right else None
-
-
-def hash_of(content: bytes) -> str:
-    """As the record has it."""
-    return hashlib.sha256(content).hexdigest()
+    right = isinstance(version, str) and isinstance(platforms, list) and isinstance(files, dict)
+    if not right or not all(isinstance(text, str) for text in files.values()):
+        return None
+    return InitRecord(version, [str(each) for each in platforms], files)

@@ -1,6 +1,6 @@
 """What becomes of each file of a folder. A file that a person may have changed is never overwritten.
 
-Whether a person has changed a file is told by the record: it has the hash of what was written (`InitRecord`).
+Whether a person has changed a file is told by the record: it has what was written (`InitRecord`).
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from workers import __version__
 from workers.scaffold.contents import ENV_FILE
 from workers.scaffold.env_file import missing_settings, with_settings
-from workers.scaffold.init_record import InitRecord, hash_of
+from workers.scaffold.init_record import InitRecord
+from workers.scaffold.merge import merge
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,11 +34,11 @@ class StepKind(StrEnum):
     REPLACED = "replaced"
     """Nobody had changed it, and this version has another."""
     MERGED = "merged"
-    """A person's .env, with new settings as comments at its end."""
+    """A person has changed it, and what this version changed is put into theirs; new settings at the end of `.env`."""
     YOURS = "yours"
     """A person has changed it, and this version brings nothing new."""
     BESIDE = "beside"
-    """A person has changed it, or made it, and this version's is beside it, with `.new`."""
+    """A person has made it, or changed what this version changed; this version's is beside it, with `.new`."""
     OUTDATED = "outdated"
     """This version has another. `--upgrade` would deal with it."""
     LEFT_OUT = "left_out"
@@ -93,23 +94,22 @@ def make_plan(
     Raises:
         OSError: a file cannot be read, or there is a folder of its name.
     """
-    hashes = dict(record.hashes) if record else {}
+    written = dict(record.files) if record else {}
     steps = []
     for file in files:
-        known, new = hashes.get(file.path), hash_of(file.content)
-        step = _step(file, _read(folder / file.path), known, upgrade=upgrade)
+        step = _step(file, _read(folder / file.path), written.get(file.path), upgrade=upgrade)
         steps.append(step)
         if step.kind not in (StepKind.OUTDATED, StepKind.LEFT_OUT):
-            hashes[file.path] = new
+            written[file.path] = file.content.decode()
     current = {file.path for file in files}
-    for path in [each for each in hashes if each not in current]:
+    for path in [each for each in written if each not in current]:
         if upgrade and (folder / path).exists():
             steps.append(Step(files[0]._replace(path=path, content=b""), StepKind.OBSOLETE))
         elif upgrade:
-            del hashes[path]
+            del written[path]
     whole = upgrade or record is None or all(step.kind is not StepKind.OUTDATED for step in steps)
     version = __version__ if whole or record is None else record.version
-    return Plan(steps, InitRecord(version, list(platforms), hashes), record.version if record else None)
+    return Plan(steps, InitRecord(version, list(platforms), written), record.version if record else None)
 
 
 def _step(file: ScaffoldFile, present: bytes | None, known: str | None, *, upgrade: bool) -> Step:
@@ -120,19 +120,24 @@ def _step(file: ScaffoldFile, present: bytes | None, known: str | None, *, upgra
         return Step(file, StepKind.CURRENT, present)
     if known is None:
         return Step(file, StepKind.BESIDE, present)
-    if known == hash_of(file.content):
+    if known.encode() == file.content:
         return Step(file, StepKind.YOURS, present)
     if not upgrade:
         return Step(file, StepKind.OUTDATED, present)
-    if known == hash_of(present):
+    if known.encode() == present:
         return Step(file, StepKind.REPLACED, present)
-    if file.path != ENV_FILE:
-        return Step(file, StepKind.BESIDE, present)
     text = present.decode(errors="surrogateescape")
-    if not (missing := missing_settings(text)):
-        return Step(file, StepKind.YOURS, present)
-    merged = with_settings(text, missing, __version__).encode(errors="surrogateescape")
-    return Step(file._replace(content=merged), StepKind.MERGED, present)
+    merged = _env(text) if file.path == ENV_FILE else merge(file.path, known, text, file.content.decode())
+    if merged is None:
+        return Step(file, StepKind.BESIDE, present)
+    content = merged.encode(errors="surrogateescape")
+    return Step(file._replace(content=content), StepKind.YOURS if content == present else StepKind.MERGED, present)
+
+
+def _env(text: str) -> str:
+    """Other words about settings that it has already are nothing to be told of."""
+    missing = missing_settings(text)
+    return with_settings(text, missing, __version__) if missing else text
 
 
 def _read(path: Path) -> bytes | None:

@@ -76,7 +76,7 @@ def test_the_difference_is_shown_and_nothing_written(workers, tmp_path):
     workers("init")
     assert workers("init", "--diff") == (ExitCode.OK, "", "")
     record = json.loads((tmp_path / ".workers-init.json").read_text())
-    record["sha256"]["supervisord.conf"] = "0" * 64
+    record["files"]["supervisord.conf"] = "; of another version\n"
     (tmp_path / ".workers-init.json").write_text(json.dumps(record))
     (tmp_path / "supervisord.conf").write_text("; mine\n")
     code, out, _ = workers("init", "--diff")

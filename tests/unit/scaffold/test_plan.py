@@ -13,7 +13,7 @@ from workers import __version__
 from workers.errors import BadUsageError
 from workers.scaffold.contents import ScaffoldFile
 from workers.scaffold.env_file import env_text
-from workers.scaffold.init_record import FILE_NAME, InitRecord, hash_of, read_record
+from workers.scaffold.init_record import FILE_NAME, InitRecord, read_record
 from workers.scaffold.plan import Plan, StepKind, make_plan
 from workers.scaffold.write import carry_out, require_usable
 
@@ -36,7 +36,7 @@ def made_before(folder: Path, files: dict[str, bytes]) -> None:
     init(folder, files)
     record = read_record(folder)
     assert record is not None
-    (folder / FILE_NAME).write_text(InitRecord("0.0.9", record.platforms, record.hashes).text())
+    (folder / FILE_NAME).write_text(InitRecord("0.0.9", record.platforms, record.files).text())
 
 
 def test_an_empty_folder_gets_everything_and_a_second_time_changes_nothing(tmp_path):
@@ -71,6 +71,31 @@ def test_what_a_person_changed_stays_and_the_new_one_is_beside_it_once(tmp_path)
     (tmp_path / "a.conf.new").unlink()
     assert init(tmp_path, {"a.conf": NEW}, upgrade=True) == {"a.conf": StepKind.YOURS}
     assert not (tmp_path / "a.conf.new").exists()
+
+
+def test_what_a_person_and_a_version_changed_in_one_file_is_merged(tmp_path):
+    made_before(tmp_path, {"a.conf": b"one\ntwo\nthree\n"})
+    (tmp_path / "a.conf").write_bytes(b"ONE\ntwo\nthree\n")
+
+    assert init(tmp_path, {"a.conf": b"one\ntwo\nTHREE\n"}) == {"a.conf": StepKind.OUTDATED}
+    assert init(tmp_path, {"a.conf": b"one\ntwo\nTHREE\n"}, upgrade=True) == {"a.conf": StepKind.MERGED}
+    assert (tmp_path / "a.conf").read_bytes() == b"ONE\ntwo\nTHREE\n"
+    # The next version's changes are to this one, not to the first.
+    assert init(tmp_path, {"a.conf": b"one\ntwo\n3\n"}, upgrade=True) == {"a.conf": StepKind.MERGED}
+    assert (tmp_path / "a.conf").read_bytes() == b"ONE\ntwo\n3\n"
+    assert not (tmp_path / "a.conf.new").exists()
+
+
+def test_a_merge_that_was_killed_before_the_record_is_not_done_twice(tmp_path):
+    made_before(tmp_path, {"a.conf": b"one\ntwo\nthree\n"})
+    record = (tmp_path / FILE_NAME).read_bytes()
+    (tmp_path / "a.conf").write_bytes(b"ONE\ntwo\nthree\n")
+    new = {"a.conf": b"one\ntwo\nthree\nfour\n"}
+    init(tmp_path, new, upgrade=True)
+    (tmp_path / FILE_NAME).write_bytes(record)
+
+    assert init(tmp_path, new, upgrade=True) == {"a.conf": StepKind.YOURS}
+    assert (tmp_path / "a.conf").read_bytes() == b"ONE\ntwo\nthree\nfour\n"
 
 
 def test_a_file_that_was_there_before_any_init_is_a_persons(tmp_path):
@@ -118,7 +143,7 @@ def test_nothing_that_a_person_wrote_is_ever_lost(tmp_path_factory, present, kno
     if present is not None:
         (folder / "a.conf").write_bytes(present)
     if known is not None:
-        (folder / FILE_NAME).write_text(InitRecord("0.0.9", [], {"a.conf": hash_of(known)}).text())
+        (folder / FILE_NAME).write_text(InitRecord("0.0.9", [], {"a.conf": known.decode()}).text())
     for upgrade in upgrades:
         init(folder, {"a.conf": NEW}, upgrade=upgrade)
 
@@ -131,7 +156,17 @@ def test_nothing_that_a_person_wrote_is_ever_lost(tmp_path_factory, present, kno
     assert not beside.exists() or beside.read_bytes() == NEW
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"version": 1}', '{"version": "1", "for": 3, "sha256": {}}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        '{"version": 1}',
+        '{"version": "1", "for": 3, "files": {}}',
+        '{"version": "1", "for": [], "files": {"a.conf": 3}}',
+    ],
+)
 def test_a_damaged_record_makes_every_file_a_persons(tmp_path, text):
     init(tmp_path, {"a.conf": OLD})
     (tmp_path / FILE_NAME).write_text(text)
