@@ -360,7 +360,7 @@ def test_by_keyboard_alone_everything_is_reached(page: PageView, server: PageSer
     assert reached[:11] == [
         "Skip to the timeline", "by partition", "by worker", "2 min", "10 min", "1 h", "6 h", "1 day", "pause", "plot", "events",
     ]  # fmt: skip
-    assert {"metrics", "runbooks"} <= set(reached)
+    assert {"metrics", "docs", "runbooks"} <= set(reached)
 
 
 def test_with_the_systems_colours_holes_and_bands_stay(page: PageView, server: PageServer) -> None:

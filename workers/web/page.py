@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from prometheus_client import make_wsgi_app
 
 from workers.process import NoThreadError
+from workers.web.documents import PREFIX, Documents
 from workers.web.query import BadQueryError, seconds_asked
-from workers.web.runbooks import PREFIX, Runbooks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -49,7 +49,7 @@ def application(
         for file in sorted(folder.iterdir(), key=lambda file: file.name)
         if (kind := KINDS.get(file.name[file.name.rfind(".") :]))
     }
-    runbooks = Runbooks()
+    documents = Documents()
     known = f"/, /fleet.json, /timeline.json, /metrics, /healthz, {PREFIX}"
 
     def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -80,8 +80,8 @@ def application(
         if path == "/healthz":
             problem = health.liveness_problem()
             return answer("503 Service Unavailable" if problem else "200 OK", f"{problem or 'ok'}\n".encode())
-        if (runbook := runbooks.page(path)) is not None:
-            return answer("200 OK", runbook, HTML)
+        if (document := documents.page(path)) is not None:
+            return answer("200 OK", document, HTML)
         return answer("404 Not Found", f"no such page; there are {known}\n".encode())
 
     return app

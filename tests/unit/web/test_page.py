@@ -174,7 +174,17 @@ def test_what_cannot_be_read_and_what_is_not_known_are_in_the_json(survey, timel
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/fleet.json", "/timeline.json", "/metrics", "/healthz", "/runbooks/", "/runbooks/FleetStuck"]
+    "path",
+    [
+        "/",
+        "/fleet.json",
+        "/timeline.json",
+        "/metrics",
+        "/healthz",
+        "/docs/",
+        "/docs/runbooks/",
+        "/docs/runbooks/FleetStuck",
+    ],
 )
 def test_each_page_is_there(server, path):
     assert ask(server, path)[0] == 200
@@ -202,10 +212,10 @@ def test_everything_that_the_page_and_its_modules_name_is_there(server):
         "/%2e%2e/settings.py",
         "/fleet.html",
         "/page/fleet.js",
-        "/runbooks",
-        "/runbooks/../reliability",
-        "/runbooks/%2e%2e%2freliability",
-        "/runbooks/NoSuchAlert",
+        "/docs",
+        "/docs/runbooks/../reliability",
+        "/docs/runbooks/%2e%2e%2freliability",
+        "/docs/runbooks/NoSuchAlert",
         "/%00",
         "/%ff",
         "/a" * 9000,
@@ -215,7 +225,7 @@ def test_a_path_that_is_none_is_a_404_of_one_line(server, path):
     status, text, _ = ask(server, path)
 
     assert status == 404
-    assert text == "no such page; there are /, /fleet.json, /timeline.json, /metrics, /healthz, /runbooks/\n"
+    assert text == "no such page; there are /, /fleet.json, /timeline.json, /metrics, /healthz, /docs/\n"
 
 
 @pytest.mark.parametrize("path", ["/fleet.json", "/timeline.json?seconds=60"])
