@@ -56,7 +56,7 @@ stopwaitsecs=300
 command=/bin/sh -c "test -e {folder}/healthy && exec sleep 1000"
 startretries=0
 [program:other]
-command=/bin/sh -c "exit 1"
+command=/bin/sh -c "sleep 0.3; exit 1"
 startretries=0
 """
 PRETENDER = """
