@@ -122,3 +122,14 @@ def test_the_wheel_of_the_workers_does_not_carry_it_and_carries_all_that_a_folde
     ]
     assert folders[0] == folders[1]
     assert len(folders[0]) > 30
+
+    program = "from workers.web.documents import Documents; print(Documents().page('/docs/how-to/upgrade').decode())"
+    shown = [sys.executable, "-c", program]
+    found = subprocess.run(
+        shown, env={"PYTHONPATH": str(tmp_path / "installed")}, cwd="/", capture_output=True, check=True
+    )
+    assert b"<title>Upgrade to a new version</title>" in found.stdout
+    carried = {
+        path.suffix for path in (tmp_path / "installed/workers/scaffold/originals/docs").rglob("*") if path.is_file()
+    }
+    assert carried == {".md"}, "no pictures, no programs"
