@@ -39,8 +39,7 @@ def init(
         bool, typer.Option("--diff", help="Show what --upgrade would change, as a diff, and write nothing.")
     ] = False,
     upgrade: Annotated[
-        bool,
-        typer.Option("--upgrade", help="Bring the folder to this version. What you have changed stays, and is merged."),
+        bool, typer.Option("--upgrade", help="Bring the folder to this version. What you have changed stays.")
     ] = False,
     targets: Annotated[
         bool,

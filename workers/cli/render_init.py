@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 SUMMED = {StepKind.WRITTEN: "written", StepKind.CURRENT: "already there", StepKind.REPLACED: "replaced"}
 """Told by folder: there is nothing to do about them."""
 SINGLE = {
-    StepKind.MERGED: "yours, with what this version changed; what you have changed is unchanged",
+    StepKind.MERGED: "yours, with what this version changed merged into it",
     StepKind.YOURS: "yours, and left as it is",
     StepKind.BESIDE: "yours, and left as it is; this version's is {path}.new",
     StepKind.OUTDATED: "of an earlier version: `workers init --upgrade` brings it up to date, `--diff` shows how",

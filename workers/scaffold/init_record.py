@@ -36,10 +36,10 @@ def read_record(folder: Path) -> InitRecord | None:
     """
     try:
         found = json.loads((folder / FILE_NAME).read_text(encoding="utf-8"))
-        version, platforms, files = found["version"], found["for"], found["files"]
-    except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError):
+        version, platforms = found["version"], found["for"]
+        # Text that could be written: JSON can escape half of a surrogate pair, too.
+        files = {path: bytes(text, "utf-8").decode() for path, text in found["files"].items()}
+    except (FileNotFoundError, NotADirectoryError, AttributeError, ValueError, KeyError, TypeError):
         return None
-    right = isinstance(version, str) and isinstance(platforms, list) and isinstance(files, dict)
-    if not right or not all(isinstance(text, str) for text in files.values()):
-        return None
-    return InitRecord(version, [str(each) for each in platforms], files)
+    right = isinstance(version, str) and isinstance(platforms, list)
+    return InitRecord(version, [str(each) for each in platforms], files) if right else None

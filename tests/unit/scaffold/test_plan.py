@@ -165,6 +165,8 @@ def test_nothing_that_a_person_wrote_is_ever_lost(tmp_path_factory, present, kno
         '{"version": 1}',
         '{"version": "1", "for": 3, "files": {}}',
         '{"version": "1", "for": [], "files": {"a.conf": 3}}',
+        '{"version": "1", "for": [], "files": {"a.conf": "\\ud800"}}',
+        '{"version": "1", "for": [], "files": []}',
     ],
 )
 def test_a_damaged_record_makes_every_file_a_persons(tmp_path, text):
