@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import selectors
 import socket
 import struct
@@ -32,6 +33,13 @@ def listen(host: str, port: int) -> socket.socket:
     found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     family, _, _, _, address = min(found, key=lambda each: each[0] is not socket.AF_INET)
     return socket.create_server(address[:2], family=family, backlog=BACKLOG)
+
+
+def is_readable(each: socket.socket) -> bool:
+    """Whether there is something to read, or somebody to accept. Needs no file descriptor of its own."""
+    poll = select.poll()
+    poll.register(each, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 class ConnectionState(Enum):

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Self
 import structlog
 
 from workers.errors import UnavailableError
-from workers.monitoring.http_connection import Connection, ConnectionState, listen
+from workers.monitoring.http_connection import Connection, ConnectionState, is_readable, listen
 from workers.monitoring.http_request import HttpAnswers, path_of
 from workers.monitoring.spare_descriptor import SpareDescriptor
 from workers.process import SMALL_STACK, NoThreadError, start_thread
@@ -170,6 +170,10 @@ class Server:
             except BlockingIOError:
                 return
             except OSError as error:
+                if error.errno in NO_DESCRIPTOR and not is_readable(self._listener):
+                    # Without a descriptor this fails before it looks whether anybody waits. Nobody does, so that nobody is
+                    # closed for it: least of all the client that was just accepted, and whose request is on its way.
+                    return
                 if error.errno in NO_DESCRIPTOR and not self._free_descriptor():
                     # Else this turn would come again at once, for as long as somebody waits to be accepted.
                     self._selector.unregister(self._listener)

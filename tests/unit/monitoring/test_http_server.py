@@ -20,6 +20,7 @@ from tests.support.hostile import KINDS, HostileClients, connect
 from workers.errors import SinkUnavailableError
 from workers.monitoring import http_connection, http_server
 from workers.monitoring.http import Health, HealthServer
+from workers.monitoring.http_connection import is_readable
 
 
 @pytest.fixture
@@ -220,6 +221,20 @@ def test_without_a_file_descriptor_scrapes_are_still_answered_and_nothing_spins(
             client.close()
         assert answers == [200] * 6
         wait_until(lambda: scrape.page(port, "/healthz") == (200, "ok\n"), 5, "it answers again")
+
+
+def test_without_a_file_descriptor_a_client_whose_request_is_late_keeps_its_connection():
+    """The one that took the last descriptor is not closed for another one that is not there."""
+    with process(FEW_DESCRIPTORS) as other:
+        port = int(other.stdout.readline())
+        with socket.create_connection(("127.0.0.1", port), timeout=5) as client:
+            wait_until(lambda: is_accepted(other.pid) or is_readable(client), 5, "it is accepted")
+            client.sendall(b"GET /healthz HTTP/1.0\r\n\r\n")
+            assert all_of(client).split(b"\r\n")[0] == b"HTTP/1.0 200 OK"
+
+
+def is_accepted(pid: int) -> bool:
+    return any(each.status == psutil.CONN_ESTABLISHED for each in psutil.Process(pid).net_connections("tcp"))
 
 
 NO_THREAD = """
