@@ -116,3 +116,13 @@ def test_its_own_dead_letter_does(side):
 
     assert side.dead_letters().keys() == {own(1)}
     assert again.duplicates[tp()] == 1
+
+
+def test_a_dead_letter_beside_the_document_of_another_record_is_told(side):
+    """What stands there is of a log that is not there any more: `verify` must know, and what follows is compared."""
+    write(side, document(1), document(3), reused=False)
+
+    _, batch = write(side, of_new_log(reject(1)), of_new_log(reject(2)))
+
+    assert batch.partitions[tp()].replaced == OffsetRange(1, 2)
+    assert side.dead_letters().keys() == {own(1), own(2)}

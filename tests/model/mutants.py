@@ -166,6 +166,14 @@ class ReusedOffsetsNotCommitted(FakeSource):
         return str(CommitMark(self._topic.uuid, replace(history, reused=[]))), history.epoch_before(offset)
 
 
+class WatchedOffsetsNotCommitted(FakeSource):
+    """Leaves it to the next owner to see by itself where a leader began, which it does not behind the commit."""
+
+    def _mark(self, partition: TopicPartition, offset: int) -> tuple[str, int]:
+        history = self._histories[partition].before(offset)
+        return str(CommitMark(self._topic.uuid, replace(history, watched=[]))), history.epoch_before(offset)
+
+
 class LossNotCommitted(Loop):
     """Takes a poll that brought no records, only the offsets behind a loss, for one that brought nothing."""
 
@@ -281,9 +289,14 @@ MUTANTS_OF_THE_LIMIT = {
 MUTANTS_OF_TRUNCATION = {
     "truncated log not noticed": Variant(source=TruncationUnnoticed),
     "offsets used twice not known": Variant(source=ReusedOffsetsForgotten),
-    "offsets used twice not committed": Variant(source=ReusedOffsetsNotCommitted),
 }
 """They show where logs are truncated often."""
+
+MUTANT_OF_OWNERS = Variant(source=ReusedOffsetsNotCommitted)
+"""It shows where owners change behind a cut of more than two batches."""
+
+MUTANT_OF_A_LATE_WRITE = Variant(source=WatchedOffsetsNotCommitted)
+"""It shows where a worker that the group gave up writes records of a log that is not there any more."""
 
 MUTANT_OF_THE_INDEX = Variant(sink=StrangerCountedAsStored)
 """It shows where the user has a unique index, and nowhere else."""

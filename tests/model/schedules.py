@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
-from tests.model.world import FAILURES, LEAST_FOR_THE_LIMIT, MOST_WORKERS, PARTITIONS, POINTS, World
+from tests.model.world import FAILURES, LEAST_FOR_THE_LIMIT, MOST, MOST_WORKERS, PARTITIONS, POINTS, World
 from tests.support.oracle import BrokenPromiseError, Sent
 
 ACTIONS = 30
@@ -77,6 +77,55 @@ def twins(world: World) -> None:
         twin = world.broker.append(1, b'{"number": 0}')
         world.oracle.acknowledged(Sent(1, twin.offset, twin.value, poison=True))
         world.turns(3)
+        world.heal_and_drain()
+    finally:
+        world.end()
+
+
+def owners_behind_a_cut(world: World) -> None:
+    """A log loses more than two batches; what follows at these offsets is read by one owner after the other."""
+    try:
+        world.start()
+        world.turns(3)
+        world.produce(0, 5 * MOST, poison=False)
+        world.turns(12)
+        world.truncate(0, 4 * MOST)
+        # So that no number is sent a second time.
+        world.produce(1, 5 * MOST, poison=False)
+        for _ in range(4):
+            world.produce(0, MOST, poison=False)
+            world.turns(6)
+            for worker in list(world.workers):
+                world.stop(worker)
+            world.start()
+        world.heal_and_drain()
+    finally:
+        world.end()
+
+
+def late_write(world: World, *, meets_a_dead_letter: bool) -> None:
+    """A worker that the group gave up stores records which the log has lost; their successors are read by two owners."""
+    try:
+        world.start()
+        world.turns(3)
+        world.produce(0, 1, poison=False)
+        world.turns(3)
+        if meets_a_dead_letter:
+            world.produce(0, 1, poison=False)
+        else:
+            world.broker.append_gap(0)
+        world.produce(0, 1, poison=False)
+        (late,) = world.workers
+        world.advance(late, "write")
+        world.evict(late)
+        world.truncate(0, 2)
+        world.turns(4)
+        world.produce(0, 1, poison=meets_a_dead_letter)
+        world.turns(4)
+        world.stop(late)
+        world.start()
+        world.turns(3)
+        world.produce(0, 1, poison=False)
         world.heal_and_drain()
     finally:
         world.end()

@@ -9,7 +9,7 @@ from hypothesis import settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from tests.model.machine import LoopMachine
-from tests.model.schedules import flood, play, twins
+from tests.model.schedules import flood, late_write, owners_behind_a_cut, play, twins
 from tests.model.tombstones import deletes, outage_over_rejects
 from tests.model.world import World
 
@@ -85,3 +85,12 @@ def test_a_few_rejects_that_an_outage_has_redelivered_often_are_a_few():
 
 def test_a_second_record_that_a_unique_index_refuses_is_a_dead_letter():
     twins(World())
+
+
+@pytest.mark.parametrize("meets_a_dead_letter", [False, True])
+def test_what_a_late_writer_stored_of_another_log_makes_no_good_record_a_dead_letter(meets_a_dead_letter):
+    late_write(World(), meets_a_dead_letter=meets_a_dead_letter)
+
+
+def test_what_follows_a_cut_may_be_read_by_many_owners():
+    owners_behind_a_cut(World())

@@ -6,8 +6,15 @@ import re
 
 import pytest
 
-from tests.model.mutants import MUTANT_OF_THE_INDEX, MUTANTS, MUTANTS_OF_THE_LIMIT, MUTANTS_OF_TRUNCATION
-from tests.model.schedules import flood, play, twins
+from tests.model.mutants import (
+    MUTANT_OF_A_LATE_WRITE,
+    MUTANT_OF_OWNERS,
+    MUTANT_OF_THE_INDEX,
+    MUTANTS,
+    MUTANTS_OF_THE_LIMIT,
+    MUTANTS_OF_TRUNCATION,
+)
+from tests.model.schedules import flood, late_write, owners_behind_a_cut, play, twins
 from tests.model.tombstones import MUTANT_OF_THE_COUNT, MUTANTS_OF_TOMBSTONES, deletes, outage_over_rejects
 from tests.model.world import Variant, World
 from tests.support.oracle import BrokenPromiseError
@@ -24,7 +31,6 @@ CAUGHT_AS = {
     "loss without records behind it not committed": "losses that would be told again",
     "truncated log not noticed": "never arrived|committed short of their end",
     "offsets used twice not known": "a good record among the dead letters",
-    "offsets used twice not committed": "a good record among the dead letters",
     "stale commit retried after another poll": "then",
     "random _id": "stored, but never sent",
     "dead letters dropped": "committed, but in no collection",
@@ -67,6 +73,16 @@ def test_a_mutant_of_what_is_known_of_truncated_logs_is_caught(mutant):
 def test_a_mutant_of_the_reject_limit_is_caught(mutant):
     with pytest.raises(BrokenPromiseError, match=CAUGHT_AS[mutant]):
         flood(World(MUTANTS_OF_THE_LIMIT[mutant]))
+
+
+def test_the_mutant_that_does_not_commit_which_offsets_were_used_twice_is_caught():
+    with pytest.raises(BrokenPromiseError, match="a good record among the dead letters"):
+        owners_behind_a_cut(World(MUTANT_OF_OWNERS))
+
+
+def test_the_mutant_that_does_not_commit_what_is_still_to_be_compared_is_caught():
+    with pytest.raises(BrokenPromiseError, match="a good record among the dead letters"):
+        late_write(World(MUTANT_OF_A_LATE_WRITE), meets_a_dead_letter=False)
 
 
 def test_the_mutant_that_counts_a_duplicate_on_another_index_as_stored_is_caught():

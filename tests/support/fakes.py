@@ -254,7 +254,11 @@ class FakeSink:
         operations = [operation for part in batch.partitions.values() for operation in part.operations]
         known, refused = self._insert(operations)
         self._pause("dead letters")
-        rejects = [reject for part in batch.partitions.values() for reject in part.rejects] + refused
+        not_decoded = [reject for part in batch.partitions.values() for reject in part.rejects]
+        for reject in not_decoded:
+            if reject.id in self._database.documents:
+                self._may_be_replaced(reject.record)
+        rejects = not_decoded + refused
         new = self._write_dead_letters(rejects)
         for partition, offsets in self._replaced.items():
             batch.partitions[partition].replaced = offsets

@@ -4,9 +4,9 @@ Any program can commit for a group, with any metadata: Kafka's tools, another fr
 an earlier version of this one. Only metadata in exactly this form is ours, and may overrule the offset beside it. Anything
 else is an ordinary commit: its offset counts. For example:
 
-    kafka-mongo-workers/1 topic=08b40071-... epochs=4@0,7@250 reused=60-10100 delivered-before=7@900
+    kafka-mongo-workers/1 topic=08b40071-... epochs=4@0,7@250 reused=60-10100 watched=250-10250 delivered-before=7@900
 
-Brokers refuse metadata of more than `offset.metadata.max.bytes` (4096 by default); this has at most about 700.
+Brokers refuse metadata of more than `offset.metadata.max.bytes` (4096 by default); this has at most about 1,000.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ _NUMBER = r"\d{1,19}"
 _REST = re.compile(
     rf"(?: epochs=(?P<epochs>{_NUMBER}@{_NUMBER}(?:,{_NUMBER}@{_NUMBER})*))?"
     rf"(?: reused=(?P<reused>{_NUMBER}-{_NUMBER}(?:,{_NUMBER}-{_NUMBER})*))?"
+    rf"(?: watched=(?P<watched>{_NUMBER}-{_NUMBER}(?:,{_NUMBER}-{_NUMBER})*))?"
     rf"(?: delivered-before=(?P<before>{_NUMBER}@{_NUMBER}))?",
     re.ASCII,
 )
@@ -48,8 +49,9 @@ class CommitMark:
         parts = [f"kafka-mongo-workers/{self.version} topic={self.topic_id}"]
         if history.epochs:
             parts.append("epochs=" + ",".join(f"{epoch}@{first}" for epoch, first in history.epochs))
-        if history.reused:
-            parts.append("reused=" + ",".join(f"{each.first}-{each.end}" for each in history.reused))
+        for name, ranges in (("reused", history.reused), ("watched", history.watched)):
+            if ranges:
+                parts.append(f"{name}=" + ",".join(f"{each.first}-{each.end}" for each in ranges))
         if history.delivered_before[1]:
             parts.append("delivered-before={}@{}".format(*history.delivered_before))
         return " ".join(parts)
@@ -65,9 +67,11 @@ def parse(metadata: str | None) -> CommitMark | None:
     if not (rest := _REST.fullmatch(found["rest"])):
         return None
     epochs = [(int(epoch), int(first)) for epoch, first in _pairs(rest["epochs"], "@")]
-    reused = [OffsetRange(int(first), int(end)) for first, end in _pairs(rest["reused"], "-")]
+    reused, watched = (
+        [OffsetRange(int(first), int(end)) for first, end in _pairs(rest[name], "-")] for name in ("reused", "watched")
+    )
     before = [(int(epoch), int(offset)) for epoch, offset in _pairs(rest["before"], "@")]
-    return CommitMark(topic_id, LogHistory(epochs, reused, before[0] if before else NOTHING_BEFORE))
+    return CommitMark(topic_id, LogHistory(epochs, reused, before[0] if before else NOTHING_BEFORE, watched))
 
 
 def _pairs(text: str | None, separator: str) -> list[list[str]]:

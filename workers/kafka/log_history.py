@@ -53,7 +53,8 @@ class LogHistory:
     that is known here. A person may have set the group back; applications may have changed the documents since."""
     watched: list[OffsetRange] = field(default_factory=list)
     """Behind the beginning of each new leader epoch, except the first of all. If a log lost its end, and the commits about it are lost too, its
-    other records begin there."""
+    other records begin there. Committed until the commits are past them: the first record behind the beginning need not
+    meet one of the other log, and a later owner does not see the beginning any more."""
 
     def epoch_before(self, offset: int) -> int:
         """The leader epoch of the record before this offset; UNKNOWN: no record before it was read."""
@@ -102,7 +103,7 @@ class LogHistory:
             self,
             epochs=[(epoch, first) for epoch, first in self.epochs if first < offset],
             delivered_before=self.delivered_before if self.delivered_before[1] > offset else NOTHING_BEFORE,
-            watched=[],
+            watched=[each for each in self.watched if each.end > offset],
         )
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from workers.identity import OffsetRange
 from workers.kafka.commit_mark import CommitMark, parse, read_commit
-from workers.kafka.log_history import MAX_EPOCHS, MAX_RANGES, LogHistory
+from workers.kafka.log_history import MAX_EPOCHS, MAX_RANGES, NOTHING_BEFORE, LogHistory
 
 TOPIC = UUID("08b40071-0000-4000-8000-000000000000")
 OTHER = UUID("08b40072-0000-4000-8000-000000000000")
@@ -61,9 +61,11 @@ def test_any_text_is_an_ordinary_commit(metadata):
     PAIRS,
     st.lists(st.tuples(NUMBER, NUMBER), max_size=MAX_RANGES),
     st.none() | st.tuples(NUMBER, st.integers(1, 2**63 - 1)),
+    st.lists(st.tuples(NUMBER, NUMBER), max_size=MAX_RANGES),
 )
-def test_what_is_written_is_read_back_and_fits(epochs, reused, before):
-    history = LogHistory(epochs, [OffsetRange(*each) for each in reused], *([before] if before else []))
+def test_what_is_written_is_read_back_and_fits(epochs, reused, before, watched):
+    ranges = {"reused": [OffsetRange(*each) for each in reused], "watched": [OffsetRange(*each) for each in watched]}
+    history = LogHistory(epochs, delivered_before=before or NOTHING_BEFORE, **ranges)
 
     metadata = str(CommitMark(TOPIC, history))
 

@@ -118,7 +118,10 @@ def test_ranges_that_touch_are_one():
 def test_records_behind_a_new_leader_are_compared_unless_they_may_have_been_delivered_before():
     log = log_of(*[1] * 20, *[2] * 20)
     assert read_from(log).to_compare(20, 40) == (OffsetRange(20, 30),)
-    assert read_from(log).before(40).to_compare(20, 40) == (), "others will find out for themselves"
+    assert read_from(log).before(21).to_compare(20, 40) == (OffsetRange(20, 30),), (
+        "a later owner does not see the beginning"
+    )
+    assert read_from(log).before(30).to_compare(20, 40) == (), "all of it is committed"
 
     history = LogHistory(delivered_before=(2, 25))
     for record in log.read(0, 100):

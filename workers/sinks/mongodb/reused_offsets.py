@@ -82,6 +82,14 @@ class ReusedOffsets:
             self._note(reject.record)
         return {second_id(each.id, each.record.leader_epoch): each for each in others}
 
+    def note_documents(
+        self, rejects: Sequence[Reject], find: Callable[[list[str]], Mapping[str, RawBSONDocument]]
+    ) -> None:
+        """Note where a document of another log is stored under the id of a reject, which is a dead letter beside it."""
+        suspects = {each.id: each for each in rejects if self._may_hold(each.record)}
+        for document_id in find([*suspects]) if suspects else ():
+            self._note(suspects[document_id].record)
+
     def _may_hold(self, record: Record) -> bool:
         """Whether the document at this record's offset may be of a record that the log does not hold any more."""
         return has_epoch(record) and any(record.offset in each for each in self.ranges.get(partition_of(record), ()))

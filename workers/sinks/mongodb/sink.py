@@ -81,9 +81,11 @@ class MongoSink:
         with self._writing():
             reused = ReusedOffsets.of(batch)
             outcome = self._store_all([operation for part in parts for operation in part.operations], reused)
-            rejects = [reject for part in parts for reject in part.rejects] + [*outcome.refused.values()]
+            not_decoded = [reject for part in parts for reject in part.rejects]
+            rejects = [*not_decoded, *outcome.refused.values()]
             new = self._dead_letters.write(rejects)
             if reused:
+                reused.note_documents(not_decoded, self._collections.find)
                 new |= self._write_second_letters([each for each in rejects if each.id not in new], reused)
                 reused.report(batch)
         return _result(batch, outcome, rejects, new)
