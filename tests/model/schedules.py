@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable
 
 from tests.model.world import FAILURES, LEAST_FOR_THE_LIMIT, MOST, MOST_WORKERS, PARTITIONS, POINTS, World
+from tests.support.fake_broker import Answer
 from tests.support.oracle import BrokenPromiseError, Sent
 
 ACTIONS = 30
@@ -98,6 +99,23 @@ def owners_behind_a_cut(world: World) -> None:
             for worker in list(world.workers):
                 world.stop(worker)
             world.start()
+        world.heal_and_drain()
+    finally:
+        world.end()
+
+
+def first_batch_again(world: World) -> None:
+    """A log that begins with a gap is lost as a whole while a worker is about to read its first batch once more."""
+    try:
+        world.broker.append_gap(0)
+        world.start()
+        world.turns(3)
+        world.produce(0, 3, poison=False)
+        world.broker.next_answer = Answer.LOST
+        while world.workers[0].at != "hold":
+            world.advance(world.workers[0], "hold")
+        world.truncate(0, 4)
+        world.produce(0, 5, poison=False)
         world.heal_and_drain()
     finally:
         world.end()

@@ -9,7 +9,7 @@ from hypothesis import settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from tests.model.machine import LoopMachine
-from tests.model.schedules import flood, late_write, owners_behind_a_cut, play, twins
+from tests.model.schedules import first_batch_again, flood, late_write, owners_behind_a_cut, play, twins
 from tests.model.tombstones import deletes, outage_over_rejects
 from tests.model.world import World
 
@@ -94,3 +94,7 @@ def test_what_a_late_writer_stored_of_another_log_makes_no_good_record_a_dead_le
 
 def test_what_follows_a_cut_may_be_read_by_many_owners():
     owners_behind_a_cut(World())
+
+
+def test_a_log_that_is_lost_before_its_first_batch_is_read_again_is_read_from_its_start():
+    first_batch_again(World())

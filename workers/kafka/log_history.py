@@ -127,13 +127,17 @@ class Validation(NamedTuple):
     """No leader epoch that is known is in the leader's log, so all of it may differ."""
 
 
+_ALL = Validation(0, everything=True)
+
+
 def validate(
     questions: Mapping[TopicPartition, Question],
     ask: Callable[[Mapping[TopicPartition, int]], Mapping[TopicPartition, EpochEnd]],
 ) -> dict[TopicPartition, Validation]:
     """Ask the leaders where the log of each position and theirs part: one request for all, and mostly only once.
 
-    A position without a leader epoch is valid up to the end of the log.
+    Before a position no record may be known: it was rewound to the first record that was read, behind a gap. It is of the
+    leader's log if that record is. Without any record a position is valid up to the end of the log.
 
     Args:
         ask: by partition, a leader epoch to its `EpochEnd`. A partition without an answer is left out.
@@ -162,21 +166,29 @@ class _Search:
     def __init__(self, question: Question) -> None:
         self._offset = self._upper = question.offset
         self._known = [each for each in question.history.epochs if each[1] < question.offset]
+        self._first = question.history.epochs[0] if question.history.epochs and not self._known else None
+        """The first record that was read, at the position or behind it, if none is known before."""
         self._current_epoch = question.current_epoch
 
     @property
     def epoch(self) -> int:
         """To ask for."""
+        if self._first:
+            return self._first[0]
         return self._known[-1][0] if self._known else self._current_epoch
 
     def learn(self, answer: EpochEnd) -> Validation | None:
         """Returns None if another question is needed."""
+        if self._first:
+            if answer.epoch == self._first[0] and answer.end > self._first[1]:
+                return Validation(None)
+            return Validation(answer.end if 0 <= answer.end < self._offset else None) if answer.epoch >= 0 else _ALL
         if not self._known:
             return Validation(answer.end if 0 <= answer.end < self._offset else None, answer.end)
         if answer.epoch < 0:
             # All epochs of the leader's log are lower.
             self._upper = self._known.pop()[1]
-            return None if self._known else Validation(0, everything=True)
+            return None if self._known else _ALL
         while self._known and self._known[-1][0] > answer.epoch:
             self._upper = self._known.pop()[1]
         if self._known and self._known[-1][0] < answer.epoch:

@@ -76,6 +76,17 @@ def test_a_position_without_an_epoch_is_compared_with_the_end():
     assert divergence(LogHistory(), 5, log_of(1, 1, 1, 1, 1)) == Validation(None, 5)
 
 
+@pytest.mark.parametrize(
+    ("new", "parts_at"),
+    [([1] * 8, None), ([1] * 4, None), ([1] * 2 + [2] * 9, 2), ([2] * 9, 0), ([0] * 9, None), ([0] * 2, 2), ([], 0)],
+)
+def test_a_position_before_which_no_record_is_known_is_of_the_log_that_has_the_record_behind_it(new, parts_at):
+    """The log began with a gap of three offsets, and its first batch is read again."""
+    history = read_from(log_of(*[1] * 8), 3)
+
+    assert divergence(history, 3, log_of(*new, leader=3)).divergence == parts_at
+
+
 @given(
     st.lists(st.integers(0, 3), max_size=30), st.lists(st.integers(0, 3), max_size=30), st.integers(0, 30), st.data()
 )
