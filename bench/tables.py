@@ -35,8 +35,9 @@ class Table:
             table.add_row(*row)
         console.print(table)
 
-    def markdown(self) -> str:
-        lines = [self.columns, ["---", *["---:"] * (len(self.columns) - 1)], *self.rows]
+    def markdown(self, *, figures: bool = True) -> str:
+        """Args: figures: that all but the first column are such, and stand to the right."""
+        lines = [self.columns, ["---", *["---:" if figures else "---"] * (len(self.columns) - 1)], *self.rows]
         return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
@@ -59,10 +60,15 @@ def between(page: str, name: str, text: str) -> str:
     return replaced
 
 
-def publish(name: str, text: str, results: Any, svg: str) -> None:
-    """Write docs/bench/<name>.json and .svg, and the text with a word on the machine into docs/performance.md."""
+def store(name: str, results: Any) -> None:
+    """Write docs/bench/<name>.json."""
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"{name}.json").write_text(json.dumps({"machine": machine(), **results}, indent=1) + "\n")
+
+
+def publish(name: str, text: str, results: Any, svg: str) -> None:
+    """Write docs/bench/<name>.json and .svg, and the text with a word on the machine into docs/performance.md."""
+    store(name, results)
     (RESULTS / f"{name}.svg").write_text(svg)
     page = PAGE.read_text(encoding="utf-8")
     PAGE.write_text(between(page, name, f"\n{text}\n{_machine_line()}\n\n"), encoding="utf-8")
