@@ -11,7 +11,7 @@ Only the run with all peers, and not a quick one, is written into docs/.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 
 import psutil
@@ -19,10 +19,11 @@ from rich.console import Console
 
 from bench import goals
 from bench.candidates import BUILT_IN, CONNECT, CONNECTOR, EVERYBODY, FOUR, Candidate, candidates
-from bench.comparison import Found, peer_table, picture, ratio_table
+from bench.comparison import Found, connector_table, peer_table, picture, ratio_table
 from bench.peers import Load, measure
+from bench.sample import Sample
 from bench.servers import add_servers, ending_quietly, open_servers
-from bench.tables import console, publish
+from bench.tables import COMPARED, console, publish, write_between
 from embedded_stack.failure import Failure
 
 QUIET = 0.15
@@ -65,6 +66,8 @@ def main() -> None:
         }
         publish("peers", f"{text}![Records a second](bench/peers.svg)\n", results, picture(found))
         goals.write()
+        if CONNECTOR in found:
+            write_between(COMPARED, "connector", f"\n{connector_table(found).markdown()}\n")
 
 
 def default_rounds(options: argparse.Namespace) -> int:
@@ -91,24 +94,39 @@ def built(chosen: Mapping[str, Candidate], out: Console) -> tuple[dict[str, Cand
 def run(
     chosen: dict[str, Candidate], load: Load, rounds: int, where: str, out: Console, left_out: dict[str, str]
 ) -> Found:
-    """A B C A B C. A peer made by others that fails is left out, from `chosen` too, and the rest is measured."""
-    found: Found = {name: [] for name in chosen}
+    """Everybody, on one set of servers; see `interleaved`."""
     backlogs = load.backlogs()
     with open_servers(where) as servers:
-        for number in range(1, rounds + 1):
-            for name, candidate in list(chosen.items()):
-                try:
-                    own = candidate.load(load)
-                    sample = measure(candidate.peer, servers, own, backlogs if own == load else None)
-                except (RuntimeError, TimeoutError) as error:
-                    if candidate.version is None:
-                        raise
-                    left_out[name] = str(error)
-                    del chosen[name], found[name]
-                    out.print(f"round {number}: {name} is left out: {error}", markup=False)
-                else:
-                    found[name].append(sample)
-                    out.print(f"round {number}: {name} {sample.rate:,.0f}/s")
+
+        def measured(candidate: Candidate) -> Sample:
+            own = candidate.load(load)
+            return measure(candidate.peer, servers, own, backlogs if own == load else None)
+
+        return interleaved(chosen, rounds, measured, out, left_out)
+
+
+def interleaved(
+    chosen: dict[str, Candidate],
+    rounds: int,
+    measured: Callable[[Candidate], Sample],
+    out: Console,
+    left_out: dict[str, str],
+) -> Found:
+    """A B C A B C. A peer made by others that fails is left out, of `chosen` too, and the rest is measured."""
+    found: Found = {name: [] for name in chosen}
+    for number in range(1, rounds + 1):
+        for name, candidate in list(chosen.items()):
+            try:
+                sample = measured(candidate)
+            except (RuntimeError, TimeoutError) as error:
+                if candidate.version is None:
+                    raise
+                left_out[name] = str(error)
+                del chosen[name], found[name]
+                out.print(f"round {number}: {name} is left out: {error}", markup=False)
+            else:
+                found[name].append(sample)
+                out.print(f"round {number}: {name} {sample.rate:,.0f}/s")
     return found
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bench.candidates import FETCH, FOUR, ONE, OTHERS, RAW, TWO
+from bench.candidates import CONNECTOR, FETCH, FOUR, ONE, OTHERS, RAW, TWO
 from bench.chart import Bar, bars
 from bench.figures import Spread, ratios
 from bench.sample import Sample
@@ -18,18 +18,13 @@ Found = dict[str, list[Sample]]
 
 def ratio_table(found: Found) -> Table:
     """What a user compares: ours against the database's own limit, and against what others use."""
-    rates = {name: [sample.rate for sample in samples] for name, samples in found.items()}
-    costs = {name: [sample.microseconds for sample in samples] for name, samples in found.items()}
     ours = [name for name in OURS if name in found]
-    rows = [
-        [
-            f"of {peer}",
-            *(ratios(rates[name], rates[peer]).text() for name in ours),
-            *(ratios(costs[name], costs[peer]).text() for name in ours if name == ONE),
-        ]
-        for peer in OTHERS
-        if peer in found
-    ]
+    rows = []
+    for peer in OTHERS:
+        if peer in found:
+            rates, costs = ratios_to(found, peer, "rate"), ratios_to(found, peer, "microseconds")
+            cost = [costs[ONE].text()] if ONE in found else []
+            rows.append([f"of {peer}", *(rates[name].text() for name in ours), *cost])
     cost = ["CPU a record of one worker"] if ONE in found else []
     return Table(["records/s", *ours, *cost], rows)
 
@@ -65,6 +60,25 @@ def peer_table(found: Found, cores: int) -> Table:
             ]
         )
     return Table(columns, rows)
+
+
+def connector_table(found: Found) -> Table:
+    """Ours beside the official connector, for the page that compares the two. In MB of all processes together."""
+    names = [name for name in (ONE, TWO, CONNECTOR) if name in found]
+    rates, costs = ratios_to(found, CONNECTOR, "rate"), ratios_to(found, CONNECTOR, "microseconds")
+    memory = {name: max(each.memory * each.processes for each in found[name]) for name in names}
+    rows = [
+        ["records a second, of the connector's", *(rates[name].text() for name in names)],
+        ["processor time a record, of the connector's", *(costs[name].text() for name in names)],
+        ["memory", *(f"{memory[name] / 1e6:.0f} MB" for name in names)],
+    ]
+    return Table(["", *names], rows)
+
+
+def ratios_to(found: Found, peer: str, figure: str) -> dict[str, Spread]:
+    """Everybody's to the peer's, within rounds; `figure` is an attribute of a sample."""
+    values = {name: [getattr(sample, figure) for sample in samples] for name, samples in found.items()}
+    return {name: ratios(own, values[peer]) for name, own in values.items()}
 
 
 def middle_of(samples: Sequence[Sample]) -> Sample:

@@ -14,7 +14,7 @@ from bench.candidates import CONNECTOR, ONE, RAW, TWO
 from bench.comparison import Found, middle_of
 from bench.figures import Spread, quantile, ratios
 from bench.sample import Sample
-from bench.tables import PAGE, RESULTS, Table, between
+from bench.tables import PAGE, RESULTS, Table, write_between
 
 NESTED = "nested, 100 bytes"
 FLAT = 1.10
@@ -85,13 +85,13 @@ def table(results: Results) -> Table:
     return Table(["goal", "measured", "reached", "what was busy"], [goal.row(results) for goal in goals()])
 
 
-def page(text: str, results: Results) -> str:
-    """The page with the table of these results."""
-    return between(text, "goals", f"\n{table(results).markdown(figures=False)}\n")
+def text(results: Results) -> str:
+    """What stands between the comments of the page."""
+    return f"\n{table(results).markdown(figures=False)}\n"
 
 
 def write() -> None:
-    PAGE.write_text(page(PAGE.read_text(encoding="utf-8"), stored()), encoding="utf-8")
+    write_between(PAGE, "goals", text(stored()))
 
 
 # How each is measured

@@ -53,13 +53,14 @@ def build(peer: str) -> None:
             return
         print(f"installing Python packages ({requirements(peer).stem})", flush=True)
         shutil.rmtree(folder, ignore_errors=True)
-        _run(sys.executable, "-m", "venv", str(folder))
+        require(sys.executable, "-m", "venv", str(folder))
         pip = [str(folder / "bin" / "python"), "-m", "pip", "--disable-pip-version-check"]
-        _run(*pip, "install", "--quiet", "--require-hashes", "-r", str(requirements(peer)))
+        require(*pip, "install", "--quiet", "--require-hashes", "-r", str(requirements(peer)))
         mark.write_text(wanted)
 
 
-def _run(*command: str) -> None:
+def require(*command: str) -> None:
+    """Run it; raises `Failure` with its last line where it fails."""
     try:
         ended = subprocess.run(command, capture_output=True, text=True, timeout=INSTALL_SECONDS, check=False)
     except subprocess.TimeoutExpired:

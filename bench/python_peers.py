@@ -54,11 +54,11 @@ def _program(name: str, command: Callable[[Place, Path], list[str]]) -> Peer:
         with Folder() as folder, Sender(place.settings) as sender, Sight(place) as sight, _commits(place) as committed:
             sender.send_all(warm_up)
             running = folder.spawn(name, command(place, folder.path), place.environment)
-            folder.wait(lambda: _reach(committed(), warm_up), "the warm-up is stored and committed")
+            folder.wait(lambda: reach(committed(), warm_up), "the warm-up is stored and committed")
             yield Running(
                 [running],
                 lambda: sender.send_all(backlog),
-                lambda: _reach(committed(), backlog),
+                lambda: reach(committed(), backlog),
                 lambda: sight.require(total),
             )
 
@@ -82,6 +82,6 @@ def _commits(place: Place) -> Iterator[Callable[[], Mapping[int, int]]]:
         client.close()
 
 
-def _reach(committed: Mapping[int, int], backlog: Backlog) -> bool:
+def reach(committed: Mapping[int, int], backlog: Backlog) -> bool:
     """All of it is committed: a commit is the offset of the next record."""
     return all(committed.get(partition, -1) > offset for partition, offset in backlog.last_places())

@@ -17,6 +17,7 @@ from rich.table import Table as RichTable
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 PAGE = DOCS / "performance.md"
+COMPARED = DOCS / "explanation" / "compared.md"
 RESULTS = DOCS / "bench"
 
 
@@ -70,8 +71,12 @@ def publish(name: str, text: str, results: Any, svg: str) -> None:
     """Write docs/bench/<name>.json and .svg, and the text with a word on the machine into docs/performance.md."""
     store(name, results)
     (RESULTS / f"{name}.svg").write_text(svg)
-    page = PAGE.read_text(encoding="utf-8")
-    PAGE.write_text(between(page, name, f"\n{text}\n{_machine_line()}\n\n"), encoding="utf-8")
+    write_between(PAGE, name, f"\n{text}\n{_machine_line()}\n\n")
+
+
+def write_between(page: Path, name: str, text: str) -> None:
+    """Put this text between the two comments of a page that bear the name."""
+    page.write_text(between(page.read_text(encoding="utf-8"), name, text), encoding="utf-8")
 
 
 def machine() -> dict[str, Any]:
