@@ -69,7 +69,7 @@ bench: $(VENV)/dev ## Records a second: ours, the database's limit, the tutorial
 	@$(STACK) build kafka ferretdb
 	@$(BIN)/python -m bench.compare
 
-bench-quick: $(VENV)/dev ## The same with few records, in less than a minute; writes nothing to docs/
+bench-quick: $(VENV)/dev ## The same with few records, in less than a minute
 	@$(STACK) build kafka ferretdb
 	@$(BIN)/python -m bench.compare --quick
 

@@ -19,7 +19,9 @@ def sample(rate: float, microseconds: float, memory: int = 70 * MIB, records: in
     return Sample(records, records / rate, cpu, 1, memory, 0.1).as_dict()
 
 
-def results(one: float, two: float, cost: float, nested: float, memory: int, p99: float, idle: float) -> dict[str, Any]:
+def results(
+    one: float, two: float, cost: float, nested: float, few: int, memory: int, p99: float, idle: float
+) -> dict[str, Any]:
     """Of runs in which raw `insert_many` stores 100 a second, and the connector 85 at 8 us."""
     machine = {"cores": 2}
     peers = {
@@ -29,7 +31,7 @@ def results(one: float, two: float, cost: float, nested: float, memory: int, p99
         TWO: [sample(two, cost), sample(two / 2, cost)],
     }
     cases = [
-        {"name": "records 100", "runs": [sample(90, 4, 70 * MIB, 100)]},
+        {"name": "records 100", "runs": [sample(90, 4, few, 100)]},
         {"name": "records 1,000", "runs": [sample(90, 4, memory, 1_000)]},
         {"name": "nested, 100 bytes", "runs": [sample(90, nested)]},
     ]
@@ -42,7 +44,16 @@ def results(one: float, two: float, cost: float, nested: float, memory: int, p99
     }
 
 
-GOOD = {"one": 96, "two": 99, "cost": 3.7, "nested": 8.0, "memory": 76 * MIB, "p99": 0.015, "idle": 0.01}
+GOOD = {
+    "one": 96,
+    "two": 99,
+    "cost": 3.7,
+    "nested": 8.0,
+    "few": 70 * MIB,
+    "memory": 76 * MIB,
+    "p99": 0.015,
+    "idle": 0.01,
+}
 
 
 def rows(**changed: float) -> dict[str, list[str]]:
@@ -66,7 +77,7 @@ def test_all_can_be_reached() -> None:
             ],
         ),
         ({"nested": 8.1}, ["8 us for nested"]),
-        ({"memory": 82 * MIB}, ["85 MB for numbers"]),
+        ({"few": 80 * MIB, "memory": 82 * MIB}, ["85 MB for numbers"]),
         ({"memory": 80 * MIB}, ["85 MB for numbers"]),
         ({"p99": 0.016}, ["10 records a second"]),
         ({"p99": 0.139}, ["10 records a second", "half of the most"]),
