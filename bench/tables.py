@@ -45,7 +45,7 @@ class Table:
 def console() -> Console:
     """Wide enough for the tables, in a log as well."""
     found = Console(highlight=False)
-    return Console(highlight=False, width=max(found.width, 120))
+    return Console(highlight=False, width=max(found.width, 150))
 
 
 def between(page: str, name: str, text: str) -> str:
