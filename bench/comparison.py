@@ -25,8 +25,8 @@ def ratio_table(found: Found) -> Table:
             rates, costs = ratios_to(found, peer, "rate"), ratios_to(found, peer, "microseconds")
             cost = [costs[ONE].text()] if ONE in found else []
             rows.append([f"of {peer}", *(rates[name].text() for name in ours), *cost])
-    cost = ["CPU a record of one worker"] if ONE in found else []
-    return Table(["records/s", *ours, *cost], rows)
+    cost = ["one worker's CPU a record"] if ONE in found else []
+    return Table(["records/s, as a share", *ours, *cost], rows)
 
 
 def peer_table(found: Found, cores: int) -> Table:

@@ -6,7 +6,7 @@ python -m bench.goals    writes it again, from what is stored
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -19,7 +19,7 @@ from bench.tables import PAGE, RESULTS, Table, write_between
 NESTED = "nested, 100 bytes"
 FLAT = 1.10
 """How many times as much memory as with the fewest records is still called flat."""
-BEFORE_P99_MS = {"slow": 15.8, "fast": 138.0}
+BEFORE_P99_MS = {"slow": 16, "fast": 138}
 """The latency before batches took the place of records on the data path: 10 records a second, and half of the most."""
 BEFORE_INSTRUCTIONS = {"a number": 308.8, NESTED: 734.8}
 """And the interpreter's instructions to decode a record, of Python 3.11."""
@@ -147,7 +147,7 @@ def _memory(most: float) -> Callable[[Any], Figure]:
 
 
 def _latency_text(rate: str, key: str) -> str:
-    return f"from the acknowledgement to the document at {rate}, p99: at most {BEFORE_P99_MS[key]:.0f} ms, as before"
+    return f"from the acknowledgement to the document at {rate}, p99: at most {BEFORE_P99_MS[key]} ms, as before"
 
 
 def _latency(key: str) -> Callable[[Any], Figure]:
@@ -189,9 +189,10 @@ def _cases(run: Any, wanted: Callable[[Any], bool]) -> list[list[Sample]]:
 
 
 def _busy(sample: Sample, cores: int) -> str:
-    parts: Sequence[str] = [f"{part} {sample.cores(part):.2f}" for part in ("client", "kafka", "database", "others")]
-    disk = "" if sample.disk is None else f", disk {sample.disk:.2f}"
-    return f"{sample.limit(cores)}: cores {', '.join(parts)}{disk}"
+    shown = {"client": "client", "kafka": "Kafka", "database": "database", "others": "others"}
+    parts = ", ".join(f"{word} {sample.cores(part):.2f}" for part, word in shown.items())
+    disk = "" if sample.disk is None else f"; disk {sample.disk:.2f}"
+    return f"{sample.limit(cores)} (cores: {parts}{disk})"
 
 
 if __name__ == "__main__":

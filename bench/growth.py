@@ -25,7 +25,7 @@ from bench.sample import Sample
 from bench.servers import Servers, add_servers, ending_quietly, open_servers
 from bench.tables import Table, console, publish
 
-SIZES = {100: 200_000, 1_000: 100_000, 10_000: 20_000}
+SIZES = {100: 200_000, 1_000: 100_000, 10_000: 10_000}
 """By bytes of JSON in a document: how many records."""
 NESTED_CASE = "nested, 100 bytes"
 

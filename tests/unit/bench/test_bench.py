@@ -153,7 +153,7 @@ def test_ours_are_shares_of_each_peer_within_rounds() -> None:
 
     table = ratio_table(found)
 
-    assert table.columns == ["records/s", "one worker", "2 workers", "CPU a record of one worker"]
+    assert table.columns == ["records/s, as a share", "one worker", "2 workers", "one worker's CPU a record"]
     assert [row[:3] for row in table.rows] == [
         ["of raw insert_many", "0.80", "0.90"],
         ["of tutorial's consumer", "30.00 (20.00 to 40.00)", "33.75 (22.50 to 45.00)"],
