@@ -11,7 +11,7 @@ from rich.console import Console
 
 from bench import everything, peer_packages
 from bench.backlog import Backlog, shape
-from bench.candidates import CONSUMED, EVERYBODY, ONE, QUIX, RAW, TUTORIAL, Candidate, candidates
+from bench.candidates import BUILT_IN, CONSUMED, EVERYBODY, ONE, QUIX, RAW, TUTORIAL, Candidate, candidates
 from bench.compare import built, interleaved
 from bench.peers import Load, raw_insert, workers
 from bench.python_peers import HERE, reach
@@ -34,6 +34,14 @@ def test_everybody_is_known_and_says_its_version_if_others_made_it() -> None:
     versions = [each.version() for each in known.values() if each.version]
     assert len(versions) == 4
     assert all(version.split()[1][0].isdigit() for version in versions)
+
+
+def test_what_make_bench_measures_needs_nothing_to_be_fetched() -> None:
+    known = candidates()
+    _, left_out = built({name: known[name] for name in BUILT_IN}, quiet())
+
+    assert not left_out
+    assert not [name for name in BUILT_IN if known[name].version]
 
 
 def test_who_writes_record_by_record_gets_fewer_records() -> None:
