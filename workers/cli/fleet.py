@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from workers.fleet.status.collector import StatusCollector
     from workers.fleet.timeline.reader import TimelineReader
+    from workers.settings import Settings
+    from workers.settings.paths import StatePaths
 
 out = show.console()
 err = show.console(stderr=True)
@@ -51,9 +53,7 @@ def status(
     Exit codes: 0 healthy, 1 not healthy, 2 there is no fleet; with --watch 0.
     """
     from workers.cli import render_status as show_status
-    from workers.cli.watch import show_until_interrupted
     from workers.fleet.status.collector import StatusCollector
-    from workers.fleet.timeline.reader import TimelineReader
     from workers.fleet.verdict import verdict
     from workers.fleet.verdict_facts import Facts
     from workers.settings import load_all
@@ -63,12 +63,10 @@ def status(
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
     if watch and (as_json or not out.is_terminal):
         raise BadUsageError("--watch needs a terminal; without one, run `workers status --json` repeatedly")
-    with StatusCollector(settings, paths, every=WATCH_POLL_SECONDS if watch else POLL_SECONDS) as collector:
-        if watch:
-            with TimelineReader(settings, paths) as timeline:
-                collector.wait(ANSWER_SECONDS)
-                show_until_interrupted(out, partial(_watch_screen, collector, timeline))
-            return
+    if watch:
+        _watch(settings, paths)
+        return
+    with StatusCollector(settings, paths, every=POLL_SECONDS) as collector:
         found = collector.wait(ANSWER_SECONDS, RATE_SECONDS).collect()
     said = verdict(Facts(found, time.time()))
     if as_json:
@@ -77,6 +75,20 @@ def status(
         out.print(show_status.screen(found, out.width, said, ascii_only=out.options.ascii_only), soft_wrap=False)
     if found.exit_code is not ExitCode.OK:
         raise typer.Exit(found.exit_code)
+
+
+def _watch(settings: Settings, paths: StatePaths) -> None:
+    # Not for `status` alone: the timeline is a sixth of all that is imported for it.
+    from workers.cli.watch import show_until_interrupted
+    from workers.fleet.status.collector import StatusCollector
+    from workers.fleet.timeline.reader import TimelineReader
+
+    with (
+        StatusCollector(settings, paths, every=WATCH_POLL_SECONDS) as collector,
+        TimelineReader(settings, paths) as timeline,
+    ):
+        collector.wait(ANSWER_SECONDS)
+        show_until_interrupted(out, partial(_watch_screen, collector, timeline))
 
 
 def _watch_screen(collector: StatusCollector, timeline: TimelineReader, height: int) -> RenderableType:

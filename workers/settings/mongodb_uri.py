@@ -18,6 +18,7 @@ from workers.settings.files import UnreadableError, read_file, shown
 
 # The driver is imported where it is needed: it is half of the time that a command takes to start.
 SCHEME, SRV_SCHEME = "mongodb://", "mongodb+srv://"
+DEFAULT_PORT = 27_017
 KNOWN = [
     "appName",
     "authMechanism",
@@ -96,6 +97,23 @@ def uri_problem(uri: str) -> str | None:
         # The user or the password may hold a "?", and what looks like an option may be the rest of it.
         return "not a MongoDB URI: in the user name and the password, write ? as %3F, / as %2F, @ as %40 and % as %25"
     return problem
+
+
+def hosts(uri: str) -> list[tuple[str, int]]:
+    """Host and port of each server that a URI names. Empty: DNS has them (mongodb+srv://), or one is a unix socket.
+
+    Args: uri: one that can be used.
+    """
+    if not uri.startswith(SCHEME):
+        return []
+    servers = re.split("[/?]", uri.removeprefix(SCHEME))[0].rpartition("@")[2].split(",")
+    found = []
+    for server in servers:
+        host, _, port = server.rpartition(":") if re.search(r":[0-9]+$", server) else (server, "", "")
+        if "%" in host:
+            return []
+        found.append((host.removeprefix("[").removesuffix("]"), int(port or DEFAULT_PORT)))
+    return found
 
 
 def _options_problem(options: str) -> str | None:

@@ -27,18 +27,18 @@ def shown(monkeypatch, capsys, *arguments: str, columns: int = 80) -> str:
 def test_the_commands_stand_in_the_order_of_a_first_day_with_whole_sentences(monkeypatch, capsys):
     text = shown(monkeypatch, capsys)
     named = re.findall(r"^  ([a-z-]+) {2,}\S", text, re.MULTILINE)
-    names = [name for name in named if name in command_lines(cli.app) or name == "dead-letters"]
+    names = [name for name in named if name in command_lines(cli.application()) or name == "dead-letters"]
 
     assert names == [name for name in ORDER if name in names]
     assert [heading for heading in SECTIONS if f"\n{heading}:\n" in text] == list(SECTIONS)
     described = " ".join(text.split())
-    for command in cli.app.registered_commands:
+    for command in cli.application().registered_commands:
         assert first_sentence(command.callback.__doc__ or "") in described, command.callback.__name__
     assert "..." not in text.replace("[ARGS]...", "")
 
 
 @pytest.mark.parametrize("columns", [60, 80])
-@pytest.mark.parametrize("command", ["", *command_lines(cli.app), "dead-letters"])
+@pytest.mark.parametrize("command", ["", *command_lines(cli.application()), "dead-letters"])
 def test_every_help_fits_and_has_an_example_and_its_exit_codes(monkeypatch, capsys, command, columns):
     text = shown(monkeypatch, capsys, *command.split(), columns=columns)
 

@@ -31,7 +31,7 @@ def options() -> list[tuple[str, str]]:
             if not getattr(each, "is_flag", False)
         ]
 
-    return walk(typer.main.get_command(cli.app), "")
+    return walk(typer.main.get_command(cli.application()), "")
 
 
 class EmptyMongo(WireMongo):
