@@ -52,6 +52,7 @@ def status(
 
     Exit codes: 0 healthy, 1 not healthy, 2 there is no fleet; with --watch 0.
     """
+    # Not at the top: see `workers.cli`.
     from workers.cli import render_status as show_status
     from workers.fleet.status.collector import StatusCollector
     from workers.fleet.verdict import verdict
@@ -92,6 +93,7 @@ def _watch(settings: Settings, paths: StatePaths) -> None:
 
 
 def _watch_screen(collector: StatusCollector, timeline: TimelineReader, height: int) -> RenderableType:
+    # Not at the top: see `workers.cli`.
     from workers.cli.render_watch import WatchScreen
     from workers.fleet.timeline.reader import holes_in
     from workers.fleet.verdict import verdict
@@ -121,6 +123,7 @@ def restart(
 
     Exit codes: 0 every slot is back, 1 one is not, and those after it were not restarted, 69 nothing was restarted.
     """
+    # Not at the top: see `workers.cli`.
     from workers.fleet.restart import Restart
     from workers.fleet.status.collector import StatusCollector
     from workers.fleet.status.group import describe_partitions

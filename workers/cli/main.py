@@ -1,7 +1,6 @@
 """The command line: every command, and what ends them all: the report, a line for a mistake, the exit code.
 
-The module of a command is imported when that command is chosen, or when all are shown. And no module of a command imports
-at its top what only its work needs (the clients, the settings): its options are described, and completed, without that.
+The module of a command is imported when that command is called, and all of them when all are shown.
 """
 
 from __future__ import annotations
@@ -72,6 +71,7 @@ def run() -> None:
     Exit codes: 0 it was asked to stop, 69 something that it needs refuses it, 75 it stood still, 76 only a new process
     finds Kafka again, 78 a setting is wrong.
     """
+    # Not at the top: see `workers.cli`.
     from workers.monitoring import logs as log
     from workers.settings import load
     from workers.worker.app import Worker

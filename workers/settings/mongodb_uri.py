@@ -15,10 +15,10 @@ from typing import Any
 from urllib.parse import unquote_plus
 
 from workers.settings.files import UnreadableError, read_file, shown
+from workers.settings.mongodb_hosts import SCHEME, is_plain
 
 # The driver is imported where it is needed: it is half of the time that a command takes to start.
-SCHEME, SRV_SCHEME = "mongodb://", "mongodb+srv://"
-DEFAULT_PORT = 27_017
+SRV_SCHEME = "mongodb+srv://"
 KNOWN = [
     "appName",
     "authMechanism",
@@ -79,6 +79,8 @@ ONLY_SRV = ("srvservicename", "srvmaxhosts", "srvallowedhostssuffix")
 
 def uri_problem(uri: str) -> str | None:
     """Why this URI cannot be used; None: it can. Reads the files that it names."""
+    if is_plain(uri):
+        return None
     before, _, options = uri.partition("?")
     if not uri.startswith((SCHEME, SRV_SCHEME)):
         return f"not a MongoDB URI: it begins with neither {SCHEME} nor {SRV_SCHEME}"
@@ -97,23 +99,6 @@ def uri_problem(uri: str) -> str | None:
         # The user or the password may hold a "?", and what looks like an option may be the rest of it.
         return "not a MongoDB URI: in the user name and the password, write ? as %3F, / as %2F, @ as %40 and % as %25"
     return problem
-
-
-def hosts(uri: str) -> list[tuple[str, int]]:
-    """Host and port of each server that a URI names. Empty: DNS has them (mongodb+srv://), or one is a unix socket.
-
-    Args: uri: one that can be used.
-    """
-    if not uri.startswith(SCHEME):
-        return []
-    servers = re.split("[/?]", uri.removeprefix(SCHEME))[0].rpartition("@")[2].split(",")
-    found = []
-    for server in servers:
-        host, _, port = server.rpartition(":") if re.search(r":[0-9]+$", server) else (server, "", "")
-        if "%" in host:
-            return []
-        found.append((host.removeprefix("[").removesuffix("]"), int(port or DEFAULT_PORT)))
-    return found
 
 
 def _options_problem(options: str) -> str | None:

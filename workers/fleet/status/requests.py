@@ -12,7 +12,7 @@ from workers.kafka.admin import Admin
 from workers.kafka.diagnosis import nobody_answers, split_address
 from workers.kafka.kafka_look import KafkaLook
 from workers.kafka.open_transactions import OpenTransactions
-from workers.settings.mongodb_uri import hosts
+from workers.settings.mongodb_hosts import hosts
 from workers.sinks.registry import open_sink
 
 if TYPE_CHECKING:
