@@ -1,31 +1,32 @@
-"""What a fleet costs that has nothing to do, and what a worker and a command cost before they begin to work.
+"""What a fleet costs that has nothing to do, and what a worker and a command cost before they begin to work. On Linux.
 
-Processor time only: another's work on the same machine makes it a little longer, where a clock would show twice as much.
-On servers of its own, which are removed again.
+Processor time above all: other work on the machine makes it a little longer, and the clock several times as long. On servers
+of its own, which are removed again.
 
-    python -m bench.idle [--seconds 60] [--starts 5] [--threads]
+    python -m bench.idle [--quick] [--threads]
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import re
 import signal
 import subprocess
 import time
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import psutil
-
+from bench.chart import Bar, bars
 from bench.figures import Spread
 from bench.servers import ending_quietly
+from bench.tables import Table, console, publish
 from tests.support.embedded import EmbeddedStack
 from tests.support.fleet import Fleet
 from tests.support.user import BIN
 from workers.fleet.supervisor import SupervisorClient
+from workers.naming import is_worker
 from workers.settings import Settings
 from workers.state.heartbeat import State, read_beat
 from workers.state.slot import Slot
@@ -40,45 +41,67 @@ NOWHERE = {"WORKERS_BOOTSTRAP_SERVERS": "127.0.0.1:1", "WORKERS_MONGODB_URI": "m
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="What a fleet costs that has nothing to do, and a worker that starts.")
-    parser.add_argument("--seconds", type=float, default=60.0, help="how long the idle fleet is looked at")
-    parser.add_argument("--starts", type=int, default=5, help="how often a worker, and each command, is started")
+    parser = argparse.ArgumentParser(description="What a fleet costs that has nothing to do, and what a start costs.")
+    parser.add_argument("--quick", action="store_true", help="some seconds, three starts, nothing written to docs/")
     parser.add_argument("--threads", action="store_true", help="also each thread of the fleet, with its wake-ups")
     options = parser.parse_args()
+    seconds, starts = (15.0, 3) if options.quick else (120.0, 10)
     with EmbeddedStack() as stack, Fleet(stack) as fleet:
         fleet.kafka.create(PARTITIONS)
         fleet.wait_assigned(PARTITIONS)
         time.sleep(SETTLE_SECONDS)
-        shares = idle(fleet, options.seconds, threads=options.threads)
-        for name, share in sorted(shares.items()):
-            print(f"idle: {name:12} {share:6.2%} of a core", flush=True)
-        workers = [share for name, share in shares.items() if name.startswith("worker")]
-        four = sum(workers) + shares["lag"] + shares["watchdog"]
-        print(f"idle: a worker {sum(workers) / len(workers):.2%}, with lag and watchdog {four:.2%}", flush=True)
-        print(command_line("status, a healthy fleet", fleet, options.starts, ["status"], {}))
-        print(command_line("status, nothing answers", fleet, options.starts, ["status"], NOWHERE))
-        print(command_line("--help", fleet, options.starts, ["--help"], {}))
+        shares = idle(fleet, seconds, threads=options.threads)
+        commands = {
+            "`workers --help`": command(fleet, starts, ["--help"], {}),
+            "`workers status`, a fleet at work": command(fleet, starts, ["status"], {}),
+            "`workers status`, nobody answers": command(fleet, starts, ["status", "--tree", "/"], NOWHERE),
+        }
         fleet.stop()
-        found = [start(fleet) for _ in range(options.starts)]
-    for state in WORKING:
-        spent, took = (Spread.of([each[state][index] for each in found]) for index in (0, 1))
-        print(f"start: until {state}: {spent.text()} s of processor time, {took.text()} s by the clock")
+        found = [start(fleet) for _ in range(starts)]
+    begun = {f"a worker, from exec until it is {state}": [each[state] for each in found] for state in WORKING}
+    measured = {
+        name: (Spread.of([each[0] for each in each_start]), Spread.of([each[1] for each in each_start]))
+        for name, each_start in (begun | commands).items()
+    }
+    out = console()
+    idles = Table(["idle", "of a core"], [[name, f"{share:.2%}"] for name, share in shares.items()])
+    started = Table(
+        ["from exec", "processor s", "by the clock, s"],
+        [[name, *(each.text() for each in both)] for name, both in measured.items()],
+    )
+    idles.show(out, f"\nIdle for {seconds:.0f} s")
+    started.show(out, f"\n{starts} starts of each, medians (lowest to highest)")
+    if not options.quick:
+        results = {"idle": shares, "seconds": seconds, **begun, **commands}
+        text = f"{idles.markdown()}\n{started.markdown()}\n![Idle processes](bench/idle.svg)\n"
+        publish("idle", text, results, picture(shares))
 
 
 def idle(fleet: Fleet, seconds: float, *, threads: bool) -> dict[str, float]:
-    """By process of the fleet: the share of a core that it takes."""
+    """By process of the fleet, and for what is aimed at: the share of a core that it takes."""
     pids = SupervisorClient(fleet.paths.supervisord_socket).pids() | {"supervisord": fleet.supervisord_pid()}
     before, looks = {name: spent(pid) for name, pid in pids.items()}, {name: tasks(pid) for name, pid in pids.items()}
     started = time.perf_counter()
     time.sleep(seconds)
     took = time.perf_counter() - started
+    shares = {name: (spent(pid) - before[name]) / took for name, pid in pids.items()}
     if threads:
         for name, pid in sorted(pids.items()):
-            for task, (label, busy, wakes) in tasks(pid).items():
-                _, busy_before, wakes_before = looks[name].get(task, ("", 0.0, 0))
+            for task, (busy, wakes) in tasks(pid).items():
+                busy_before, wakes_before = looks[name].get(task, (0.0, 0))
                 share, rate = (busy - busy_before) / took, (wakes - wakes_before) / took
-                print(f"  {name:12} {label:16} {share:6.2%} {rate:7.1f} wake-ups a second")
-    return {name: (spent(pid) - before[name]) / took for name, pid in pids.items()}
+                print(f"  {name:12} {share:6.2%} {rate:7.1f} wake-ups a second")
+    workers = [share for name, share in shares.items() if is_worker(name)]
+    others = {name: shares[name] for name in ("lag", "watchdog", "auditor", "supervisord")}
+    return {
+        "a worker": sum(workers) / len(workers),
+        "`workers lag`, the page included": others["lag"],
+        "the watchdog": others["watchdog"],
+        "the auditor": others["auditor"],
+        "supervisord": others["supervisord"],
+        f"{len(workers)} workers, lag and watchdog": sum(workers) + others["lag"] + others["watchdog"],
+        "all": sum(shares.values()),
+    }
 
 
 def start(fleet: Fleet) -> dict[State, tuple[float, float]]:
@@ -103,9 +126,9 @@ def start(fleet: Fleet) -> dict[State, tuple[float, float]]:
     return found
 
 
-def command_line(name: str, fleet: Fleet, times: int, arguments: list[str], settings: dict[str, str]) -> str:
-    """What a command takes, as a line."""
-    used, clock = [], []
+def command(fleet: Fleet, times: int, arguments: list[str], settings: dict[str, str]) -> list[tuple[float, float]]:
+    """Seconds of processor time, and by the clock, of each of so many runs."""
+    found = []
     for _ in range(times):
         before, started = os.times(), time.perf_counter()
         subprocess.run(
@@ -115,10 +138,17 @@ def command_line(name: str, fleet: Fleet, times: int, arguments: list[str], sett
             capture_output=True,
             check=False,
         )
-        after = os.times()
-        clock.append(time.perf_counter() - started)
-        used.append(after.children_user + after.children_system - before.children_user - before.children_system)
-    return f"{name}: {Spread.of(used).text()} s of processor time, {Spread.of(clock).text()} s by the clock"
+        took, after = time.perf_counter() - started, os.times()
+        used = after.children_user + after.children_system - before.children_user - before.children_system
+        found.append((used, took))
+    return found
+
+
+def picture(shares: dict[str, float]) -> str:
+    given = [
+        Bar(name.replace("`", ""), share, share, share, f"{share:.2%}", name == "all") for name, share in shares.items()
+    ]
+    return bars("An idle fleet, shares of a core", given)
 
 
 @contextmanager
@@ -144,22 +174,18 @@ def worker(environment: dict[str, str], folder: Path) -> Iterator[subprocess.Pop
 
 
 def spent(pid: int) -> float:
-    """Seconds of processor time, to the nanosecond: a tick of `psutil.cpu_times` is a hundredth of a second."""
-    return sum(busy for _, busy, _ in tasks(pid).values()) or sum(psutil.Process(pid).cpu_times()[:2])
+    """Seconds of processor time of a process, with its threads that have ended, to the nanosecond: see clock_getcpuclockid(3)."""
+    return time.clock_gettime(~pid << 3 | 2)
 
 
-def tasks(pid: int) -> dict[int, tuple[str, float, int]]:
-    """By thread: its name, its seconds of processor time, and how often it woke up. Threads that have ended are not in it."""
+def tasks(pid: int) -> dict[int, tuple[float, int]]:
+    """By thread that lives: its seconds of processor time, and how often it woke up."""
     found = {}
     for task in Path(f"/proc/{pid}/task").iterdir():
         with suppress(OSError):
-            words = Counter[str]()
-            for line in (task / "status").read_text().splitlines():
-                name, _, value = line.partition(":")
-                if name.endswith("voluntary_ctxt_switches"):
-                    words[name] = int(value)
             busy = int((task / "schedstat").read_text().split()[0]) / 1e9
-            found[int(task.name)] = ((task / "comm").read_text().strip(), busy, words["voluntary_ctxt_switches"])
+            wakes = re.search(r"^voluntary_ctxt_switches:\s+(\d+)", (task / "status").read_text(), re.MULTILINE)
+            found[int(task.name)] = (busy, int(wakes[1]) if wakes else 0)
     return found
 
 
