@@ -56,6 +56,7 @@ class WireMongo(WireServer):
         self.answers: dict[str, Document] = {}
         """What commands other than inserts are answered with, by their name."""
         self.largest_message = HELLO["maxMessageSizeBytes"]
+        self.most_documents = HELLO["maxWriteBatchSize"]
         self.answers_ping = True
         self.up = True
         self.unique_field: str | None = None
@@ -101,7 +102,7 @@ class WireMongo(WireServer):
         if name == "ping":
             return {"ok": 1} if self.answers_ping else CloseConnection
         if name.lower() in ("hello", "ismaster"):
-            return {**HELLO, "maxMessageSizeBytes": self.largest_message}
+            return {**HELLO, "maxMessageSizeBytes": self.largest_message, "maxWriteBatchSize": self.most_documents}
         return {"ok": 1}
 
     def _insert(self, command: Document, documents: list[Document]) -> Answer:

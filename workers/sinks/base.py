@@ -41,6 +41,15 @@ class Sink(Protocol):
             RejectedError: this sink cannot store the value.
         """
 
+    def encode_plain(self, prefix: str, offsets: Sequence[int], values: Sequence[dict[str, Any]]) -> list[Any]:
+        """The documents of plain values: see `workers.formats.json.parse_plain`. What `encode` returns, or what is stored as the
+        same. Pure, and without I/O; nothing in a plain value may make it fail, nor the write.
+
+        Args:
+            prefix: what the ids of the partition begin with; the offset follows.
+            values: {} for one that is not plain: its document is replaced.
+        """
+
     def write(self, batch: Batch) -> WriteResult:
         """Return once every record of the batch is acknowledged, as a document or as a dead letter.
 
@@ -82,6 +91,9 @@ class SinkReader(Protocol):
 
     def encode(self, document_id: str, value: dict[str, Any]) -> Any:
         """See `Sink.encode`."""
+
+    def encode_plain(self, prefix: str, offsets: Sequence[int], values: Sequence[dict[str, Any]]) -> list[Any]:
+        """See `Sink.encode_plain`."""
 
     def documents(self, ids: Sequence[str]) -> Mapping[str, Any]:
         """The stored documents among these ids, by id."""

@@ -8,14 +8,15 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from workers.formats.json import parse_json
+from workers.formats.json import Json
 from workers.formats.limits import Limits
 from workers.identity import SECOND, TopicIdentity, parse_id
 from workers.kafka.log_reader import read_log
 from workers.kafka.open_transactions import OpenTransactions
 from workers.kafka.options import log_reader_options, uncommitted
 from workers.pipeline.reader import RecordReader
-from workers.types import Insert, Record, RejectReason, TopicPartition
+from workers.records import Record
+from workers.types import Insert, RejectReason, TopicPartition
 from workers.verification.offset_bitmap import OffsetBitmap
 from workers.verification.report import FAILURES, MAX_OFFSETS, PartitionReport
 from workers.verification.second_ids import Doubtful, SecondIds
@@ -58,7 +59,7 @@ class Comparison:
 
     def __post_init__(self) -> None:
         self.reports = {p: PartitionReport(p, most_offsets=self.most_offsets) for p in sorted(self.offsets)}
-        self._reader = RecordReader(parse_json, self.sink.encode, NO_LIMITS)
+        self._reader = RecordReader(Json(), self.sink, NO_LIMITS)
         self._second_ids = SecondIds(self.topic, self.sink, self._reader)
         self._next_offsets = {partition: each.next_offset for partition, each in self.offsets.items()}
 

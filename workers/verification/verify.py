@@ -16,8 +16,9 @@ from workers.verification.report import TruncatedLog, VerifyReport
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from workers.records import Record
     from workers.settings import Settings
-    from workers.types import Record, TopicPartition
+    from workers.types import TopicPartition
     from workers.verification.comparison import Progress
 
 

@@ -9,7 +9,7 @@ from bson import json_util
 from bson.codec_options import CodecOptions, DatetimeConversion
 
 from workers.sinks.mongodb.client import IDS_PER_QUERY, READING, Collections
-from workers.sinks.mongodb.encoding import documents_equal, encode
+from workers.sinks.mongodb.encoding import documents_equal, encode, encode_plain
 from workers.sinks.mongodb.errors import translate_read_errors
 
 if TYPE_CHECKING:
@@ -33,6 +33,9 @@ class MongoReader:
     def connect(self) -> None:
         with translate_read_errors():
             self._collections.client.admin.command("ping")
+
+    def encode_plain(self, prefix: str, offsets: Sequence[int], values: Sequence[dict[str, Any]]) -> list[Any]:
+        return encode_plain(prefix, offsets, values)
 
     def encode(self, document_id: str, value: dict[str, Any]) -> RawBSONDocument:
         return encode(document_id, value)
