@@ -98,6 +98,22 @@ def test_who_does_not_answer_is_waited_for_no_longer_than_was_said(lost):
     assert time.monotonic() - started < PATIENT
 
 
+def test_nor_is_a_name_server(monkeypatch):
+    over = threading.Event()
+
+    def hangs(*_: object, **__: object) -> list[object]:
+        over.wait(PATIENT)
+        return []
+
+    monkeypatch.setattr(socket, "getaddrinfo", hangs)
+    started = time.monotonic()
+    try:
+        assert nobody_listens([("kafka.example", 9092)], 0.2) == "no answer within 0.2 s"
+        assert time.monotonic() - started < PATIENT / 2
+    finally:
+        over.set()
+
+
 def test_a_name_that_is_not_known_is_told():
     said = nobody_listens([("no-such-host.invalid", 1)], PATIENT)
 
