@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from workers.cli.entry import serve_from_here
 from workers.cli.options import Tree
 
 
@@ -30,5 +29,4 @@ def audit(tree: Tree = Path()) -> None:
 
     settings, _, paths = load_all(tree)
     log.configure(settings, "auditor")
-    serve_from_here()
     serve(settings, paths)

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 IMPORTED_OBJECTS = 150_000
 """About so many objects are made by the imports of a command, and stay. To look among them for garbage, again and again, is a
-tenth of its start; and to look once more when Python ends takes as long as all imports together."""
+tenth of its start; and to look once more when Python ends takes a quarter of all that a short command takes.
+"""
+OBJECTS = 10_000
+"""After so many new objects garbage is looked for from then on, among the new ones alone."""
 INTERRUPTED = 130
 """The exit code after Ctrl-C, as shells have it: 128 and the number of SIGINT."""
 
@@ -24,6 +27,7 @@ INTERRUPTED = 130
 def main() -> NoReturn:
     """Run the command line. Ends with one of `ExitCode`, or `INTERRUPTED`."""
     gc.set_threshold(IMPORTED_OBJECTS)
+    gc.callbacks.append(_collected)
     # A shell lets SIGINT be ignored by what it starts in the background; that stays so.
     ours = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     if ours:
@@ -47,17 +51,18 @@ def main() -> NoReturn:
         _leave(b"\nworkers: interrupted\n")
 
 
-def serve_from_here() -> None:
-    """For a command that runs for months: what its imports have made stays and is never looked at again, and what it makes
-    from here on is looked through three times as often.
-    """
-    gc.freeze()
-    gc.set_threshold(IMPORTED_OBJECTS // 3)
-
-
 def before(_number: int, _frame: FrameType | None) -> NoReturn:
     """The handler until a command begins: an exception in the middle of an import could be swallowed, or crash it."""
     _leave(b"\nworkers: interrupted; nothing was done\n")
+
+
+def _collected(phase: str, _info: dict[str, int]) -> None:
+    """Garbage was looked for, for the first time: what is there is in use. A worker has its own rules for its loop."""
+    if phase == "stop":
+        gc.callbacks.remove(_collected)
+        if gc.get_threshold()[0] == IMPORTED_OBJECTS:
+            gc.freeze()
+            gc.set_threshold(OBJECTS)
 
 
 def _leave(words: bytes) -> NoReturn:

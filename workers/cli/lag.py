@@ -6,7 +6,6 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from workers.cli.entry import serve_from_here
 from workers.cli.options import Tree
 from workers.errors import UnavailableError
 from workers.naming import address
@@ -32,7 +31,6 @@ def lag(tree: Tree = Path()) -> None:
 
     settings, _, paths = load_all(tree)
     log.configure(settings, "lag")
-    serve_from_here()
     try:
         serve(settings, paths)
     except UnavailableError as error:

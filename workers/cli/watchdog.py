@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from workers.cli.entry import serve_from_here
-
 
 def watchdog() -> None:
     """Record events, kill workers that hang, and evict dead members from the group.
@@ -23,5 +21,4 @@ def watchdog() -> None:
     streams = take_streams()
     settings = load()
     log.configure(settings, "watchdog")
-    serve_from_here()
     Watchdog(settings, *streams).run()
