@@ -32,11 +32,9 @@ ANSWER_SECONDS = 3.5
 RESTART_ANSWER_SECONDS = 10.0
 """The same for `restart`, which does nothing without an answer."""
 RATE_SECONDS = 1.0
-"""Between the two samples from which `status` computes records a second. Each service is asked once meanwhile."""
-WATCH_POLL_SECONDS = 2.0
-"""Between two requests to a service with --watch, which may run for hours."""
+"""Between the two samples from which `status` computes records a second."""
 POLL_SECONDS = 0.2
-"""The same for `restart`, which waits for what changes."""
+"""Between two requests to a service for `restart`, which waits for what changes."""
 
 
 def status(
@@ -67,7 +65,7 @@ def status(
     if watch:
         _watch(settings, paths)
         return
-    with StatusCollector(settings, paths, every=RATE_SECONDS) as collector:
+    with StatusCollector(settings, paths) as collector:
         found = collector.wait(ANSWER_SECONDS, RATE_SECONDS).collect()
     said = verdict(Facts(found, time.time()))
     if as_json:
@@ -85,7 +83,7 @@ def _watch(settings: Settings, paths: StatePaths) -> None:
     from workers.fleet.timeline.reader import TimelineReader
 
     with (
-        StatusCollector(settings, paths, every=WATCH_POLL_SECONDS) as collector,
+        StatusCollector(settings, paths) as collector,
         TimelineReader(settings, paths) as timeline,
     ):
         collector.wait(ANSWER_SECONDS)

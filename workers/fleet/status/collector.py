@@ -94,7 +94,7 @@ class StatusCollector:
         self.close()
 
     def wait(self, seconds: float, least: float = 0.0) -> Self:
-        """Wait until every service has answered once.
+        """Wait until every service has answered once; and once more at the end of the shortest wait, if it is up.
 
         Args:
             seconds: the longest wait.
@@ -103,11 +103,20 @@ class StatusCollector:
         started = time.monotonic()
         # The first sample of the heartbeats, from which the rates are computed.
         self.collect()
-        for poller in self._pollers:
-            poller.answered.wait(max(0.0, started + seconds - time.monotonic()))
-        if self._rates.has_samples:
+        self._await_answers(started + seconds)
+        if least and self._rates.has_samples:
             time.sleep(max(0.0, started + least - time.monotonic()))
+            # What Kafka said before this wait may contradict what the heartbeats say after it: a worker has just joined.
+            now = time.monotonic()
+            for poller in self._pollers:
+                if not isinstance(poller.answer(now), Down):
+                    poller.ask_now()
+            self._await_answers(started + seconds)
         return self
+
+    def _await_answers(self, deadline: float) -> None:
+        for poller in self._pollers:
+            poller.answered.wait(max(0.0, deadline - time.monotonic()))
 
     def collect(self) -> Status:
         """The status of the fleet by the latest answers."""
