@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from bench import goals
 from bench.chart import Bar, bars
 from bench.figures import Spread
 from bench.servers import ending_quietly
@@ -35,8 +36,26 @@ PARTITIONS = 6
 SETTLE_SECONDS = 20.0
 """Until imports, first connections, and the auditor's first pass are over."""
 LOOK_SECONDS = 0.002
-WORKING = (State.JOINING, State.READING)
-"""It is entered just before the first poll; and after the one that brought the first assignment."""
+OTHERS = ("lag", "watchdog", "auditor", "supervisord")
+IDLE = {
+    "worker": "a worker",
+    "lag": "`workers lag`, the page included",
+    "watchdog": "the watchdog",
+    "auditor": "the auditor",
+    "supervisord": "supervisord",
+    "four": "four workers, lag and watchdog",
+    "all": "all of them",
+}
+STATES = {"first poll": State.JOINING, "assignment": State.READING}
+"""States of a worker: the one in which it polls for the first time, and the one in which it has its partitions."""
+STARTS = {
+    "first poll": "a worker, until its first poll",
+    "assignment": "a worker, until it has its partitions",
+    "help": "`workers --help`",
+    "status": "`workers status`, a fleet at work",
+    "nobody": "`workers status`, nobody answers",
+}
+"""The names are those of docs/bench/idle.json."""
 NOWHERE = {"WORKERS_BOOTSTRAP_SERVERS": "127.0.0.1:1", "WORKERS_MONGODB_URI": "mongodb://127.0.0.1:1"}
 
 
@@ -52,29 +71,29 @@ def main() -> None:
         time.sleep(SETTLE_SECONDS)
         shares = idle(fleet, seconds, threads=options.threads)
         commands = {
-            "`workers --help`": command(fleet, starts, ["--help"], {}),
-            "`workers status`, a fleet at work": command(fleet, starts, ["status"], {}),
-            "`workers status`, nobody answers": command(fleet, starts, ["status", "--tree", "/"], NOWHERE),
+            "help": command(fleet, starts, ["--help"], {}),
+            "status": command(fleet, starts, ["status"], {}),
+            "nobody": command(fleet, starts, ["status", "--tree", "/"], NOWHERE),
         }
         fleet.stop()
         found = [start(fleet) for _ in range(starts)]
-    begun = {f"a worker, from exec until it is {state}": [each[state] for each in found] for state in WORKING}
-    measured = {
-        name: (Spread.of([each[0] for each in each_start]), Spread.of([each[1] for each in each_start]))
-        for name, each_start in (begun | commands).items()
+    begun: dict[str, list[tuple[float, float]]] = {
+        name: [each[state] for each in found] for name, state in STATES.items()
     }
     out = console()
-    idles = Table(["idle", "of a core"], [[name, f"{share:.2%}"] for name, share in shares.items()])
-    started = Table(
-        ["from exec", "processor s", "by the clock, s"],
-        [[name, *(each.text() for each in both)] for name, both in measured.items()],
-    )
+    idles = Table(["idle", "of a core"], [[words, f"{shares[name]:.2%}"] for name, words in IDLE.items()])
+    rows = [[words, *(_spread((begun | commands)[name], which) for which in (0, 1))] for name, words in STARTS.items()]
+    started = Table(["from exec", "processor s", "by the clock, s"], rows)
     idles.show(out, f"\nIdle for {seconds:.0f} s")
     started.show(out, f"\n{starts} starts of each, medians (lowest to highest)")
     if not options.quick:
-        results = {"idle": shares, "seconds": seconds, **begun, **commands}
         text = f"{idles.markdown()}\n{started.markdown()}\n![Idle processes](bench/idle.svg)\n"
-        publish("idle", text, results, picture(shares))
+        publish("idle", text, {"seconds": seconds, "idle": shares, "starts": begun | commands}, picture(shares))
+        goals.write()
+
+
+def _spread(runs: list[tuple[float, float]], which: int) -> str:
+    return Spread.of([each[which] for each in runs]).text()
 
 
 def idle(fleet: Fleet, seconds: float, *, threads: bool) -> dict[str, float]:
@@ -92,14 +111,10 @@ def idle(fleet: Fleet, seconds: float, *, threads: bool) -> dict[str, float]:
                 share, rate = (busy - busy_before) / took, (wakes - wakes_before) / took
                 print(f"  {name:12} {share:6.2%} {rate:7.1f} wake-ups a second")
     workers = [share for name, share in shares.items() if is_worker(name)]
-    others = {name: shares[name] for name in ("lag", "watchdog", "auditor", "supervisord")}
     return {
-        "a worker": sum(workers) / len(workers),
-        "`workers lag`, the page included": others["lag"],
-        "the watchdog": others["watchdog"],
-        "the auditor": others["auditor"],
-        "supervisord": others["supervisord"],
-        f"{len(workers)} workers, lag and watchdog": sum(workers) + others["lag"] + others["watchdog"],
+        "worker": sum(workers) / len(workers),
+        **{name: shares[name] for name in OTHERS},
+        "four": sum(workers) + shares["lag"] + shares["watchdog"],
         "all": sum(shares.values()),
     }
 
@@ -114,11 +129,11 @@ def start(fleet: Fleet) -> dict[State, tuple[float, float]]:
     found: dict[State, tuple[float, float]] = {}
     with worker(environment, fleet.tree) as running:
         started = time.perf_counter()
-        while len(found) < len(WORKING):
+        while len(found) < len(STATES):
             if running.poll() is not None or time.perf_counter() - started > 60:
                 raise RuntimeError("the worker does not come up")
             beat = read_beat(heartbeat)
-            if beat and beat.pid == running.pid and beat.state in WORKING and beat.state not in found:
+            if beat and beat.pid == running.pid and beat.state in STATES.values() and beat.state not in found:
                 found[beat.state] = spent(running.pid), time.perf_counter() - started
                 # One that is past the first already is told for both.
                 found.setdefault(State.JOINING, found[beat.state])
@@ -146,7 +161,15 @@ def command(fleet: Fleet, times: int, arguments: list[str], settings: dict[str, 
 
 def picture(shares: dict[str, float]) -> str:
     given = [
-        Bar(name.replace("`", ""), share, share, share, f"{share:.2%}", name == "all") for name, share in shares.items()
+        Bar(
+            words.replace("`", ""),
+            shares[name],
+            shares[name],
+            shares[name],
+            f"{shares[name]:.2%}",
+            name in ("worker", "four"),
+        )
+        for name, words in IDLE.items()
     ]
     return bars("An idle fleet, shares of a core", given)
 
