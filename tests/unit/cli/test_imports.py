@@ -10,6 +10,8 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -72,6 +74,13 @@ ENDS = {"doctor": 1, "init": 0}
 """Exit codes of those that do not end with what is said of the setting, 78."""
 
 
+@pytest.fixture
+def folder():
+    """With a path that is short enough for supervisord's socket, without which `init` refuses it."""
+    with tempfile.TemporaryDirectory() as found:
+        yield Path(found)
+
+
 def imported(folder, *arguments: str, **environment: str) -> tuple[int, set[str], set[str]]:
     """The exit code of a command, the libraries and the modules of ours that it has imported."""
     told, here = folder / "imported.json", folder / "here"
@@ -100,18 +109,18 @@ def test_no_command_is_left_out():
 
 
 @pytest.mark.parametrize("command", USES)
-def test_a_command_imports_what_it_uses_and_no_driver_before_it_connects(tmp_path, command):
+def test_a_command_imports_what_it_uses_and_no_driver_before_it_connects(folder, command):
     libraries, own = USES[command]
 
-    code, of_others, ours = imported(tmp_path, *command.split(), WORKERS_MAX_DEPTH="0")
+    code, of_others, ours = imported(folder, *command.split(), WORKERS_MAX_DEPTH="0")
 
     assert code == ENDS.get(command, 78)
     assert of_others - LINE - OPTIONS == libraries
     assert packages(ours) - COMMON <= own
 
 
-def test_the_help_of_all_commands_imports_none_of_what_they_work_with(tmp_path):
-    code, of_others, ours = imported(tmp_path, "--help")
+def test_the_help_of_all_commands_imports_none_of_what_they_work_with(folder):
+    code, of_others, ours = imported(folder, "--help")
 
     assert code == 0
     assert of_others <= LINE
@@ -119,8 +128,8 @@ def test_the_help_of_all_commands_imports_none_of_what_they_work_with(tmp_path):
     assert {name for name in ours if packages({name}) - COMMON} == words
 
 
-def test_the_help_of_one_command_imports_no_other_command(tmp_path):
-    code, of_others, ours = imported(tmp_path, "status", "--help")
+def test_the_help_of_one_command_imports_no_other_command(folder):
+    code, of_others, ours = imported(folder, "status", "--help")
 
     assert code == 0
     assert of_others <= LINE | OPTIONS
@@ -130,9 +139,9 @@ def test_the_help_of_one_command_imports_no_other_command(tmp_path):
     }
 
 
-def test_the_status_of_a_fleet_that_is_not_there_imports_no_driver_of_a_database(tmp_path):
+def test_the_status_of_a_fleet_that_is_not_there_imports_no_driver_of_a_database(folder):
     code, of_others, _ = imported(
-        tmp_path, "status", WORKERS_BOOTSTRAP_SERVERS="127.0.0.1:1", WORKERS_MONGODB_URI="mongodb://127.0.0.1:1"
+        folder, "status", WORKERS_BOOTSTRAP_SERVERS="127.0.0.1:1", WORKERS_MONGODB_URI="mongodb://127.0.0.1:1"
     )
 
     assert code == 2
