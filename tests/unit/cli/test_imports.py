@@ -36,8 +36,8 @@ ours = [name for name in sys.modules if name.startswith("workers.")]
 # Not to standard output, which the watchdog has for itself.
 with open(told, "w") as file: json.dump([code, sorted(of_others), ours], file)
 """
-INSTALLED = {"_distutils_hack"}
-"""What an environment may import by itself."""
+INSTALLED = {"_distutils_hack", "attr"}
+"""What an environment may import by itself, or rich where it is there."""
 LINE = {"annotated_doc", "rich", "shellingham", "typer"}
 """The command line and the terminal."""
 OPTIONS = {"annotated_types", "dotenv", "pydantic", "pydantic_core", "typing_extensions", "typing_inspection"}
