@@ -72,6 +72,18 @@ class Sink(Protocol):
     def close(self) -> None: ...
 
 
+class IdRange(NamedTuple):
+    """Ids that are text, compared by their characters: those that are not less than `first`, and less than `end`."""
+
+    first: str | None = None
+    """None: from the least on."""
+    end: str | None = None
+    """None: to the greatest. Without both, every id, also one that is no text."""
+
+
+EVERY_ID = IdRange()
+
+
 class SinkReader(Protocol):
     """Reads what a sink has stored, for `verify`. Every method raises `UnavailableError` if the server does not answer: it
     never returns a partial result.
@@ -98,8 +110,23 @@ class SinkReader(Protocol):
     def all_dead_letters(self, limit: int = 100_000) -> Mapping[str, str] | None:
         """The same for all dead letters; None if there are more than the limit."""
 
-    def ids(self) -> Iterator[object]:
-        """The id of every document, then of every dead letter."""
+    def content(self, document: Any) -> bytes:
+        """What a document consists of, its id too: of one from `encode`, or a stored one. Two with the same are `equal`."""
+
+    def finds_ranges(self) -> bool:
+        """Whether it finds a range of ids without reading all others; False: it may not, or does not say."""
+
+    def scan(self, ids: IdRange, most: int) -> Iterator[Sequence[tuple[Any, bytes]]]:
+        """Id and content of every document in the range, in any order. One that is stored meanwhile may be left out.
+
+        Args: most: how many of them are fetched at once.
+        """
+
+    def scan_dead_letters(self, ids: IdRange) -> Iterator[Sequence[tuple[Any, str | None]]]:
+        """Id and reason of every dead letter in the range, in any order; None: it was replayed."""
+
+    def scan_ids(self, ids: IdRange | None) -> Iterator[Sequence[Any]]:
+        """The ids of the documents and of the dead letters in the range; None: those that are no text."""
 
     def close(self) -> None: ...
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import bson
 from bson import json_util
 from bson.codec_options import CodecOptions, DatetimeConversion
+from pymongo.errors import OperationFailure
 
-from workers.sinks.mongodb.client import IDS_PER_QUERY, READING, Collections
+from workers.sinks.base import IdRange
+from workers.sinks.mongodb.client import IDS_PER_QUERY, READING, Collections, raw_id
 from workers.sinks.mongodb.encoding import documents_equal, encode
 from workers.sinks.mongodb.errors import translate_read_errors
 
@@ -19,6 +22,9 @@ if TYPE_CHECKING:
 
     from workers.settings import Settings
 
+IDS_AT_ONCE = 10_000
+BY_INDEX = ("IXSCAN", "USING INDEX")
+"""In the plan of a range of ids: MongoDB (also of a clustered collection), and SQLite below FerretDB."""
 REASON = {"reason": 1, "replayed_at": 1}
 DATES: CodecOptions[dict[str, Any]] = CodecOptions(datetime_conversion=DatetimeConversion.DATETIME_AUTO)
 """Those that Python's type cannot hold are shown as well."""
@@ -61,11 +67,42 @@ class MongoReader:
             found = _reasons(self._collections.dead_letters.find({}, REASON, limit=limit + 1))
         return found if len(found) <= limit else None
 
-    def ids(self) -> Iterator[object]:
+    def content(self, document: RawBSONDocument) -> bytes:
+        return bytes(document.raw)
+
+    def finds_ranges(self) -> bool:
+        """A server that explains another plan than an index, or that cannot explain, is not asked for ranges."""
+        documents, letters = self._collections.documents, self._collections.dead_letters
+        explained = {"find": documents.name, "filter": _between(IdRange("a", "b"))}
+        with translate_read_errors():
+            try:
+                if any("collation" in each.options() for each in (documents, letters)):
+                    # It would compare ids by a language's rules, not by their characters.
+                    return False
+                answer = documents.database.command("explain", explained, verbosity="queryPlanner")
+            except OperationFailure:
+                return False
+        planner = answer.get("queryPlanner", {})
+        return any(sign in str(planner.get("winningPlan", planner)) for sign in BY_INDEX)
+
+    def scan(self, ids: IdRange, most: int) -> Iterator[Sequence[tuple[Any, bytes]]]:
+        with translate_read_errors():
+            for batch in self._collections.documents.find_raw_batches(_between(ids), batch_size=most):
+                yield [(raw_id(raw), raw) for raw in _split(batch)]
+
+    def scan_dead_letters(self, ids: IdRange) -> Iterator[Sequence[tuple[Any, str | None]]]:
+        with translate_read_errors():
+            cursor = self._collections.dead_letters.find(_between(ids), REASON, batch_size=IDS_AT_ONCE)
+            while letters := list(islice(cursor, IDS_AT_ONCE)):
+                yield [(each["_id"], None if each.get("replayed_at") else each["reason"]) for each in letters]
+
+    def scan_ids(self, ids: IdRange | None) -> Iterator[Sequence[Any]]:
+        query = {"_id": {"$not": {"$type": "string"}}} if ids is None else _between(ids)
         for collection in (self._collections.documents, self._collections.dead_letters):
             with translate_read_errors():
-                for document in collection.find({}, {"_id": 1}, batch_size=10_000):
-                    yield document["_id"]
+                cursor = collection.find(query, {"_id": 1}, batch_size=IDS_AT_ONCE)
+                while found := [each["_id"] for each in islice(cursor, IDS_AT_ONCE)]:
+                    yield found
 
     def close(self) -> None:
         self._collections.client.close()
@@ -73,3 +110,19 @@ class MongoReader:
 
 def _reasons(letters: Iterable[dict[str, Any]]) -> dict[str, str]:
     return {letter["_id"]: letter["reason"] for letter in letters if not letter.get("replayed_at")}
+
+
+def _between(ids: IdRange) -> dict[str, Any]:
+    """MongoDB compares text with text only: a bound excludes every id that is none."""
+    bounds = {"$gte": ids.first, "$lt": ids.end}
+    given = {operator: bound for operator, bound in bounds.items() if bound is not None}
+    return {"_id": given} if given else {}
+
+
+def _split(batch: bytes) -> Iterator[bytes]:
+    """The documents of a batch, one after the other as the server sent them: each begins with its size."""
+    first = 0
+    while first < len(batch):
+        end = first + int.from_bytes(batch[first : first + 4], "little")
+        yield batch[first:end]
+        first = end
