@@ -39,6 +39,10 @@ class Store:
     """Reasons; None: replayed."""
     on_scan: Callable[[], None] = lambda: None
     looked_up: int = 0
+    by_index: bool = True
+
+    def finds_ranges(self) -> bool:
+        return self.by_index
 
     def encode(self, document_id: str, value: dict[str, Any]) -> RawBSONDocument:
         return encode(document_id, value)

@@ -90,7 +90,10 @@ def plan(ranges: Mapping[TopicPartition, OffsetRange], most: int, *, by_index: b
 
 
 def split(partition: TopicPartition, start: int, end: int, most: int) -> list[Piece]:
-    """Pieces of at most so many of these offsets (at least two), neighbours as text: every text of digits is in one."""
+    """Pieces of at most so many of these offsets, neighbours as text: every text of digits is in one.
+
+    Offsets of which each begins the next, 1 and 10 and 100, stay together.
+    """
     pieces: list[Piece] = []
     for piece in _halves(Piece(partition), "", start, end, most):
         if pieces and _count(whole := pieces[-1]._replace(high=piece.high), start, end) <= most:

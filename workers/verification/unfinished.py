@@ -107,8 +107,10 @@ class UnfinishedFile:
     def __init__(self, folder: Path, group: str) -> None:
         """Args: folder: WORKERS_STATE_DIR."""
         self.path = folder / f"{file_name(group)}.verify"
-        self.saved: Unfinished | None = None
-        """What it holds of the run of this process; None: nothing."""
+        self.begun: Unfinished | None = None
+        """The run of this process, if something of it is done."""
+        self._problem: OSError | None = None
+        """Why it could not be written the last time."""
         self._saved_at = -SAVE_SECONDS
 
     def read(self) -> Unfinished:
@@ -126,21 +128,26 @@ class UnfinishedFile:
     def write(self, run: Unfinished, *, at_once: bool = False) -> None:
         """Keep what is done, some times a second at most."""
         if run.done and (at_once or time.monotonic() - self._saved_at >= SAVE_SECONDS):
-            with suppress(OSError):
+            self.begun = run
+            try:
                 make_folder(self.path.parent)
                 replace_file(self.path, checked(_to_json(run)))
-                self.saved = run
+                self._problem = None
+            except OSError as error:
+                self._problem = error
             self._saved_at = time.monotonic()
 
     def describe(self) -> str:
         """What was verified by a run that ended before it was finished, and how to go on."""
-        if self.saved is None:
+        if self.begun is None:
             return "nothing was verified"
-        return f"{self.saved.describe()}; `workers verify --resume` goes on behind them"
+        if self._problem:
+            return f"{self.begun.describe()}; it cannot be resumed: {self._problem}"
+        return f"{self.begun.describe()}; `workers verify --resume` goes on behind them"
 
     def remove(self) -> None:
         """The run is finished, or another one begins."""
-        self.saved = None
+        self.begun = None
         with suppress(OSError):
             self.path.unlink(missing_ok=True)
 

@@ -62,7 +62,7 @@ class WholeTopic:
         if resume and file:
             self.run = file.read()
             offsets = self.run.go_on(settings, admin, topic, offsets)
-            file.saved = self.run
+            file.begun = self.run
         else:
             by_index = sink.finds_ranges()
             most = most or (OFFSETS_BY_INDEX if by_index else OFFSETS_AT_ONCE)
