@@ -96,7 +96,7 @@ class WholeTopic:
                 self.run.done[number] = result
                 if self._file and len(self.run.done) < len(self._parts):
                     self._file.write(self.run)
-        except BaseException:
+        except BaseException:  # Ctrl-C above all: what is done is kept
             if self._file:
                 self._file.write(self.run, at_once=True)
             raise
