@@ -17,15 +17,19 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import FrameType
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
+from kafka.record.default_records import DefaultRecordBatch, DefaultRecordBatchBuilder
+
 from bench.backlog import shape
-from workers.formats.json import parse_json
+from workers.formats.json import Json
 from workers.formats.limits import Limits
 from workers.identity import TopicIdentity
+from workers.kafka.fetched_records import FetchedRecords, Piece
+from workers.kafka.record_batch import RecordBatch
 from workers.pipeline.reader import RecordReader
-from workers.sinks.mongodb.encoding import encode
+from workers.sinks.mongodb import encoding
 from workers.types import Batch, Fetched, TopicPartition
 
 STORED = Path(__file__).with_suffix(".json")
@@ -41,18 +45,6 @@ SHAPES: dict[str, Callable[[int], bytes]] = {
     "flat, 1,000 bytes": shape(1_000),
 }
 Figures = dict[str, float]
-
-
-class Record(NamedTuple):
-    """As the Kafka client's."""
-
-    partition: int
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-    headers: tuple[()]
-    topic: str = TOPIC.name
 
 
 def measured() -> dict[str, Figures]:
@@ -77,9 +69,14 @@ def stored() -> dict[str, dict[str, Figures]]:
 
 
 def _measure(value: Callable[[int], bytes]) -> Figures:
-    records = [Record(0, number, 1_700_000_000_000, None, value(number), ()) for number in range(RECORDS)]
     partition = TopicPartition(TOPIC.name, 0)
-    fetched, reader = Fetched({TOPIC.name: TOPIC}, {partition: records}), RecordReader(parse_json, encode, Limits())
+    builder = DefaultRecordBatchBuilder(2, 0, False, -1, -1, -1, 1 << 20)
+    for number in range(RECORDS):
+        builder.append(number, 1_700_000_000_000, None, value(number), [])
+    batch = RecordBatch(DefaultRecordBatch(bytes(builder.build())))
+    records = FetchedRecords([Piece(partition, batch, 0, RECORDS)])
+    reader = RecordReader(Json(), encoding, Limits())
+    fetched = Fetched({TOPIC.name: TOPIC}, {partition: records})
 
     def decode() -> Batch:
         batch = reader.read(fetched)
@@ -93,10 +90,10 @@ def _measure(value: Callable[[int], bytes]) -> Figures:
     gc.collect()
     tracemalloc.start()
     bytes_before, blocks_before = tracemalloc.get_traced_memory()[0], sys.getallocatedblocks()
-    batch = decode()
+    decoded = decode()
     blocks, held = sys.getallocatedblocks() - blocks_before, tracemalloc.get_traced_memory()[0] - bytes_before
     tracemalloc.stop()
-    del batch
+    del decoded
     total = {"instructions": counted["opcode"], "calls into C": counted["c_call"], "blocks": blocks, "bytes": held}
     return {what: round(count / RECORDS, 1) for what, count in total.items()}
 

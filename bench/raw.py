@@ -16,6 +16,7 @@ from bson.raw_bson import RawBSONDocument
 from pymongo import MongoClient
 
 from bench.backlog import place_of, shape
+from workers.kafka.fetched_records import from_poll
 from workers.kafka.options import group_member_options, open_consumer
 from workers.settings import Settings, load
 from workers.worker.process_setup import tune_interpreter
@@ -28,7 +29,7 @@ def fetch(settings: Settings, warm_up: int, records: int) -> None:
     for goal, word in ((warm_up, "warm"), (records, "done")):
         seen = 0
         while seen < goal:
-            polled = consumer.poll(timeout_ms=250, max_records=settings.max_poll_records)
+            polled = from_poll(consumer.poll(timeout_ms=250, max_records=settings.max_poll_records))
             seen += sum(map(len, polled.values()))
         print(word, flush=True)
 

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from workers.identity import OffsetRange, TopicIdentity
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
+
+    from workers.records import Record, Records
 
 
 class TopicPartition(NamedTuple):
@@ -44,31 +46,6 @@ def from_topics(topics: Mapping[str, Iterable[int]]) -> tuple[TopicPartition, ..
         TypeError, AttributeError: the argument does not have the form that `by_topic` returns.
     """
     return tuple(TopicPartition(topic, int(partition)) for topic, each in topics.items() for partition in each)
-
-
-class Record(Protocol):
-    """The attributes of a Kafka record that this package uses. The client's own record has them, so none is copied."""
-
-    @property
-    def topic(self) -> str: ...
-    @property
-    def partition(self) -> int: ...
-    @property
-    def offset(self) -> int: ...
-    @property
-    def leader_epoch(self) -> int:
-        """Of the leader that appended it (KIP-101); -1 if the client does not know it."""
-
-    @property
-    def timestamp(self) -> int:
-        """Milliseconds since 1970; -1 if the producer set none."""
-
-    @property
-    def key(self) -> bytes | None: ...
-    @property
-    def value(self) -> bytes | None: ...
-    @property
-    def headers(self) -> Sequence[tuple[str, bytes | None]]: ...
 
 
 def partition_of(record: Record) -> TopicPartition:
@@ -156,7 +133,7 @@ class Fetched(NamedTuple):
 
     topics: Mapping[str, TopicIdentity]
     """By name: the incarnation to which the records belong."""
-    records: Mapping[TopicPartition, Sequence[Record]]
+    records: Mapping[TopicPartition, Records]
     skipped: Mapping[TopicPartition, int] = {}
     """By partition: its log start, where records before it were removed before they were read. It is committed like
     the offset of a record."""
@@ -178,7 +155,10 @@ class PartitionBatch:
     """Of its first record here. Without any record, equal to `next_offset`: see `Fetched.skipped`."""
     next_offset: int
     """One more than the offset of its last record here: the offset to commit."""
-    operations: list[Operation] = field(default_factory=list)
+    last_epoch: int = -1
+    """The leader epoch of its last record; -1: not known."""
+    operations: Sequence[Operation] = ()
+    """Of the reader: `workers.operations.Operations`."""
     rejects: list[Reject] = field(default_factory=list)
     ignored: int = 0
     """Tombstones that leave nothing behind: WORKERS_ON_TOMBSTONE=ignore. Their offsets are committed like all others."""

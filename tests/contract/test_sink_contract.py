@@ -17,7 +17,7 @@ import pytest
 from tests.support.batches import batch_of, document, reject
 from tests.support.sink_sides import REFUSED_FOR, FakeSide, JavaSide, RealSide, Side, WireSide
 from workers.errors import SinkUnavailableError, UnavailableError
-from workers.sinks.base import EVERY_ID, IdRange
+from workers.sinks.id_range import EVERY_ID, IdRange
 from workers.sinks.refusals import UndecidedError
 from workers.types import Batch, RejectedError, RejectReason, TopicPartition, WriteResult
 

@@ -12,7 +12,7 @@ from pymongo.collection import Collection
 
 from tests.support.embedded import EmbeddedStack
 from workers.settings import load
-from workers.sinks.base import IdRange
+from workers.sinks.id_range import IdRange
 from workers.sinks.mongodb.reader import MongoReader
 
 pytestmark = pytest.mark.integration

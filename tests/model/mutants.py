@@ -17,7 +17,7 @@ from workers.kafka.commit_mark import CommitMark
 from workers.kafka.log_history import LogHistory, Validation
 from workers.pipeline.loop import Loop
 from workers.pipeline.reject_limit import RejectLimit
-from workers.sinks.mongodb.encoding import encode
+from workers.sinks.mongodb.encoding import as_raw, encode
 from workers.types import (
     Batch,
     CommitResult,
@@ -207,7 +207,7 @@ class RandomId(FakeSink):
 
     def _rename(self, insert: Insert) -> Insert:
         new = f"{next(self._numbers):024x}"
-        fields = bson.decode(insert.document.raw)
+        fields = bson.decode(as_raw(insert.document).raw)
         del fields["_id"]
         return Insert(new, encode(new, fields), insert.record)
 

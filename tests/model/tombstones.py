@@ -85,7 +85,7 @@ class CountsTombstones(Loop):
 
 def _careless_reader(*, ignore_tombstones: bool) -> RecordReader:
     careful = reader(ignore_tombstones=ignore_tombstones)
-    return IgnoresWhatIsEmpty(careful._parse, careful._encode, careful._limits, ignore_tombstones=ignore_tombstones)
+    return IgnoresWhatIsEmpty(careful._format, careful._encoder, careful._limits, ignore_tombstones=ignore_tombstones)
 
 
 MUTANTS_OF_TOMBSTONES = {

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from tests.support.fake_broker import FIRST_ID, FakeRecord
-from workers.formats.json import parse_json
+from workers.formats.json import Json
 from workers.formats.limits import Limits
 from workers.identity import TopicIdentity
 from workers.pipeline.reader import RecordReader
-from workers.sinks.mongodb.encoding import encode
+from workers.sinks.mongodb.encoding import encode, encode_plain
 from workers.types import Batch, Insert, PartitionBatch, Reject, RejectReason, TopicPartition, partition_of
 
 TOPIC = TopicIdentity("numtest", FIRST_ID)
@@ -25,9 +25,16 @@ def tps(*partitions: int) -> tuple[TopicPartition, ...]:
     return tuple(map(tp, partitions))
 
 
+class Encoding:
+    """MongoDB's documents."""
+
+    encode = staticmethod(encode)
+    encode_plain = staticmethod(encode_plain)
+
+
 def reader(limits: Limits = Limits(), *, ignore_tombstones: bool = False) -> RecordReader:
     """JSON to MongoDB's documents, as a worker reads."""
-    return RecordReader(parse_json, encode, limits, ignore_tombstones=ignore_tombstones)
+    return RecordReader(Json(), Encoding(), limits, ignore_tombstones=ignore_tombstones)
 
 
 def document(offset: int, partition: int = 0, **fields: Any) -> Insert:
@@ -46,9 +53,9 @@ def batch_of(*documents: Insert, rejects: Sequence[Reject] = ()) -> Batch:
     for outcome in sorted([*documents, *rejects], key=lambda outcome: outcome.record.offset):
         offset = outcome.record.offset
         part = batch.partitions.setdefault(partition_of(outcome.record), PartitionBatch(TOPIC, offset, offset))
-        part.next_offset = offset + 1
+        part.next_offset, part.last_epoch = offset + 1, outcome.record.leader_epoch
         if isinstance(outcome, Reject):
             part.rejects.append(outcome)
         else:
-            part.operations.append(outcome)
+            part.operations = [*part.operations, outcome]
     return batch

@@ -199,8 +199,9 @@ class FakeBroker:
                     self.went_back[partition] = min(self.went_back.get(partition, before), before)
                 self.committed[partition] = offset
                 self.marks[partition] = marks.get(partition, ("", -1))
-                if self.is_current(partition):
-                    self.cuts.pop(partition, None)
+                # Up to the cut both logs are one: what was read behind it before may still be committed.
+                if self.is_current(partition) and offset > self.cuts.get(partition, offset):
+                    del self.cuts[partition]
         return answer
 
     def _rebalance(self) -> None:

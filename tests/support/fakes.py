@@ -10,15 +10,18 @@ import bson
 from bson import json_util
 from bson.raw_bson import RawBSONDocument
 
-from tests.support.fake_broker import Answer, FakeBroker, FakeRecord, UnknownMemberError
+from tests.support.fake_broker import Answer, FakeBroker, UnknownMemberError
+from tests.support.records import ListedRecords
 from workers.errors import RetryReason, SinkUnavailableError, UnavailableError
 from workers.identity import OffsetRange, second_id
 from workers.kafka.beginning import Leader, begin
 from workers.kafka.commit_mark import CommitMark, read_commit
 from workers.kafka.log_history import LogHistory, Question, Validation, validate
+from workers.operations import Operations
 from workers.pipeline.observer import NullObserver, Observer
-from workers.sinks.base import IdRange
-from workers.sinks.mongodb.encoding import encode
+from workers.records import Record, Records
+from workers.sinks.id_range import IdRange
+from workers.sinks.mongodb.encoding import as_raw, encode, encode_plain
 from workers.sinks.refusals import Refusal, Suspects, refused_alone, undecided
 from workers.types import (
     Batch,
@@ -26,7 +29,6 @@ from workers.types import (
     Fetched,
     Insert,
     Operation,
-    Record,
     Reject,
     RejectReason,
     TopicPartition,
@@ -206,17 +208,17 @@ class FakeSource:
         if self._find_truncations():
             return None
         self._notice_gaps()
-        fetched: dict[TopicPartition, list[FakeRecord]] = {}
+        fetched: dict[TopicPartition, Records] = {}
         for partition, position in self._positions.items():
             if (
                 most > 0
                 and partition not in self._halted
                 and (records := self._broker.partitions[partition.partition].read(position, most))
             ):
-                fetched[partition] = records
+                fetched[partition] = ListedRecords(records)
                 most -= len(records)
         for partition, records in fetched.items():
-            self._positions[partition] = records[-1].offset + 1
+            self._positions[partition] = records.offsets[-1] + 1
             self._histories[partition].read(records, MARGIN)
         skipped, self._skipped = self._skipped, {}
         if not fetched and not skipped:
@@ -224,7 +226,7 @@ class FakeSource:
         reused = {
             partition: ranges
             for partition, records in fetched.items()
-            if (ranges := self._histories[partition].to_compare(records[0].offset, records[-1].offset + 1))
+            if (ranges := self._histories[partition].to_compare(records.offsets[0], records.offsets[-1] + 1))
         }
         return Fetched({self._topic.name: self._topic}, fetched, skipped, None, reused, self.assignment_epoch)
 
@@ -247,12 +249,15 @@ class FakeSink:
     def encode(self, document_id: str, value: dict[str, Any]) -> Any:
         return encode(document_id, value)
 
+    def encode_plain(self, prefix: str, offsets: Sequence[int], values: Sequence[dict[str, Any]]) -> list[Any]:
+        return encode_plain(prefix, offsets, values)
+
     def write(self, batch: Batch) -> WriteResult:
         self._pause("write")
         self._database.writes += 1
         self._reused = {partition: part.reused for partition, part in batch.partitions.items()}
         self._replaced: dict[TopicPartition, OffsetRange] = {}
-        operations = [operation for part in batch.partitions.values() for operation in part.operations]
+        operations = list(Operations.joined((part.operations for part in batch.partitions.values()), as_raw))
         known, refused = self._insert(operations)
         self._pause("dead letters")
         not_decoded = [reject for part in batch.partitions.values() for reject in part.rejects]
@@ -386,6 +391,9 @@ class FakeReader:
     def encode(self, document_id: str, value: dict[str, Any]) -> Any:
         return encode(document_id, value)
 
+    def encode_plain(self, prefix: str, offsets: Sequence[int], values: Sequence[dict[str, Any]]) -> list[Any]:
+        return encode_plain(prefix, offsets, values)
+
     def documents(self, ids: Sequence[str]) -> Mapping[str, Any]:
         self._ask()
         return {
@@ -409,7 +417,7 @@ class FakeReader:
         return found if len(found) <= limit else None
 
     def content(self, document: Any) -> bytes:
-        return bytes(document.raw)
+        return bytes(as_raw(document).raw)
 
     def finds_ranges(self) -> bool:
         self._ask()

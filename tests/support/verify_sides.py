@@ -13,11 +13,12 @@ from bson.raw_bson import RawBSONDocument
 
 from tests.support.batches import TOPIC, tp
 from tests.support.fake_broker import FakeRecord
+from tests.support.records import ListedRecords
 from workers.identity import OffsetRange, parse_id, second_id
 from workers.kafka.partition_offsets import PartitionOffsets
 from workers.settings import load
-from workers.sinks.base import EVERY_ID, IdRange
-from workers.sinks.mongodb.encoding import documents_equal, encode
+from workers.sinks.id_range import EVERY_ID, IdRange
+from workers.sinks.mongodb.encoding import as_raw, documents_equal, encode, encode_plain
 from workers.types import TopicPartition
 from workers.verification.comparison import MAX_DISTANCE, Comparison
 from workers.verification.offset_bitmap import OffsetBitmap
@@ -47,8 +48,11 @@ class Store:
     def encode(self, document_id: str, value: dict[str, Any]) -> RawBSONDocument:
         return encode(document_id, value)
 
-    def content(self, document: RawBSONDocument) -> bytes:
-        return bytes(document.raw)
+    def encode_plain(self, prefix: str, offsets: Sequence[int], values: Sequence[dict[str, Any]]) -> list[Any]:
+        return encode_plain(prefix, offsets, values)
+
+    def content(self, document: Any) -> bytes:
+        return bytes(as_raw(document).raw)
 
     def equal(self, stored: RawBSONDocument, document: RawBSONDocument) -> bool:
         return documents_equal(stored, document)
@@ -95,13 +99,11 @@ class Sides:
     compacts: bool = False
     progress: Counter[str] = field(default_factory=Counter)
 
-    def read(
-        self, ranges: Mapping[TopicPartition, tuple[int, int]]
-    ) -> Iterator[tuple[TopicPartition, list[FakeRecord]]]:
+    def read(self, ranges: Mapping[TopicPartition, tuple[int, int]]) -> Iterator[tuple[TopicPartition, ListedRecords]]:
         for partition, (first, end) in ranges.items():
             inside = [record for record in self.log[partition] if first <= record.offset < end]
             for start in range(0, len(inside), 5):
-                yield partition, inside[start : start + 5]
+                yield partition, ListedRecords(inside[start : start + 5])
 
     def comparison(self) -> Comparison:
         return Comparison(

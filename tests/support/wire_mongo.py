@@ -56,6 +56,7 @@ class WireMongo(WireServer):
         self.answers: dict[str, Document] = {}
         """What commands other than inserts are answered with, by their name."""
         self.largest_message = HELLO["maxMessageSizeBytes"]
+        self.most_documents = HELLO["maxWriteBatchSize"]
         self.answers_ping = True
         self.up = True
         self.unique_field: str | None = None
@@ -91,7 +92,9 @@ class WireMongo(WireServer):
         if name == "find":
             stored = self.collections[command["find"]]
             asked = command["filter"].get("_id", {})
-            wanted = asked.get("$in") or [each for each in stored if asked.get("$gte", "") <= each]
+            # Every id here is text.
+            low, high = asked.get("$gte", ""), asked.get("$lt", "\U0010ffff")
+            wanted = asked.get("$in") or [each for each in stored if low <= each < high and "$not" not in asked]
             found = [stored[document_id] for document_id in wanted if document_id in stored]
             batch = found[: command.get("limit") or None]
             return {"cursor": {"id": 0, "ns": f"test.{command['find']}", "firstBatch": batch}, "ok": 1}
@@ -101,7 +104,7 @@ class WireMongo(WireServer):
         if name == "ping":
             return {"ok": 1} if self.answers_ping else CloseConnection
         if name.lower() in ("hello", "ismaster"):
-            return {**HELLO, "maxMessageSizeBytes": self.largest_message}
+            return {**HELLO, "maxMessageSizeBytes": self.largest_message, "maxWriteBatchSize": self.most_documents}
         return {"ok": 1}
 
     def _insert(self, command: Document, documents: list[Document]) -> Answer:

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from workers.auditor.full_pass import Span
     from workers.kafka.admin import Topic
     from workers.kafka.partition_offsets import PartitionOffsets
+    from workers.records import Record
     from workers.settings import Settings
-    from workers.types import Record, TopicPartition
+    from workers.types import TopicPartition
     from workers.verification.report import PartitionReport
 
 FETCH_BYTES = 256 * 1024

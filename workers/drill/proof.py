@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from workers.drill.report import DrillReport
+    from workers.records import Record
     from workers.settings import Settings
-    from workers.types import Record, TopicPartition
+    from workers.types import TopicPartition
     from workers.verification.report import VerifyReport
 
 

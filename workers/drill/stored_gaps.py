@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from workers.records import Record
     from workers.state.progress import Stored, WorkerProgress
-    from workers.types import Record, TopicPartition
+    from workers.types import TopicPartition
 
 
 class Gap(NamedTuple):

@@ -1,23 +1,33 @@
 """JSON: exactly what was sent, or a reject with its reason.
 
-Two decoders: a fast one for common values, and a strict one that checks every token and is the only source of reasons.
-The fast one returns a value only if the result and the bytes prove that it is exactly what was sent: orjson rounds large
+Two decoders: one for plain values, many at a time, and a strict one that checks every token and is the only source of reasons.
+The plain one takes values only if the result and the bytes prove that it is exactly what was sent: orjson rounds large
 integers to doubles, and keeps the last of two fields of one name, without an error.
 """
 
 from __future__ import annotations
 
 import json
-from typing import Any
+from itertools import chain
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from workers.formats.limits import INT64_MAX, INT64_MIN, Limits
 from workers.types import RejectedError, RejectReason
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
 INT64_DIGITS = 20
 MIN_DOUBLE, MAX_DOUBLE = 1e-300, 9e18
 """A double between them is neither an integer of more than 64 bits nor a number too small for a double."""
+PLAIN_BYTES = 64 * 1024
+"""The size of the largest plain value: as a document it is far below every limit of size of a database."""
+LOOKED_AT_TOGETHER = 256
+"""Values. What is done once for all of them costs little for each; and if one is not plain, they are divided in halves."""
+LEAST_BYTES = 2
+"""Of a field's value or an array's element in JSON, with the comma or bracket that follows: `0,`."""
 
 
 def parse_json(value: bytes | None, limits: Limits) -> dict[str, Any]:
@@ -26,64 +36,106 @@ def parse_json(value: bytes | None, limits: Limits) -> dict[str, Any]:
     Raises:
         RejectedError: for any other value; bad input raises no other error.
     """
-    if value is None:
-        raise RejectedError(RejectReason.TOMBSTONE, "the value is null (a tombstone)")
-    return parse_json_fast(value, limits) or parse_json_strict(value, limits)
+    found = _plain([value], limits, limits.value_bytes)
+    return found[0] if found else parse_json_strict(value, limits)
 
 
-def parse_json_fast(value: bytes, limits: Limits) -> dict[str, Any] | None:
-    """The fields of a value that is one JSON object without special cases; None: the strict decoder must decode it."""
-    if len(value) > limits.value_bytes or b"\\" in value:
-        return None
+def parse_plain(values: Sequence[bytes | None], limits: Limits) -> tuple[list[dict[str, Any]], list[int]]:
+    """The fields of each value that is plain: one JSON object of at most `PLAIN_BYTES`, without anything that needs a look
+    at each token, a backslash or a number near the limits of a double for example.
+
+    So all its strings are valid Unicode without half surrogates, and its integers have at most 64 bits.
+
+    Returns:
+        The fields by value, {} for those that are not plain; and the indexes of these, for the strict decoder.
+    """
+    found: list[dict[str, Any]] = []
+    others: list[int] = []
+    for first in range(0, len(values), LOOKED_AT_TOGETHER):
+        _parse_into(found, others, values[first : first + LOOKED_AT_TOGETHER], limits)
+    return found, others
+
+
+def _parse_into(found: list[dict[str, Any]], others: list[int], values: Sequence[bytes | None], limits: Limits) -> None:
+    plain = _plain(values, limits, PLAIN_BYTES)
+    if plain is not None:
+        found += plain
+    elif len(values) == 1:
+        others.append(len(found))
+        found.append({})
+    else:
+        middle = len(values) // 2
+        _parse_into(found, others, values[:middle], limits)
+        _parse_into(found, others, values[middle:], limits)
+
+
+def _plain(values: Sequence[bytes | None], limits: Limits, most_bytes: int) -> list[dict[str, Any]] | None:
+    """The fields of these values; None: at least one of them is not plain.
+
+    All are looked at together, level by level of their nesting, so that nearly all of it is done by a few calls into C.
+    """
     try:
-        fields = orjson.loads(value)
-    except orjson.JSONDecodeError:
+        # A tombstone is None, which nothing can be joined with.
+        text = b"".join(values)  # type: ignore[arg-type]
+        longest = max(map(len, values))  # type: ignore[arg-type]
+        if b"\\" in text or longest > min(limits.value_bytes, most_bytes):
+            return None
+        found = [*map(orjson.loads, values)]  # type: ignore[arg-type]
+    except (TypeError, orjson.JSONDecodeError):
         return None
-    if type(fields) is not dict or "_id" in fields:
+    if {*map(type, found)} != {dict}:
         return None
-    quotes = _quotes(fields, limits)
-    # Without a backslash each name and each string has two quotes: fewer in the result mean a duplicate field name.
-    return fields if quotes == value.count(b'"') else None
-
-
-def _quotes(fields: dict[str, Any], limits: Limits) -> int:
-    """The number of quotes in the JSON of these fields; -1 if a name, a number or the size needs the strict decoder."""
-    quotes = values = depth = 0
-    level: list[Any] = [fields]
-    while level:
+    quotes = count = depth = 0
+    objects: list[dict[str, Any]] = found
+    arrays: list[list[Any]] = []
+    while objects or arrays:
         depth += 1
-        below = []
-        for container in level:
-            values += len(container)
-            children = container
-            if type(container) is dict:
-                quotes += 2 * len(container)
-                children = container.values()
-                for name in container:
-                    if not name.isidentifier() and (not name or name[0] == "$" or "." in name):
-                        return -1
-            for child in children:
-                kind = type(child)
-                if kind is int:
-                    if not INT64_MIN <= child <= INT64_MAX:
-                        return -1
-                elif kind is str:
-                    quotes += 2
-                elif kind is float:
-                    if not MIN_DOUBLE < abs(child) < MAX_DOUBLE:
-                        return -1
-                elif kind is dict or kind is list:
-                    below.append(child)
-        level = below
-    return quotes if depth <= limits.depth and values <= limits.fields else -1
+        names = set().union(*objects)
+        if not _are_good(names) or (depth == 1 and "_id" in names):
+            return None
+        children = [*chain.from_iterable(map(dict.values, objects)), *chain.from_iterable(arrays)]
+        kinds = [*map(type, children)]
+        count += len(children)
+        quotes += 2 * (sum(map(len, objects)) + kinds.count(str))
+        if not (_are_integers_exact(children, kinds) and _are_doubles_exact(children, kinds)):
+            return None
+        objects = [each for each in children if type(each) is dict] if dict in kinds else []
+        arrays = [each for each in children if type(each) is list] if list in kinds else []
+    # Without a backslash each name and each string has two quotes in its value, and there are no others. A value of which a
+    # duplicate field was dropped has fewer in the result, and none has more: so it shows in the sum of all of them.
+    if quotes != text.count(b'"') or depth > limits.depth:
+        return None
+    # Each value for itself has too few bytes for too many fields, or is alone, or they are divided until it is.
+    return None if count > limits.fields and longest > LEAST_BYTES * limits.fields else found
 
 
-def parse_json_strict(value: bytes, limits: Limits) -> dict[str, Any]:
+def _are_good(names: Iterable[str]) -> bool:
+    """Whether each can be the name of a field. Without a backslash none has a control character."""
+    return all(name.isidentifier() or (name and name[0] != "$" and "." not in name) for name in names)
+
+
+def _are_integers_exact(children: Sequence[Any], kinds: Sequence[type]) -> bool:
+    if int not in kinds:
+        return True
+    integers = [each for each in children if type(each) is int]
+    return min(integers) >= INT64_MIN and max(integers) <= INT64_MAX
+
+
+def _are_doubles_exact(children: Sequence[Any], kinds: Sequence[type]) -> bool:
+    if float not in kinds:
+        return True
+    sizes = [abs(each) for each in children if type(each) is float]
+    return min(sizes) > MIN_DOUBLE and max(sizes) < MAX_DOUBLE
+
+
+def parse_json_strict(value: bytes | None, limits: Limits) -> dict[str, Any]:
     """The same as `parse_json`, by checking every token.
 
     Raises:
         RejectedError: see `parse_json`.
     """
+    if value is None:
+        raise RejectedError(RejectReason.TOMBSTONE, "the value is null (a tombstone)")
     if len(value) > limits.value_bytes:
         raise RejectedError(
             RejectReason.TOO_LARGE, f"the value has {len(value)} bytes; the limit is {limits.value_bytes}"
@@ -108,6 +160,13 @@ def parse_json_strict(value: bytes, limits: Limits) -> dict[str, Any]:
         )
     _check_bounds(fields, limits)
     return fields
+
+
+class Json:
+    """The format `json`: see `workers.pipeline.reader.Format`."""
+
+    parse = staticmethod(parse_json)
+    parse_plain = staticmethod(parse_plain)
 
 
 def _check_bounds(fields: dict[str, Any], limits: Limits) -> None:

@@ -1,5 +1,5 @@
-"""All private names of kafka-python that this project uses, but for reading logs (`compat_logs`) and finding
-brokers (`compat_brokers`).
+"""All private names of kafka-python that this project uses, but for record batches (`compat_batches`), reading logs
+(`compat_logs`) and finding brokers (`compat_brokers`).
 
 They are no interface of the client, so every use says why it is needed, until when, and which test fails when the
 client changes. Importing this module checks the version of the client that it was written for, and does nothing else. No
@@ -11,14 +11,13 @@ on the polling thread, between two polls.
 
 from __future__ import annotations
 
-import functools
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from workers.errors import BadConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from uuid import UUID
 
 PINNED = "3.0.12"
@@ -164,39 +163,6 @@ def keep_completed_join(consumer: Any) -> None:
         return bool(await join(timeout_ms))
 
     coordinator.join_group_async = join_or_complete
-
-
-def install_record_decoder(decode: Callable[[Any], Iterator[Any]]) -> None:
-    """Replace the decoder of record batches, for every consumer of this process. A second call replaces the first.
-
-    Control batches are still decoded by the client.
-
-    Why: the client raises out of every poll that meets a header key that is not UTF-8, which stops the partition, and the
-        decoder of `workers.kafka.fast_records` takes a third off the cost of poll.
-    Until: the client decodes such keys, and its decoder is in C.
-    Test: tests/integration/test_record_batch.py::test_a_batch_is_read_as_the_client_reads_it
-    """
-    from kafka.record.default_records import DefaultRecordBatch
-
-    original = getattr(DefaultRecordBatch.__iter__, "__wrapped__", DefaultRecordBatch.__iter__)
-
-    @functools.wraps(original)
-    def iterate(batch: Any) -> Iterator[Any]:
-        records: Iterator[Any] = original(batch) if batch.is_control_batch else decode(batch)
-        return records
-
-    DefaultRecordBatch.__iter__ = iterate
-
-
-def batch_buffer(batch: Any) -> tuple[bytes, int]:
-    """The bytes of a batch, decompressed, and the index of the first record in them.
-
-    Why: the decoder of `install_record_decoder` needs the bytes; the client's public names return records only.
-    Until: as there.
-    Test: tests/integration/test_record_batch.py::test_header_keys_that_are_not_utf8_are_shown_with_escapes
-    """
-    batch._maybe_uncompress()
-    return bytes(batch._buffer), batch._pos
 
 
 def close_unconnected(admin: Any) -> None:

@@ -26,12 +26,12 @@ from workers.log_fields import Action, listed
 from workers.types import TopicPartition, Truncation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection
 
     from kafka import KafkaConsumer
 
     from workers.identity import OffsetRange
-    from workers.types import Record
+    from workers.records import Records
 
 log = structlog.get_logger()
 
@@ -101,9 +101,9 @@ class FetchPositions:
         history = position.history.before(offset) if position else LogHistory()
         return str(CommitMark(self.topic_id or UUID(int=0), history)), history.epoch_before(offset)
 
-    def to_compare(self, partition: TopicPartition, records: Sequence[Record]) -> tuple[OffsetRange, ...]:
+    def to_compare(self, partition: TopicPartition, records: Records) -> tuple[OffsetRange, ...]:
         """See `PartitionBatch.reused`."""
-        return self._positions[partition].history.to_compare(records[0].offset, records[-1].offset + 1)
+        return self._positions[partition].history.to_compare(records.offsets[0], records.offsets[-1] + 1)
 
     def replaced(self, partition: TopicPartition, offsets: OffsetRange) -> None:
         """See `PartitionBatch.replaced`: the log that is not there any more may have gone on behind these offsets."""
@@ -142,9 +142,9 @@ class FetchPositions:
         moved = {p for p in assigned - new if self._positions[p].has_moved(logs.epoch(p), known.get(p))}
         for partition in moved & known.keys():
             self._positions[partition].dropped = True
-            self._positions[partition].seen_epoch = known[partition][-1].leader_epoch
+            self._positions[partition].seen_epoch = known[partition].last_epoch
         known = {partition: records for partition, records in known.items() if partition not in moved}
-        gaps = {p for p, records in known.items() if records[0].offset > self._positions[p].expected}
+        gaps = {p for p, records in known.items() if records.offsets[0] > self._positions[p].expected}
         # Without a leader nothing can be asked: those wait for an election, and the others do not wait for them.
         waiting = {p for p in new | gaps if not logs.have(p)}
         new, gaps, known = new - waiting, gaps - waiting, {p: each for p, each in known.items() if p not in waiting}
@@ -184,14 +184,12 @@ class FetchPositions:
         self._truncations.keep(assigned - self._positions.keys())
         for partition in gaps:
             # Most gaps are no loss: compaction and transaction markers leave offsets without a record.
-            self._skip_to_log_start(partition, min(starts[partition], known[partition][0].offset))
+            self._skip_to_log_start(partition, min(starts[partition], known[partition].offsets[0]))
         # `_begin` has sought the new partitions, so the client fetches their records from there.
         again = waiting | (new - self._positions.keys())
         return self._admit(known, {p: each for p, each in fetched.items() if p in again})
 
-    def _admit(
-        self, records: Mapping[TopicPartition, Sequence[Record]], redeliver: Mapping[TopicPartition, Sequence[Record]]
-    ) -> Admitted:
+    def _admit(self, records: Fetch, redeliver: Fetch) -> Admitted:
         for partition, each in records.items():
             self._positions[partition].read(each, self._margin)
         return Admitted(records, redeliver)

@@ -10,6 +10,7 @@ import structlog
 
 from workers.kafka import compat_logs
 from workers.kafka.client_errors import refusal
+from workers.kafka.fetched_records import from_poll
 from workers.kafka.log_history import UNKNOWN
 from workers.kafka.options import FIRST_RECORDS_SECONDS, first_records_options, open_consumer
 from workers.kafka.partitions import to_client
@@ -140,10 +141,10 @@ class FirstRecords:
             consumer.seek(tp, first)
         while asked and time.monotonic() < deadline:
             before = len(asked)
-            for tp, records in consumer.poll(timeout_ms=100).items():
+            for tp, records in from_poll(consumer.poll(timeout_ms=100)).items():
                 del asked[tp]
                 if records[0].timestamp >= 0:
-                    self._known[TopicPartition(*tp)] = records[0].timestamp / 1000
+                    self._known[tp] = records[0].timestamp / 1000
             reached = compat_logs.positions(consumer)
             for tp in [tp for tp, (_, end) in asked.items() if reached.get(tp, 0) >= end]:
                 del asked[tp]

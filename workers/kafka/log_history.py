@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from workers.identity import OffsetRange
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
-    from workers.types import Record, TopicPartition
+    from workers.records import Records
+    from workers.types import TopicPartition
 
 MAX_EPOCHS = 8
 """Kept of each partition. A log that has none of them was restored from before the last eight leaders."""
@@ -60,18 +61,18 @@ class LogHistory:
         """The leader epoch of the record before this offset; UNKNOWN: no record before it was read."""
         return next((epoch for epoch, first in reversed(self.epochs) if first < offset), UNKNOWN)
 
-    def read(self, records: Sequence[Record], margin: int) -> None:
+    def read(self, records: Records, margin: int) -> None:
         """Learn the epochs of these records. Costs nothing for records of the epoch that was read last.
 
         Args:
             margin: see `reuse`.
         """
-        while (last := records[-1].leader_epoch) > (known := self.epochs[-1][0] if self.epochs else UNKNOWN):
+        while (last := records.last_epoch) > (known := self.epochs[-1][0] if self.epochs else UNKNOWN):
             low, high = 0, len(records) - 1
             while low < high:
                 middle = (low + high) // 2
                 low, high = (low, middle) if records[middle].leader_epoch > known else (middle + 1, high)
-            epoch, first = records[low].leader_epoch, records[low].offset
+            epoch, first = records[low].leader_epoch, records.offsets[low]
             self.epochs = [*self.epochs, (epoch, first)][-MAX_EPOCHS:]
             not_new = self.delivered_before[1] if epoch <= self.delivered_before[0] else 0
             if epoch > FIRST:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from bisect import bisect_left
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -11,15 +12,16 @@ from kafka.errors import AuthorizationError, KafkaError
 from workers.errors import UnavailableError
 from workers.kafka import compat_logs
 from workers.kafka.client_errors import describe, unavailable
+from workers.kafka.fetched_records import from_poll
 from workers.kafka.options import log_reader_options, open_consumer
 from workers.kafka.partitions import to_client
 from workers.types import TopicPartition
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Mapping, Sequence
+    from collections.abc import Generator, Iterator, Mapping
 
+    from workers.records import Records
     from workers.settings import Settings
-    from workers.types import Record
 
 MOST_RECORDS = 10_000
 """Decoded at once."""
@@ -31,7 +33,7 @@ def read_log(
     settings: Settings,
     ranges: Mapping[TopicPartition, tuple[int, int]],
     options: Mapping[str, Any] | None = None,
-) -> Generator[tuple[TopicPartition, Sequence[Record]], None, None]:
+) -> Generator[tuple[TopicPartition, Records], None, None]:
     """The same as `LogReader.read`, on a connection of its own."""
     reader = LogReader(settings, options)
     try:
@@ -49,9 +51,7 @@ class LogReader:
         self._options = options or log_reader_options(settings)
         self._consumer: Any = None
 
-    def read(
-        self, ranges: Mapping[TopicPartition, tuple[int, int]]
-    ) -> Iterator[tuple[TopicPartition, Sequence[Record]]]:
+    def read(self, ranges: Mapping[TopicPartition, tuple[int, int]]) -> Iterator[tuple[TopicPartition, Records]]:
         """Every record in these ranges of offsets (first, end), by partition, in offset order.
 
         As for the workers, without the records of aborted transactions.
@@ -92,7 +92,7 @@ class LogReader:
 
 def _records(
     consumer: Any, ends: dict[Any, int], firsts: Mapping[Any, int]
-) -> Iterator[tuple[TopicPartition, Sequence[Record]]]:
+) -> Iterator[tuple[TopicPartition, Records]]:
     """From where the consumer is up to these ends. Each partition is given back at its end, and removed from `ends`.
 
     Given back, not paused: of a paused partition the client keeps what it has fetched aside, and may never take it up again
@@ -104,16 +104,17 @@ def _records(
     left = sum(end - firsts[tp] for tp, end in ends.items())
     progressed = time.monotonic()
     while ends:
-        for tp, records in consumer.poll(timeout_ms=200, max_records=min(MOST_RECORDS, max(1, left))).items():
+        for tp, records in from_poll(
+            consumer.poll(timeout_ms=200, max_records=min(MOST_RECORDS, max(1, left)))
+        ).items():
             progressed = time.monotonic()
             end = ends.get(tp, 0)
-            if end and records[0].offset < firsts[tp]:
+            if end and records.offsets[0] < firsts[tp]:
                 raise UnavailableError(
-                    f"{TopicPartition(*tp)} ends before offset {firsts[tp]}, which was asked for: the log was truncated"
+                    f"{tp} ends before offset {firsts[tp]}, which was asked for: the log was truncated"
                 )
-            inside = records if records[-1].offset < end else [record for record in records if record.offset < end]
-            if inside:
-                yield TopicPartition(*tp), inside
+            if inside := records[: bisect_left(records.offsets, end)]:
+                yield tp, inside
         # The position, not the last record: a transaction marker has an offset, and is never returned.
         reached = compat_logs.positions(consumer)
         done = [tp for tp, end in ends.items() if reached.get(tp, 0) >= end]

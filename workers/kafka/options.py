@@ -12,7 +12,7 @@ from kafka.errors import KafkaError
 from kafka.record import util as record_util
 
 from workers.errors import BadConfigurationError
-from workers.kafka import compat, compat_brokers, fast_records
+from workers.kafka import compat, compat_brokers, fetched_records
 from workers.kafka.client_errors import unavailable
 from workers.kafka.diagnosis import require_admission
 
@@ -69,6 +69,8 @@ def require_extras() -> None:
 def open_consumer(settings: Settings, options: Mapping[str, Any]) -> KafkaConsumer:
     """A connected consumer without a subscription, with the patches of `workers.kafka.compat`.
 
+    Its `poll` returns pieces of record batches: pass what it returns to `workers.kafka.fetched_records.from_poll`.
+
     Args:
         options: from one of the functions below.
 
@@ -76,11 +78,11 @@ def open_consumer(settings: Settings, options: Mapping[str, Any]) -> KafkaConsum
         UnavailableError: no broker answered, or it refused this client.
     """
     require_admission(settings)
-    fast_records.install()
     try:
         consumer = KafkaConsumer(**options)
     except KafkaError as error:
         raise unavailable(settings, error, topic="READ", group="READ") from error
+    fetched_records.install(consumer)
     compat.retry_coordinator_search(consumer)
     compat.keep_completed_join(consumer)
     compat_brokers.pace_coordinator_search(consumer)

@@ -4,14 +4,14 @@ equal to each other, so a dictionary that the client returns can be indexed by o
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from kafka import TopicPartition as ClientPartition
 
 from workers.types import TopicPartition
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
 
 def to_client(partitions: Iterable[TopicPartition]) -> list[ClientPartition]:
@@ -22,8 +22,3 @@ def to_client(partitions: Iterable[TopicPartition]) -> list[ClientPartition]:
 def from_client(partitions: Iterable[ClientPartition]) -> list[TopicPartition]:
     """For the rest of this project; sorted."""
     return sorted(TopicPartition(*partition) for partition in partitions)
-
-
-def records_from_client(fetched: Mapping[ClientPartition, list[Any]]) -> dict[TopicPartition, list[Any]]:
-    """What the client's poll returned."""
-    return {TopicPartition(*partition): records for partition, records in fetched.items()}

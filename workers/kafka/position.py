@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
+from workers.records import Records
 from workers.types import TopicPartition
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     from workers.kafka.log_history import LogHistory
-    from workers.types import Record
 
 
-Fetch = dict[TopicPartition, list[Any]]
-"""What the client's poll returned. Its own partition tuple is equal to ours."""
+Fetch = Mapping[TopicPartition, Records]
+"""What a poll returned."""
 
 
 class Admitted(NamedTuple):
     """What a poll returned, divided in two."""
 
-    records: Mapping[TopicPartition, Sequence[Record]]
+    records: Fetch
     """They are at the right position, and can be decoded."""
-    redeliver: Mapping[TopicPartition, Sequence[Record]]
+    redeliver: Fetch
     """To rewind to: the broker has not yet answered which position is right."""
 
 
@@ -45,7 +44,7 @@ class Position:
     commit_due: bool = False
     """Whether `commit_at` is still to be returned by `take_skipped`."""
 
-    def has_moved(self, leader_epoch: int, records: Sequence[Record] | None) -> bool:
+    def has_moved(self, leader_epoch: int, records: Records | None) -> bool:
         """Whether the position must be compared with the leader's log.
 
         A lower leader epoch is of another log too: a backup was restored, with its metadata. Records before the position:
@@ -59,12 +58,12 @@ class Position:
             return True
         if not records:
             return False
-        newer = self.leader_epoch >= 0 and records[-1].leader_epoch > max(self.leader_epoch, self.seen_epoch)
-        return records[0].offset < self.expected or newer
+        newer = self.leader_epoch >= 0 and records.last_epoch > max(self.leader_epoch, self.seen_epoch)
+        return records.offsets[0] < self.expected or newer
 
-    def read(self, records: Sequence[Record], margin: int) -> None:
+    def read(self, records: Records, margin: int) -> None:
         """These records are delivered. Args: margin: see `LogHistory.read`."""
-        self.expected = records[-1].offset + 1
+        self.expected = records.offsets[-1] + 1
         self.history.read(records, margin)
 
     def seek(self, offset: int) -> None:

@@ -13,8 +13,9 @@ from workers.kafka.options import few_records_options
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from workers.records import Record
     from workers.settings import Settings
-    from workers.types import Record, TopicPartition
+    from workers.types import TopicPartition
 
 SECONDS = 10.0
 """Where a long stretch of a log holds no record (aborted, or compacted), the search for older ones ends after so long."""

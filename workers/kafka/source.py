@@ -17,9 +17,10 @@ from workers.kafka.commit import commit
 from workers.kafka.contact import Contact
 from workers.kafka.fencing import end_on_client_error
 from workers.kafka.fetch_positions import FetchPositions
+from workers.kafka.fetched_records import from_poll
 from workers.kafka.missing_right import MissingRight
-from workers.kafka.partitions import from_client, records_from_client, to_client
-from workers.kafka.position import Admitted
+from workers.kafka.partitions import from_client, to_client
+from workers.kafka.position import Admitted, Fetch
 from workers.kafka.rebalance_listener import RebalanceListener
 from workers.log_fields import Action
 from workers.types import CommitResult, Fetched, TopicPartition
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from kafka import KafkaConsumer
 
     from workers.pipeline.observer import Observer
+    from workers.records import Records
     from workers.settings import Settings
     from workers.types import Batch, Truncation
 
@@ -170,7 +172,7 @@ class KafkaSource:
                 fetched = self._consumer.poll(timeout_ms=int(min(POLL_SECONDS, left) * 1000))
             self._observer.iterated()
             # A partition that was assigned in this poll was not paused yet.
-            self._redeliver(records_from_client(fetched))
+            self._redeliver(from_poll(fetched))
         self._consumer.resume(*(partition for partition in self._consumer.paused() if partition not in self._halted))
 
     def halt(self, partitions: Collection[TopicPartition]) -> None:
@@ -198,13 +200,11 @@ class KafkaSource:
         able = not self._right.missing and not compat.is_fenced(self._consumer)
         return joined and able and self._contact.answers()
 
-    def _poll_client(self, max_records: int, *, wait: bool) -> dict[TopicPartition, list[Any]]:
+    def _poll_client(self, max_records: int, *, wait: bool) -> Fetch:
         if wait:
-            return records_from_client(
-                self._consumer.poll(timeout_ms=int(POLL_SECONDS * 1000), max_records=max_records)
-            )
+            return from_poll(self._consumer.poll(timeout_ms=int(POLL_SECONDS * 1000), max_records=max_records))
         with compat.suppress_rejoin(self._consumer):
-            return records_from_client(self._consumer.poll(timeout_ms=0, max_records=max_records))
+            return from_poll(self._consumer.poll(timeout_ms=0, max_records=max_records))
 
     def _sync_membership(self) -> None:
         """Begin a new assignment epoch if this member has a new assignment, member id or generation."""
@@ -225,9 +225,9 @@ class KafkaSource:
             # The broker gives the id before the member has joined: killed in between, it is a dead member all the same.
             self._on_joined(now.member_id)
 
-    def _redeliver(self, fetched: Mapping[TopicPartition, Any]) -> None:
+    def _redeliver(self, fetched: Mapping[TopicPartition, Records]) -> None:
         """Rewind to these records."""
-        first_offsets = {partition: records[0].offset for partition, records in fetched.items()}
+        first_offsets = {partition: records.offsets[0] for partition, records in fetched.items()}
         self.rewind(first_offsets, self.assignment_epoch)
 
     def _on_records_lost(self, partition: TopicPartition, first: int, count: int) -> None:

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
-    from workers.types import Fetched, Record
+    from workers.records import Records
+    from workers.types import Fetched
 
 SUSPECT_AFTER_CRASHES = 2
 """Crashes with a record in progress. One proves little: a kill -9 by an operator also finds records in progress."""
@@ -84,22 +85,22 @@ def isolate(fetched: Fetched, crashes: Sequence[Crash]) -> Isolated:
     by_place: dict[tuple[str, TopicPartition], list[Crash]] = {}
     for crash in crashes:
         by_place.setdefault((crash.incarnation, crash.partition), []).append(crash)
-    to_decode: dict[TopicPartition, Sequence[Record]] = {}
+    to_decode: dict[TopicPartition, Records] = {}
     for partition, records in fetched.records.items():
         known = by_place.get((fetched.topics[partition.topic].prefix, partition), [])
         to_decode[partition] = records[: _count_before_suspect(records, known)]
         if not to_decode[partition]:
-            covering = [crash for crash in known if crash.first <= records[0].offset < crash.next]
+            covering = [crash for crash in known if crash.first <= records.offsets[0] < crash.next]
             return _suspect_part(fetched, partition, covering)
     kept = {partition: records for partition, records in to_decode.items() if records}
     return Isolated(fetched._replace(records=kept), _deferred(fetched, to_decode))
 
 
-def _count_before_suspect(records: Sequence[Record], crashes: Sequence[Crash]) -> int:
+def _count_before_suspect(records: Records, crashes: Sequence[Crash]) -> int:
     """The number of records before the first suspect one."""
     for first, end in _suspect_ranges(crashes):
-        count = bisect_left(records, first, key=lambda record: record.offset)
-        if count < len(records) and records[count].offset < end:
+        count = bisect_left(records.offsets, first)
+        if count < len(records) and records.offsets[count] < end:
             return count
     return len(records)
 
@@ -118,14 +119,14 @@ def _suspect_part(fetched: Fetched, partition: TopicPartition, covering: Sequenc
     """The next part of one partition, smaller than each of the crashes' ranges, all of which cover its first record."""
     records = fetched.records[partition]
     smallest = min(crash.next - crash.first for crash in covering)
-    end = min(records[0].offset + max(1, smallest // PARTS), *(crash.next for crash in covering))
-    part = {partition: [record for record in records if record.offset < end]}
+    end = min(records.offsets[0] + max(1, smallest // PARTS), *(crash.next for crash in covering))
+    part = {partition: records[: bisect_left(records.offsets, end)]}
     quarantined = sum(crash.alone for crash in covering) >= QUARANTINE_AFTER_CRASHES
-    poison = RecordPosition(partition, records[0].offset) if quarantined else None
+    poison = RecordPosition(partition, records.offsets[0]) if quarantined else None
     return Isolated(fetched._replace(records=part, poison=poison), _deferred(fetched, part))
 
 
-def _deferred(fetched: Fetched, to_decode: Mapping[TopicPartition, Sequence[Record]]) -> dict[TopicPartition, int]:
+def _deferred(fetched: Fetched, to_decode: Mapping[TopicPartition, Records]) -> dict[TopicPartition, int]:
     """By partition: the offset of the first record that was fetched and is not decoded now."""
     counts = {partition: len(to_decode.get(partition, ())) for partition in fetched.records}
-    return {p: records[counts[p]].offset for p, records in fetched.records.items() if counts[p] < len(records)}
+    return {p: records.offsets[counts[p]] for p, records in fetched.records.items() if counts[p] < len(records)}

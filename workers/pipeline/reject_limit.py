@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from workers.identity import TopicIdentity
-    from workers.types import Batch, Operation, PartitionBatch, Record, TopicPartition
+    from workers.records import Record
+    from workers.types import Batch, Operation, PartitionBatch, TopicPartition
 
 
 @dataclass(slots=True)
@@ -102,8 +103,7 @@ class _Counted(NamedTuple):
         return record.offset >= self.end or record.leader_epoch > self.leader_epoch
 
     def with_part(self, part: PartitionBatch) -> _Counted:
-        last = [each[-1].record.leader_epoch for each in (part.operations, part.rejects) if each]
-        if (epoch := max(last, default=self.leader_epoch)) > self.leader_epoch:
+        if part.last_epoch > self.leader_epoch:
             # Nothing behind this part is of that leader: if the log was truncated, all of it is still to be counted.
-            return _Counted(part.topic, part.next_offset, epoch)
+            return _Counted(part.topic, part.next_offset, part.last_epoch)
         return self._replace(end=max(self.end, part.next_offset))

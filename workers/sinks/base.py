@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from workers.findings import Finding
+    from workers.sinks.id_range import IdRange
     from workers.types import Batch, Operation, Reject, WriteResult
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -39,6 +40,15 @@ class Sink(Protocol):
 
         Raises:
             RejectedError: this sink cannot store the value.
+        """
+
+    def encode_plain(self, prefix: str, offsets: Sequence[int], values: Sequence[dict[str, Any]]) -> list[Any]:
+        """The documents of plain values: see `workers.formats.json.parse_plain`. What `encode` returns, or what is stored as the
+        same. Pure, and without I/O; nothing in a plain value may make it fail, nor the write.
+
+        Args:
+            prefix: what the ids of the partition begin with; the offset follows.
+            values: {} for one that is not plain: its document is replaced.
         """
 
     def write(self, batch: Batch) -> WriteResult:
@@ -72,18 +82,6 @@ class Sink(Protocol):
     def close(self) -> None: ...
 
 
-class IdRange(NamedTuple):
-    """Ids that are text, compared by their characters: those that are not less than `first`, and less than `end`."""
-
-    first: str | None = None
-    """None: from the least on."""
-    end: str | None = None
-    """None: to the greatest. Without both, every id, also one that is no text."""
-
-
-EVERY_ID = IdRange()
-
-
 class SinkReader(Protocol):
     """Reads what a sink has stored, for `verify`. Every method raises `UnavailableError` if the server does not answer: it
     never returns a partial result.
@@ -94,6 +92,9 @@ class SinkReader(Protocol):
 
     def encode(self, document_id: str, value: dict[str, Any]) -> Any:
         """See `Sink.encode`."""
+
+    def encode_plain(self, prefix: str, offsets: Sequence[int], values: Sequence[dict[str, Any]]) -> list[Any]:
+        """See `Sink.encode_plain`."""
 
     def documents(self, ids: Sequence[str]) -> Mapping[str, Any]:
         """The stored documents among these ids, by id."""
@@ -111,7 +112,7 @@ class SinkReader(Protocol):
         """The same for all dead letters; None if there are more than the limit."""
 
     def content(self, document: Any) -> bytes:
-        """What a document consists of, its id too: of one from `encode`, or a stored one. Two with the same are `equal`."""
+        """What a document consists of, its id too: a stored one, or of `encode` or `encode_plain`. Two with the same are `equal`."""
 
     def finds_ranges(self) -> bool:
         """Whether it finds a range of ids without reading all others; False: it may not, or does not say."""

@@ -64,7 +64,7 @@ class InProgress:
         """Keep these records in the file meanwhile. After an exception they stay there: it ends this process too."""
         alone = sum(map(len, fetched.records.values())) == 1
         ranges = [
-            (fetched.topics[partition.topic].prefix, *partition, records[0].offset, records[-1].offset + 1, alone)
+            (fetched.topics[partition.topic].prefix, *partition, records.offsets[0], records.offsets[-1] + 1, alone)
             for partition, records in fetched.records.items()
         ]
         content = json.dumps({"version": VERSION, "id": self._id, "ranges": ranges}).encode()

@@ -7,14 +7,15 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from workers.formats.json import parse_json
+from workers.formats.json import Json
 from workers.formats.limits import Limits
 from workers.identity import TopicIdentity
 from workers.kafka.log_reader import read_log
 from workers.kafka.open_transactions import OpenTransactions
 from workers.kafka.options import log_reader_options, uncommitted
 from workers.pipeline.reader import RecordReader
-from workers.types import Insert, Record, RejectReason, TopicPartition
+from workers.records import Record
+from workers.types import Insert, RejectReason, TopicPartition
 from workers.verification.offset_bitmap import OffsetBitmap
 from workers.verification.report import FAILURES, MAX_OFFSETS, PartitionReport
 from workers.verification.second_ids import Doubtful, SecondIds
@@ -24,11 +25,12 @@ if TYPE_CHECKING:
 
     from workers.kafka.open_transactions import OpenTransaction
     from workers.kafka.partition_offsets import PartitionOffsets
+    from workers.records import Records
     from workers.settings import Settings
     from workers.sinks.base import SinkReader
 
     Progress = Callable[[str, int, int], None]
-    ReadLog = Callable[[Mapping[TopicPartition, tuple[int, int]]], Iterator[tuple[TopicPartition, Sequence[Record]]]]
+    ReadLog = Callable[[Mapping[TopicPartition, tuple[int, int]]], Iterator[tuple[TopicPartition, Records]]]
 
 NO_LIMITS = Limits(value_bytes=2**31, depth=90, fields=2**31)
 """Records may have been stored under other limits than the current ones."""
@@ -57,7 +59,7 @@ class Comparison:
 
     def __post_init__(self) -> None:
         self.reports = {p: PartitionReport(p, most_offsets=self.most_offsets) for p in sorted(self.offsets)}
-        self.reader = RecordReader(parse_json, self.sink.encode, NO_LIMITS)
+        self.reader = RecordReader(Json(), self.sink, NO_LIMITS)
         self.second_ids = SecondIds(self.topic, self.sink, self.reader)
         self.next_offsets = {partition: each.next_offset for partition, each in self.offsets.items()}
 

@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from workers.errors import NotFoundError, SinkUnavailableError, UnavailableError
-from workers.formats.json import parse_json
+from workers.formats.json import Json
 from workers.formats.limits import Limits
 from workers.pipeline.reader import RecordReader
 from workers.settings.files import shown
@@ -55,7 +55,7 @@ class DeadLetters:
         self._sink = open_sink(settings)
         self._store = open_dead_letters(settings)
         limits = Limits(settings.max_value_bytes, settings.max_depth, settings.max_fields)
-        self._reader = RecordReader(parse_json, self._sink.encode, limits)
+        self._reader = RecordReader(Json(), self._sink, limits)
 
     def __enter__(self) -> Self:
         try:

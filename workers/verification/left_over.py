@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from workers.identity import OffsetRange
-    from workers.types import Record, TopicPartition
+    from workers.records import Record
+    from workers.types import TopicPartition
     from workers.verification.comparison import Comparison, ReadLog
     from workers.verification.expected import Digest, Expected
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from workers.formats.json import parse_json
+from workers.formats.json import parse_plain
 from workers.identity import parse_id
-from workers.sinks.base import EVERY_ID
-from workers.types import RejectedError, TopicPartition
+from workers.sinks.id_range import EVERY_ID
+from workers.types import Insert, TopicPartition
 from workers.verification.comparison import MOST_DEAD_LETTERS, NO_LIMITS, chunks
 from workers.verification.expected import DEAD_LETTER, FIRST_DIGEST, SETTLED, STORED_ONLY, Digest, Expected
 from workers.verification.left_over import look_up_what_is_left, rounds
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from workers.identity import OffsetRange
-    from workers.sinks.base import IdRange
-    from workers.types import Record
+    from workers.records import Record, Records
+    from workers.sinks.id_range import IdRange
     from workers.verification.comparison import Comparison, ReadLog
     from workers.verification.pieces import Part
     from workers.verification.report import PartitionReport
@@ -124,30 +124,35 @@ class PartCheck:
                     yield partition, others
                 self._progress("records", len(records))
 
-    def _keep(self, partition: TopicPartition, records: Sequence[Record]) -> list[Record]:
-        column = self._expected[partition].column(records[0].offset)
+    def _keep(self, partition: TopicPartition, records: Records) -> list[Record]:
+        offsets = records.offsets
+        column = self._expected[partition].column(offsets[0])
         if column is None:
-            raise AssertionError(f"{partition}/{records[0].offset} was not asked for")
-        values, first, others = column.values, column.first, []
-        prefix = self._topic.partition_prefix(partition.partition)
-        encode, content, digest = self._sink.encode, self._sink.content, self._digest
+            raise AssertionError(f"{partition}/{offsets[0]} was not asked for")
+        values, first = column.values, column.first
+        prefix, digest, content = self._topic.partition_prefix(partition.partition), self._digest, self._sink.content
         may_be_reused = bool(self._offsets[partition].reused)
+        others = [
+            index
+            for index, offset in enumerate(offsets)
+            if values[offset - first] == DEAD_LETTER
+            or (may_be_reused and self._comparison.is_reused(partition, offset))
+        ]
+        fields, not_plain = parse_plain(records.values, NO_LIMITS)
         document = b""
-        for record in records:
-            offset = record.offset
-            if values[offset - first] != DEAD_LETTER and not (
-                may_be_reused and self._comparison.is_reused(partition, offset)
-            ):
-                try:
-                    document = content(encode(f"{prefix}{offset}", parse_json(record.value, NO_LIMITS)))
-                    values[offset - first] = digest(document)
-                    continue
-                except RejectedError:
-                    pass
-            values[offset - first] = SETTLED
-            others.append(record)
+        for offset, each in zip(offsets, self._sink.encode_plain(prefix, offsets, fields), strict=True):
+            document = content(each)
+            values[offset - first] = digest(document)
+        for index in not_plain:
+            decoded = self._comparison.reader.decode(f"{prefix}{offsets[index]}", records[index])
+            if isinstance(decoded, Insert):
+                values[offsets[index] - first] = digest(content(decoded.document))
+            else:
+                others.append(index)
         self._bytes, self._sampled = self._bytes + len(document), self._sampled + 1
-        return others
+        for index in others:
+            values[offsets[index] - first] = SETTLED
+        return [records[index] for index in sorted({*others})]
 
     def _read_documents(self) -> None:
         most = max(100, min(MOST_AT_ONCE, FETCH_BYTES * max(1, self._sampled) // max(1, self._bytes)))

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
     from workers.kafka.admin import Topic
     from workers.kafka.partition_offsets import PartitionOffsets
+    from workers.records import Record
     from workers.settings import Settings
-    from workers.types import Record
     from workers.verification.place import Place
 
 

@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from workers.identity import SECOND, OffsetRange
-from workers.sinks.base import IdRange
+from workers.sinks.id_range import IdRange
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
-from workers.formats.json import parse_json
+from workers.formats.json import Json
 from workers.identity import second_id
 from workers.pipeline.reader import RecordReader
 from workers.sinks.base import DeadLetterFilter
@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 
     from workers.identity import TopicIdentity
     from workers.kafka.partition_offsets import PartitionOffsets
+    from workers.records import Record
     from workers.settings import Settings
     from workers.sinks.base import DeadLetter, DeadLetterStore, SinkReader
-    from workers.types import Record, TopicPartition
+    from workers.types import TopicPartition
 
 ABORTED, NO_RECORD, NOT_WRITTEN, EARLIER_TOPIC = "aborted", "no record", "not written", "earlier topic"
 """Outcomes of a place, beside those of `verify`: its record is of an aborted transaction; it has none; it is behind the end
@@ -68,7 +69,7 @@ def record_outcomes(
     comparison.compare(records)
     ids = [_ids(topic, record) for _, record in records]
     found = letters_of(letters, [each for pair in ids for each in pair])
-    reader = RecordReader(parse_json, sink.encode, NO_LIMITS)
+    reader = RecordReader(Json(), sink, NO_LIMITS)
     peeked = []
     for (partition, record), (own, second) in zip(records, ids, strict=True):
         outcomes = reports[partition].by_offset[record.offset]

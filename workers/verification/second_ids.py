@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from workers.identity import second_id
-from workers.types import Insert, Record
+from workers.records import Record
+from workers.types import Insert
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

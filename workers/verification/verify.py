@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from workers.kafka.partition_offsets import PartitionOffsets
+    from workers.records import Record
     from workers.settings import Settings
-    from workers.types import Record, TopicPartition
+    from workers.types import TopicPartition
     from workers.verification.comparison import Progress
     from workers.verification.unfinished import UnfinishedFile
 

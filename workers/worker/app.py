@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from workers.errors import SinkUnavailableError, UnavailableError
-from workers.formats.json import parse_json
+from workers.formats.json import Json
 from workers.formats.limits import Limits
 from workers.kafka.admin import Admin
 from workers.kafka.options import group_member_options, open_consumer, require_extras
@@ -132,7 +132,7 @@ class Worker:
             limits = Limits(settings.max_value_bytes, settings.max_depth, settings.max_fields)
             loop = Loop(
                 source,
-                RecordReader(parse_json, sink.encode, limits, ignore_tombstones=settings.on_tombstone == "ignore"),
+                RecordReader(Json(), sink, limits, ignore_tombstones=settings.on_tombstone == "ignore"),
                 writer,
                 Observers(WriteObserver(source), self._observer),
                 self._stop,

@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.batches import tp
 from tests.support.fake_broker import FakeRecord
+from tests.support.records import ListedRecords
 from workers.identity import OffsetRange
 from workers.kafka import fetch_positions
 from workers.kafka.commit_mark import CommitMark
@@ -76,8 +77,8 @@ def positions(truncated: list[object]) -> FetchPositions:
     return found
 
 
-def records(first: int, end: int, epoch: int) -> list[FakeRecord]:
-    return [FakeRecord(0, offset, b"{}", leader_epoch=epoch) for offset in range(first, end)]
+def records(first: int, end: int, epoch: int) -> ListedRecords:
+    return ListedRecords([FakeRecord(0, offset, b"{}", leader_epoch=epoch) for offset in range(first, end)])
 
 
 def test_a_truncation_is_told_also_if_its_partition_has_no_leader_when_the_others_begin_again(broker):

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from tests.support.batches import tp
 from tests.support.fake_broker import FakePartition, FakeRecord
+from tests.support.records import ListedRecords
 from workers.identity import OffsetRange
 from workers.kafka.log_history import MAX_EPOCHS, LogHistory, Question, Validation, validate
 
@@ -27,7 +28,7 @@ def log_of(*epochs: int, leader: int = 0) -> FakePartition:
 def read_from(log: FakePartition, offset: int = 0) -> LogHistory:
     history = LogHistory()
     for record in log.read(offset, 10_000):
-        history.read([record], MARGIN)
+        history.read(ListedRecords([record]), MARGIN)
     return history
 
 
@@ -110,7 +111,8 @@ def test_nothing_is_skipped_and_little_is_read_again(old_steps, cut_steps, kept,
 
 def test_only_the_last_epochs_are_kept_and_a_batch_of_several_is_divided():
     history = LogHistory()
-    history.read([FakeRecord(0, offset, b"", leader_epoch=offset // 3) for offset in range(60)], MARGIN)
+    records = [FakeRecord(0, offset, b"", leader_epoch=offset // 3) for offset in range(60)]
+    history.read(ListedRecords(records), MARGIN)
 
     assert history.epochs == [(epoch, 3 * epoch) for epoch in range(12, 20)]
     assert [history.epoch_before(offset) for offset in (60, 57, 56, 36)] == [19, 18, 18, -1]
@@ -136,7 +138,7 @@ def test_records_behind_a_new_leader_are_compared_unless_they_may_have_been_deli
 
     history = LogHistory(delivered_before=(2, 25))
     for record in log.read(0, 100):
-        history.read([record], 100)
+        history.read(ListedRecords([record]), 100)
 
     assert history.to_compare(0, 25) == ()
     assert [each.first for each in history.to_compare(0, 40)] == [25, 25]

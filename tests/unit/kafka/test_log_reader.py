@@ -9,6 +9,7 @@ import pytest
 
 from workers.errors import UnavailableError
 from workers.kafka import compat_logs, log_reader
+from workers.kafka.fetched_records import Piece
 from workers.kafka.log_reader import LogReader
 from workers.settings import Settings
 from workers.types import TopicPartition
@@ -37,8 +38,8 @@ class Consumer:
 
     def poll(self, max_records: int, **_: Any) -> dict[Any, list[Any]]:
         first, self.at = self.at, min(self.end, self.at + max_records)
-        found = [SimpleNamespace(offset=offset) for offset in range(first, self.at)]
-        return {ClientPartition("numtest", 0): found} if found else {}
+        batch = SimpleNamespace(offsets=range(first, self.at), values=[b""] * (self.at - first), leader_epoch=0)
+        return {PARTITION: [Piece(PARTITION, batch, 0, self.at - first)]} if self.at > first else {}
 
 
 @pytest.fixture
@@ -48,7 +49,7 @@ def read(monkeypatch: pytest.MonkeyPatch) -> Any:
         monkeypatch.setattr(compat_logs, "positions", lambda _: {ClientPartition("numtest", 0): consumer.at})
         monkeypatch.setattr(log_reader, "NO_RECORD_SECONDS", 0.1)
         found = LogReader(Settings()).read({PARTITION: (first, end)})
-        return [record.offset for _, records in found for record in records]
+        return [offset for _, records in found for offset in records.offsets]
 
     return read
 

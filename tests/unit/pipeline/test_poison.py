@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from tests.support.batches import TOPIC, batch_of, document, reader, tp
 from tests.support.fake_broker import FakeRecord
+from tests.support.records import ListedRecords
 from workers.pipeline.poison import Crash, Isolated, isolate
 from workers.state.crash_journal import IN_PROGRESS, JOURNAL, CrashJournal, InProgress, JournaledPoisonGuard
 from workers.state.slot import Slot
@@ -30,13 +31,14 @@ import os, signal, sys
 from pathlib import Path
 from tests.support.batches import TOPIC, tp
 from tests.support.fake_broker import FakeRecord
+from tests.support.records import ListedRecords
 from workers.state.crash_journal import InProgress
 from workers.types import Fetched
 from workers.state.slot import Slot
 slot = Slot(Path(sys.argv[1]), "counters", sys.argv[2])
 assert slot.try_acquire()
 in_progress = InProgress.open(slot)
-with in_progress.hold(Fetched({"numtest": TOPIC}, {tp(3): [FakeRecord(3, 5, b""), FakeRecord(3, 9, b"")]})):
+with in_progress.hold(Fetched({"numtest": TOPIC}, {tp(3): ListedRecords([FakeRecord(3, 5, b""), FakeRecord(3, 9, b"")])})):
     if sys.argv[3] == "die":
         os.kill(os.getpid(), signal.SIGKILL)
     if sys.argv[3] == "raise":
@@ -49,7 +51,8 @@ with in_progress.hold(Fetched({"numtest": TOPIC}, {tp(3): [FakeRecord(3, 5, b"")
 
 def fetched(offsets: Sequence[int], partition: int = 0) -> Fetched:
     return Fetched(
-        {"numtest": TOPIC}, {tp(partition): [FakeRecord(partition, offset, b'{"n":1}') for offset in offsets]}
+        {"numtest": TOPIC},
+        {tp(partition): ListedRecords([FakeRecord(partition, offset, b'{"n":1}') for offset in offsets])},
     )
 
 

@@ -188,8 +188,11 @@ def test_the_offsets_of_a_recreated_topic_are_counted_from_the_beginning():
 def written_by(leader_epoch: int, batch: Batch) -> Batch:
     """The same records, of this leader of the partition."""
     for part in batch.partitions.values():
-        for each in (part.operations, part.rejects):
-            each[:] = [one._replace(record=one.record._replace(leader_epoch=leader_epoch)) for one in each]
+        part.last_epoch = leader_epoch
+        part.operations, part.rejects = (
+            [one._replace(record=one.record._replace(leader_epoch=leader_epoch)) for one in each]
+            for each in (part.operations, part.rejects)
+        )
     return batch
 
 

@@ -17,6 +17,7 @@ import pytest
 
 from tests.support.batches import TOPIC, tp
 from tests.support.fake_broker import FakeRecord
+from tests.support.records import ListedRecords
 from workers.pipeline.poison import isolate
 from workers.state.crash_journal import CrashJournal
 from workers.state.event_log import EventLog, read_events
@@ -63,6 +64,7 @@ else:
 JOURNAL = """
 from tests.support.batches import TOPIC, tp
 from tests.support.fake_broker import FakeRecord
+from tests.support.records import ListedRecords
 from workers.state.crash_journal import CrashJournal, InProgress
 from workers.state.slot import Slot
 from workers.types import Fetched
@@ -71,7 +73,7 @@ def prepare(place):
     slot = Slot(place, "counters", "worker_00")
     slot.try_acquire()
     try:
-        with InProgress.open(slot).hold(Fetched({"numtest": TOPIC}, {tp(3): [FakeRecord(3, 7, b"")]})):
+        with InProgress.open(slot).hold(Fetched({"numtest": TOPIC}, {tp(3): ListedRecords([FakeRecord(3, 7, b"")])})):
             raise MemoryError
     except MemoryError:
         slot.unlock()
@@ -136,7 +138,7 @@ def unfinished(found: list[Path], name: str) -> None:
 
 
 def test_a_crash_is_in_the_journal_once_wherever_the_one_that_enters_it_is_killed(tmp_path):
-    fetched = Fetched({"numtest": TOPIC}, {tp(3): [FakeRecord(3, 7, b"")]})
+    fetched = Fetched({"numtest": TOPIC}, {tp(3): ListedRecords([FakeRecord(3, 7, b"")])})
     found = places(tmp_path, "crash_journal.py replaced_file.py", JOURNAL)
     unfinished(found, "counters.crashes")
     for place in found:

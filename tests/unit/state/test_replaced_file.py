@@ -10,6 +10,7 @@ import pytest
 from tests.support.batches import TOPIC, tp
 from tests.support.fake_broker import FakeRecord
 from tests.support.full_disk import full_disk
+from tests.support.records import ListedRecords
 from workers.errors import ExitCode
 from workers.fleet.status.collector import StatusCollector
 from workers.fleet.watchdog.evictions import Evictions
@@ -22,7 +23,7 @@ from workers.state.slot import Slot
 from workers.types import Fetched
 from workers.worker.crash_loop import CrashLoopBackoff
 
-ONE = Fetched({"numtest": TOPIC}, {tp(3): [FakeRecord(3, 7, b"")]})
+ONE = Fetched({"numtest": TOPIC}, {tp(3): ListedRecords([FakeRecord(3, 7, b"")])})
 HALF = b'{"version": 2, "crashes": [["x", "numtest-08b4'
 
 

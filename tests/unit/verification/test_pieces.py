@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.batches import TOPIC, tp
 from workers.identity import OffsetRange, second_id
-from workers.sinks.base import IdRange
+from workers.sinks.id_range import IdRange
 from workers.verification.pieces import Piece, plan, rest, split
 
 SPANS = [(0, 0), (0, 1), (0, 11), (0, 1_234), (7, 120), (95, 105), (999, 1_001), (9_990, 10_400)]

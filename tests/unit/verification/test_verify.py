@@ -10,13 +10,14 @@ import pytest
 
 from tests.support.batches import TOPIC, tp
 from tests.support.fake_broker import FakeRecord
+from tests.support.records import ListedRecords
 from workers.errors import NotFoundError, UnavailableError
 from workers.identity import OffsetRange, second_id
 from workers.kafka.admin import Topic
 from workers.kafka.first_records import FirstRecords
 from workers.kafka.partition_offsets import PartitionOffsets
 from workers.settings import load
-from workers.sinks.base import EVERY_ID, IdRange
+from workers.sinks.id_range import EVERY_ID, IdRange
 from workers.types import Truncation
 from workers.verification import checker, comparison, part_check, whole_topic
 from workers.verification import verify as verification
@@ -119,6 +120,9 @@ def now(request, monkeypatch) -> Situation:
                 return None
             return {TOPIC.document_id(0, offset): reason for offset, reason in situation.dead_letters.items()}
 
+        def encode_plain(self, prefix: str, offsets: Any, values: Any) -> list[Any]:
+            return [self.encode(f"{prefix}{offset}", value) for offset, value in zip(offsets, values, strict=True)]
+
         def content(self, document: dict[str, Any]) -> bytes:
             return json.dumps(document).encode()
 
@@ -158,7 +162,7 @@ class LogOf:
         self._situation = situation
 
     def read(self, ranges: dict[Any, tuple[int, int]]) -> Iterator[tuple[Any, list[FakeRecord]]]:
-        return ((p, records) for p, records in self._situation.records(None, ranges) if records)
+        return ((p, ListedRecords(records)) for p, records in self._situation.records(None, ranges) if records)
 
     def close(self) -> None: ...
 

@@ -13,8 +13,9 @@ from workers.sinks.mongodb.errors import translate_read_errors
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from workers.records import Record
     from workers.settings import Settings
-    from workers.types import Record, Reject
+    from workers.types import Reject
 
 KEPT_VALUE_BYTES = 8 * 1024 * 1024
 KEPT_HEADER_BYTES = 64 * 1024

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import bson
 from bson.errors import BSONError
@@ -10,15 +10,15 @@ from bson.raw_bson import RawBSONDocument
 
 from workers.types import RejectedError, RejectReason
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 MAX_BSON_BYTES = 16 * 1024 * 1024
 """The largest document that a MongoDB server accepts (its `maxBsonObjectSize`)."""
 
 
 def encode(document_id: str, fields: dict[str, Any]) -> RawBSONDocument:
     """The document of these fields under this id.
-
-    It is encoded here, not by the driver: that costs as much as sending it, and can be done while the batch in flight is
-    written.
 
     Raises:
         RejectedError: BSON has no form for it, or no server accepts it.
@@ -36,6 +36,19 @@ def encode(document_id: str, fields: dict[str, Any]) -> RawBSONDocument:
             RejectReason.TOO_LARGE, f"the document has {len(encoded)} bytes; MongoDB accepts {MAX_BSON_BYTES}"
         )
     return RawBSONDocument(encoded)
+
+
+def encode_plain(prefix: str, offsets: Sequence[int], values: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """See `Encoder.encode_plain`: documents that the driver encodes while it sends them, which costs least.
+
+    Nothing in a plain value can make that fail: see `workers.formats.json.parse_plain`.
+    """
+    return [{"_id": f"{prefix}{offset}", **fields} for offset, fields in zip(offsets, values, strict=True)]
+
+
+def as_raw(document: RawBSONDocument | dict[str, Any]) -> RawBSONDocument:
+    """The document as it is stored. Args: document: from `encode` or `encode_plain`."""
+    return document if isinstance(document, RawBSONDocument) else RawBSONDocument(bson.encode(document))
 
 
 def documents_equal(stored: RawBSONDocument, document: RawBSONDocument) -> bool:

@@ -8,12 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from pymongo.errors import BulkWriteError, DocumentTooLarge, PyMongoError
+from pymongo.errors import DocumentTooLarge, PyMongoError
 
 from workers.errors import RetryReason, SinkUnavailableError
+from workers.operations import Operations
 from workers.sinks.mongodb.codes import DUPLICATE_KEYS
 from workers.sinks.mongodb.encoding import documents_equal
 from workers.sinks.mongodb.errors import ErrorClass, classify, classify_failure
+from workers.sinks.mongodb.insert_command import InsertCommand
 from workers.sinks.mongodb.messages import describe_error, describe_failure, one_line, retry_after
 from workers.sinks.refusals import Refusal
 from workers.types import Insert, Reject, RejectReason
@@ -63,7 +65,7 @@ class Inserter:
 
     def __init__(self, collections: Collections) -> None:
         self._collections = collections
-        self._documents = collections.documents
+        self._command = InsertCommand(collections)
 
     def insert(self, inserts: Sequence[Insert], *, divide: bool = False) -> InsertOutcomes:
         """Insert them. Args: divide: halve what is refused as a whole, until the document that is refused is alone."""
@@ -75,31 +77,31 @@ class Inserter:
         if not inserts:
             return
         try:
-            self._documents.insert_many([insert.document for insert in inserts], ordered=False)
+            failures = self._send(inserts)
         except DocumentTooLarge as error:
-            # The driver's own, for a document larger than a message that the server takes; it does not say which.
             if len(inserts) > 1:
                 self._insert_halves(outcome, inserts, divide)
             else:
                 outcome.refuse(inserts[0], RejectReason.TOO_LARGE, one_line(str(error)))
-        except BulkWriteError as error:
-            self._sort_failures(outcome, inserts, error.details)
         except PyMongoError as error:
             self._command_refused(outcome, inserts, error, divide)
+        else:
+            self._sort_failures(outcome, inserts, failures)
+
+    def _send(self, inserts: Sequence[Insert]) -> Sequence[Mapping[str, Any]]:
+        if isinstance(inserts, Operations):
+            return self._command.send(inserts.documents, inserts.value_bytes)
+        return self._command.send([insert.document for insert in inserts])
 
     def _insert_halves(self, outcome: InsertOutcomes, inserts: Sequence[Insert], divide: bool) -> None:
         middle = len(inserts) // 2
         self._insert_into(outcome, inserts[:middle], divide)
         self._insert_into(outcome, inserts[middle:], divide)
 
-    def _sort_failures(self, outcome: InsertOutcomes, inserts: Sequence[Insert], details: Mapping[str, Any]) -> None:
-        """Handle each failure of a bulk by its code. Never log the error's text: it contains the documents."""
-        failures = details.get("writeErrors", ())
-        if concerns := details.get("writeConcernErrors"):
-            # Whatever its code: the write may be rolled back. No failure beside it counts.
-            said = describe_failure(concerns[0].get("code"), concerns[0].get("errmsg"))
-            wait = max(map(retry_after, concerns))
-            raise SinkUnavailableError(RetryReason.NOT_ACKNOWLEDGED, f"write concern error {said}", wait)
+    def _sort_failures(
+        self, outcome: InsertOutcomes, inserts: Sequence[Insert], failures: Sequence[Mapping[str, Any]]
+    ) -> None:
+        """Handle the failure of each document by its code. Never log its text: it contains the document."""
         duplicates = []
         for failure in failures:
             insert, code = inserts[failure["index"]], failure.get("code")

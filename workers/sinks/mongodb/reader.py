@@ -10,9 +10,9 @@ from bson import json_util
 from bson.codec_options import CodecOptions, DatetimeConversion
 from pymongo.errors import OperationFailure
 
-from workers.sinks.base import IdRange
+from workers.sinks.id_range import IdRange
 from workers.sinks.mongodb.client import IDS_PER_QUERY, READING, Collections, raw_id
-from workers.sinks.mongodb.encoding import documents_equal, encode
+from workers.sinks.mongodb.encoding import documents_equal, encode, encode_plain
 from workers.sinks.mongodb.errors import translate_read_errors
 
 if TYPE_CHECKING:
@@ -39,6 +39,9 @@ class MongoReader:
     def connect(self) -> None:
         with translate_read_errors():
             self._collections.client.admin.command("ping")
+
+    def encode_plain(self, prefix: str, offsets: Sequence[int], values: Sequence[dict[str, Any]]) -> list[Any]:
+        return encode_plain(prefix, offsets, values)
 
     def encode(self, document_id: str, value: dict[str, Any]) -> RawBSONDocument:
         return encode(document_id, value)
@@ -67,8 +70,8 @@ class MongoReader:
             found = _reasons(self._collections.dead_letters.find({}, REASON, limit=limit + 1))
         return found if len(found) <= limit else None
 
-    def content(self, document: RawBSONDocument) -> bytes:
-        return bytes(document.raw)
+    def content(self, document: RawBSONDocument | dict[str, Any]) -> bytes:
+        return bson.encode(document) if isinstance(document, dict) else bytes(document.raw)
 
     def finds_ranges(self) -> bool:
         """A server that explains another plan than an index, or that cannot explain, is not asked for ranges."""

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from bson.raw_bson import RawBSONDocument
     from pymongo.collection import Collection
 
-    from workers.types import Batch, Record, Reject, TopicPartition
+    from workers.records import Record
+    from workers.types import Batch, Reject, TopicPartition
 
 
 @dataclass(slots=True)

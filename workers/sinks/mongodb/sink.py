@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 import pymongo
 
 from workers.errors import BadConfigurationError, RetryReason, SinkUnavailableError
+from workers.operations import Operations
 from workers.pipeline.backoff import Backoff
 from workers.sinks.mongodb.client import Collections
 from workers.sinks.mongodb.dead_letter_writer import DeadLetterWriter
-from workers.sinks.mongodb.encoding import encode
+from workers.sinks.mongodb.encoding import as_raw, encode, encode_plain
 from workers.sinks.mongodb.errors import translate_write_errors
 from workers.sinks.mongodb.inserts import Inserter, InsertOutcomes
 from workers.sinks.mongodb.judge import Judge
@@ -75,12 +76,15 @@ class MongoSink:
     def encode(self, document_id: str, value: dict[str, Any]) -> RawBSONDocument:
         return encode(document_id, value)
 
+    def encode_plain(self, prefix: str, offsets: Sequence[int], values: Sequence[dict[str, Any]]) -> list[Any]:
+        return encode_plain(prefix, offsets, values)
+
     def write(self, batch: Batch) -> WriteResult:
         """See `Sink.write`: within the write timeout, dead letters included."""
         parts = batch.partitions.values()
         with self._writing():
             reused = ReusedOffsets.of(batch)
-            outcome = self._store_all([operation for part in parts for operation in part.operations], reused)
+            outcome = self._store_all(Operations.joined((part.operations for part in parts), as_raw), reused)
             not_decoded = [reject for part in parts for reject in part.rejects]
             rejects = [*not_decoded, *outcome.refused.values()]
             new = self._dead_letters.write(rejects)

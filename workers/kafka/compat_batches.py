@@ -1,0 +1,172 @@
+"""The private names of kafka-python by which it hands record batches over whole. See `compat`.
+
+The client reads a response in a generator: it checks a batch (its checksum, whether its transaction was aborted, whether it
+is a control batch), then makes an object of each record. Here a batch that has passed its checks is handed through that
+generator as one record, whose value is the decoded batch. `take`, by which the client's `poll` gets so many records, divides the
+batches. So the checks, and the positions behind them, stay the client's.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple, Protocol
+
+
+class Decoded(Protocol):
+    """Records by ascending offset, in columns."""
+
+    @property
+    def offsets(self) -> Sequence[int]: ...
+    @property
+    def values(self) -> Sequence[bytes | None]: ...
+
+
+class Decoders(NamedTuple):
+    """What is made of what the client has checked."""
+
+    batch: Callable[[Any], Decoded]
+    """Of a batch."""
+    record: Callable[[Any], Decoded]
+    """Of a record in a format before 2, that of Kafka 0.11, which the client has decoded."""
+    piece: Callable[[Any, Any, int, int], Any]
+    """Called with the partition, what was decoded, and the indexes of the first record and behind the last."""
+
+
+def hand_over_batches(consumer: Any, decoders: Decoders) -> None:
+    """`poll` returns, for each partition, pieces of batches in place of records. Call it before the first poll.
+
+    Why: objects and calls for each record are most of what `poll` costs.
+    Until: the client's consumer returns batches.
+    Test: tests/integration/test_record_batch.py::test_batches_are_divided_as_the_client_divides_records
+    """
+    fetcher = consumer._fetcher
+    fetcher.PartitionRecords = functools.partial(_partition_batches(type(fetcher).PartitionRecords), decoders)
+
+
+def batch_buffer(batch: Any) -> tuple[bytes, int]:
+    """The bytes of a batch, decompressed, and the index of the first record in them.
+
+    Why: the decoder needs the bytes; the client's public names return records only.
+    Until: as above.
+    Test: tests/integration/test_record_batch.py::test_a_batch_is_read_as_the_client_reads_it
+    """
+    batch._maybe_uncompress()
+    return bytes(batch._buffer), batch._pos
+
+
+class _WholeBatch(NamedTuple):
+    """The attributes of a record that the client's generator uses; its value is the batch."""
+
+    offset: int
+    """Of the last record: the position behind it is the one behind the batch."""
+    value: Any
+    key: None = None
+    timestamp: int = -1
+    timestamp_type: int = 0
+    headers: tuple[()] = ()
+    checksum: None = None
+    size_in_bytes: int = 0
+
+    def validate_crc(self) -> bool:
+        """Only a batch has a checksum."""
+        return True
+
+
+class _Batch:
+    """A batch of the client, which iterates over itself as one record."""
+
+    def __init__(self, batch: Any, decode: Callable[[Any], Decoded]) -> None:
+        self._batch, self._decode = batch, decode
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._batch, name)
+
+    def __next__(self) -> Any:
+        """The client asks a control batch for its record so."""
+        return next(self._batch)
+
+    def __iter__(self) -> Iterator[_WholeBatch]:
+        decoded = self._decode(self._batch)
+        # Compaction keeps a batch without records, for its producer's sake.
+        if decoded.values:
+            yield _WholeBatch(decoded.offsets[-1], decoded)
+
+
+class _Batches:
+    """The batches of a response."""
+
+    def __init__(self, records: Any, decode: Callable[[Any], Decoded]) -> None:
+        self._records, self._decode = records, decode
+
+    def next_batch(self) -> Any:
+        batch = self._records.next_batch()
+        # The formats before 2 are still in logs that are old enough.
+        return batch if batch is None or batch.magic < 2 else _Batch(batch, self._decode)
+
+
+class _Taken:
+    """Pieces of batches: as long as their records are many, by which the client counts."""
+
+    def __init__(self, pieces: Sequence[Any]) -> None:
+        self._pieces = pieces
+
+    def __len__(self) -> int:
+        return sum(map(len, self._pieces))
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._pieces)
+
+
+@functools.cache
+def _partition_batches(base: Any) -> Any:
+    """A subclass of the client's class for what was fetched of one partition."""
+    from kafka.errors import CorruptRecordError
+
+    class PartitionBatches(base):  # type: ignore[misc]
+        def __init__(self, decoders: Decoders, *args: Any, **options: Any) -> None:
+            self._decoders = decoders
+            self._rest: tuple[Decoded, int] | None = None
+            """A batch, and the index of its first record that was not taken yet."""
+            self._end = 0
+            """Behind the last batch that was decoded."""
+            super().__init__(*args, **options)
+
+        def _unpack_records(self, tp: Any, records: Any, *deserializers: Any) -> Any:
+            return super()._unpack_records(tp, _Batches(records, self._decoders.batch), *deserializers)
+
+        def take(self, n: int | None = None) -> _Taken:
+            self._maybe_raise_next_inline_exception()
+            pieces: list[Any] = []
+            left = sys.maxsize if n is None else n
+            try:
+                while left and (found := self._rest or self._next()):
+                    batch, first = found
+                    end = min(len(batch.values), first + left)
+                    pieces.append(self._decoders.piece(self.topic_partition, batch, first, end))
+                    left -= end - first
+                    self._rest = (batch, end) if end < len(batch.values) else None
+                    self.next_fetch_offset = batch.offsets[end - 1] + 1
+            except Exception as error:  # as the client does it: what is good is returned first
+                if not pieces:
+                    raise
+                self._next_inline_exception = error
+            return _Taken(pieces)
+
+        def _next(self) -> tuple[Decoded, int] | None:
+            """The next batch, and the index of its first record that is not before the position; None: there is none."""
+            for record in self.record_iterator:
+                # Only a whole batch has a tuple there: the client makes lists.
+                whole = type(record.headers) is tuple
+                batch = record.value if whole else self._decoders.record(record)
+                if batch.offsets[0] < self._end:
+                    self.next_fetch_offset = self._end
+                    raise CorruptRecordError(f"a batch begins at {batch.offsets[0]}, before {self._end}")
+                self._end = batch.offsets[-1] + 1
+                self.records_read += len(batch.values) - 1
+                return batch, bisect_left(batch.offsets, self.fetch_offset)
+            return None
+
+    return PartitionBatches

@@ -1,0 +1,68 @@
+"""The operations of one partition, or of a whole batch, as the reader hands them to a sink."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
+from typing import TYPE_CHECKING, Any, overload
+
+from workers.types import Operation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Operations(Sequence[Operation]):
+    """Operations of which only the documents are there: the rest is made when somebody asks for one, and kept.
+
+    So a batch that is written at the first attempt costs no object for each record but its value and its document. For one
+    thread at a time.
+    """
+
+    def __init__(
+        self, documents: Sequence[Any], make: Callable[[], Sequence[Operation]], value_bytes: int | None = None
+    ) -> None:
+        """Args:
+        make: the operations of these documents. Pure.
+        value_bytes: the size of all values that they were decoded from; None: not known.
+        """
+        self.documents = documents
+        self.value_bytes = value_bytes
+        self._make = make
+        self._made: Sequence[Operation] | None = None
+
+    @classmethod
+    def of(cls, operations: Sequence[Operation]) -> Operations:
+        """Of operations that were made already."""
+        if isinstance(operations, Operations):
+            return operations
+        return cls([each.document for each in operations], lambda: operations)
+
+    @classmethod
+    def joined(cls, parts: Iterable[Sequence[Operation]], as_stored: Callable[[Any], Any]) -> Operations:
+        """Those of several partitions. Args: as_stored: makes of a document the one that an operation has who is asked for."""
+        each = [cls.of(part) for part in parts]
+        sizes = [part.value_bytes for part in each if part.value_bytes is not None]
+        return cls(
+            [*chain.from_iterable(part.documents for part in each)],
+            lambda: [made._replace(document=as_stored(made.document)) for part in each for made in part],
+            sum(sizes) if len(sizes) == len(each) else None,
+        )
+
+    def __len__(self) -> int:
+        return len(self.documents)
+
+    @overload
+    def __getitem__(self, index: int) -> Operation: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Operation]: ...
+    def __getitem__(self, index: int | slice) -> Operation | Sequence[Operation]:
+        return self._all()[index]
+
+    def __iter__(self) -> Iterator[Operation]:
+        return iter(self._all())
+
+    def _all(self) -> Sequence[Operation]:
+        if self._made is None:
+            self._made = self._make()
+        return self._made

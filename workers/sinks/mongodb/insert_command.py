@@ -1,0 +1,119 @@
+"""The command by which documents are inserted: one message for as many as the server takes in one.
+
+It is sent as a command, and not by the driver's `insert_many`: that looks at each document once more, and encodes it by itself
+first. What `insert_many` would do besides is done here: documents are divided by the server's limits, and its answer is read.
+What it would give on a replica set, a retry within the driver, is not missed: decision 19.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from bson.codec_options import CodecOptions
+from pymongo.errors import DocumentTooLarge
+
+from workers.errors import RetryReason, SinkUnavailableError
+from workers.sinks.mongodb.encoding import as_raw
+from workers.sinks.mongodb.messages import describe_failure, retry_after
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from workers.sinks.mongodb.client import Collections
+
+ANSWER: CodecOptions[dict[str, Any]] = CodecOptions(unicode_decode_error_handler="replace")
+"""A server may quote a part of a string in its message, and cut it within a character."""
+BSON_PER_JSON = 6
+"""A plain value is at most so many times as long as BSON: the element 0 of an array has two bytes as JSON, and eleven as BSON
+where its index has five digits, which is the most that `PLAIN_BYTES` hold."""
+ID_BYTES = 512
+"""The `_id` of a document, and what else it has besides its value, is shorter: a topic's name has at most 249 characters."""
+
+
+class _Limits(NamedTuple):
+    """Of the server."""
+
+    document_bytes: int
+    message_bytes: int
+    documents: int
+    """In one message."""
+
+
+LEAST = _Limits(16 * 1024 * 1024, 2 * 16 * 1024 * 1024, 1_000)
+"""What every server takes. The driver assumes as much of one that does not say."""
+
+
+class InsertCommand:
+    """Inserts into the collection of documents."""
+
+    def __init__(self, collections: Collections) -> None:
+        self._documents = collections.documents
+        self._limits: _Limits | None = None
+
+    def send(self, documents: Sequence[Any], value_bytes: int | None = None) -> list[Mapping[str, Any]]:
+        """Insert them, each independent of the others.
+
+        Args: value_bytes: the size of the JSON that they were made of, if all of it is known.
+
+        Returns:
+            The failures of single documents, as the server says them; `index` is that of the document.
+
+        Raises:
+            DocumentTooLarge: the server takes no document so large. Nothing was sent.
+            PyMongoError: the server refused a message as a whole, or it does not answer.
+            SinkUnavailableError: the documents are not acknowledged as they must be.
+        """
+        failures: list[Mapping[str, Any]] = []
+        first = 0
+        for message in self._messages(documents, value_bytes):
+            failures += ({**failure, "index": failure["index"] + first} for failure in self._send(message))
+            first += len(message)
+        return failures
+
+    def _send(self, documents: Sequence[Any]) -> Sequence[Mapping[str, Any]]:
+        answer = self._documents.database.command(
+            "insert",
+            self._documents.name,
+            documents=documents,
+            ordered=False,
+            writeConcern=self._documents.write_concern.document,
+            codec_options=ANSWER,
+        )
+        failures: Sequence[Mapping[str, Any]] = answer.get("writeErrors", ())
+        if concern := answer.get("writeConcernError"):
+            # Whatever its code: the write may be rolled back. No failure beside it counts.
+            said = describe_failure(concern.get("code"), concern.get("errmsg"))
+            raise SinkUnavailableError(
+                RetryReason.NOT_ACKNOWLEDGED, f"write concern error {said}", retry_after(concern)
+            )
+        return failures
+
+    def _messages(self, documents: Sequence[Any], value_bytes: int | None) -> Iterator[Sequence[Any]]:
+        limits = self._limits = self._limits or self._ask_limits()
+        at_most = None if value_bytes is None else BSON_PER_JSON * value_bytes + ID_BYTES * (len(documents) + 1)
+        if at_most is not None and at_most <= limits.message_bytes and len(documents) <= limits.documents:
+            yield documents
+            return
+        encoded = [as_raw(document) for document in documents]
+        largest = min(limits.document_bytes, limits.message_bytes - ID_BYTES)
+        if longest := max((len(each.raw) for each in encoded if len(each.raw) > largest), default=0):
+            raise DocumentTooLarge(f"the document has {longest} bytes; the server takes {largest}")
+        first, size = 0, ID_BYTES
+        for index, each in enumerate(encoded):
+            if index - first == limits.documents or size + len(each.raw) > limits.message_bytes:
+                yield encoded[first:index]
+                first, size = index, ID_BYTES
+            size += len(each.raw)
+        yield encoded[first:]
+
+    def _ask_limits(self) -> _Limits:
+        """As the server has told the driver when it connected."""
+        client = self._documents.database.client
+        # It has connected then.
+        client.admin.command("ping")
+        servers = [each for each in client.topology_description.server_descriptions().values() if each.is_writable]
+        return _Limits(
+            min((each.max_bson_size for each in servers), default=LEAST.document_bytes),
+            min((each.max_message_size for each in servers), default=LEAST.message_bytes),
+            min((each.max_write_batch_size for each in servers), default=LEAST.documents),
+        )
