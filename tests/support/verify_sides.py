@@ -24,7 +24,7 @@ from workers.verification.comparison import MAX_DISTANCE, Comparison
 from workers.verification.offset_bitmap import OffsetBitmap
 from workers.verification.part_check import PartCheck, PartResult
 from workers.verification.report import PartitionReport
-from workers.verification.sections import Part
+from workers.verification.segments import Part
 
 Report = dict[TopicPartition, tuple[dict[str, int], dict[str, list[int]]]]
 MOST_OFFSETS = 1000

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from workers.sinks.base import SinkReader
     from workers.types import TopicPartition
     from workers.verification.part_check import PartResult
-    from workers.verification.sections import Part
+    from workers.verification.segments import Part
 
     PartProgress = Callable[[str, int], None]
 

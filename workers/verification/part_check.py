@@ -17,7 +17,7 @@ from workers.types import Insert, TopicPartition
 from workers.verification.comparison import MOST_DEAD_LETTERS, NO_LIMITS, chunks
 from workers.verification.expected import DEAD_LETTER, FIRST_DIGEST, SETTLED, STORED_ONLY, Digest, Expected
 from workers.verification.left_over import look_up_what_is_left, rounds
-from workers.verification.sections import rest
+from workers.verification.segments import rest
 from workers.verification.stored_ids import StoredIds
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from workers.sinks.id_range import IdRange
     from workers.verification.comparison import Comparison, ReadLog
     from workers.verification.report import PartitionReport
-    from workers.verification.sections import Part
+    from workers.verification.segments import Part
     from workers.verification.stored_ids import Now
 
 FETCH_BYTES = 4 << 20
@@ -73,9 +73,9 @@ class PartCheck:
         self._by_index = by_index
         self._digest = Digest()
         self._ranges: dict[TopicPartition, list[OffsetRange]] = {}
-        for section in part.sections:
-            each = self._offsets[section.partition]
-            self._ranges.setdefault(section.partition, []).extend(section.ranges(each.start, each.end))
+        for segment in part.segments:
+            each = self._offsets[segment.partition]
+            self._ranges.setdefault(segment.partition, []).extend(segment.ranges(each.start, each.end))
         self._expected: dict[TopicPartition, Expected] = {}
         self._ids = StoredIds(comparison, part, self._expected, by_index=by_index)
         self._bytes, self._sampled = 0, 0
@@ -156,7 +156,7 @@ class PartCheck:
 
     def _read_documents(self) -> None:
         most = max(100, min(MOST_AT_ONCE, FETCH_BYTES * max(1, self._sampled) // max(1, self._bytes)))
-        if self._part.sections or not self._by_index:
+        if self._part.segments or not self._by_index:
             for ids in self._scanned():
                 for batch in self._sink.scan(ids, most):
                     self._match(batch)
@@ -215,6 +215,6 @@ class PartCheck:
             return [EVERY_ID]
         return [
             each
-            for section in self._part.sections
-            for each in (section.ids(self._topic), *section.other_ids(self._topic))
+            for segment in self._part.segments
+            for each in (segment.ids(self._topic), *segment.other_ids(self._topic))
         ]

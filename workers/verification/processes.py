@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from workers.types import TopicPartition
     from workers.verification.checker import PartProgress
     from workers.verification.part_check import PartResult
-    from workers.verification.sections import Part
+    from workers.verification.segments import Part
 
 JOIN_SECONDS = 5.0
 

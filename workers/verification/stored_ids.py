@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from workers.kafka.partition_offsets import PartitionOffsets
     from workers.verification.comparison import Comparison
     from workers.verification.expected import Expected
-    from workers.verification.sections import Part
+    from workers.verification.segments import Part
 
     Now = Callable[[], Mapping[TopicPartition, PartitionOffsets]]
 
@@ -92,7 +92,7 @@ class StoredIds:
 
     def _owns(self, partition: TopicPartition, offset: int) -> bool:
         """Whether the offset is of this part."""
-        return any(section.partition == partition and section.has(offset) for section in self._part.sections)
+        return any(segment.partition == partition and segment.has(offset) for segment in self._part.segments)
 
     def _counts(self, document_id: Any) -> bool:
         """Whether an id of no partition is counted with this part, and with no other."""
@@ -100,5 +100,5 @@ class StoredIds:
             return self._part.has_rest
         return any(
             (ids.first or "") <= document_id < (ids.end or "")
-            for ids in (section.ids(self._comparison.topic) for section in self._part.sections)
+            for ids in (segment.ids(self._comparison.topic) for segment in self._part.segments)
         )

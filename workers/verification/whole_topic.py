@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from workers.identity import OffsetRange
 from workers.verification.checker import Checker
-from workers.verification.sections import plan
+from workers.verification.segments import plan
 from workers.verification.unfinished import Unfinished
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from workers.verification.comparison import Progress
     from workers.verification.part_check import PartResult
     from workers.verification.report import PartitionReport
-    from workers.verification.sections import Part
+    from workers.verification.segments import Part
     from workers.verification.unfinished import UnfinishedFile
 
 OFFSETS_BY_INDEX = 500_000

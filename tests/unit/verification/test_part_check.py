@@ -9,7 +9,7 @@ from tests.support.fake_broker import FakeRecord
 from tests.support.verify_sides import Sides, Store, document_of, random_sides
 from workers.identity import OffsetRange
 from workers.kafka.partition_offsets import PartitionOffsets
-from workers.verification.sections import Part, plan
+from workers.verification.segments import Part, plan
 
 
 def parts_of(sides: Sides, most: int, *, by_index: bool) -> list[Part]:

@@ -1,4 +1,4 @@
-"""The sections of a topic, as text and as offsets: each offset and each id is in exactly one."""
+"""The segments of a topic, as text and as offsets: each offset and each id is in exactly one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from tests.support.batches import TOPIC, tp
 from workers.identity import OffsetRange, second_id
 from workers.sinks.id_range import IdRange
-from workers.verification.sections import Section, plan, rest, split
+from workers.verification.segments import Segment, plan, rest, split
 
 SPANS = [(0, 0), (0, 1), (0, 11), (0, 1_234), (7, 120), (95, 105), (999, 1_001), (9_990, 10_400)]
 
@@ -23,28 +23,28 @@ def inside(document_id: str, ids: IdRange) -> bool:
 @pytest.mark.parametrize("most", [2, 3, 10, 100, 10_000])
 @pytest.mark.parametrize(("start", "end"), SPANS)
 def test_every_offset_is_in_one_piece_and_no_piece_has_too_many(start: int, end: int, most: int) -> None:
-    sections = split(tp(0), start, end, most)
-    ranges = [section.ranges(start, end) for section in sections]
+    segments = split(tp(0), start, end, most)
+    ranges = [segment.ranges(start, end) for segment in segments]
 
     assert Counter(o for each in ranges for part in each for o in range(*part)) == Counter(range(start, end))
     # Offsets that begin each other, 1 and 10 and 100, are not to be parted.
     assert all(sum(last - first for first, last in each) <= max(most, len(str(end))) for each in ranges)
-    assert (sections[0].low, sections[-1].high) == ("", ":")
-    assert all(one.high == other.low for one, other in pairwise(sections))
+    assert (segments[0].low, segments[-1].high) == ("", ":")
+    assert all(one.high == other.low for one, other in pairwise(segments))
 
 
 @pytest.mark.parametrize("most", [2, 10, 100])
 @pytest.mark.parametrize(("start", "end"), SPANS)
 def test_the_ids_of_a_piece_are_those_of_its_offsets(start: int, end: int, most: int) -> None:
-    for section in split(tp(0), start, end, most):
-        own = [offset for first, last in section.ranges(start, end) for offset in range(first, last)]
-        scanned = [section.ids(TOPIC), *section.other_ids(TOPIC)]
+    for segment in split(tp(0), start, end, most):
+        own = [offset for first, last in segment.ranges(start, end) for offset in range(first, last)]
+        scanned = [segment.ids(TOPIC), *segment.other_ids(TOPIC)]
         for offset in range(max(0, start - 50), end + 50):
             document_id = TOPIC.document_id(0, offset)
-            assert inside(document_id, scanned[0]) == section.has(offset)
-            assert section.has(offset) or offset not in own
+            assert inside(document_id, scanned[0]) == segment.has(offset)
+            assert segment.has(offset) or offset not in own
             times = sum(inside(second_id(document_id, 7), ids) for ids in scanned)
-            assert times == 1 if section.has(offset) else times <= 1
+            assert times == 1 if segment.has(offset) else times <= 1
 
 
 @pytest.mark.parametrize("by_index", [False, True])
@@ -57,14 +57,14 @@ def test_a_plan_has_every_offset_once_in_parts_of_a_bounded_size(by_index: bool)
     parts = plan(ranges, 200, by_index=by_index)
 
     found = Counter(
-        (section.partition, offset)
+        (segment.partition, offset)
         for part in parts
-        for section in part.sections
-        for each in section.ranges(*ranges[section.partition])
+        for segment in part.segments
+        for each in segment.ranges(*ranges[segment.partition])
         for offset in range(*each)
     )
     assert found == Counter((partition, offset) for partition, each in ranges.items() for offset in range(*each))
-    assert all(sum(b - a for p in part.sections for a, b in p.ranges(*ranges[p.partition])) <= 200 for part in parts)
+    assert all(sum(b - a for p in part.segments for a, b in p.ranges(*ranges[p.partition])) <= 200 for part in parts)
     assert sum(part.has_rest for part in parts) == 1
 
 
@@ -72,12 +72,12 @@ def test_a_topic_without_partitions_or_records_still_has_its_rest() -> None:
     assert [part.has_rest for part in plan({}, 10, by_index=True)] == [True]
     assert [part.has_rest for part in plan({}, 10, by_index=False)] == [True]
     (whole, _) = plan({tp(0): OffsetRange(5, 5)}, 10, by_index=True)
-    assert whole.sections == (Section(tp(0)),)
+    assert whole.segments == (Segment(tp(0)),)
 
 
 def test_the_rest_is_every_text_that_no_piece_has() -> None:
     partitions = [tp(0), tp(1), tp(10), tp(2)]
-    taken = [Section(partition).ids(TOPIC) for partition in partitions]
+    taken = [Segment(partition).ids(TOPIC) for partition in partitions]
     left = rest(TOPIC, partitions)
 
     for text in (
@@ -99,7 +99,7 @@ def test_the_rest_is_every_text_that_no_piece_has() -> None:
 def test_a_partition_of_billions_is_split_at_once() -> None:
     start, end = 8_999_999_123, 9_001_000_456
 
-    sections = split(tp(0), start, end, 500_000)
+    segments = split(tp(0), start, end, 500_000)
 
-    assert len(sections) < 12
-    assert sum(b - a for section in sections for a, b in section.ranges(start, end)) == end - start
+    assert len(segments) < 12
+    assert sum(b - a for segment in segments for a, b in segment.ranges(start, end)) == end - start

@@ -1,7 +1,7 @@
-"""The sections of a topic that are verified one after the other: ids between two bounds, as a database compares them. Pure.
+"""The segments of a topic that are verified one after the other: ids between two bounds, as a database compares them. Pure.
 
 A database compares ids as text, and Kafka counts: offsets 12, 120 to 129 and 1200 to 1299 of a partition are neighbours
-as ids, and three ranges of the log. So a section is a range of ids, which the offsets of several ranges fill.
+as ids, and three ranges of the log. So a segment is a range of ids, which the offsets of several ranges fill.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ MOST_DIGITS = 19
 """Of an offset."""
 
 
-class Section(NamedTuple):
+class Segment(NamedTuple):
     """Of one partition: the offsets that, as text, are not less than `low` and less than `high`."""
 
     partition: TopicPartition
@@ -64,9 +64,9 @@ class Section(NamedTuple):
 class Part(NamedTuple):
     """What is verified at once: the digests of its records are in memory together."""
 
-    sections: tuple[Section, ...]
+    segments: tuple[Segment, ...]
     has_rest: bool = False
-    """Whether the ids that are of no section of any part are counted with it."""
+    """Whether the ids that are of no segment of any part are counted with it."""
 
 
 def plan(ranges: Mapping[TopicPartition, OffsetRange], most: int, *, by_index: bool) -> list[Part]:
@@ -74,54 +74,54 @@ def plan(ranges: Mapping[TopicPartition, OffsetRange], most: int, *, by_index: b
 
     Args: by_index: whether the rest is a part of its own: where the sink finds ranges of ids by an index.
     """
-    parts: list[tuple[Section, ...]] = [()]
+    parts: list[tuple[Segment, ...]] = [()]
     size = 0
     for partition, (start, end) in sorted(ranges.items()):
-        for section in split(partition, start, end, most):
-            count = _count(section, start, end)
+        for segment in split(partition, start, end, most):
+            count = _count(segment, start, end)
             if parts[-1] and size + count > most:
                 parts.append(())
                 size = 0
-            parts[-1] = (*parts[-1], section)
+            parts[-1] = (*parts[-1], segment)
             size += count
     if by_index:
-        return [*(Part(sections) for sections in parts if sections), Part((), has_rest=True)]
-    return [Part(sections, has_rest=number == 0) for number, sections in enumerate(parts)]
+        return [*(Part(segments) for segments in parts if segments), Part((), has_rest=True)]
+    return [Part(segments, has_rest=number == 0) for number, segments in enumerate(parts)]
 
 
-def split(partition: TopicPartition, start: int, end: int, most: int) -> list[Section]:
-    """Sections of at most so many of these offsets, neighbours as text: every text of digits is in one.
+def split(partition: TopicPartition, start: int, end: int, most: int) -> list[Segment]:
+    """Segments of at most so many of these offsets, neighbours as text: every text of digits is in one.
 
     Offsets of which each begins the next, 1 and 10 and 100, stay together.
     """
-    sections: list[Section] = []
-    for section in _halves(Section(partition), "", start, end, most):
-        if sections and _count(whole := sections[-1]._replace(high=section.high), start, end) <= most:
-            sections[-1] = whole
+    segments: list[Segment] = []
+    for segment in _halves(Segment(partition), "", start, end, most):
+        if segments and _count(whole := segments[-1]._replace(high=segment.high), start, end) <= most:
+            segments[-1] = whole
         else:
-            sections.append(section)
-    return sections
+            segments.append(segment)
+    return segments
 
 
 def rest(topic: TopicIdentity, partitions: Sequence[TopicPartition]) -> list[IdRange]:
-    """The ids that are text and in no section of these partitions."""
-    taken = sorted(Section(partition).ids(topic) for partition in partitions)
+    """The ids that are text and in no segment of these partitions."""
+    taken = sorted(Segment(partition).ids(topic) for partition in partitions)
     bounds = [None, *(bound for each in taken for bound in each), None]
     return [IdRange(end, first) for end, first in list(pairwise(bounds))[::2]]
 
 
-def _halves(section: Section, prefix: str, start: int, end: int, most: int) -> Iterator[Section]:
-    """The section, or, if it has too many offsets, what there is of each of the next digits. Args: prefix: of all of them."""
-    if _count(section, start, end) <= most or len(prefix) == MOST_DIGITS:
-        yield section
+def _halves(segment: Segment, prefix: str, start: int, end: int, most: int) -> Iterator[Segment]:
+    """The segment, or, if it has too many offsets, what there is of each of the next digits. Args: prefix: of all of them."""
+    if _count(segment, start, end) <= most or len(prefix) == MOST_DIGITS:
+        yield segment
         return
-    lows = [section.low, *(f"{prefix}{digit}" for digit in range(1, 10)), section.high]
+    lows = [segment.low, *(f"{prefix}{digit}" for digit in range(1, 10)), segment.high]
     for digit, (low, high) in enumerate(pairwise(lows)):
-        yield from _halves(Section(section.partition, low, high), f"{prefix}{digit}", start, end, most)
+        yield from _halves(Segment(segment.partition, low, high), f"{prefix}{digit}", start, end, most)
 
 
-def _count(section: Section, start: int, end: int) -> int:
-    return sum(behind - first for first, behind in section.ranges(start, end))
+def _count(segment: Segment, start: int, end: int) -> int:
+    return sum(behind - first for first, behind in segment.ranges(start, end))
 
 
 def _least(bound: str, digits: int) -> int:
