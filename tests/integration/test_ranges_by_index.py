@@ -77,7 +77,9 @@ def test_a_range_has_the_ids_that_are_in_it_as_text_and_no_others(reader: MongoR
 def test_ids_that_are_no_text_are_found_too(reader: MongoReader) -> None:
     found = [each for batch in reader.scan_ids(None) for each in batch]
 
-    assert sorted(map(str, found)) == sorted(map(str, OTHERS * 2))
+    assert sorted(bson.encode({"_id": each}) for each in found) == sorted(
+        bson.encode({"_id": each}) for each in OTHERS * 2
+    )
 
 
 def test_the_server_says_that_it_has_an_index_and_scans_what_is_asked_for(

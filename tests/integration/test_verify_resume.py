@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from kafka.errors import CoordinatorNotAvailableError
 
 from tests.integration.test_verify_scale import store
 from tests.support.embedded import EmbeddedStack, wait_until
@@ -34,8 +35,17 @@ def topic(stack: EmbeddedStack, tmp_path_factory: pytest.TempPathFactory) -> Ite
     with PlainWorkers(stack, tmp_path_factory.mktemp("resume")) as topic:
         topic.kafka.create(2)
         store(topic, 0, RECORDS)
-        topic.commit({0: RECORDS // 2, 1: RECORDS // 2})
+        wait_until(lambda: is_committed(topic), 30, "the group's coordinator is there")
         yield topic
+
+
+def is_committed(topic: PlainWorkers) -> bool:
+    """The first group of a broker waits for the topic in which it keeps the offsets."""
+    try:
+        topic.commit({0: RECORDS // 2, 1: RECORDS // 2})
+    except CoordinatorNotAvailableError:
+        return False
+    return True
 
 
 def start(topic: PlainWorkers, *options: str) -> subprocess.Popen[str]:

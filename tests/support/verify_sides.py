@@ -117,7 +117,7 @@ class Sides:
             most_offsets=MOST_OFFSETS,
         )
 
-    def check(self, part: Part, *, by_index: bool) -> PartResult:
+    def check(self, part: Part) -> PartResult:
         return PartCheck(
             self.comparison(),
             part,
@@ -125,16 +125,15 @@ class Sides:
             lambda: self.now or self.offsets,
             lambda: self.compacts,
             lambda what, more: self.progress.update({what: more}),
-            by_index=by_index,
         ).check()
 
-    def in_parts(self, parts: Sequence[Part], *, by_index: bool) -> tuple[Report, int]:
+    def in_parts(self, parts: Sequence[Part]) -> tuple[Report, int]:
         """The report of these parts together, and the number of foreign ids."""
         reports = {partition: PartitionReport(partition, most_offsets=MOST_OFFSETS) for partition in self.offsets}
         before: Counter[TopicPartition] = Counter()
         foreign = 0
         for part in parts:
-            result = self.check(part, by_index=by_index)
+            result = self.check(part)
             before += result.before
             foreign += result.foreign
             for partition, report in result.reports.items():
@@ -246,6 +245,8 @@ def _store(random: Random, store: Store, record: FakeRecord, *, is_due: bool) ->
         store.letters[document_id] = "not_json"
     if random.random() > 0.15:
         return
+    if not is_good and random.random() < 0.3:
+        store.documents_by_id[document_id] = bson.encode({"_id": document_id})
     damage = random.randrange(10)
     second = second_id(document_id, max(0, record.leader_epoch))
     if damage == 0:

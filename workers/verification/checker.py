@@ -37,15 +37,12 @@ class Checker:
         offsets: Mapping[TopicPartition, PartitionOffsets],
         admin: Admin,
         sink: SinkReader,
-        *,
-        by_index: bool,
     ) -> None:
         """Args:
         offsets: asked for before anything is read.
         admin, sink: connected; whoever opened them closes them.
-        by_index: see `PartCheck`.
         """
-        self._settings, self._topic, self._offsets, self._by_index = settings, topic, offsets, by_index
+        self._settings, self._topic, self._offsets = settings, topic, offsets
         self._admin, self._sink = admin, sink
         self._log = LogReader(settings, log_reader_options(settings) | FETCHING)
 
@@ -63,9 +60,7 @@ class Checker:
             lambda _what, _done, _total: None,
             lambda _partition, _records: None,
         )
-        return PartCheck(
-            comparison, part, self._log.read, self._now, lambda: self._compacts, progress, by_index=self._by_index
-        ).check()
+        return PartCheck(comparison, part, self._log.read, self._now, lambda: self._compacts, progress).check()
 
     def close(self) -> None:
         """Close the connection to the log."""

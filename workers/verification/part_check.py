@@ -17,19 +17,20 @@ from workers.types import Insert, TopicPartition
 from workers.verification.comparison import MOST_DEAD_LETTERS, NO_LIMITS, chunks
 from workers.verification.expected import DEAD_LETTER, FIRST_DIGEST, SETTLED, STORED_ONLY, Digest, Expected
 from workers.verification.left_over import look_up_what_is_left, rounds
-from workers.verification.segments import rest
 from workers.verification.stored_ids import StoredIds
 
 if TYPE_CHECKING:
+    from array import array
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from workers.identity import OffsetRange
     from workers.records import Record, Records
-    from workers.sinks.id_range import IdRange
     from workers.verification.comparison import Comparison, ReadLog
     from workers.verification.report import PartitionReport
     from workers.verification.segments import Part
     from workers.verification.stored_ids import Now
+
+    Quick = tuple[TopicPartition, array[int], int]
 
 FETCH_BYTES = 4 << 20
 """Of documents, fetched at once."""
@@ -57,27 +58,23 @@ class PartCheck:
         now: Now,
         compacts: Callable[[], bool],
         progress: Callable[[str, int], None],
-        *,
-        by_index: bool,
     ) -> None:
         """Args:
         comparison: its offsets were asked for before; it gets the counts.
         read: reads ranges of the log.
         now: asks Kafka for the offsets; called when all has been read.
         progress: called with what was read, and how much more of it.
-        by_index: read the ids of the part only, instead of all.
         """
         self._comparison, self._part, self._read = comparison, part, read
         self._now, self._compacts, self._progress = now, compacts, progress
         self._topic, self._sink, self._offsets = comparison.topic, comparison.sink, comparison.offsets
-        self._by_index = by_index
         self._digest = Digest()
         self._ranges: dict[TopicPartition, list[OffsetRange]] = {}
         for segment in part.segments:
             each = self._offsets[segment.partition]
             self._ranges.setdefault(segment.partition, []).extend(segment.ranges(each.start, each.end))
         self._expected: dict[TopicPartition, Expected] = {}
-        self._ids = StoredIds(comparison, part, self._expected, by_index=by_index)
+        self._ids = StoredIds(comparison, part, self._expected)
         self._bytes, self._sampled = 0, 0
 
     def check(self) -> PartResult:
@@ -86,6 +83,8 @@ class PartCheck:
         Raises:
             UnavailableError: Kafka or the sink did not answer.
         """
+        if not self._part.segments and self._part.has_rest:
+            return self._count_the_rest()
         self._expected.update((partition, Expected(ranges)) for partition, ranges in self._ranges.items())
         listed = self._read_dead_letters()
         self._read_records(listed)
@@ -95,13 +94,19 @@ class PartCheck:
         reports = {p: self._comparison.reports[p] for p in self._expected}
         return PartResult(reports, self._ids.before, self._ids.foreign)
 
+    def _count_the_rest(self) -> PartResult:
+        """Only ids are read."""
+        ranges = [*self._part.scanned] if EVERY_ID in self._part.scanned else [*self._part.scanned, None]
+        foreign = sum(len(found) for ids in ranges for found in self._sink.scan_ids(ids))
+        return PartResult({}, Counter(), foreign)
+
     def _read_dead_letters(self) -> Mapping[str, str] | None:
         """The reasons of all that were not replayed, by id, if they are not too many.
 
         Read before the log: a record that has one is looked up as soon as it is read.
         """
         listed: dict[str, str] | None = {}
-        for ids in self._scanned():
+        for ids in self._part.scanned:
             for batch in self._sink.scan_dead_letters(ids):
                 for document_id, reason in batch:
                     self._ids.place(document_id, STORED_ONLY if reason is None else DEAD_LETTER)
@@ -155,39 +160,32 @@ class PartCheck:
         return [records[index] for index in sorted({*others})]
 
     def _read_documents(self) -> None:
-        most = max(100, min(MOST_AT_ONCE, FETCH_BYTES * max(1, self._sampled) // max(1, self._bytes)))
-        if self._part.segments or not self._by_index:
-            for ids in self._scanned():
-                for batch in self._sink.scan(ids, most):
-                    self._match(batch)
-                    self._progress("documents", len(batch))
-        elif self._part.has_rest:
-            for each in (*rest(self._topic, [*self._offsets]), None):
-                for found in self._sink.scan_ids(each):
-                    self._ids.foreign += len(found)
-
-    def _match(self, batch: Sequence[tuple[Any, bytes]]) -> None:
-        """Count the documents that are in order; keep in mind those without a record."""
         quick = {}
         for partition, expected in self._expected.items():
             if expected.columns:
                 column = expected.columns[0]
                 quick[self._topic.partition_prefix(partition.partition)] = (partition, column.values, column.first)
+        most = max(100, min(MOST_AT_ONCE, FETCH_BYTES * max(1, self._sampled) // max(1, self._bytes)))
+        for ids in self._part.scanned:
+            for batch in self._sink.scan(ids, most):
+                self._match(batch, quick)
+                self._progress("documents", len(batch))
+
+    def _match(self, batch: Sequence[tuple[Any, bytes]], quick: Mapping[str, Quick]) -> None:
+        """Count the documents that are in order; keep in mind those without a record.
+
+        Args: quick: by the beginning of its ids, what is expected of a partition in its longest range.
+        """
         digest, found, others = self._digest, Counter[TopicPartition](), []
         for each in batch:
             document_id, content = each
-            # Only the plain form of an id is taken here.
+            # An id in another form, with a zero before it, has another content.
             prefix, slash, text = document_id.rpartition("/") if type(document_id) is str else ("", "", "")
             known = quick.get(prefix + slash)
             if known is not None and text.isdecimal() and len(text) < 20:
                 partition, values, first = known
                 index = int(text) - first
-                if (
-                    0 <= index < len(values)
-                    and values[index] >= FIRST_DIGEST
-                    and str(index + first) == text
-                    and values[index] == digest(content)
-                ):
+                if 0 <= index < len(values) and values[index] >= FIRST_DIGEST and values[index] == digest(content):
                     values[index] = SETTLED
                     found[partition] += 1
                     continue
@@ -208,13 +206,3 @@ class PartCheck:
                     self._comparison.reports[partition].counts["stored"] += 1
                 return
         self._ids.place(document_id, STORED_ONLY)
-
-    def _scanned(self) -> list[IdRange]:
-        """What is read of the sink."""
-        if not self._by_index:
-            return [EVERY_ID]
-        return [
-            each
-            for segment in self._part.segments
-            for each in (segment.ids(self._topic), *segment.other_ids(self._topic))
-        ]

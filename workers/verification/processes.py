@@ -35,8 +35,6 @@ def check_in_processes(
     parts: Sequence[tuple[int, Part]],
     count: int,
     progress: PartProgress,
-    *,
-    by_index: bool,
 ) -> Iterator[tuple[int, PartResult]]:
     """Each part's number and result, as they are done. However it ends, no process stays.
 
@@ -44,7 +42,7 @@ def check_in_processes(
         UnavailableError: in one of them Kafka or the sink did not answer, or it was killed.
     """
     waiting = list(parts)[::-1]
-    with _processes(min(count, len(parts)), (settings, topic, offsets, by_index)) as pipes:
+    with _processes(min(count, len(parts)), (settings, topic, offsets)) as pipes:
         for pipe in pipes:
             pipe.send(waiting.pop())
         at_work = len(pipes)
@@ -99,7 +97,6 @@ def _serve(
     settings: Settings,
     topic: Topic,
     offsets: Mapping[TopicPartition, PartitionOffsets],
-    by_index: bool,
 ) -> None:
     """What each of the processes does. It ends with the one that started it: then the pipe is closed."""
 
@@ -111,7 +108,7 @@ def _serve(
             with (
                 Admin(settings) as admin,
                 closing(open_reader(settings)) as sink,
-                closing(Checker(settings, topic, offsets, admin, sink, by_index=by_index)) as checker,
+                closing(Checker(settings, topic, offsets, admin, sink)) as checker,
             ):
                 while True:
                     number, part = pipe.recv()

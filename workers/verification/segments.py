@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from workers.identity import SECOND, OffsetRange
-from workers.sinks.id_range import IdRange
+from workers.sinks.id_range import EVERY_ID, IdRange
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -65,28 +65,47 @@ class Part(NamedTuple):
     """What is verified at once: the digests of its records are in memory together."""
 
     segments: tuple[Segment, ...]
+    scanned: tuple[IdRange, ...]
+    """Where its ids are. What is in the first of them, and no id of the topic's, is counted with it."""
     has_rest: bool = False
-    """Whether the ids that are of no segment of any part are counted with it."""
+    """Whether the ids that are in no segment of any part are counted with it."""
 
 
-def plan(ranges: Mapping[TopicPartition, OffsetRange], most: int, *, by_index: bool) -> list[Part]:
+def plan(
+    topic: TopicIdentity, ranges: Mapping[TopicPartition, OffsetRange], most: int, *, by_index: bool
+) -> list[Part]:
     """Parts of at most so many offsets, which have all of these offsets together, and every id in exactly one of them.
 
-    Args: by_index: whether the rest is a part of its own: where the sink finds ranges of ids by an index.
+    Args: by_index: whether the sink finds ranges of ids by an index. Then a part has neighbours, also those of many
+        partitions, so that each is read by a few questions; and the rest is a part of its own. Else each reads all ids.
     """
-    parts: list[tuple[Segment, ...]] = [()]
+    together: list[list[Segment]] = [[]]
     size = 0
-    for partition, (start, end) in sorted(ranges.items()):
+    for partition in sorted(ranges, key=lambda each: Segment(each).ids(topic)):
+        start, end = ranges[partition]
         for segment in split(partition, start, end, most):
             count = _count(segment, start, end)
-            if parts[-1] and size + count > most:
-                parts.append(())
+            if together[-1] and size + count > most:
+                together.append([])
                 size = 0
-            parts[-1] = (*parts[-1], segment)
+            together[-1].append(segment)
             size += count
-    if by_index:
-        return [*(Part(segments) for segments in parts if segments), Part((), has_rest=True)]
-    return [Part(segments, has_rest=number == 0) for number, segments in enumerate(parts)]
+    if not by_index:
+        return [Part(tuple(each), (EVERY_ID,), has_rest=number == 0) for number, each in enumerate(together)]
+    parts = []
+    found = [each for each in together if each]
+    for number, each in enumerate(found):
+        behind = found[number + 1][0].ids(topic).first if number + 1 < len(found) else each[-1].ids(topic).end
+        others = [ids for segment in each for ids in segment.other_ids(topic)]
+        parts.append(Part(tuple(each), (IdRange(each[0].ids(topic).first, behind), *others)))
+    return [*parts, Part((), tuple(_rest(parts)), has_rest=True)]
+
+
+def _rest(parts: Sequence[Part]) -> list[IdRange]:
+    """The ids, all that are text, before and behind these parts."""
+    if not parts:
+        return [EVERY_ID]
+    return [IdRange(None, parts[0].scanned[0].first), IdRange(parts[-1].scanned[0].end, None)]
 
 
 def split(partition: TopicPartition, start: int, end: int, most: int) -> list[Segment]:
@@ -101,13 +120,6 @@ def split(partition: TopicPartition, start: int, end: int, most: int) -> list[Se
         else:
             segments.append(segment)
     return segments
-
-
-def rest(topic: TopicIdentity, partitions: Sequence[TopicPartition]) -> list[IdRange]:
-    """The ids that are text and in no segment of these partitions."""
-    taken = sorted(Segment(partition).ids(topic) for partition in partitions)
-    bounds = [None, *(bound for each in taken for bound in each), None]
-    return [IdRange(end, first) for end, first in list(pairwise(bounds))[::2]]
 
 
 def _halves(segment: Segment, prefix: str, start: int, end: int, most: int) -> Iterator[Segment]:

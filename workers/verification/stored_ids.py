@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from workers.kafka.partition_offsets import PartitionOffsets
     from workers.verification.comparison import Comparison
     from workers.verification.expected import Expected
-    from workers.verification.segments import Part
+    from workers.verification.segments import Part, Segment
 
     Now = Callable[[], Mapping[TopicPartition, PartitionOffsets]]
 
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 class StoredIds:
     """Those of one part. What is stored at the offsets of the log is kept in `Expected`, the rest here."""
 
-    def __init__(
-        self, comparison: Comparison, part: Part, expected: Mapping[TopicPartition, Expected], *, by_index: bool
-    ) -> None:
-        """Args: by_index: whether only ids of this part are given to `place`."""
-        self._comparison, self._part, self._expected, self._by_index = comparison, part, expected, by_index
+    def __init__(self, comparison: Comparison, part: Part, expected: Mapping[TopicPartition, Expected]) -> None:
+        self._comparison, self._part, self._expected = comparison, part, expected
+        self._segments: dict[TopicPartition, list[Segment]] = {}
+        for segment in part.segments:
+            self._segments.setdefault(segment.partition, []).append(segment)
         self._beyond: dict[TopicPartition, OffsetBitmap] = {}
         """Offsets from the end of the log on at which something is stored: of records that came since, if all is well."""
         self._second: list[tuple[TopicPartition, int, str]] = []
@@ -92,13 +92,9 @@ class StoredIds:
 
     def _owns(self, partition: TopicPartition, offset: int) -> bool:
         """Whether the offset is of this part."""
-        return any(segment.partition == partition and segment.has(offset) for segment in self._part.segments)
+        return any(segment.has(offset) for segment in self._segments.get(partition, ()))
 
     def _counts(self, document_id: Any) -> bool:
         """Whether an id of no partition is counted with this part, and with no other."""
-        if not self._by_index:
-            return self._part.has_rest
-        return any(
-            (ids.first or "") <= document_id < (ids.end or "")
-            for ids in (segment.ids(self._comparison.topic) for segment in self._part.segments)
-        )
+        first, end = self._part.scanned[0]
+        return self._part.has_rest or (first is not None and end is not None and first <= document_id < end)

@@ -72,7 +72,7 @@ class WholeTopic:
         self.offsets = offsets
         """With which it is verified."""
         ranges = {p: OffsetRange(each.start, each.end) for p, each in offsets.items()}
-        self._parts = plan(ranges, self.run.most, by_index=self.run.by_index)
+        self._parts = plan(topic.identity, ranges, self.run.most, by_index=self.run.by_index)
 
     def verify(self, progress: Progress, processes: int | None = None) -> None:
         """Verify all parts that are not done; their results are in `run.done`.
@@ -115,8 +115,8 @@ class WholeTopic:
         return sum(result.foreign for result in self.run.done.values())
 
     def _processes(self) -> int:
-        """While one waits for the sink, another one may read the log. Two parts by index at least, or it is not worth it."""
-        return min(MOST_PROCESSES, os.cpu_count() or 1) if self.run.by_index and len(self._parts) > 3 else 1
+        """Half of the cores: the servers, or the fleet, want the others. One where each part costs a look at all documents."""
+        return max(1, min(MOST_PROCESSES, (os.cpu_count() or 1) // 2)) if self.run.by_index else 1
 
     def _checked(
         self, left: list[tuple[int, Part]], count: int, told: PartProgress
@@ -124,13 +124,9 @@ class WholeTopic:
         if count > 1:
             from workers.verification.processes import check_in_processes
 
-            yield from check_in_processes(
-                self._settings, self._topic, self.offsets, left, count, told, by_index=self.run.by_index
-            )
+            yield from check_in_processes(self._settings, self._topic, self.offsets, left, count, told)
             return
-        checker = Checker(
-            self._settings, self._topic, self.offsets, self._admin, self._sink, by_index=self.run.by_index
-        )
+        checker = Checker(self._settings, self._topic, self.offsets, self._admin, self._sink)
         with closing(checker):
             for number, part in left:
                 yield number, checker.check(part, told)

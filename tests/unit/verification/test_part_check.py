@@ -14,7 +14,7 @@ from workers.verification.segments import Part, plan
 
 def parts_of(sides: Sides, most: int, *, by_index: bool) -> list[Part]:
     ranges = {partition: OffsetRange(each.start, each.end) for partition, each in sides.offsets.items()}
-    return plan(ranges, most, by_index=by_index)
+    return plan(TOPIC, ranges, most, by_index=by_index)
 
 
 @pytest.mark.parametrize("most", [2, 40, 10_000])
@@ -24,7 +24,7 @@ def test_it_reports_what_looking_up_every_record_reports(by_index: bool, most: i
         expected = random_sides(seed).by_look_ups()
         sides = random_sides(seed)
 
-        found = sides.in_parts(parts_of(sides, most, by_index=by_index), by_index=by_index)
+        found = sides.in_parts(parts_of(sides, most, by_index=by_index))
 
         assert found == expected, f"seed {seed}"
 
@@ -38,7 +38,7 @@ def sides() -> Sides:
 
 
 def report(sides: Sides) -> tuple[dict[str, int], dict[str, list[int]]]:
-    found, _ = sides.in_parts(parts_of(sides, 10_000, by_index=True), by_index=True)
+    found, _ = sides.in_parts(parts_of(sides, 10_000, by_index=True))
     return found[tp(0)]
 
 
@@ -109,7 +109,7 @@ def test_fetches_are_small_where_documents_are_large(sides: Sides, monkeypatch: 
 def test_nothing_is_verified_twice_and_nothing_left_out(sides: Sides) -> None:
     """The parts of a plan may be verified in any order, each by another process."""
     parts = parts_of(sides, 100, by_index=True)
-    results = [sides.check(part, by_index=True) for part in reversed(parts)]
+    results = [sides.check(part) for part in reversed(parts)]
 
     assert len(parts) > 10
     assert sum(each.counts["stored"] for result in results for each in result.reports.values()) == 1_000

@@ -11,7 +11,7 @@ import pytest
 from tests.support.batches import TOPIC, tp
 from workers.identity import OffsetRange, second_id
 from workers.sinks.id_range import IdRange
-from workers.verification.segments import Segment, plan, rest, split
+from workers.verification.segments import Segment, plan, split
 
 SPANS = [(0, 0), (0, 1), (0, 11), (0, 1_234), (7, 120), (95, 105), (999, 1_001), (9_990, 10_400)]
 
@@ -54,7 +54,7 @@ def test_a_plan_has_every_offset_once_in_parts_of_a_bounded_size(by_index: bool)
         tp(number): OffsetRange(first := random.randrange(500), first + random.randrange(900)) for number in range(20)
     }
 
-    parts = plan(ranges, 200, by_index=by_index)
+    parts = plan(TOPIC, ranges, 200, by_index=by_index)
 
     found = Counter(
         (segment.partition, offset)
@@ -69,31 +69,31 @@ def test_a_plan_has_every_offset_once_in_parts_of_a_bounded_size(by_index: bool)
 
 
 def test_a_topic_without_partitions_or_records_still_has_its_rest() -> None:
-    assert [part.has_rest for part in plan({}, 10, by_index=True)] == [True]
-    assert [part.has_rest for part in plan({}, 10, by_index=False)] == [True]
-    (whole, _) = plan({tp(0): OffsetRange(5, 5)}, 10, by_index=True)
+    assert [part.has_rest for part in plan(TOPIC, {}, 10, by_index=True)] == [True]
+    assert [part.has_rest for part in plan(TOPIC, {}, 10, by_index=False)] == [True]
+    (whole, _) = plan(TOPIC, {tp(0): OffsetRange(5, 5)}, 10, by_index=True)
     assert whole.segments == (Segment(tp(0)),)
 
 
-def test_the_rest_is_every_text_that_no_piece_has() -> None:
-    partitions = [tp(0), tp(1), tp(10), tp(2)]
-    taken = [Segment(partition).ids(TOPIC) for partition in partitions]
-    left = rest(TOPIC, partitions)
+@pytest.mark.parametrize("most", [40, 10_000])
+def test_every_id_is_read_with_one_part_and_many_partitions_by_few_questions(most: int) -> None:
+    ranges = {tp(number): OffsetRange(0, 90) for number in (0, 1, 2, 10, 11, 100, 200)}
+    parts = plan(TOPIC, ranges, most, by_index=True)
+    first = [part.scanned[0] for part in parts[:-1]] + [*parts[-1].scanned]
 
-    for text in (
-        "",
-        "a",
-        "zzz",
-        TOPIC.prefix,
-        f"{TOPIC.prefix}3/7",
-        f"{TOPIC.prefix}10",
-        f"{TOPIC.prefix}1/:",
-        "\U0010ffff",
-    ):
-        assert sum(inside(text, ids) for ids in left) == 1, text
-    for text in (TOPIC.document_id(1, 5), TOPIC.document_id(10, 0), f"{TOPIC.prefix}0/", f"{TOPIC.prefix}2/9@9"):
-        assert sum(inside(text, ids) for ids in left) == 0, text
-        assert sum(inside(text, ids) for ids in taken) == 1, text
+    texts = ["", "a", "zzz", TOPIC.prefix, "\U0010ffff"]
+    texts += [f"{TOPIC.prefix}{rest}" for rest in ("3/7", "10", "1/:", "1/", "10/12x", "0/", "2/9", "1000/5", "100/89")]
+    for text in texts:
+        assert sum(inside(text, ids) for ids in first) == 1, text
+    for number, part in enumerate(parts):
+        for segment in part.segments:
+            for offset in range(90):
+                if segment.has(offset):
+                    document_id = TOPIC.document_id(segment.partition.partition, offset)
+                    assert inside(document_id, first[number])
+                    assert any(inside(second_id(document_id, 7), ids) for ids in part.scanned)
+    if most == 10_000:
+        assert [len(part.scanned) for part in parts] == [1, 2]
 
 
 def test_a_partition_of_billions_is_split_at_once() -> None:
