@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 
 FETCH_BYTES = 4 << 20
 """Of documents, fetched at once."""
-MOST_AT_ONCE = 5_000
+MOST_AT_ONCE = 10_000
+"""Documents."""
 
 
 class PartResult(NamedTuple):

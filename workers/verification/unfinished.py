@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from workers.settings import Settings
 
 VERSION = 1
+"""Also of how a topic is divided into parts: the numbers of those that are done must mean the same."""
 SAVE_SECONDS = 1.0
 """Between two writes of the file, at least: it is written whole."""
 
