@@ -43,9 +43,9 @@ def is_committed(topic: PlainWorkers) -> bool:
     """The first group of a broker waits for the topic in which it keeps the offsets."""
     try:
         topic.commit({0: RECORDS // 2, 1: RECORDS // 2})
+        return len(topic.kafka.admin.list_group_offsets({topic.group: None})[topic.group]) == 2
     except CoordinatorNotAvailableError:
         return False
-    return True
 
 
 def start(topic: PlainWorkers, *options: str) -> subprocess.Popen[str]:

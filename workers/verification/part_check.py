@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
 FETCH_BYTES = 4 << 20
 """Of documents, fetched at once."""
-MOST_AT_ONCE = 10_000
-"""Documents."""
+MOST_AT_ONCE, SIZE_UNKNOWN = 10_000, 500
+"""Documents; and where no record says how large they are."""
 
 
 class PartResult(NamedTuple):
@@ -166,7 +166,7 @@ class PartCheck:
             if expected.columns:
                 column = expected.columns[0]
                 quick[self._topic.partition_prefix(partition.partition)] = (partition, column.values, column.first)
-        most = max(100, min(MOST_AT_ONCE, FETCH_BYTES * max(1, self._sampled) // max(1, self._bytes)))
+        most = max(100, min(MOST_AT_ONCE, FETCH_BYTES * self._sampled // self._bytes)) if self._bytes else SIZE_UNKNOWN
         for ids in self._part.scanned:
             for batch in self._sink.scan(ids, most):
                 self._match(batch, quick)

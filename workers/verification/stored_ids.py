@@ -32,8 +32,8 @@ class StoredIds:
             self._segments.setdefault(segment.partition, []).append(segment)
         self._beyond: dict[TopicPartition, OffsetBitmap] = {}
         """Offsets from the end of the log on at which something is stored: of records that came since, if all is well."""
-        self._second: list[tuple[TopicPartition, int, str]] = []
-        """Second ids."""
+        self._second: set[tuple[TopicPartition, int, str]] = set()
+        """Second ids. One that is behind the bounds of its segment may be read twice."""
         self.before: Counter[TopicPartition] = Counter()
         """How many are of offsets before the log start."""
         self.foreign = 0
@@ -47,7 +47,7 @@ class StoredIds:
             self.foreign += self._counts(document_id)
         elif self._owns(partition, parsed.offset):
             if parsed.leader_epoch is not None:
-                self._second.append((partition, parsed.offset, document_id))
+                self._second.add((partition, parsed.offset, document_id))
             elif parsed.offset < self._comparison.offsets[partition].start:
                 self.before[partition] += 1
             else:
