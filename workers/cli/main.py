@@ -104,7 +104,7 @@ def verify(
     processes: Annotated[
         int | None,
         typer.Option(
-            metavar="N", min=1, max=64, help="How many processes compare; else at most 4, and no more than cores."
+            metavar="N", min=1, max=64, help="How many processes compare; else half as many as cores, at most 4."
         ),
     ] = None,
     tree: Tree = Path(),

@@ -1,4 +1,4 @@
-"""Shows how far `workers verify` is: bars on a terminal, a line now and then without one."""
+"""Shows how far `workers verify` is: a bar on a terminal, a line now and then without one."""
 
 from __future__ import annotations
 
@@ -34,20 +34,22 @@ def verifying(console: Console, clock: Callable[[], float] = time.monotonic) -> 
 
     columns = [
         TextColumn("{task.description}"),
-        BarColumn(),
+        BarColumn(bar_width=20),
         TaskProgressColumn(),
         MofNCompleteColumn(),
         TextColumn("{task.fields[rate]}"),
         TimeRemainingColumn(),
+        TextColumn("{task.fields[beside]}"),
     ]
     with Progress(*columns, console=console, transient=True) as bar:
-        tasks, rates = {}, Rates(clock)
+        task, rates = bar.add_task("reading", total=None, rate="", beside=""), Rates(clock)
 
         def on_progress(what: str, done: int, total: int) -> None:
+            if not total:
+                bar.update(task, beside=f"{what} {done:,}")
+                return
             rate = rates.of(what, done)
-            if what not in tasks:
-                tasks[what] = bar.add_task(what, total=total or None, rate="")
-            bar.update(tasks[what], completed=done, rate=f"{rate:,.0f}/s" if rate else "")
+            bar.update(task, description=what, completed=done, total=total, rate=f"{rate:,.0f}/s" if rate else "")
 
         yield on_progress
 
@@ -67,7 +69,7 @@ class Rates:
 
 
 class Lines:
-    """Progress as lines: `documents 1,200,000 of 10,000,000 (12 %), 31,000/s, 0:04:44 left`."""
+    """Progress as lines: `verified 1,200,000 of 10,000,000 (12 %), 31,000/s, 0:04:44 left`."""
 
     def __init__(self, say: Callable[[str], None], clock: Callable[[], float]) -> None:
         self._say, self._clock = say, clock

@@ -83,12 +83,15 @@ class WholeTopic:
             UnavailableError: a part could not be read. What is done stays in the file.
         """
         left = [(number, part) for number, part in enumerate(self._parts) if number not in self.run.done]
-        done = Counter({what: self.run.total("kafka") for what in ("records", "documents")})
-        total = self.run.offsets
+        done, total = Counter({what: self.run.total("kafka") for what in ("records", "documents")}), self.run.offsets
 
         def told(what: str, more: int) -> None:
             done[what] += more
-            progress(what, min(done[what], total) if what in ("records", "documents") else done[what], total)
+            if what in ("records", "documents"):
+                # One is verified when both of its sides were read; there may be more documents than records.
+                progress("verified", min(total, (done["records"] + min(done["documents"], total)) // 2), total)
+            else:
+                progress(what, done[what], 0)
 
         count = min(processes or self._processes(), len(left))
         try:

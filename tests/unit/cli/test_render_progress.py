@@ -51,3 +51,6 @@ def test_without_a_terminal_there_are_lines_and_on_one_there_is_one_that_is_draw
             assert out.getvalue() == "records 500 of 1,000 (50 %), 25/s, 0:00:20 left\n"
         else:
             assert "25/s" in out.getvalue()
+            assert "looked up 3" in out.getvalue()
+            drawn = out.getvalue().rpartition("looked up 3")[0].split("\x1b[2K")[-1]
+            assert "\n" not in drawn, "one line"
