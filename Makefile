@@ -6,7 +6,7 @@ STACK := $(BIN)/python deploy/stack/stack.py
 MAKEFLAGS += --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: help demo stop status restart stack prometheus dashboards test test-all check unit lint bench bench-quick bench-connect bench-latency bench-growth bench-takeover docs format lock build release clean
+.PHONY: help demo stop status restart stack prometheus dashboards test test-all check unit lint bench bench-quick bench-peers bench-connect bench-latency bench-growth bench-decode bench-all bench-takeover docs format lock build release clean
 
 help: ## Show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { line = sprintf("  make %-15s", $$1); n = split($$2, word, " "); \
@@ -69,13 +69,17 @@ bench: $(VENV)/dev ## Records a second: ours, the database's limit, the tutorial
 	@$(STACK) build kafka ferretdb
 	@$(BIN)/python -m bench.compare
 
-bench-quick: $(VENV)/dev ## The same with few records, in less than a minute; writes nothing to docs/
+bench-quick: $(VENV)/dev ## The same with few records, in less than a minute
 	@$(STACK) build kafka ferretdb
 	@$(BIN)/python -m bench.compare --quick
 
-bench-connect: $(VENV)/dev ## Ours beside the official connector on Kafka Connect, which it fetches once
+bench-peers: $(VENV)/dev ## Beside all peers: confluent-kafka, Quix Streams, the connector, which it fetches once; QUICK=1: few records
 	@$(STACK) build kafka ferretdb
-	@$(BIN)/python -m bench.compare --connect
+	@$(BIN)/python -m bench.compare --peers $(if $(QUICK),--quick)
+
+bench-connect: $(VENV)/dev ## Beside the official connector on Kafka Connect only
+	@$(STACK) build kafka ferretdb
+	@$(BIN)/python -m bench.compare --connect $(if $(QUICK),--quick)
 
 bench-latency: $(VENV)/dev ## From the producer's acknowledgement to the document; and an idle worker
 	@$(STACK) build kafka ferretdb
@@ -84,6 +88,13 @@ bench-latency: $(VENV)/dev ## From the producer's acknowledgement to the documen
 bench-growth: $(VENV)/dev ## More records, partitions, bytes, workers; LARGE=1: 5,000,000 records as well
 	@$(STACK) build kafka ferretdb
 	@$(BIN)/python -m bench.growth $(if $(LARGE),--large)
+
+bench-decode: $(VENV)/dev ## The counted instructions to decode a record; seconds
+	@$(BIN)/python -m bench.decode
+
+bench-all: $(VENV)/dev ## All that docs/performance.md shows; half an hour. FROM=latency: go on there; LARGE=1; QUICK=1
+	@$(STACK) build kafka ferretdb
+	@$(BIN)/python -m bench.everything $(if $(FROM),--from $(FROM)) $(if $(LARGE),--large) $(if $(QUICK),--quick)
 
 bench-takeover: $(VENV)/dev ## How long the partitions of a killed worker wait; ten minutes
 	@$(STACK) build kafka ferretdb
@@ -104,8 +115,9 @@ format: $(VENV)/dev ## Format the code
 	@$(BIN)/ruff format
 	@$(BIN)/ruff check --fix
 
-PIP_COMPILE = $(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-header \
-	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --build-deps-for editable pyproject.toml
+LOCK = $(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-header \
+	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host
+PIP_COMPILE = $(LOCK) --build-deps-for editable pyproject.toml
 
 lock: $(VENV)/dev ## Resolve the requirements again
 	$(PIP_COMPILE) --upgrade --extra stack --extra dev -o requirements/dev.txt
@@ -113,6 +125,8 @@ lock: $(VENV)/dev ## Resolve the requirements again
 	$(PIP_COMPILE) --extra stack -c requirements/dev.txt -o requirements/stack.txt
 	$(PIP_COMPILE) -c requirements/dev.txt -o requirements/run.txt
 	$(PIP_COMPILE) --extra docs -c requirements/dev.txt -o requirements/docs.txt
+	$(LOCK) --upgrade -c requirements/run.txt -o requirements/bench-confluent.txt requirements/bench-confluent.in
+	$(LOCK) --upgrade -o requirements/bench-quix.txt requirements/bench-quix.in
 
 clean: stop ## Remove what was made here: environment, servers, their data
 	rm -rf .venv .cache var/ci var/site var/stack/build var/stack/data

@@ -47,6 +47,22 @@ def shape(size: int) -> Value:
     return value if size else lambda number: b'{"number": %d}' % number
 
 
+NESTED = "nested"
+
+
+def nested(number: int) -> bytes:
+    """Some 100 bytes with a list, documents in it, and a value of each kind: what an order may look like."""
+    return (
+        b'{"order": %d, "at": "2026-11-22T20:37:00Z", "price": 12.5, "paid": true, "note": null, "lines": [{"n": 1}, {"n": 2}]}'
+        % number
+    )
+
+
+def values(kind: str) -> Value:
+    """By a word on a command line: "nested", or the bytes of a flat document; "0" is a number as in the tutorial."""
+    return nested if kind == NESTED else shape(int(kind))
+
+
 def place_of(number: int, partitions: int) -> tuple[int, int]:
     """Partition and offset: the numbers go round."""
     return number % partitions, number // partitions

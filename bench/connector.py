@@ -43,6 +43,12 @@ def build() -> None:
                 jars.build(observer)
 
 
+def version() -> str:
+    """The connector and Kafka Connect, as they are locked."""
+    found = {jar.artifact: jar.version for jar in locked_jars(LOCK)}
+    return f"mongo-kafka-connect {found['mongo-kafka-connect']} on Kafka Connect {found['connect-runtime']}"
+
+
 @contextmanager
 def connector(_servers: Servers, place: Place, warm_up: Backlog, backlog: Backlog) -> Iterator[Running]:
     """One process with two tasks; warm when the warm-up is stored."""

@@ -27,7 +27,7 @@ from workers.formats.json import Json
 from workers.formats.limits import Limits
 from workers.identity import TopicIdentity
 from workers.kafka.fetched_records import FetchedRecords, Piece
-from workers.kafka.record_batch import RecordBatch
+from workers.kafka.record_batch import decode as decode_batch
 from workers.pipeline.reader import RecordReader
 from workers.sinks.mongodb import encoding
 from workers.types import Batch, Fetched, TopicPartition
@@ -73,8 +73,8 @@ def _measure(value: Callable[[int], bytes]) -> Figures:
     builder = DefaultRecordBatchBuilder(2, 0, False, -1, -1, -1, 1 << 20)
     for number in range(RECORDS):
         builder.append(number, 1_700_000_000_000, None, value(number), [])
-    batch = RecordBatch(DefaultRecordBatch(bytes(builder.build())))
-    records = FetchedRecords([Piece(partition, batch, 0, RECORDS)])
+    (decoded,) = decode_batch(DefaultRecordBatch(bytes(builder.build())))
+    records = FetchedRecords([Piece(partition, decoded, 0, RECORDS)])
     reader = RecordReader(Json(), encoding, Limits())
     fetched = Fetched({TOPIC.name: TOPIC}, {partition: records})
 

@@ -15,16 +15,19 @@ from typing import NamedTuple
 
 import psutil
 
+from bench import goals
+from bench.backlog import values
 from bench.chart import Bar, bars
-from bench.compare import add_servers
+from bench.comparison import middle_of
 from bench.figures import Spread
 from bench.peers import Load, measure, raw_insert, workers
 from bench.sample import Sample
-from bench.servers import Servers, ending_quietly, open_servers
+from bench.servers import Servers, add_servers, ending_quietly, open_servers
 from bench.tables import Table, console, publish
 
-SIZES = {100: 200_000, 1_000: 100_000, 10_000: 20_000}
+SIZES = {100: 200_000, 1_000: 100_000, 10_000: 10_000}
 """By bytes of JSON in a document: how many records."""
+NESTED_CASE = "nested, 100 bytes"
 
 
 @dataclass(frozen=True)
@@ -54,11 +57,13 @@ def cases(*, quick: bool, large: bool) -> list[Case]:
     if quick:
         few = Load(30_000)
         grown = [Case("records 30,000", few), Case("partitions 24", Load(30_000, partitions=24))]
-        return [*grown, Case("bytes 1,000", Load(10_000, size=1_000)), Case("workers 2", few, 2)]
+        shapes = [Case(NESTED_CASE, Load(10_000, nested=True)), Case("bytes 1,000", Load(10_000, size=1_000))]
+        return [*grown, *shapes, Case("workers 2", few, 2)]
     counts = (100_000, 1_000_000, *((5_000_000,) if large else ()))
     return [
         *(Case(f"records {count:,}", Load(count)) for count in counts),
         *(Case(f"partitions {count}", Load(partitions=count)) for count in (1, 6, 24, 96)),
+        Case(NESTED_CASE, Load(SIZES[100], nested=True)),
         *(Case(f"bytes {size:,}", Load(records, size=size)) for size, records in SIZES.items()),
         Case("same, fetched 4 MiB at a time", Load(SIZES[10_000], size=10_000), fetch_mib=4),
         *(Case(f"workers {count}", Load(300_000, partitions=24), count) for count in (1, 2, 4, 8)),
@@ -98,12 +103,13 @@ def main() -> None:
         }
         text = f"{title}\n\n{table.markdown()}\n![As the work grows](bench/growth.svg)\n"
         publish("growth", text, results, picture(found))
+        goals.write()
 
 
 def raw_rate(servers: Servers, load: Load) -> float:
     """Of raw `insert_many`, right before: of such documents, at most as many as fit into its memory."""
-    few = Load(min(load.records, 200_000), load.warm_up, load.partitions, load.size)
-    return measure(raw_insert(load.size), servers, few).rate
+    few = load.with_records(min(load.records, 200_000), load.warm_up)
+    return measure(raw_insert(load.kind), servers, few).rate
 
 
 def growth_table(found: dict[Case, list[Run]]) -> Table:
@@ -111,9 +117,9 @@ def growth_table(found: dict[Case, list[Run]]) -> Table:
     columns = ["", "records/s", "of raw", "MB/s", "us CPU a record", "MiB a worker"]
     rows = []
     for case, runs in found.items():
-        size = case.load.size or len(b'{"number": 123456}')
+        size = len(values(case.load.kind)(123_456))
         rate = Spread.of([run.sample.rate for run in runs])
-        middle = sorted((run.sample for run in runs), key=lambda sample: sample.rate)[len(runs) // 2]
+        middle = middle_of([run.sample for run in runs])
         figures = [
             rate.text(0),
             Spread.of([run.of_raw for run in runs]).text(),

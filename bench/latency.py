@@ -20,12 +20,12 @@ from typing import Self
 
 import psutil
 
+from bench import goals
 from bench.backlog import Backlog, Sender
 from bench.chart import Bar, bars
-from bench.compare import add_servers
 from bench.figures import quantile
 from bench.peers import Load, measure, workers
-from bench.servers import Place, Servers, ending_quietly, open_place, open_servers
+from bench.servers import Place, Servers, add_servers, ending_quietly, open_place, open_servers
 from bench.sight import Sight
 from bench.tables import Table, console, publish
 
@@ -76,6 +76,7 @@ def main() -> None:
         measured = {"slow": asdict(slow), "fast": asdict(fast), "idle_share_of_a_core": idle, "most": most.as_dict()}
         text = f"{table.markdown()}\n{idles}\n\n![Latency](bench/latency.svg)\n"
         publish("latency", text, measured, picture({"10 a second": slow, "half of the most": fast}))
+        goals.write()
 
 
 def watch(servers: Servers, rate: float, seconds: float, records: int, look: float) -> Latency:

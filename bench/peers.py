@@ -6,12 +6,12 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import psutil
 
-from bench.backlog import Backlog, Sender, shape
+from bench.backlog import NESTED, Backlog, Sender, values
 from bench.folder import Folder
 from bench.sample import Sample, take
 from bench.servers import Place, Servers, open_place
@@ -29,9 +29,20 @@ class Load:
     partitions: int = 6
     size: int = 0
     """Bytes of JSON in each value; 0: numbers as in the tutorial."""
+    nested: bool = False
+    """Documents in documents, of some 100 bytes, instead of flat ones."""
+
+    @property
+    def kind(self) -> str:
+        """Of its values, as a word on a command line."""
+        return NESTED if self.nested else str(self.size)
+
+    def with_records(self, records: int, warm_up: int) -> Load:
+        """So many of the same."""
+        return replace(self, records=records, warm_up=warm_up)
 
     def backlogs(self) -> tuple[Backlog, Backlog]:
-        value = shape(self.size)
+        value = values(self.kind)
         warm_up = self.warm_up // self.partitions * self.partitions or self.partitions
         return Backlog(value, 0, warm_up, self.partitions), Backlog(value, warm_up, self.records, self.partitions)
 
@@ -118,14 +129,14 @@ def raw_fetch(_servers: Servers, place: Place, warm_up: Backlog, backlog: Backlo
         yield Running([running], lambda: sender.send_all(backlog), lambda: "done" in folder.said("raw"))
 
 
-def raw_insert(size: int) -> Peer:
-    """`insert_many` alone."""
+def raw_insert(kind: str = "0") -> Peer:
+    """`insert_many` alone, of values of this kind: see `Load.kind`."""
 
     @contextmanager
     def peer(_servers: Servers, place: Place, warm_up: Backlog, backlog: Backlog) -> Iterator[Running]:
         with Folder() as folder:
-            numbers = map(str, (warm_up.records, backlog.records, place.partitions, size))
-            command = [sys.executable, "-m", "bench.raw", "insert", *numbers, place.topic.prefix]
+            numbers = map(str, (warm_up.records, backlog.records, place.partitions))
+            command = [sys.executable, "-m", "bench.raw", "insert", *numbers, kind, place.topic.prefix]
             running = folder.spawn("raw", command, place.environment)
             folder.wait(lambda: "warm" in folder.said("raw"), "the warm-up is inserted")
             assert running.stdin is not None

@@ -3,7 +3,7 @@
 Both say "warm" when the warm-up is through and "done" at the end, and then wait to be ended.
 
 python -m bench.raw fetch <warm-up> <records>
-python -m bench.raw insert <warm-up> <records> <partitions> <bytes> <prefix of the ids>
+python -m bench.raw insert <warm-up> <records> <partitions> <kind of the values> <prefix of the ids>
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import bson
 from bson.raw_bson import RawBSONDocument
 from pymongo import MongoClient
 
-from bench.backlog import place_of, shape
+from bench.backlog import place_of, values
 from workers.kafka.fetched_records import from_poll
 from workers.kafka.options import group_member_options, open_consumer
 from workers.settings import Settings, load
@@ -34,9 +34,9 @@ def fetch(settings: Settings, warm_up: int, records: int) -> None:
         print(word, flush=True)
 
 
-def insert(settings: Settings, warm_up: int, records: int, partitions: int, size: int, prefix: str) -> None:
+def insert(settings: Settings, warm_up: int, records: int, partitions: int, kind: str, prefix: str) -> None:
     """`insert_many` of documents that are encoded already: those of a worker, in its batches, as acknowledged as its own."""
-    value = shape(size)
+    value = values(kind)
 
     def document(number: int) -> RawBSONDocument:
         partition, offset = place_of(number, partitions)
@@ -66,5 +66,5 @@ if __name__ == "__main__":
     if sys.argv[1] == "fetch":
         fetch(load(), int(sys.argv[2]), int(sys.argv[3]))
     else:
-        insert(load(), *map(int, sys.argv[2:6]), prefix=sys.argv[6])
+        insert(load(), *map(int, sys.argv[2:5]), kind=sys.argv[5], prefix=sys.argv[6])
     sys.stdin.read()

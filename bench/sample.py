@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import psutil
@@ -57,6 +57,11 @@ class Sample:
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self) | {"rate": self.rate, "microseconds": self.microseconds}
+
+    @classmethod
+    def from_dict(cls, given: Mapping[str, Any]) -> Sample:
+        """What `as_dict` gave, with whatever stands beside it."""
+        return cls(**{each.name: given[each.name] for each in fields(cls)})
 
 
 def take(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import os
 import sys
@@ -54,6 +55,12 @@ class Place:
             "WORKERS_DATABASE": settings.database,
             "WORKERS_METRICS_PORT": str(settings.metrics_port),
         }
+
+
+def add_servers(parser: argparse.ArgumentParser) -> None:
+    """The option for `open_servers`."""
+    help_ = "embedded: a stack of its own, the default; settings: those of WORKERS_*, without their processor time"
+    parser.add_argument("--servers", choices=("embedded", "settings"), default="embedded", help=help_)
 
 
 @contextmanager

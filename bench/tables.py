@@ -17,6 +17,7 @@ from rich.table import Table as RichTable
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 PAGE = DOCS / "performance.md"
+COMPARED = DOCS / "explanation" / "compared.md"
 RESULTS = DOCS / "bench"
 
 
@@ -35,15 +36,16 @@ class Table:
             table.add_row(*row)
         console.print(table)
 
-    def markdown(self) -> str:
-        lines = [self.columns, ["---", *["---:"] * (len(self.columns) - 1)], *self.rows]
+    def markdown(self, *, figures: bool = True) -> str:
+        """Args: figures: that all but the first column are such, and stand to the right."""
+        lines = [self.columns, ["---", *["---:" if figures else "---"] * (len(self.columns) - 1)], *self.rows]
         return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def console() -> Console:
     """Wide enough for the tables, in a log as well."""
     found = Console(highlight=False)
-    return Console(highlight=False, width=max(found.width, 120))
+    return Console(highlight=False, width=max(found.width, 150))
 
 
 def between(page: str, name: str, text: str) -> str:
@@ -59,13 +61,22 @@ def between(page: str, name: str, text: str) -> str:
     return replaced
 
 
-def publish(name: str, text: str, results: Any, svg: str) -> None:
-    """Write docs/bench/<name>.json and .svg, and the text with a word on the machine into docs/performance.md."""
+def store(name: str, results: Any) -> None:
+    """Write docs/bench/<name>.json."""
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"{name}.json").write_text(json.dumps({"machine": machine(), **results}, indent=1) + "\n")
+
+
+def publish(name: str, text: str, results: Any, svg: str) -> None:
+    """Write docs/bench/<name>.json and .svg, and the text with a word on the machine into docs/performance.md."""
+    store(name, results)
     (RESULTS / f"{name}.svg").write_text(svg)
-    page = PAGE.read_text(encoding="utf-8")
-    PAGE.write_text(between(page, name, f"\n{text}\n{_machine_line()}\n\n"), encoding="utf-8")
+    write_between(PAGE, name, f"\n{text}\n{_machine_line()}\n\n")
+
+
+def write_between(page: Path, name: str, text: str) -> None:
+    """Put this text between the two comments of a page that bear the name."""
+    page.write_text(between(page.read_text(encoding="utf-8"), name, text), encoding="utf-8")
 
 
 def machine() -> dict[str, Any]:

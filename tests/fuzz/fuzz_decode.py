@@ -1,4 +1,5 @@
-"""Coverage-guided fuzzing of decode: nothing it is given may raise, and what it accepts BSON must give back.
+"""Coverage-guided fuzzing of decode: nothing it is given may raise, what it accepts BSON must give back, and what the plain
+way takes the strict way must store as the same bytes.
 
 Not a test of the suite. In an environment with atheris (`pip install atheris`):
 
@@ -18,15 +19,24 @@ with atheris.instrument_imports(include=["workers", "json", "json.decoder", "jso
     import bson
     from bson.raw_bson import RawBSONDocument
 
-    from workers.formats.json import parse_json
+    from workers.formats.json import Json, parse_json_strict, parse_plain
     from workers.formats.limits import Limits
     from workers.identity import TopicIdentity
     from workers.pipeline.reader import RecordReader
-    from workers.sinks.mongodb.encoding import documents_equal, encode
+    from workers.sinks.mongodb.encoding import as_raw, documents_equal, encode, encode_plain
     from workers.types import Insert, Reject
 
 TOPIC = TopicIdentity("fuzz", UUID(int=7))
-READER = RecordReader(parse_json, encode, Limits(value_bytes=2048, depth=8, fields=100))
+LIMITS = Limits(value_bytes=2048, depth=8, fields=100)
+PREFIX = TOPIC.partition_prefix(0)
+
+
+class Encoding:
+    encode = staticmethod(encode)
+    encode_plain = staticmethod(encode_plain)
+
+
+READER = RecordReader(Json(), Encoding(), LIMITS)
 
 
 class Record(NamedTuple):
@@ -40,6 +50,10 @@ class Record(NamedTuple):
 
 
 def check(value: bytes) -> None:
+    plain, others = parse_plain([value, b"{}"], LIMITS)
+    if 0 not in others:
+        strict = encode(f"{PREFIX}1", parse_json_strict(value, LIMITS))
+        assert as_raw(encode_plain(PREFIX, [1, 2], plain)[0]).raw == strict.raw
     outcome = READER.decode(TOPIC.document_id(0, 1), Record(0, 1, 0, None, value))
     if isinstance(outcome, Reject):
         assert outcome.error

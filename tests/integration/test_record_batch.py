@@ -23,7 +23,7 @@ from kafka.record.util import calc_crc32c, encode_varint
 from tests.support.embedded import EmbeddedStack
 from tests.support.plain_workers import PlainWorkers
 from workers.kafka.fetched_records import FetchedRecords, install
-from workers.kafka.record_batch import RecordBatch
+from workers.kafka.record_batch import DECODED_TOGETHER, decode
 
 
 class RawKey(str):
@@ -61,10 +61,10 @@ def built(codec: int, records: Sequence[tuple[int, bytes | None, bytes | None, S
 
 def read(raw: bytes) -> list[tuple[Any, ...]]:
     """All that is asked of each record."""
-    batch = RecordBatch(DefaultRecordBatch(raw))
     return [
-        (offset, value, *batch.details(index))
-        for index, (offset, value) in enumerate(zip(batch.offsets, batch.values, strict=True))
+        (offset, value, *some.details(index))
+        for some in decode(DefaultRecordBatch(raw))
+        for index, (offset, value) in enumerate(zip(some.offsets, some.values, strict=True))
     ]
 
 
@@ -111,6 +111,24 @@ def test_header_keys_that_are_not_utf8_are_shown_with_escapes() -> None:
 
         assert [each[1] for each in found] == [b"%d" % number * 200 for number in range(3)]
         assert [each[-1] for each in found] == [[("\\xff\\xfekey", b"1"), ("caf\xe9", b"2")]] * 3
+
+
+def test_a_large_batch_is_decoded_some_at_a_time_and_what_is_before_a_fault_is_there(
+    consumers: tuple[KafkaConsumer, KafkaConsumer],
+) -> None:
+    count = 2 * DECODED_TOGETHER + 7
+    raw = built(3, [(number, None, b"%d" % number, []) for number in range(count)], 1)
+
+    assert [len(some) for some in decode(DefaultRecordBatch(raw))] == [DECODED_TOGETHER, DECODED_TOGETHER, 7]
+    assert read(raw) == whole(raw)
+    found, positions, error = taken(consumers[1], [raw], 0, [900] * 9)
+    assert ([*map(len, found)], positions, error) == ([900, 900, 207], [900, 1_800, count], "")
+
+    lying = bytearray(built(0, [(number, None, b"%d" % number, []) for number in range(count)], 1))
+    lying[-1] = 1
+    lying[CRC_AT : CRC_AT + 4] = calc_crc32c(lying[CRC_AT + 4 :]).to_bytes(4, "big")
+    found, positions, error = taken(consumers[1], [bytes(lying)], 0, [900] * 9)
+    assert ([*map(len, found)], positions, error) == ([900, 900, 200], [900, 1_800, 2_000], "CorruptRecordError")
 
 
 def varint(number: int) -> bytes:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import bson
+
 from tests.support.fake_broker import FIRST_ID, FakeRecord
 from workers.formats.json import Json
 from workers.formats.limits import Limits
 from workers.identity import TopicIdentity
+from workers.operations import Operations
 from workers.pipeline.reader import RecordReader
 from workers.sinks.mongodb.encoding import encode, encode_plain
 from workers.types import Batch, Insert, PartitionBatch, Reject, RejectReason, TopicPartition, partition_of
@@ -49,13 +52,25 @@ def reject(offset: int, partition: int = 0, value: bytes | None = b"poison") -> 
 
 
 def batch_of(*documents: Insert, rejects: Sequence[Reject] = ()) -> Batch:
+    """As the reader makes it: documents that are plain, and of which an operation is made only for who asks."""
     batch = Batch()
+    inserts: dict[TopicPartition, list[Insert]] = {}
     for outcome in sorted([*documents, *rejects], key=lambda outcome: outcome.record.offset):
-        offset = outcome.record.offset
-        part = batch.partitions.setdefault(partition_of(outcome.record), PartitionBatch(TOPIC, offset, offset))
+        offset, partition = outcome.record.offset, partition_of(outcome.record)
+        part = batch.partitions.setdefault(partition, PartitionBatch(TOPIC, offset, offset))
         part.next_offset, part.last_epoch = offset + 1, outcome.record.leader_epoch
         if isinstance(outcome, Reject):
             part.rejects.append(outcome)
         else:
-            part.operations = [*part.operations, outcome]
+            inserts.setdefault(partition, []).append(outcome)
+    for partition, some in inserts.items():
+        batch.partitions[partition].operations = _operations(some)
     return batch
+
+
+def _operations(inserts: Sequence[Insert]) -> Operations:
+    plain = [bson.decode(each.document.raw) for each in inserts]
+    size = sum(len(each.document.raw) for each in inserts)
+    return Operations(
+        plain, lambda: [each._replace(document=one) for each, one in zip(inserts, plain, strict=True)], size
+    )

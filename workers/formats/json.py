@@ -26,6 +26,8 @@ PLAIN_BYTES = 64 * 1024
 """The size of the largest plain value: as a document it is far below every limit of size of a database."""
 LOOKED_AT_TOGETHER = 256
 """Values. What is done once for all of them costs little for each; and if one is not plain, they are divided in halves."""
+BYTES_TOGETHER = 1024 * 1024
+"""So many at most, for the memory that it takes."""
 LEAST_BYTES = 2
 """Of a field's value or an array's element in JSON, with the comma or bracket that follows: `0,`."""
 
@@ -75,10 +77,13 @@ def _plain(values: Sequence[bytes | None], limits: Limits, most_bytes: int) -> l
     All are looked at together, level by level of their nesting, so that nearly all of it is done by a few calls into C.
     """
     try:
-        # A tombstone is None, which nothing can be joined with.
+        # A tombstone is None, which has no length.
+        sizes = [*map(len, values)]  # type: ignore[arg-type]
+        longest = max(sizes)
+        if longest > min(limits.value_bytes, most_bytes) or (sum(sizes) > BYTES_TOGETHER and len(values) > 1):
+            return None
         text = b"".join(values)  # type: ignore[arg-type]
-        longest = max(map(len, values))  # type: ignore[arg-type]
-        if b"\\" in text or longest > min(limits.value_bytes, most_bytes):
+        if b"\\" in text:
             return None
         found = [*map(orjson.loads, values)]  # type: ignore[arg-type]
     except (TypeError, orjson.JSONDecodeError):

@@ -2,8 +2,8 @@
 
 The client reads a response in a generator: it checks a batch (its checksum, whether its transaction was aborted, whether it
 is a control batch), then makes an object of each record. Here a batch that has passed its checks is handed through that
-generator as one record, whose value is the decoded batch. `take`, by which the client's `poll` gets so many records, divides the
-batches. So the checks, and the positions behind them, stay the client's.
+generator some hundred records at a time: as one record, whose value are they. `take`, by which the client's `poll` gets so
+many records, divides them. So the checks, and the positions behind them, stay the client's.
 """
 
 from __future__ import annotations
@@ -22,13 +22,14 @@ class Decoded(Protocol):
     def offsets(self) -> Sequence[int]: ...
     @property
     def values(self) -> Sequence[bytes | None]: ...
+    def __len__(self) -> int: ...
 
 
 class Decoders(NamedTuple):
     """What is made of what the client has checked."""
 
-    batch: Callable[[Any], Decoded]
-    """Of a batch."""
+    batch: Callable[[Any], Iterator[Decoded]]
+    """Of a batch: all of its records, some at a time, none empty."""
     record: Callable[[Any], Decoded]
     """Of a record in a format before 2, that of Kafka 0.11, which the client has decoded."""
     piece: Callable[[Any, Any, int, int], Any]
@@ -46,7 +47,7 @@ def hand_over_batches(consumer: Any, decoders: Decoders) -> None:
     fetcher.PartitionRecords = functools.partial(_partition_batches(type(fetcher).PartitionRecords), decoders)
 
 
-def batch_buffer(batch: Any) -> tuple[bytes, int]:
+def batch_content(batch: Any) -> tuple[bytes, int]:
     """The bytes of a batch, decompressed, and the index of the first record in them.
 
     Why: the decoder needs the bytes; the client's public names return records only.
@@ -57,11 +58,11 @@ def batch_buffer(batch: Any) -> tuple[bytes, int]:
     return bytes(batch._buffer), batch._pos
 
 
-class _WholeBatch(NamedTuple):
-    """The attributes of a record that the client's generator uses; its value is the batch."""
+class _Some(NamedTuple):
+    """The attributes of a record that the client's generator uses; its value are some records of a batch."""
 
     offset: int
-    """Of the last record: the position behind it is the one behind the batch."""
+    """Of the last one: the position behind it is the one behind all of them."""
     value: Any
     key: None = None
     timestamp: int = -1
@@ -76,9 +77,9 @@ class _WholeBatch(NamedTuple):
 
 
 class _Batch:
-    """A batch of the client, which iterates over itself as one record."""
+    """A batch of the client, of which each iteration has some records."""
 
-    def __init__(self, batch: Any, decode: Callable[[Any], Decoded]) -> None:
+    def __init__(self, batch: Any, decode: Callable[[Any], Iterator[Decoded]]) -> None:
         self._batch, self._decode = batch, decode
 
     def __getattr__(self, name: str) -> Any:
@@ -88,17 +89,15 @@ class _Batch:
         """The client asks a control batch for its record so."""
         return next(self._batch)
 
-    def __iter__(self) -> Iterator[_WholeBatch]:
-        decoded = self._decode(self._batch)
-        # Compaction keeps a batch without records, for its producer's sake.
-        if decoded.values:
-            yield _WholeBatch(decoded.offsets[-1], decoded)
+    def __iter__(self) -> Iterator[_Some]:
+        for decoded in self._decode(self._batch):
+            yield _Some(decoded.offsets[-1], decoded)
 
 
 class _Batches:
     """The batches of a response."""
 
-    def __init__(self, records: Any, decode: Callable[[Any], Decoded]) -> None:
+    def __init__(self, records: Any, decode: Callable[[Any], Iterator[Decoded]]) -> None:
         self._records, self._decode = records, decode
 
     def next_batch(self) -> Any:
@@ -129,9 +128,9 @@ def _partition_batches(base: Any) -> Any:
         def __init__(self, decoders: Decoders, *args: Any, **options: Any) -> None:
             self._decoders = decoders
             self._rest: tuple[Decoded, int] | None = None
-            """A batch, and the index of its first record that was not taken yet."""
+            """What was decoded, and the index of its first record that was not taken yet."""
             self._end = 0
-            """Behind the last batch that was decoded."""
+            """Behind the last record that was decoded."""
             super().__init__(*args, **options)
 
         def _unpack_records(self, tp: Any, records: Any, *deserializers: Any) -> Any:
@@ -143,12 +142,12 @@ def _partition_batches(base: Any) -> Any:
             left = sys.maxsize if n is None else n
             try:
                 while left and (found := self._rest or self._next()):
-                    batch, first = found
-                    end = min(len(batch.values), first + left)
-                    pieces.append(self._decoders.piece(self.topic_partition, batch, first, end))
+                    decoded, first = found
+                    end = min(len(decoded.values), first + left)
+                    pieces.append(self._decoders.piece(self.topic_partition, decoded, first, end))
                     left -= end - first
-                    self._rest = (batch, end) if end < len(batch.values) else None
-                    self.next_fetch_offset = batch.offsets[end - 1] + 1
+                    self._rest = (decoded, end) if end < len(decoded.values) else None
+                    self.next_fetch_offset = decoded.offsets[end - 1] + 1
             except Exception as error:  # as the client does it: what is good is returned first
                 if not pieces:
                     raise
@@ -156,17 +155,16 @@ def _partition_batches(base: Any) -> Any:
             return _Taken(pieces)
 
         def _next(self) -> tuple[Decoded, int] | None:
-            """The next batch, and the index of its first record that is not before the position; None: there is none."""
+            """What is decoded next, and the index of its first record that is not before the position; None: nothing."""
             for record in self.record_iterator:
-                # Only a whole batch has a tuple there: the client makes lists.
-                whole = type(record.headers) is tuple
-                batch = record.value if whole else self._decoders.record(record)
-                if batch.offsets[0] < self._end:
+                # Only `_Some` has a tuple there: the client makes lists.
+                decoded = record.value if type(record.headers) is tuple else self._decoders.record(record)
+                if decoded.offsets[0] < self._end:
                     self.next_fetch_offset = self._end
-                    raise CorruptRecordError(f"a batch begins at {batch.offsets[0]}, before {self._end}")
-                self._end = batch.offsets[-1] + 1
-                self.records_read += len(batch.values) - 1
-                return batch, bisect_left(batch.offsets, self.fetch_offset)
+                    raise CorruptRecordError(f"a record has offset {decoded.offsets[0]}, behind {self._end - 1}")
+                self._end = decoded.offsets[-1] + 1
+                self.records_read += len(decoded.values) - 1
+                return decoded, bisect_left(decoded.offsets, self.fetch_offset)
             return None
 
     return PartitionBatches

@@ -7,7 +7,7 @@ from itertools import accumulate, chain
 from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 from workers.kafka.compat_batches import Decoders, hand_over_batches
-from workers.kafka.record_batch import Details, RecordBatch
+from workers.kafka.record_batch import DecodedRecords, Details, decode
 from workers.records import Record, Records
 from workers.types import TopicPartition
 
@@ -39,6 +39,9 @@ class OldRecord:
         self.leader_epoch = -1
         self._details = Details(record.timestamp, record.key, ())
 
+    def __len__(self) -> int:
+        return 1
+
     def details(self, _index: int) -> Details:
         return self._details
 
@@ -46,7 +49,7 @@ class OldRecord:
 class Piece:
     """Some consecutive records of a batch, which other pieces may share."""
 
-    def __init__(self, partition: tuple[str, int], batch: RecordBatch | OldRecord, first: int, end: int) -> None:
+    def __init__(self, partition: tuple[str, int], batch: DecodedRecords | OldRecord, first: int, end: int) -> None:
         """Args: first, end: the indexes in the batch."""
         self.partition, self.batch, self.first = partition, batch, first
         whole = first == 0 and end == len(batch.values)
@@ -117,7 +120,7 @@ def _joined_offsets(pieces: Sequence[Piece]) -> Sequence[int]:
 
 def install(consumer: KafkaConsumer) -> None:
     """Let this consumer's `poll` return what `from_poll` takes. Call it before the first poll."""
-    hand_over_batches(consumer, Decoders(RecordBatch, OldRecord, Piece))
+    hand_over_batches(consumer, Decoders(decode, OldRecord, Piece))
 
 
 def from_poll(fetched: Mapping[Any, Sequence[Piece]]) -> dict[TopicPartition, FetchedRecords]:

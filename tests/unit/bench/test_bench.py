@@ -12,14 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kafka.record.memory_records import MemoryRecords
 
-from bench.backlog import Backlog, last_places, place_of, shape
+from bench import decode_cost
+from bench.backlog import Backlog, last_places, nested, place_of, shape, values
+from bench.candidates import CONNECTOR, ONE, RAW, TUTORIAL, TWO
 from bench.chart import Bar, bars
-from bench.compare import ONE, RAW, TUTORIAL, peer_table, picture, ratio_table
+from bench.comparison import connector_table, peer_table, picture, ratio_table
 from bench.figures import Spread, quantile, ratios
 from bench.growth import Case, Run, cases, growth_table
 from bench.peers import Load
 from bench.sample import Sample
-from bench.tables import PAGE, Table, between
+from bench.tables import COMPARED, PAGE, Table, between
 from tests.support.dashboards import panels
 from workers.settings import Settings
 
@@ -109,6 +111,16 @@ def test_a_value_has_the_size_that_was_asked_for(size: int) -> None:
     assert size - 20 <= len(value) <= size
 
 
+def test_values_are_named_by_a_word_on_a_command_line() -> None:
+    assert json.loads(values("0")(7)) == {"number": 7}
+    assert len(values("100")(7)) > 80
+    assert json.loads(values("nested")(7))["lines"] == [{"n": 1}, {"n": 2}]
+
+
+def test_the_nested_document_is_that_of_the_counted_cost() -> None:
+    assert decode_cost.SHAPES["nested, 100 bytes"](7) == nested(7)
+
+
 def test_a_backlog_is_what_kafka_reads() -> None:
     backlog = Backlog(shape(0), 3, 10_000, 3)
 
@@ -131,12 +143,35 @@ def test_a_backlog_that_follows_a_crooked_one_is_refused() -> None:
 # What is shown
 
 
-def test_the_ratios_come_for_workers_only_and_within_rounds() -> None:
-    found = {RAW: [sample(100), sample(50)], TUTORIAL: [sample(2), sample(2)], ONE: [sample(80), sample(40)]}
+def test_ours_are_shares_of_each_peer_within_rounds() -> None:
+    found = {
+        RAW: [sample(100), sample(50)],
+        TUTORIAL: [sample(2), sample(2)],
+        ONE: [sample(80), sample(40)],
+        TWO: [sample(90), sample(45)],
+    }
 
-    assert ratio_table(found).rows == [
-        ["one worker : raw insert_many", "0.80"],
-        ["one worker : tutorial's consumer", "30.00 (20.00 to 40.00)"],
+    table = ratio_table(found)
+
+    assert table.columns == ["records/s, as a share", "one worker", "2 workers", "one worker's CPU a record"]
+    assert [row[:3] for row in table.rows] == [
+        ["of raw insert_many", "0.80", "0.90"],
+        ["of tutorial's consumer", "30.00 (20.00 to 40.00)", "33.75 (22.50 to 45.00)"],
+    ]
+    assert {len(row) for row in table.rows} == {len(table.columns)}
+
+
+def test_the_connector_is_compared_by_all_its_processes() -> None:
+    two = Sample(100, 1.0, {"client": 0.5, "kafka": 0.1, "database": 0.4, "others": 0.0}, 2, 80_000_000, 0.1)
+    found = {CONNECTOR: [sample(50, client=0.5)], ONE: [sample(40, client=0.1)], TWO: [two]}
+
+    table = connector_table(found)
+
+    assert table.columns == ["", ONE, TWO, CONNECTOR]
+    assert [row[:3] for row in table.rows] == [
+        ["records a second, of the connector's", "0.80", "2.00"],
+        ["processor time a record, of the connector's", "0.25", "0.50"],
+        ["memory", "52 MB", "160 MB"],
     ]
 
 
@@ -175,9 +210,11 @@ def test_a_page_gets_its_text_between_the_comments_and_nothing_else_changes() ->
         between(page, "b", "new")
 
 
-@pytest.mark.parametrize("name", ["compare", "connect", "latency", "growth"])
-def test_the_page_has_a_place_for_every_table(name: str) -> None:
-    assert between(PAGE.read_text(encoding="utf-8"), name, "here") != ""
+@pytest.mark.parametrize(
+    ("page", "name"), [*((PAGE, name) for name in ("peers", "latency", "growth", "goals")), (COMPARED, "connector")]
+)
+def test_the_pages_have_a_place_for_every_table(page: Path, name: str) -> None:
+    assert "here" in between(page.read_text(encoding="utf-8"), name, "here")
 
 
 def test_a_chart_is_xml_with_a_bar_to_scale_for_each() -> None:

@@ -1,0 +1,261 @@
+"""The plain way beside the strict way, byte for byte, for many values at once; and faults in it, each of which is caught."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import bson
+import pytest
+
+from tests.corpus.corpus import CORPUS
+from tests.support.batches import TOPIC, reader, tp
+from tests.support.fake_broker import FakeRecord
+from tests.support.records import ListedRecords
+from workers.formats import json as module
+from workers.formats.limits import Limits
+from workers.sinks.mongodb import encoding
+from workers.types import Fetched, Insert, RejectedError
+
+LIMITS = Limits(value_bytes=2_000, depth=5, fields=40)
+SEED = 17
+GROUPS = 2_000
+PREFIX = TOPIC.partition_prefix(0)
+Parse = Callable[[Sequence[bytes | None], Limits], tuple[list[dict[str, Any]], list[int]]]
+
+NUMBERS = [
+    "0", "-0", "7", "-7", "1.5", "-0.0", "0.1", "1e5", "1E+2", "1e-3", "123456789012345678", "9223372036854775807",
+    "9223372036854775808", "-9223372036854775808", "-9223372036854775809", "18446744073709551615", "18446744073709551616",
+    "-18446744073709551616", "9e18", "1e19", "1e-300", "1e-301", "1e-400", "1e308", "1e309", "4.9e-324", "0.30000000000000004",
+    "123456789012345678901234567890", "9007199254740993.0", "00", "+1", "1.", ".5", "1e",
+]  # fmt: skip
+NAMES = [
+    "a",
+    "b",
+    "name",
+    "with space",
+    "\u00e9",
+    "",
+    "$set",
+    "a$",
+    "a.b",
+    ".",
+    "_id",
+    "__",
+    "9",
+    "caf\u00e9.x",
+    "\u4e2d",
+]
+STRINGS = ["", "x", "text", "\u00e9\u4e2d\U0001f600", "[1]", "{", ":", ",", "$", "a.b", "true", "1e400", " "]
+JUNK = ["NaN", "Infinity", "nul", "True", "'x'", "/*x*/1", "[1,]", "{,}", "\ufeff1"]
+
+
+def value(chance: random.Random, depth: int = 0) -> str:
+    """JSON of almost anything, with whatever is known to be difficult; sometimes no JSON."""
+    kind = chance.random()
+    if depth > 6 or kind < 0.3:
+        return chance.choice(NUMBERS[:20] if chance.random() < 0.9 else NUMBERS)
+    if kind < 0.5:
+        return f'"{chance.choice(STRINGS)}"'
+    if kind < 0.6:
+        return chance.choice(["true", "false", "null"])
+    if kind < 0.61:
+        return chance.choice(JUNK)
+    if kind < 0.8:
+        return (
+            "["
+            + ", ".join(value(chance, depth + 1) for _ in range(chance.choice([0, 1, 2, 3, 45]) if depth < 3 else 1))
+            + "]"
+        )
+    return an_object(chance, depth + 1)
+
+
+def an_object(chance: random.Random, depth: int = 0) -> str:
+    names = [
+        chance.choice(NAMES[:5] if chance.random() < 0.8 else NAMES) for _ in range(chance.choice([0, 1, 2, 3, 4]))
+    ]
+    if chance.random() < 0.8:
+        names = [*dict.fromkeys(names)]
+    space = " " * chance.randrange(2)
+    return "{" + ",".join(f'{space}"{name}"{space}:{value(chance, depth + 1)}' for name in names) + "}"
+
+
+def record(chance: random.Random) -> bytes | None:
+    kind = chance.random()
+    if kind < 0.02:
+        return None
+    if kind < 0.04:
+        return chance.choice(
+            [b"", b" ", b"[]", b"1", b'"x"', b"{}{}", b'{"a": "\xff"}', b'{"a": "\xed\xa0\x80"}', b'{"a":"\x00"}']
+        )
+    if kind < 0.06:
+        return chance.choice(
+            [b'{"a": "\\\\"}', b'{"a": "\\ud800"}', b'{"a\\u0000": 1}', b'{"\\u005fid": 1}', b'{"a": "\\n"}']
+        )
+    if kind < 0.08:
+        return b'{"n": "%s"}' % (b"x" * chance.randrange(1_970, 2_010))
+    if kind < 0.10:
+        depth = chance.randrange(2, 9)
+        return b'{"n": %s%s}' % (b"[" * depth, b"]" * depth)
+    if kind < 0.13:
+        return b'{"n": [%s]}' % b",".join([b"0"] * chance.randrange(35, 45))
+    if kind < 0.5:
+        return b'{"number": %d}' % chance.randrange(10**6)
+    return an_object(chance).encode()
+
+
+def groups() -> list[list[bytes | None]]:
+    """As many values as a poll may return, or fewer; most of them with one that is difficult among plain ones."""
+    chance = random.Random(SEED)
+    found: list[list[bytes | None]] = [[case.value for case in CORPUS]]
+    found += ([record(chance)] for _ in range(4 * GROUPS))
+    found += ([record(chance) for _ in range(chance.randrange(2, 12))] for _ in range(GROUPS))
+    plain = b'{"number": 7, "text": "x", "list": [{"n": 1.5}]}'
+    found += (
+        [plain] * chance.randrange(300) + [record(chance)] + [plain] * chance.randrange(300)
+        for _ in range(GROUPS // 20)
+    )
+    return found
+
+
+@pytest.fixture(scope="module")
+def inputs() -> list[list[bytes | None]]:
+    return groups()
+
+
+def strict(each: bytes | None) -> bytes | None:
+    """What the strict way stores; None: it does not."""
+    try:
+        return bytes(encoding.encode(f"{PREFIX}0", module.parse_json_strict(each, LIMITS)).raw)
+    except RejectedError:
+        return None
+
+
+def first_difference(
+    parse: Parse, encode_plain: Callable[..., list[Any]], inputs: Sequence[Sequence[bytes | None]]
+) -> bytes | None:
+    """The first value that the plain way takes, and the strict way reads otherwise or not at all."""
+    known: dict[bytes | None, bytes | None] = {}
+    for values in inputs:
+        found, others = parse(values, LIMITS)
+        assert len(found) == len(values)
+        documents = encode_plain(PREFIX, [0] * len(values), found)
+        for index, each in enumerate(values):
+            if each not in known:
+                known[each] = strict(each)
+            if index not in others and bytes(encoding.as_raw(documents[index]).raw) != known[each]:
+                return each or b"a tombstone"
+    return None
+
+
+def test_what_the_plain_way_takes_the_strict_way_stores_byte_for_byte(inputs):
+    assert first_difference(module.parse_plain, encoding.encode_plain, inputs) is None
+
+
+def test_it_takes_most_of_what_is_plain_and_so_it_is_worth_it(inputs):
+    taken = good = 0
+    for values in inputs:
+        others = set(module.parse_plain(values, LIMITS)[1])
+        for index, each in enumerate(values):
+            if strict(each) is not None:
+                good += 1
+                taken += index not in others
+    assert taken > 0.9 * good
+
+
+def test_a_batch_is_what_its_records_are_one_by_one(inputs):
+    """Through the reader: documents, rejects and their order."""
+    decoder = reader(LIMITS)
+    for values in inputs[-200:]:
+        records = [FakeRecord(0, 3 * number, each) for number, each in enumerate(values)]
+        part = decoder.read(Fetched({TOPIC.name: TOPIC}, {tp(): ListedRecords(records)})).partitions[tp()]
+        alone = [decoder.decode(f"{PREFIX}{each.offset}", each) for each in records]
+
+        assert part.rejects == [each for each in alone if not isinstance(each, Insert)]
+        inserts = [each for each in alone if isinstance(each, Insert)]
+        assert [(each.id, each.record) for each in part.operations] == [(each.id, each.record) for each in inserts]
+        for ours, other in zip(part.operations, inserts, strict=True):
+            assert encoding.as_raw(ours.document).raw == encoding.as_raw(other.document).raw
+        assert (part.first_offset, part.next_offset) == (0, records[-1].offset + 1)
+
+
+SOURCE = Path(module.__file__).read_text()
+FAULTS = {
+    "backslashes are not looked for": ('if b"\\\\" in text:', "if False:"),
+    "the size of a value is not looked at": ("if longest > min(limits.value_bytes, most_bytes) or", "if"),
+    "the limit of size is another": ("longest > min(limits.value_bytes, most_bytes)", "longest > most_bytes"),
+    "what is no object is taken": ("if {*map(type, found)} != {dict}:", "if dict not in {*map(type, found)}:"),
+    "names are not looked at": ("if not _are_good(names) or", "if"),
+    "only the first names are looked at": ("if not _are_good(names) or", "if (depth == 1 and not _are_good(names)) or"),
+    "an empty name is good": ("(name and name[0]", "(not name or name[0]"),
+    "a name may begin with a dollar": (' and name[0] != "$"', ""),
+    "a name may have a dot": (' and "." not in name', ""),
+    "_id is not reserved": (' or (depth == 1 and "_id" in names)', ""),
+    "integers are not looked at": ("_are_integers_exact(children, kinds) and ", ""),
+    "large integers are taken": ("max(integers) <= INT64_MAX", "True"),
+    "doubles are not looked at": (" and _are_doubles_exact(children, kinds)", ""),
+    "small doubles are taken": ("min(sizes) > MIN_DOUBLE", "True"),
+    "large doubles are taken": ("max(sizes) < MAX_DOUBLE", "True"),
+    "the limit of doubles is too high": ("MAX_DOUBLE = 1e-300, 9e18", "MAX_DOUBLE = 1e-300, 1e20"),
+    "quotes are not compared": ("if quotes != text.count(b'\"') or", "if"),
+    "fewer quotes are taken": ("if quotes != text", "if quotes > text"),
+    "the depth is not compared": (" or depth > limits.depth", ""),
+    "objects in arrays are not looked at": ("*chain.from_iterable(arrays)]", "]"),
+    "arrays are not looked at": ("if list in kinds else []", "if False else []"),
+    "fields are not counted": ("return None if count > limits.fields and longest > LEAST_BYTES * limits.fields else found", "return found"),
+    "fields of a level are forgotten": ("count += len(children)", "count = len(children)"),
+    "an element needs more bytes": ("LEAST_BYTES = 2", "LEAST_BYTES = 3"),
+    "a half is forgotten": ("_parse_into(found, others, values[middle:], limits)", "found += [{}] * (len(values) - middle)"),
+    "the place of what is not plain is another": ("others.append(len(found))", "others.append(len(others))"),
+    "what is not plain is not told": ("        others.append(len(found))\n", ""),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_in_the_plain_way_is_caught(inputs, fault):
+    before, after = FAULTS[fault]
+    assert SOURCE.count(before) == 1, "the fault is to be planted anew"
+    faulty: dict[str, Any] = {"__name__": "faulty"}
+    exec(compile(SOURCE.replace(before, after), "faulty", "exec"), faulty)
+
+    def parse(values: Sequence[bytes | None], limits: Limits) -> tuple[list[dict[str, Any]], list[int]]:
+        return faulty["parse_plain"](values, limits)
+
+    try:
+        found = first_difference(parse, encoding.encode_plain, inputs)
+    except (AssertionError, ValueError, TypeError, RecursionError, bson.errors.BSONError, OverflowError):
+        # It ends in an error: nothing is stored.
+        return
+    assert found is not None
+
+
+@pytest.mark.parametrize(
+    "encode_plain",
+    [
+        lambda prefix, _offsets, values: [{"_id": prefix, **each} for each in values],
+        lambda prefix, offsets, values: [{"_id": f"{prefix}{at}", **dict(sorted(each.items()))} for at, each in zip(offsets, values, strict=True)],
+        lambda prefix, offsets, values: [{"_id": f"{prefix}{at}", **each} for at, each in zip(offsets, [{}, *values], strict=False)],
+    ],
+    ids=["the id without its offset", "fields in another order", "the fields of the neighbour"],
+)  # fmt: skip
+def test_a_fault_in_the_documents_of_plain_values_is_caught(inputs, encode_plain):
+    assert first_difference(module.parse_plain, encode_plain, inputs) is not None
+
+
+def test_the_generator_makes_what_is_good_and_what_is_not(inputs):
+    values = [each for group in inputs for each in group]
+    reasons = {str(reason) for reason in map(reason_of, values) if reason}
+    assert len(reasons) >= 12, reasons
+    assert 0.3 < sum(reason_of(each) is None for each in values[: 4 * GROUPS]) / (4 * GROUPS) < 0.95
+    assert json.loads(b"{}") == {}
+
+
+def reason_of(each: bytes | None) -> str | None:
+    try:
+        module.parse_json_strict(each, LIMITS)
+    except RejectedError as error:
+        return str(error.reason)
+    return None
