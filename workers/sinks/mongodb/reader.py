@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import bson
+import pymongo
 from bson import json_util
 from bson.codec_options import CodecOptions, DatetimeConversion
 from pymongo.errors import OperationFailure
@@ -19,12 +21,30 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from bson.raw_bson import RawBSONDocument
+    from pymongo.collection import Collection
 
     from workers.settings import Settings
 
 IDS_AT_ONCE = 10_000
 BY_INDEX = ("IXSCAN", "USING INDEX")
 """In the plan of a range of ids: MongoDB (also of a clustered collection), and SQLite below FerretDB."""
+NO_TEXT = {
+    "$type": [
+        "number",
+        "object",
+        "binData",
+        "objectId",
+        "bool",
+        "date",
+        "null",
+        "timestamp",
+        "javascript",
+        "minKey",
+        "maxKey",
+    ]
+}
+"""The types of an `_id` but text; an array or a regular expression cannot be one."""
+LONGEST_SECONDS = 900.0
 REASON = {"reason": 1, "replayed_at": 1}
 DATES: CodecOptions[dict[str, Any]] = CodecOptions(datetime_conversion=DatetimeConversion.DATETIME_AUTO)
 """Those that Python's type cannot hold are shown as well."""
@@ -75,18 +95,14 @@ class MongoReader:
 
     def finds_ranges(self) -> bool:
         """A server that explains another plan than an index, or that cannot explain, is not asked for ranges."""
-        documents, letters = self._collections.documents, self._collections.dead_letters
-        explained = {"find": documents.name, "filter": _between(IdRange("a", "b"))}
         with translate_read_errors():
             try:
-                if any("collation" in each.options() for each in (documents, letters)):
+                if any("collation" in each.options() for each in self._both()):
                     # It would compare ids by a language's rules, not by their characters.
                     return False
-                answer = documents.database.command("explain", explained, verbosity="queryPlanner")
             except OperationFailure:
                 return False
-        planner = answer.get("queryPlanner", {})
-        return any(sign in str(planner.get("winningPlan", planner)) for sign in BY_INDEX)
+            return self._is_by_index(_between(IdRange("a", "b")))
 
     def scan(self, ids: IdRange, most: int) -> Iterator[Sequence[tuple[Any, bytes]]]:
         with translate_read_errors():
@@ -100,12 +116,37 @@ class MongoReader:
                 yield [(each["_id"], None if each.get("replayed_at") else each["reason"]) for each in letters]
 
     def scan_ids(self, ids: IdRange | None) -> Iterator[Sequence[Any]]:
-        query = {"_id": {"$not": {"$type": "string"}}} if ids is None else _between(ids)
-        for collection in (self._collections.documents, self._collections.dead_letters):
+        if ids is not None:
+            query = _between(ids)
+        else:
+            with translate_read_errors():
+                # MongoDB has no index for what a type is not, and the embedded FerretDB is quick in nothing else.
+                query = (
+                    {"_id": NO_TEXT} if self._is_by_index({"_id": NO_TEXT}) else {"_id": {"$not": {"$type": "string"}}}
+                )
+        for collection in self._both():
             with translate_read_errors():
                 cursor = collection.find(query, {"_id": 1}, batch_size=IDS_AT_ONCE)
-                while found := [each["_id"] for each in islice(cursor, IDS_AT_ONCE)]:
+                # There may be none in millions: then no answer comes before all were looked at.
+                with pymongo.timeout(LONGEST_SECONDS) if ids is None else nullcontext():
+                    found = [each["_id"] for each in islice(cursor, IDS_AT_ONCE)]
+                while found:
                     yield found
+                    found = [each["_id"] for each in islice(cursor, IDS_AT_ONCE)]
+
+    def _both(self) -> tuple[Collection[Any], Collection[Any]]:
+        return self._collections.documents, self._collections.dead_letters
+
+    def _is_by_index(self, query: dict[str, Any]) -> bool:
+        documents = self._collections.documents
+        try:
+            answer = documents.database.command(
+                "explain", {"find": documents.name, "filter": query}, verbosity="queryPlanner"
+            )
+        except OperationFailure:
+            return False
+        planner = answer.get("queryPlanner", {})
+        return any(sign in str(planner.get("winningPlan", planner)) for sign in BY_INDEX)
 
     def close(self) -> None:
         self._collections.client.close()
