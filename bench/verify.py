@@ -2,7 +2,9 @@
 
 The rounds alternate; the ratios are what counts, since the machine's other work falls on both sides.
 
-    python -m bench.verify [rounds] [records]
+    python -m bench.verify [rounds] [records] [most]
+
+rounds and records are those of the worker; most: how many records verify has, after a tenth of them.
 """
 
 from __future__ import annotations
@@ -26,17 +28,21 @@ from bench.backlog import Backlog, Sender, place_of, shape
 from bench.peers import Load, alone, measure, workers
 from bench.servers import Place, Servers, open_place, open_servers
 
-FEW, MANY = 100_000, 1_000_000
+DEFAULTS = ["3", "200000", "1000000"]
 PARTITIONS, BATCH = 6, 5_000
 
 
 def main() -> None:
-    rounds, records = (int(value) for value in (sys.argv[1:] + ["3", "200000"][len(sys.argv) - 1 :]))
+    rounds, records, many = (int(value) for value in (sys.argv[1:] + DEFAULTS[len(sys.argv) - 1 :]))
     with open_servers("embedded") as servers:
-        little, _ = peak(servers, FEW)
-        much, rate = peak(servers, MANY)
-        print(f"memory: {little:.0f} MiB for {FEW:,} records, {much:.0f} MiB for {MANY:,}: {much / little:.2f} times")
-        print(f"verify alone judges {rate:,.0f} records a second", flush=True)
+        for count in (many // 10, many):
+            with open_place(servers, PARTITIONS) as place:
+                fill(place, count)
+                for processes in (1, 2):
+                    print(
+                        f"{count:,} records, {processes} processes: {peak(servers, place, count, processes)}",
+                        flush=True,
+                    )
         ratios = []
         for number in range(1, rounds + 1):
             order = (False, True) if number % 2 else (True, False)
@@ -45,24 +51,34 @@ def main() -> None:
             print(
                 f"round {number}: alone {rates[False]:,.0f}/s, with verify beside it {rates[True]:,.0f}/s", flush=True
             )
-    print(f"median: beside verify a worker stores {statistics.median(ratios):.0%} of what it stores alone")
+    if ratios:
+        print(f"median: beside verify a worker stores {statistics.median(ratios):.0%} of what it stores alone")
 
 
-def peak(servers: Servers, records: int) -> tuple[float, float]:
-    """MiB that verify had at most over so many records, all stored and committed by none; and records a second."""
-    with open_place(servers, PARTITIONS) as place:
-        fill(place, records)
-        started, most = time.perf_counter(), 0
-        verify = start_verify(place)
-        process = psutil.Process(verify.pid)
-        while verify.poll() is None:
-            try:
-                most = max(most, process.memory_info().rss)
-            except psutil.Error:
-                break
-            time.sleep(0.02)
-        assert stored(verify) == records
-        return most / 2**20, records / (time.perf_counter() - started)
+def peak(servers: Servers, place: Place, records: int, processes: int) -> str:
+    """What verify took for so many records, all of them stored, and the most memory that its processes had together."""
+    started, most, each = time.perf_counter(), 0, 0
+    server = servers.processes["database"]
+    before = server.cpu_times()
+    verify = start_verify(place, "--processes", str(processes))
+    process, spent = psutil.Process(verify.pid), 0.0
+    while verify.poll() is None:
+        try:
+            running = [process, *process.children(recursive=True)]
+            sizes = [found.memory_info().rss for found in running]
+            most, each = max(most, sum(sizes)), max(each, *sizes)
+            spent = max(spent, sum(sum(found.cpu_times()[:2]) for found in running))
+        except psutil.Error:
+            continue
+        time.sleep(0.05)
+    seconds = time.perf_counter() - started
+    assert stored(verify) == records
+    after = server.cpu_times()
+    database = after.user + after.system - before.user - before.system
+    return (
+        f"{seconds:.0f} s, {records / seconds:,.0f} a second; at most {most / 2**20:.0f} MiB, {each / 2**20:.0f} in one "
+        f"process; {1e6 * spent / records:.1f} us a record of its own, {1e6 * database / records:.1f} of the database"
+    )
 
 
 def fill(place: Place, records: int) -> None:
@@ -105,9 +121,9 @@ def verified(place: Place) -> Iterator[None]:
     assert set(verdicts) <= {0}, f"verify ended with {verdicts}"
 
 
-def start_verify(place: Place) -> subprocess.Popen[bytes]:
+def start_verify(place: Place, *options: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        [sys.executable, "-m", "workers", "verify", "--json"], env=place.environment, stdout=subprocess.PIPE
+        [sys.executable, "-m", "workers", "verify", "--json", *options], env=place.environment, stdout=subprocess.PIPE
     )
 
 

@@ -17,6 +17,7 @@ import pytest
 from tests.support.batches import batch_of, document, reject
 from tests.support.sink_sides import REFUSED_FOR, FakeSide, JavaSide, RealSide, Side, WireSide
 from workers.errors import SinkUnavailableError, UnavailableError
+from workers.sinks.id_range import EVERY_ID, IdRange
 from workers.sinks.refusals import UndecidedError
 from workers.types import Batch, RejectedError, RejectReason, TopicPartition, WriteResult
 
@@ -284,7 +285,27 @@ def test_a_reader_finds_what_was_written_and_nothing_else(side):
     assert side.reader.dead_letters([document(0).id, reject(2).id]) == {reject(2).id: "not_json"}
     assert side.reader.all_dead_letters() == {reject(2).id: "not_json"}
     assert side.reader.all_dead_letters(0) is None
-    assert sorted(map(str, side.reader.ids())) == sorted([document(0).id, document(1).id, reject(2).id])
+    stored = {each: content for found in side.reader.scan(EVERY_ID, 1) for each, content in found}
+    assert stored == {each.id: side.reader.content(each.document) for each in (document(0), document(1))}
+    letters = {each: reason for found in side.reader.scan_dead_letters(EVERY_ID) for each, reason in found}
+    assert letters == {reject(2).id: "not_json"}
+
+
+@pytest.mark.parametrize("by_bounds", [False, True], ids=["all", "between bounds"])
+def test_a_reader_scans_ids_in_a_range_and_no_others(side, by_bounds):
+    write(side, batch_of(document(0), document(1), rejects=[reject(2), reject(3)]))
+    first, end = (document(1).id, reject(3).id) if by_bounds else (None, None)
+    ids = IdRange(first, end)
+    expected = (
+        [document(1).id, reject(2).id] if by_bounds else [document(0).id, document(1).id, reject(2).id, reject(3).id]
+    )
+
+    found = [each for batch in side.reader.scan_ids(ids) for each in batch]
+    documents = [each for batch in side.reader.scan(ids, 10) for each, _ in batch]
+    letters = [each for batch in side.reader.scan_dead_letters(ids) for each, _ in batch]
+
+    assert sorted(found) == sorted(documents + letters) == expected
+    assert [each for batch in side.reader.scan_ids(None) for each in batch] == []
 
 
 def test_sink_and_reader_encode_alike(side):
@@ -305,7 +326,10 @@ def test_a_reader_never_takes_silence_for_an_answer(side):
             lambda: side.reader.documents([document(0).id]),
             lambda: side.reader.dead_letters([reject(1).id]),
             side.reader.all_dead_letters,
-            lambda: list(side.reader.ids()),
+            lambda: list(side.reader.scan_ids(EVERY_ID)),
+            lambda: list(side.reader.scan(EVERY_ID, 10)),
+            lambda: list(side.reader.scan_dead_letters(EVERY_ID)),
+            side.reader.finds_ranges,
         ):
             # Looking for the server may take half a second here, not the five of a command.
             with pytest.raises(UnavailableError), pymongo.timeout(0.5):

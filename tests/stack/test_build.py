@@ -88,9 +88,10 @@ def test_a_killed_compilation_leaves_neither_a_program_nor_a_compiler(
     tmp_path: Path, part: str, made: list[str]
 ) -> None:
     module, go = tmp_path / "module", tmp_path / "some-go"
-    for path, old, _ in (by_index.EXPRESSION, by_index.FIND):
+    for path, old, _ in by_index.CHANGES:
         (module / path).parent.mkdir(parents=True, exist_ok=True)
-        (module / path).write_text(old)
+        with (module / path).open("a") as source:
+            source.write(old)
     go.write_text(
         "#!/bin/sh\n"
         "case $1 in\n"

@@ -20,6 +20,7 @@ from workers.kafka.log_history import LogHistory, Question, Validation, validate
 from workers.operations import Operations
 from workers.pipeline.observer import NullObserver, Observer
 from workers.records import Record, Records
+from workers.sinks.id_range import IdRange
 from workers.sinks.mongodb.encoding import as_raw, encode, encode_plain
 from workers.sinks.refusals import Refusal, Suspects, refused_alone, undecided
 from workers.types import (
@@ -415,15 +416,39 @@ class FakeReader:
         found = self.dead_letters(list(self._database.dead_letters))
         return found if len(found) <= limit else None
 
-    def ids(self) -> Iterator[object]:
+    def content(self, document: Any) -> bytes:
+        return bytes(as_raw(document).raw)
+
+    def finds_ranges(self) -> bool:
         self._ask()
-        yield from [*self._database.documents, *self._database.dead_letters]
+        return True
+
+    def scan(self, ids: IdRange, most: int) -> Iterator[Sequence[tuple[Any, bytes]]]:
+        found = [(each, raw) for each, raw in self._database.documents.items() if _inside(each, ids)]
+        for first in range(0, len(found), most):
+            self._ask()
+            yield found[first : first + most]
+        self._ask()
+
+    def scan_dead_letters(self, ids: IdRange) -> Iterator[Sequence[tuple[Any, str | None]]]:
+        self._ask()
+        yield [(each, str(letter.reason)) for each, letter in self._database.dead_letters.items() if _inside(each, ids)]
+
+    def scan_ids(self, ids: IdRange | None) -> Iterator[Sequence[Any]]:
+        self._ask()
+        for held in (self._database.documents, self._database.dead_letters):
+            # Every id in here is text.
+            yield [each for each in held if ids is not None and _inside(each, ids)]
 
     def close(self) -> None: ...
 
     def _ask(self) -> None:
         if not self._database.up:
             raise UnavailableError("the fake database is down")
+
+
+def _inside(document_id: str, ids: IdRange) -> bool:
+    return (ids.first is None or document_id >= ids.first) and (ids.end is None or document_id < ids.end)
 
 
 class FakeWriter:

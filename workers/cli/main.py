@@ -21,7 +21,7 @@ from workers.cli.entry import INTERRUPTED
 from workers.cli.failure import exit_code
 from workers.cli.help import App
 from workers.cli.options import LONGEST_SECONDS, Json, Tree, finite
-from workers.errors import ExitCode, WorkersError
+from workers.errors import BadUsageError, ExitCode, WorkersError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -100,6 +100,15 @@ def verify(
             help="Only records that are no older: fast enough for every minute.",
         ),
     ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on behind what an interrupted run of this group has verified.")
+    ] = False,
+    processes: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", min=1, max=64, help="How many processes compare; else half as many as cores, at most 4."
+        ),
+    ] = None,
     tree: Tree = Path(),
     as_json: Json = False,
 ) -> None:
@@ -108,26 +117,36 @@ def verify(
     Records behind an open transaction cannot be read before it ends: they are counted as unstable, neither lost nor
     proven, with the age of the transaction.
 
+    A topic is verified in parts. What is done is kept in WORKERS_STATE_DIR until all is, and --resume goes on behind it,
+    up to where the log ended at the beginning: each part is proven for the time at which it was read.
+
     Example: workers verify --wait 60
 
     Exit codes: 0 every record that can be read is accounted for, 1 some are missing, twice or unexplained, or with
-    --wait still pending or unstable, 2 Kafka or MongoDB could not be read, 130 interrupted: nothing was verified.
+    --wait still pending or unstable, 2 Kafka or MongoDB could not be read, 130 interrupted: it says what was verified.
     """
-    from workers.settings import load
+    from workers.cli.render_progress import verifying
+    from workers.settings.load import load_all
     from workers.verification import verify as verification
+    from workers.verification.unfinished import UnfinishedFile
 
-    settings = load(tree)
+    if resume and since is not None:
+        raise BadUsageError("--resume goes on with a run over the whole topic: leave --since out")
+    loaded = load_all(tree)
+    settings = loaded.settings
+    file = UnfinishedFile(loaded.paths.state_dir, settings.group)
     try:
         if wait:
             _wait_until_committed(settings, wait)
-        with show.reading(err) as on_progress:
-            report = verification.verify(settings, since, on_progress)
+        with verifying(err) as on_progress:
+            whole = verification.WholeRun(file, resume, processes)
+            report = verification.verify(settings, since, on_progress, whole=whole)
     except WorkersError as error:
         err.print(f"workers verify: {error}", markup=False)
-        err.print("nothing was verified")
+        err.print(file.describe(), markup=False)
         raise typer.Exit(ExitCode.UNCHECKED) from error
     except KeyboardInterrupt:
-        ctrl_c.tell(err, "nothing was verified")
+        ctrl_c.tell(err, file.describe())
         raise typer.Exit(INTERRUPTED) from None
     if as_json:
         out.print_json(json.dumps(report.as_dict()))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from workers.kafka.producer import ProduceReport
     from workers.verification.report import VerifyReport
 
-__all__ = ["console", "counting", "produced", "reading", "verify_report"]
+__all__ = ["console", "counting", "produced", "verify_report"]
 
 SHORT = {"dead_lettered": "dead", "conflicting": "conflict"}
 RARE = ("ignored", "unstable", "expired", "compacted", "replaced", "conflicting", "unexpected")
@@ -60,27 +60,6 @@ def _counted(values: Iterable[bytes], show: Callable[[int, float], None], every:
             show(count, count / (now - started))
     if count:
         show(count, count / max(time.monotonic() - started, 1e-9))
-
-
-@contextmanager
-def reading(console: Console) -> Iterator[Callable[[str, int, int], None]]:
-    """Show what is being read, on a terminal only."""
-    if not console.is_terminal:
-        yield lambda _what, _done, _total: None
-        return
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
-    with Progress(
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), console=console, transient=True
-    ) as bar:
-        tasks = {}
-
-        def on_progress(what: str, done: int, total: int) -> None:
-            if what not in tasks:
-                tasks[what] = bar.add_task(what, total=total or None)
-            bar.update(tasks[what], completed=done)
-
-        yield on_progress
 
 
 def produced(console: Console, topic: str, report: ProduceReport) -> None:

@@ -196,6 +196,16 @@ class Admin:
             )
         return found
 
+    def epoch_ends(
+        self, topic: Topic, epochs: Mapping[TopicPartition, int]
+    ) -> Mapping[TopicPartition, tuple[int, int]]:
+        """Where the records of these leader epochs end in the logs as they are now: see `compat_logs.epoch_ends`.
+
+        Raises:
+            UnavailableError: no broker answered, or this client is not authorized.
+        """
+        return self._epoch_ends(topic)(epochs)
+
     def _epoch_ends(self, topic: Topic) -> EpochEnds:
         timeout_ms = int(self._patience * 1000)
         return lambda asked: self._ask(lambda: epoch_ends(self._client, asked, topic.leaders, timeout_ms))

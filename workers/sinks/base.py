@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from workers.findings import Finding
+    from workers.sinks.id_range import IdRange
     from workers.types import Batch, Operation, Reject, WriteResult
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -110,8 +111,23 @@ class SinkReader(Protocol):
     def all_dead_letters(self, limit: int = 100_000) -> Mapping[str, str] | None:
         """The same for all dead letters; None if there are more than the limit."""
 
-    def ids(self) -> Iterator[object]:
-        """The id of every document, then of every dead letter."""
+    def content(self, document: Any) -> bytes:
+        """What a document consists of, its id too: a stored one, or of `encode` or `encode_plain`. Two with the same are `equal`."""
+
+    def finds_ranges(self) -> bool:
+        """Whether it finds a range of ids without reading all others; False: it may not, or does not say."""
+
+    def scan(self, ids: IdRange, most: int) -> Iterator[Sequence[tuple[Any, bytes]]]:
+        """Id and content of every document in the range, in any order. One that is stored meanwhile may be left out.
+
+        Args: most: how many of them are fetched at once.
+        """
+
+    def scan_dead_letters(self, ids: IdRange) -> Iterator[Sequence[tuple[Any, str | None]]]:
+        """Id and reason of every dead letter in the range, in any order; None: it was replayed."""
+
+    def scan_ids(self, ids: IdRange | None) -> Iterator[Sequence[Any]]:
+        """The ids of the documents and of the dead letters in the range; None: those that are no text."""
 
     def close(self) -> None: ...
 

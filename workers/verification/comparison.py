@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from workers.formats.json import Json
 from workers.formats.limits import Limits
-from workers.identity import SECOND, TopicIdentity, parse_id
+from workers.identity import TopicIdentity
 from workers.kafka.log_reader import read_log
 from workers.kafka.open_transactions import OpenTransactions
 from workers.kafka.options import log_reader_options, uncommitted
@@ -26,11 +25,12 @@ if TYPE_CHECKING:
 
     from workers.kafka.open_transactions import OpenTransaction
     from workers.kafka.partition_offsets import PartitionOffsets
+    from workers.records import Records
     from workers.settings import Settings
     from workers.sinks.base import SinkReader
 
     Progress = Callable[[str, int, int], None]
-    ReadLog = Callable[[Mapping[TopicPartition, tuple[int, int]]], Iterator[tuple[TopicPartition, Sequence[Record]]]]
+    ReadLog = Callable[[Mapping[TopicPartition, tuple[int, int]]], Iterator[tuple[TopicPartition, Records]]]
 
 NO_LIMITS = Limits(value_bytes=2**31, depth=90, fields=2**31)
 """Records may have been stored under other limits than the current ones."""
@@ -59,9 +59,9 @@ class Comparison:
 
     def __post_init__(self) -> None:
         self.reports = {p: PartitionReport(p, most_offsets=self.most_offsets) for p in sorted(self.offsets)}
-        self._reader = RecordReader(Json(), self.sink, NO_LIMITS)
-        self._second_ids = SecondIds(self.topic, self.sink, self._reader)
-        self._next_offsets = {partition: each.next_offset for partition, each in self.offsets.items()}
+        self.reader = RecordReader(Json(), self.sink, NO_LIMITS)
+        self.second_ids = SecondIds(self.topic, self.sink, self.reader)
+        self.next_offsets = {partition: each.next_offset for partition, each in self.offsets.items()}
 
     def compare_records(self) -> dict[TopicPartition, OffsetBitmap]:
         """Count every record by its outcome; return the offsets of the records, by partition."""
@@ -69,7 +69,7 @@ class Comparison:
         all_dead_letters = self.sink.all_dead_letters(self.most_dead_letters)
         total, done = sum(max(0, each.end - each.start) for each in self.offsets.values()), 0
         ranges = {partition: (each.start, each.end) for partition, each in self.offsets.items()}
-        for records in _chunks(self._read(ranges, in_kafka)):
+        for records in chunks(self._read(ranges, in_kafka)):
             self.compare(records, all_dead_letters)
             done += len(records)
             self.progress("records", done, total)
@@ -109,15 +109,15 @@ class Comparison:
         doubtful: dict[TopicPartition, list[Doubtful]] = {}
         for document_id, (partition, record) in zip(ids, found, strict=True):
             document, reason = documents.get(document_id), dead_letters.get(document_id)
-            outcome = self._outcome(document_id, record, document, reason, self._next_offsets[partition])
-            reused = self._is_reused(partition, record.offset)
+            outcome = self._outcome(document_id, record, document, reason, self.next_offsets[partition])
+            reused = self.is_reused(partition, record.offset)
             if outcome in FAILURES or reused:
                 each = Doubtful(document_id, record, outcome, document, reason is not None, reused)
                 doubtful.setdefault(partition, []).append(each)
             else:
                 self.reports[partition].add(outcome, record.offset)
         for partition, some in doubtful.items():
-            self._second_ids.judge(self.reports[partition], some, self._next_offsets[partition])
+            self.second_ids.judge(self.reports[partition], some, self.next_offsets[partition])
 
     def _outcome(self, document_id: str, record: Record, document: object, reason: str | None, next_offset: int) -> str:
         """The outcome of a record by what is stored under its own id."""
@@ -129,11 +129,11 @@ class Comparison:
             return "dead_lettered" if document is None else "conflicting"
         if reason is not None:
             return "twice"
-        decoded = self._reader.decode(document_id, record)
+        decoded = self.reader.decode(document_id, record)
         equal = isinstance(decoded, Insert) and self.sink.equal(document, decoded.document)
         return "stored" if equal else "conflicting"
 
-    def _is_reused(self, partition: TopicPartition, offset: int) -> bool:
+    def is_reused(self, partition: TopicPartition, offset: int) -> bool:
         """Whether the commit says that the log has used this offset twice."""
         reused = self.offsets[partition].reused
         return bool(reused) and any(offset in each for each in reused)
@@ -151,37 +151,11 @@ class Comparison:
             found |= self.sink.dead_letters(both)
         return found
 
-    def unmatched_ids(
-        self, in_kafka: Mapping[TopicPartition, OffsetBitmap]
-    ) -> tuple[dict[TopicPartition, OffsetBitmap], int]:
-        """The offsets in the sink's ids without a record in Kafka, by partition, and the number of foreign ids.
-
-        Counts the expired offsets.
-        """
-        unmatched = {partition: OffsetBitmap(each.start) for partition, each in self.offsets.items()}
-        before: Counter[TopicPartition] = Counter()
-        foreign = 0
-        for count, document_id in enumerate(self.sink.ids(), 1):
-            if count % 10_000 == 0:
-                self.progress("ids", count, 0)
-            partition, offset = parse_document_id(document_id, self.topic)
-            if partition not in self.offsets:
-                foreign += 1
-            elif SECOND in str(document_id) and self._has_record(partition, offset, in_kafka):
-                if document_id not in self._second_ids.looked_up:
-                    self._add_unmatched(partition, offset)
-            elif offset < self.offsets[partition].start:
-                before[partition] += SECOND not in str(document_id)
-            elif offset > self.offsets[partition].end + MAX_DISTANCE:
-                self.reports[partition].add("unexpected", offset)
-            elif offset not in in_kafka[partition]:
-                unmatched[partition].add(offset)
-        for partition, each in self.offsets.items():
-            self.reports[partition].counts["expired"] = max(0, each.start - before[partition])
-        return unmatched, foreign
-
     def unmatched_between(self, in_kafka: Mapping[TopicPartition, OffsetBitmap]) -> dict[TopicPartition, OffsetBitmap]:
-        """The same, only for the offsets that were read: those without a record are few, and are looked up one by one."""
+        """The offsets in the sink's ids without a record in Kafka, by partition, among those that were read.
+
+        Those without a record are few, and are looked up one by one.
+        """
         unmatched = {partition: OffsetBitmap(each.start) for partition, each in self.offsets.items()}
         for partition, each in self.offsets.items():
             if self.reports[partition].counts["kafka"] == each.end - each.start:
@@ -211,22 +185,17 @@ class Comparison:
             inside = offsets.between(now[partition].start, self.offsets[partition].end)
             beyond = offsets.between(now[partition].end, offsets.end)
             for offset in beyond.all():
-                self._add_unmatched(partition, offset)
+                self.add_unmatched(partition, offset)
             outcome = "compacted" if inside and compacts() else "unexpected"
             for offset in inside.all():
-                self._add_unmatched(partition, offset, outcome)
+                self.add_unmatched(partition, offset, outcome)
 
-    def _has_record(
-        self, partition: TopicPartition, offset: int, in_kafka: Mapping[TopicPartition, OffsetBitmap]
-    ) -> bool:
-        """Whether Kafka holds a record there that was to be in the sink by now: others may be stored during this run."""
-        return offset < self.offsets[partition].next_offset and offset in in_kafka[partition]
-
-    def _add_unmatched(self, partition: TopicPartition, offset: int, outcome: str = "unexpected") -> None:
-        self.reports[partition].add("replaced" if self._is_reused(partition, offset) else outcome, offset)
+    def add_unmatched(self, partition: TopicPartition, offset: int, outcome: str = "unexpected") -> None:
+        """Count what is stored at an offset where it belongs to no record that Kafka holds."""
+        self.reports[partition].add("replaced" if self.is_reused(partition, offset) else outcome, offset)
 
 
-def _chunks(
+def chunks(
     log: Iterator[tuple[TopicPartition, Sequence[Record]]],
 ) -> Iterator[list[tuple[TopicPartition, Record]]]:
     """The records for one query of the sink each: of several partitions, or it were a round trip for each of them."""
@@ -238,13 +207,3 @@ def _chunks(
             del waiting[:RECORDS_PER_QUERY]
     if waiting:
         yield waiting
-
-
-def parse_document_id(document_id: object, topic: TopicIdentity) -> tuple[TopicPartition, int]:
-    """The partition and the offset in an id of this topic; partition -1: an id of anything else."""
-    parsed = parse_id(document_id, topic)
-    return (
-        (TopicPartition(topic.name, parsed.partition), parsed.offset)
-        if parsed
-        else (TopicPartition(topic.name, -1), -1)
-    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import insort
 from collections import Counter
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -46,8 +47,17 @@ class PartitionReport:
     def add(self, outcome: str, offset: int) -> None:
         """Count one record."""
         self.counts[outcome] += 1
-        if outcome in FAILURES and len(offsets := self.offsets.setdefault(outcome, [])) < self.most_offsets:
-            offsets.append(offset)
+        if outcome in FAILURES:
+            offsets = self.offsets.setdefault(outcome, [])
+            if len(offsets) < self.most_offsets or offset < offsets[-1]:
+                insort(offsets, offset)
+                del offsets[self.most_offsets :]
+
+    def join(self, other: PartitionReport) -> None:
+        """Count what another report has counted, of other records of the same partition."""
+        self.counts += other.counts
+        for outcome, offsets in other.offsets.items():
+            self.offsets[outcome] = sorted([*self.offsets.get(outcome, ()), *offsets])[: self.most_offsets]
 
     @property
     def accounted(self) -> bool:

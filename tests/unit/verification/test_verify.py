@@ -10,16 +10,18 @@ import pytest
 
 from tests.support.batches import TOPIC, tp
 from tests.support.fake_broker import FakeRecord
+from tests.support.records import ListedRecords
 from workers.errors import NotFoundError, UnavailableError
 from workers.identity import OffsetRange, second_id
 from workers.kafka.admin import Topic
 from workers.kafka.first_records import FirstRecords
 from workers.kafka.partition_offsets import PartitionOffsets
 from workers.settings import load
+from workers.sinks.id_range import EVERY_ID, IdRange
 from workers.types import Truncation
-from workers.verification import comparison
+from workers.verification import checker, comparison, part_check, whole_topic
 from workers.verification import verify as verification
-from workers.verification.comparison import MAX_DISTANCE, parse_document_id
+from workers.verification.comparison import MAX_DISTANCE
 from workers.verification.report import PartitionReport, VerifyReport
 from workers.verification.verify import verify
 
@@ -69,9 +71,16 @@ class Situation:
         yield tp(0), inside[3:]
 
 
-@pytest.fixture(params=[False, True], ids=["few dead letters", "many dead letters"])
+@pytest.fixture(
+    params=[(False, False), (True, True)], ids=["few dead letters, all at once", "many dead letters, ranges by index"]
+)
 def now(request, monkeypatch) -> Situation:
-    situation = Situation(many_dead_letters=request.param)
+    many_dead_letters, by_index = request.param
+    situation = Situation(many_dead_letters=many_dead_letters)
+    if many_dead_letters:
+        monkeypatch.setattr(part_check, "MOST_DEAD_LETTERS", 0)
+    monkeypatch.setattr(whole_topic, "OFFSETS_BY_INDEX", 3)
+    monkeypatch.setattr(whole_topic, "MOST_PROCESSES", 1)
 
     class FakeAdmin(_Context):
         def topic(self, _name: str) -> Topic | None:
@@ -111,17 +120,57 @@ def now(request, monkeypatch) -> Situation:
                 return None
             return {TOPIC.document_id(0, offset): reason for offset, reason in situation.dead_letters.items()}
 
-        def ids(self) -> Iterator[object]:
-            for offset in [*situation.documents, *situation.dead_letters]:
-                yield TOPIC.document_id(0, offset)
-            yield from situation.other_ids
-            for offset in situation.beside:
-                yield second_id(TOPIC.document_id(0, offset), NEW)
+        def encode_plain(self, prefix: str, offsets: Any, values: Any) -> list[Any]:
+            return [self.encode(f"{prefix}{offset}", value) for offset, value in zip(offsets, values, strict=True)]
+
+        def content(self, document: dict[str, Any]) -> bytes:
+            return json.dumps(document).encode()
+
+        def finds_ranges(self) -> bool:
+            return by_index
+
+        def scan(self, ids: IdRange, _most: int) -> Iterator[list[tuple[object, bytes]]]:
+            stored = [TOPIC.document_id(0, offset) for offset in situation.documents]
+            stored += [second_id(TOPIC.document_id(0, offset), NEW) for offset in situation.beside]
+            documents = self.documents(stored)
+            others = [each for each in situation.other_ids if is_inside(each, ids)]
+            yield [(each, self.content(documents[each])) for each in stored if is_inside(each, ids)]
+            yield [(each, b"{}") for each in others]
+
+        def scan_dead_letters(self, ids: IdRange) -> Iterator[list[tuple[object, str | None]]]:
+            letters = {TOPIC.document_id(0, offset): reason for offset, reason in situation.dead_letters.items()}
+            yield [(each, reason) for each, reason in letters.items() if is_inside(each, ids)]
+
+        def scan_ids(self, ids: IdRange | None) -> Iterator[list[object]]:
+            yield (
+                [each for each in situation.other_ids if not isinstance(each, str)]
+                if ids is None
+                else [each for batch in self.scan(ids, 1) for each, _ in batch]
+            )
+            if ids is not None:
+                yield [each for batch in self.scan_dead_letters(ids) for each, _ in batch]
 
     monkeypatch.setattr(verification, "Admin", FakeAdmin)
     monkeypatch.setattr(verification, "open_reader", FakeStored)
     monkeypatch.setattr(comparison, "read_log", situation.records)
+    monkeypatch.setattr(checker, "LogReader", lambda *_: LogOf(situation))
     return situation
+
+
+class LogOf:
+    def __init__(self, situation: Situation) -> None:
+        self._situation = situation
+
+    def read(self, ranges: dict[Any, tuple[int, int]]) -> Iterator[tuple[Any, list[FakeRecord]]]:
+        return ((p, ListedRecords(records)) for p, records in self._situation.records(None, ranges) if records)
+
+    def close(self) -> None: ...
+
+
+def is_inside(document_id: object, ids: IdRange) -> bool:
+    if ids == EVERY_ID:
+        return True
+    return isinstance(document_id, str) and (ids.first or "") <= document_id < (ids.end or "\U0010ffff")
 
 
 class _Context:
@@ -396,16 +445,6 @@ def test_truncation_explains_no_damage(now):
     assert (found.counts["conflicting"], found.counts["missing"], found.counts["unexpected"]) == (1, 1, 1)
 
 
-def test_a_second_id_is_read_back_too_and_what_is_none_is_not():
-    assert parse_document_id(second_id(TOPIC.document_id(3, 42), 7), TOPIC) == (tp(3), 42)
-    for strange in ("@", "@x", "@-1", "@07", "@7@8", "@7 "):
-        assert parse_document_id(TOPIC.document_id(3, 42) + strange, TOPIC) == (tp(-1), -1)
-
-
-def test_a_place_is_read_back_from_its_id():
-    assert parse_document_id(TOPIC.document_id(3, 42), TOPIC) == (tp(3), 42)
-
-
 def test_what_is_behind_an_open_transaction_is_counted_and_neither_missing_nor_pending(now, monkeypatch):
     """Offsets 20 to 24, of which 22 is a marker; the fleet has stored 20 meanwhile: the transaction ended."""
     monkeypatch.setattr(FirstRecords, "times", lambda *_: {tp(0): 1.0})
@@ -427,7 +466,7 @@ def test_nothing_is_claimed_where_it_could_not_look(now, monkeypatch):
         yield tp(0), []
         raise UnavailableError("Kafka stopped answering")
 
-    monkeypatch.setattr(comparison, "read_log", broken)
+    monkeypatch.setattr(now, "records", broken)
     with pytest.raises(UnavailableError):
         verify(load())
 

@@ -81,10 +81,14 @@ class Collections:
 
 def id_of(document: RawBSONDocument) -> Any:
     """The id of a stored document. Where it is the first field and a string, as in ours, nothing else is decoded."""
-    raw = document.raw
+    return raw_id(bytes(document.raw))
+
+
+def raw_id(raw: bytes) -> Any:
+    """The id of a document as the server sent it."""
     if raw[4:9] == STRING_ID:
-        return bytes(raw[13 : 12 + int.from_bytes(raw[9:13], "little")]).decode()
-    return document["_id"]
+        return raw[13 : 12 + int.from_bytes(raw[9:13], "little")].decode("utf-8", "replace")
+    return RawBSONDocument(raw)["_id"]
 
 
 def _client(uri: str, **options: Any) -> MongoClient[Any]:

@@ -1,0 +1,78 @@
+"""The records of a part that were not found when the documents were read: each is looked up, as if it were the only one."""
+
+from __future__ import annotations
+
+from itertools import zip_longest
+from typing import TYPE_CHECKING
+
+from workers.types import RejectReason
+from workers.verification.comparison import RECORDS_PER_QUERY, chunks
+from workers.verification.expected import FIRST_DIGEST, SETTLED
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from workers.identity import OffsetRange
+    from workers.records import Record
+    from workers.types import TopicPartition
+    from workers.verification.comparison import Comparison, ReadLog
+    from workers.verification.expected import Digest, Expected
+
+
+def look_up_what_is_left(
+    comparison: Comparison,
+    expected_by_partition: Mapping[TopicPartition, Expected],
+    read: ReadLog,
+    digest: Digest,
+    progress: Callable[[str, int], None],
+) -> None:
+    """Read the records again that were not found, and look each of them up."""
+    left = {partition: expected.ranges_left() for partition, expected in expected_by_partition.items()}
+
+    def again() -> Iterator[tuple[TopicPartition, list[Record]]]:
+        for ranges in rounds(left):
+            for partition, records in read(ranges):
+                expected = expected_by_partition[partition]
+                if found := [record for record in records if expected[record.offset] >= FIRST_DIGEST]:
+                    yield partition, found
+
+    for found in chunks(again()):
+        # Its dead letters are asked for now: it had none when they were listed.
+        comparison.compare(found)
+        for partition, record in found:
+            expected_by_partition[partition][record.offset] = SETTLED
+        progress("looked up", len(found))
+    for partition, expected in expected_by_partition.items():
+        gone = [*expected.left()]
+        for first in range(0, len(gone), RECORDS_PER_QUERY):
+            _judge_gone(comparison, partition, expected, digest, gone[first : first + RECORDS_PER_QUERY])
+
+
+def _judge_gone(
+    comparison: Comparison,
+    partition: TopicPartition,
+    expected: Expected,
+    digest: Digest,
+    offsets: Sequence[int],
+) -> None:
+    """Count records that were read, that Kafka has removed since, and that were not found: by their digests."""
+    report, sink = comparison.reports[partition], comparison.sink
+    ids = [comparison.topic.document_id(partition.partition, offset) for offset in offsets]
+    documents, letters = sink.documents(ids), sink.dead_letters(ids)
+    for document_id, offset in zip(ids, offsets, strict=True):
+        document, reason = documents.get(document_id), letters.get(document_id)
+        if document is None:
+            absent = "missing" if offset < comparison.next_offsets[partition] else "pending"
+            outcome = absent if reason is None else "dead_lettered"
+        elif reason == RejectReason.CONFLICT or digest(sink.content(document)) != expected[offset]:
+            outcome = "conflicting"
+        else:
+            outcome = "stored" if reason is None else "twice"
+        report.add(outcome, offset)
+        expected[offset] = SETTLED
+
+
+def rounds(ranges: Mapping[TopicPartition, Sequence[OffsetRange]]) -> Iterator[dict[TopicPartition, tuple[int, int]]]:
+    """The ranges, so that each partition has one of them at a time."""
+    for together in zip_longest(*ranges.values()):
+        yield {p: (each.first, each.end) for p, each in zip(ranges, together, strict=True) if each is not None}

@@ -1,0 +1,117 @@
+"""Verifies parts of one topic in several processes, each with connections of its own."""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+from contextlib import closing, contextmanager, suppress
+from multiprocessing.connection import wait
+from typing import TYPE_CHECKING, Any, cast
+
+from workers.errors import UnavailableError, WorkersError
+from workers.kafka.admin import Admin
+from workers.sinks.registry import open_reader
+from workers.verification.checker import Checker
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from multiprocessing.connection import Connection
+
+    from workers.kafka.admin import Topic
+    from workers.kafka.partition_offsets import PartitionOffsets
+    from workers.settings import Settings
+    from workers.types import TopicPartition
+    from workers.verification.checker import PartProgress
+    from workers.verification.part_check import PartResult
+    from workers.verification.segments import Part
+
+JOIN_SECONDS = 5.0
+
+
+def check_in_processes(
+    settings: Settings,
+    topic: Topic,
+    offsets: Mapping[TopicPartition, PartitionOffsets],
+    parts: Sequence[tuple[int, Part]],
+    count: int,
+    progress: PartProgress,
+) -> Iterator[tuple[int, PartResult]]:
+    """Each part's number and result, as they are done. However it ends, no process stays.
+
+    Raises:
+        UnavailableError: in one of them Kafka or the sink did not answer, or it was killed.
+    """
+    waiting = list(parts)[::-1]
+    with _processes(min(count, len(parts)), (settings, topic, offsets)) as pipes:
+        for pipe in pipes:
+            pipe.send(waiting.pop())
+        at_work = len(pipes)
+        while at_work:
+            for pipe in cast("list[Connection[Any, Any]]", wait(pipes)):
+                try:
+                    kind, *said = pipe.recv()
+                except EOFError:
+                    raise UnavailableError("a process of verify was killed: is there memory enough?") from None
+                if kind == "progress":
+                    progress(*said)
+                elif kind == "failed":
+                    raise UnavailableError(*said)
+                else:
+                    yield said[0], said[1]
+                    if waiting:
+                        pipe.send(waiting.pop())
+                    else:
+                        at_work -= 1
+
+
+@contextmanager
+def _processes(count: int, arguments: tuple[Any, ...]) -> Iterator[list[Connection]]:
+    context = multiprocessing.get_context("spawn")
+    started, pipes = [], []
+    # They take this mask with them: Ctrl-C reaches every process of the terminal, and only this one is to answer it.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        try:
+            for _ in range(count):
+                ours, theirs = context.Pipe()
+                process = context.Process(target=_serve, args=(theirs, *arguments), daemon=True)
+                process.start()
+                started.append(process)
+                pipes.append(ours)
+                theirs.close()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        yield pipes
+    finally:
+        # They only read.
+        for process in started:
+            process.kill()
+        for process in started:
+            process.join(JOIN_SECONDS)
+        for pipe in pipes:
+            pipe.close()
+
+
+def _serve(
+    pipe: Connection,
+    settings: Settings,
+    topic: Topic,
+    offsets: Mapping[TopicPartition, PartitionOffsets],
+) -> None:
+    """What each of the processes does. It ends with the one that started it: then the pipe is closed."""
+
+    def progress(what: str, more: int) -> None:
+        pipe.send(("progress", what, more))
+
+    with suppress(EOFError, BrokenPipeError):
+        try:
+            with (
+                Admin(settings) as admin,
+                closing(open_reader(settings)) as sink,
+                closing(Checker(settings, topic, offsets, admin, sink)) as checker,
+            ):
+                while True:
+                    number, part = pipe.recv()
+                    pipe.send(("done", number, checker.check(part, progress)))
+        except WorkersError as error:
+            pipe.send(("failed", str(error)))
