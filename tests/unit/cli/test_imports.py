@@ -66,7 +66,7 @@ USES = {
     "restart": (KAFKA, FLEET),
     "run": (KAFKA | METRICS | {"orjson"}, DATA | {"fleet", "log_fields", "monitoring", "process", "state", "worker"}),
     "status": (KAFKA, FLEET),
-    "verify": (KAFKA | {"orjson"}, DATA | {"verification"}),
+    "verify": (KAFKA | {"orjson"}, DATA | {"state", "verification"}),
     "watchdog": (KAFKA | METRICS | {"supervisor"}, (FLEET - {"sinks"}) | {"log_fields", "monitoring"}),
 }  # fmt: skip
 """By command line: the libraries that it has imported when it reads its settings, and the packages of ours that it may have."""
