@@ -6,7 +6,7 @@ STACK := $(BIN)/python deploy/stack/stack.py
 MAKEFLAGS += --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: help demo stop status restart stack prometheus dashboards test test-all check unit lint bench bench-quick bench-peers bench-connect bench-latency bench-growth bench-decode bench-all bench-takeover docs format lock build release clean
+.PHONY: help demo stop status restart stack prometheus dashboards test test-all check unit lint bench bench-quick bench-peers bench-connect bench-latency bench-growth bench-decode bench-idle bench-all bench-takeover docs format lock build release clean
 
 help: ## Show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { line = sprintf("  make %-15s", $$1); n = split($$2, word, " "); \
@@ -84,6 +84,10 @@ bench-connect: $(VENV)/dev ## Beside the official connector on Kafka Connect onl
 bench-latency: $(VENV)/dev ## From the producer's acknowledgement to the document; and an idle worker
 	@$(STACK) build kafka ferretdb
 	@$(BIN)/python -m bench.latency
+
+bench-idle: $(VENV)/dev ## A fleet that has nothing to do, and starts: of workers, and of commands; five minutes
+	@$(STACK) build kafka ferretdb
+	@$(BIN)/python -m bench.idle
 
 bench-growth: $(VENV)/dev ## More records, partitions, bytes, workers; LARGE=1: 5,000,000 records as well
 	@$(STACK) build kafka ferretdb

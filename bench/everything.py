@@ -17,6 +17,7 @@ PARTS = {
     "decode": ["bench.decode"],
     "peers": ["bench.compare", "--peers"],
     "latency": ["bench.latency"],
+    "idle": ["bench.idle"],
     "growth": ["bench.growth"],
 }
 """In the order in which they run: by name, the module and its options."""

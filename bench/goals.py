@@ -73,6 +73,13 @@ def goals() -> list[Goal]:
         Goal("half of the instructions to decode a number", "decode", _instructions("a number")),
         Goal("half of the instructions to decode a nested document", "decode", _instructions(NESTED)),
         Goal("an idle worker takes at most 1 % of a core", "latency", _idle(0.01)),
+        Goal("four idle workers, with lag and watchdog, take at most 6 % of a core", "idle", _idle_fleet(0.06)),
+        Goal(
+            "a worker takes at most 0.6 s of processor time until its first poll", "idle", _start("first poll", 0, 0.6)
+        ),
+        Goal("`workers --help` takes at most 0.25 s of processor time", "idle", _start("help", 0, 0.25)),
+        Goal("`workers status` takes at most 0.45 s of processor time", "idle", _start("status", 0, 0.45)),
+        Goal("`workers status` takes at most 2 s by the clock where nobody answers", "idle", _start("nobody", 1, 2.0)),
     ]
 
 
@@ -162,6 +169,24 @@ def _idle(most: float) -> Callable[[Any], Figure]:
     def figure(run: Any) -> Figure:
         share = run["idle_share_of_a_core"]
         return Figure(f"{share:.2%}", share <= most)
+
+    return figure
+
+
+def _idle_fleet(most: float) -> Callable[[Any], Figure]:
+    def figure(run: Any) -> Figure:
+        share = run["idle"]["four"]
+        return Figure(f"{share:.2%}", share <= most)
+
+    return figure
+
+
+def _start(name: str, which: int, most: float) -> Callable[[Any], Figure]:
+    """Args: which: 0: seconds of processor time; 1: by the clock."""
+
+    def figure(run: Any) -> Figure:
+        spread = Spread.of([each[which] for each in run["starts"][name]])
+        return Figure(f"{spread.text()} s", spread.median <= most)
 
     return figure
 

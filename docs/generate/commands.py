@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import typer.main
 
 from docs.generate.markdown import anchored, as_code, code, page, table
-from workers.cli.main import app
+from workers.cli.main import application
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,7 +35,7 @@ def commands(command: Any, path: str = "workers") -> Iterator[tuple[str, Any]]:
 
 
 def everything() -> list[tuple[str, Any]]:
-    return list(commands(typer.main.get_command(app)))
+    return list(commands(typer.main.get_command(application())))
 
 
 def paragraphs(command: Any) -> list[str]:

@@ -128,9 +128,9 @@ def test_files_that_the_pages_name_exist_and_so_do_the_commands() -> None:
     from typer.core import TyperGroup
     from typer.main import get_command
 
-    from workers.cli.main import app
+    from workers.cli.main import application
 
-    group = get_command(app)
+    group = get_command(application())
     assert isinstance(group, TyperGroup)
     commands = set(group.commands)
     text = "".join(page.read_text() for page in RUNBOOKS.glob("*.md"))

@@ -22,6 +22,7 @@ def audit(tree: Tree = Path()) -> None:
     Exit codes: 0 stopped by SIGTERM or Ctrl-C, 69 the port is taken, or another auditor of this group runs here, 78 a
     setting is wrong.
     """
+    # Not at the top: see `workers.cli`.
     from workers.auditor.process import serve
     from workers.monitoring import logs as log
     from workers.settings import load_all

@@ -96,6 +96,7 @@ def chaos(
     Exit codes: 0 nothing lost, twice or unexplained, 1 something is, 2 nothing was proven, 130, 143 interrupted, and
     nothing wrong was found.
     """
+    # Not at the top: see `workers.cli`.
     from workers.cli import render_drill
     from workers.drill.chaos import Drill
     from workers.drill.faults import KINDS, MORE_KINDS

@@ -33,6 +33,7 @@ def complete_slot(incomplete: str) -> list[str]:
 
 
 def _loaded() -> Loaded | None:
+    # Not at the top: see `workers.cli`.
     from workers.errors import WorkersError
     from workers.settings import load_all
 

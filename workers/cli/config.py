@@ -37,6 +37,7 @@ def config(tree: Tree = Path(), as_json: Json = False) -> None:
 
     Exit codes: 0 the settings can be used, 78 one is wrong: all that are wrong are named.
     """
+    # Not at the top: see `workers.cli`.
     from workers.settings import load_all, redact, unused
 
     loaded = load_all(tree)
@@ -57,6 +58,7 @@ def screen(loaded: Loaded, values: dict[str, str], width: int, *, fold: bool = T
         width: columns. Only a value or a path may make a line longer, since it must be whole to be copied.
         fold: whether a long meaning is folded; else it is one line, for grep.
     """
+    # Not at the top: see `workers.cli`.
     from workers.settings import PREFIX, Settings
 
     yield from _read(loaded)

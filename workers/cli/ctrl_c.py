@@ -78,6 +78,7 @@ ctrl_c = CtrlC()
 
 def clear_line(console: Console) -> None:
     """Make a terminal ready for a line, wherever a progress bar was interrupted, and however it echoes Ctrl-C."""
+    # Not at the top: see `workers.cli`.
     from rich.control import Control
     from rich.segment import ControlType
 

@@ -60,6 +60,7 @@ def list_letters(
 
     Exit codes: 0 done, also if there is none, 69 MongoDB does not answer or refuses.
     """
+    # Not at the top: see `workers.cli`.
     from workers.cli import render_dead_letters as show
     from workers.settings import load
     from workers.sinks.base import DeadLetterFilter
@@ -91,6 +92,7 @@ def show_letter(
 
     Exit codes: 0 done, 64 there is no such dead letter, 69 MongoDB does not answer or refuses.
     """
+    # Not at the top: see `workers.cli`.
     from workers.cli import render_dead_letters as show
     from workers.settings import load
     from workers.verification.dead_letters import DeadLetters, as_json
@@ -124,6 +126,7 @@ def replay(
     Exit codes: 0 all are stored, 1 one fails again, 64 there is no such dead letter, or none was chosen, 69 MongoDB does
     not answer or refuses.
     """
+    # Not at the top: see `workers.cli`.
     from workers.settings import load
     from workers.verification.dead_letters import DeadLetters
 
@@ -180,6 +183,7 @@ def purge(
     Exit codes: 0 done, 64 there is no such dead letter, or none was chosen, 69 MongoDB does not answer or refuses, 130 you
     said no: nothing was purged.
     """
+    # Not at the top: see `workers.cli`.
     from workers.settings import load
     from workers.verification.dead_letters import DeadLetters, Purged
 

@@ -33,6 +33,7 @@ def doctor(tree: Tree = Path(), as_json: Json = False) -> None:
     Exit codes: 0 all is well, or there are warnings only, 1 something is wrong, 2 nothing that was seen is wrong, but
     something could not be asked.
     """
+    # Not at the top: see `workers.cli`.
     from workers.cli import render_doctor
 
     report = _examined(tree)
@@ -45,6 +46,7 @@ def doctor(tree: Tree = Path(), as_json: Json = False) -> None:
 
 
 def _examined(tree: Path) -> Report:
+    # Not at the top: see `workers.cli`.
     from workers.doctor.examination import examine, without_settings
     from workers.settings import load_all
 

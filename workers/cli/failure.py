@@ -44,6 +44,7 @@ def exit_code(command: Callable[[], Any], err: Console) -> int:
                 err.print(f"workers: cannot write to standard output: {error.strerror}", markup=False)
             return ExitCode.FAILED
         if isinstance(error, OSError) and error.filename is not None:
+            # Not at the top: see `workers.cli`.
             from workers.settings.files import shown
 
             # A file or a folder that cannot be used is the user's to mend, whichever it is.

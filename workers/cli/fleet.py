@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from workers.fleet.status.collector import StatusCollector
     from workers.fleet.timeline.reader import TimelineReader
+    from workers.settings import Settings
+    from workers.settings.paths import StatePaths
 
 out = show.console()
 err = show.console(stderr=True)
@@ -31,10 +33,8 @@ RESTART_ANSWER_SECONDS = 10.0
 """The same for `restart`, which does nothing without an answer."""
 RATE_SECONDS = 1.0
 """Between the two samples from which `status` computes records a second."""
-WATCH_POLL_SECONDS = 2.0
-"""Between two requests to a service with --watch, which may run for hours."""
 POLL_SECONDS = 0.2
-"""The same for a command that waits for the answer."""
+"""Between two requests to a service for `restart`, which waits for what changes."""
 
 
 def status(
@@ -50,10 +50,9 @@ def status(
 
     Exit codes: 0 healthy, 1 not healthy, 2 there is no fleet; with --watch 0.
     """
+    # Not at the top: see `workers.cli`.
     from workers.cli import render_status as show_status
-    from workers.cli.watch import show_until_interrupted
     from workers.fleet.status.collector import StatusCollector
-    from workers.fleet.timeline.reader import TimelineReader
     from workers.fleet.verdict import verdict
     from workers.fleet.verdict_facts import Facts
     from workers.settings import load_all
@@ -63,12 +62,10 @@ def status(
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
     if watch and (as_json or not out.is_terminal):
         raise BadUsageError("--watch needs a terminal; without one, run `workers status --json` repeatedly")
-    with StatusCollector(settings, paths, every=WATCH_POLL_SECONDS if watch else POLL_SECONDS) as collector:
-        if watch:
-            with TimelineReader(settings, paths) as timeline:
-                collector.wait(ANSWER_SECONDS)
-                show_until_interrupted(out, partial(_watch_screen, collector, timeline))
-            return
+    if watch:
+        _watch(settings, paths)
+        return
+    with StatusCollector(settings, paths) as collector:
         found = collector.wait(ANSWER_SECONDS, RATE_SECONDS).collect()
     said = verdict(Facts(found, time.time()))
     if as_json:
@@ -79,7 +76,22 @@ def status(
         raise typer.Exit(found.exit_code)
 
 
+def _watch(settings: Settings, paths: StatePaths) -> None:
+    # Not for `status` alone: the timeline is a sixth of all that is imported for it.
+    from workers.cli.watch import show_until_interrupted
+    from workers.fleet.status.collector import StatusCollector
+    from workers.fleet.timeline.reader import TimelineReader
+
+    with (
+        StatusCollector(settings, paths) as collector,
+        TimelineReader(settings, paths) as timeline,
+    ):
+        collector.wait(ANSWER_SECONDS)
+        show_until_interrupted(out, partial(_watch_screen, collector, timeline))
+
+
 def _watch_screen(collector: StatusCollector, timeline: TimelineReader, height: int) -> RenderableType:
+    # Not at the top: see `workers.cli`.
     from workers.cli.render_watch import WatchScreen
     from workers.fleet.timeline.reader import holes_in
     from workers.fleet.verdict import verdict
@@ -109,6 +121,7 @@ def restart(
 
     Exit codes: 0 every slot is back, 1 one is not, and those after it were not restarted, 69 nothing was restarted.
     """
+    # Not at the top: see `workers.cli`.
     from workers.fleet.restart import Restart
     from workers.fleet.status.collector import StatusCollector
     from workers.fleet.status.group import describe_partitions

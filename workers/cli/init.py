@@ -60,6 +60,7 @@ def init(
     Exit codes: 0 done, or with --diff nothing to change, 1 with --diff something to change, 64 no fleet could run there,
     69 something cannot be written.
     """
+    # Not at the top: see `workers.cli`.
     from workers.cli import render_init
     from workers.scaffold.contents import contents
     from workers.scaffold.init_record import read_record
@@ -108,6 +109,7 @@ def _platforms(before: list[str], now: list[Platform]) -> list[Platform]:
 
 
 def _write_targets(folder: Path, *, as_json: bool) -> None:
+    # Not at the top: see `workers.cli`.
     from workers.scaffold.targets import write_targets
 
     found = write_targets(folder)
@@ -119,6 +121,7 @@ def _write_targets(folder: Path, *, as_json: bool) -> None:
 
 def _targets_problem(folder: Path) -> str | None:
     """Why Prometheus could not be told of the fleet's ports; the folder is none the worse for it."""
+    # Not at the top: see `workers.cli`.
     from workers.scaffold.targets import write_targets
 
     try:

@@ -109,6 +109,7 @@ def kill(
     fleet did not become whole; 2 nothing was proven; 64, 69 nothing was killed; 130, 143 interrupted, and nothing wrong
     was found.
     """
+    # Not at the top: see `workers.cli`.
     from workers.drill.kill import Kill
     from workers.settings import load_all
 

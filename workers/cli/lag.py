@@ -24,6 +24,7 @@ def lag(tree: Tree = Path()) -> None:
 
     Exit codes: 0 it was asked to stop, 69 its port is taken, 78 a setting is wrong.
     """
+    # Not at the top: see `workers.cli`.
     from workers.monitoring import logs as log
     from workers.settings import load_all
     from workers.web.server import serve
@@ -44,6 +45,7 @@ def lag(tree: Tree = Path()) -> None:
 
 def _running(paths: StatePaths) -> int | None:
     """The pid of the fleet's own process, if that is another one than this."""
+    # Not at the top: see `workers.cli`.
     from workers.fleet.supervisor import SupervisorClient
 
     try:

@@ -1,29 +1,21 @@
-"""The command line: every command, and what ends them all: the report, a line for a mistake, the exit code."""
+"""The command line: every command, and what ends them all: the report, a line for a mistake, the exit code.
+
+The module of a command is imported when that command is called, and all of them when all are shown.
+"""
 
 from __future__ import annotations
 
 import json
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 from workers import __version__
-from workers.cli import audit as cli_audit
-from workers.cli import chaos as cli_chaos
-from workers.cli import config as cli_config
-from workers.cli import dead_letters as cli_dead_letters
-from workers.cli import doctor as cli_doctor
-from workers.cli import fleet as cli_fleet
-from workers.cli import init as cli_init
-from workers.cli import kill as cli_kill
-from workers.cli import lag as cli_lag
-from workers.cli import peek as cli_peek
-from workers.cli import produce as cli_produce
 from workers.cli import render as show
 from workers.cli import streams
-from workers.cli import watchdog as cli_watchdog
 from workers.cli.ctrl_c import clear_line, ctrl_c
 from workers.cli.entry import INTERRUPTED
 from workers.cli.failure import exit_code
@@ -32,16 +24,28 @@ from workers.cli.options import LONGEST_SECONDS, Json, Tree, finite
 from workers.errors import BadUsageError, ExitCode, WorkersError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from workers.settings import Settings
 
-app = App(
-    "Kafka records to MongoDB documents: nothing lost, nothing twice, nothing unexplained.\n\n"
-    "Settings are environment variables WORKERS_*, or lines of a file .env in the folder of the fleet: "
-    "`workers config` lists them.",
-    epilog="Example: workers produce --count 1000, then workers verify --wait 60\n\n"
-    "Exit codes: 0 done, 1 done, and the answer is no, 2 not known, 64 the command line is wrong, 69 something that is "
-    "needed does not answer or refuses, 78 a setting is wrong, 130 Ctrl-C. `workers COMMAND --help` has the rest.",
-)
+COMMANDS = {
+    "audit": "audit:audit",
+    "chaos": "chaos:chaos",
+    "config": "config:config",
+    "dead-letters": "dead_letters:app",
+    "doctor": "doctor:doctor",
+    "init": "init:init",
+    "kill": "kill:kill",
+    "lag": "lag:lag",
+    "peek": "peek:peek",
+    "produce": "produce:produce",
+    "restart": "fleet:restart",
+    "run": "main:run",
+    "status": "fleet:status",
+    "verify": "main:verify",
+    "watchdog": "watchdog:watchdog",
+}
+"""By name: where it is, below `workers.cli`: a function, or an `App` if it has commands of its own."""
 out = show.console()
 err = show.console(stderr=True)
 
@@ -52,7 +56,6 @@ def _version(requested: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _workers(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
@@ -60,7 +63,6 @@ def _workers(
 ) -> None: ...
 
 
-@app.command()
 def run() -> None:
     """Run one worker until SIGTERM; supervisord runs one for each slot.
 
@@ -69,6 +71,7 @@ def run() -> None:
     Exit codes: 0 it was asked to stop, 69 something that it needs refuses it, 75 it stood still, 76 only a new process
     finds Kafka again, 78 a setting is wrong.
     """
+    # Not at the top: see `workers.cli`.
     from workers.monitoring import logs as log
     from workers.settings import load
     from workers.worker.app import Worker
@@ -77,7 +80,6 @@ def run() -> None:
     Worker(settings, log.configure(settings)).run()
 
 
-@app.command()
 def verify(
     wait: Annotated[
         float,
@@ -154,19 +156,34 @@ def verify(
         raise typer.Exit(ExitCode.FAILED)
 
 
-app.command()(cli_audit.audit)
-app.command("init")(cli_init.init)
-app.command()(cli_chaos.chaos)
-app.command()(cli_config.config)
-app.command()(cli_doctor.doctor)
-app.command()(cli_fleet.status)
-app.command()(cli_fleet.restart)
-app.command()(cli_kill.kill)
-app.command()(cli_lag.lag)
-app.command()(cli_peek.peek)
-app.command()(cli_produce.produce)
-app.command()(cli_watchdog.watchdog)
-app.add_typer(cli_dead_letters.app, name="dead-letters")
+def application(command: str | None = None) -> App:
+    """The command line.
+
+    Args: command: the one that is called, if that is known: no other is imported then.
+    """
+    app = App(
+        "Kafka records to MongoDB documents: nothing lost, nothing twice, nothing unexplained.\n\n"
+        "Settings are environment variables WORKERS_*, or lines of a file .env in the folder of the fleet: "
+        "`workers config` lists them.",
+        epilog="Example: workers produce --count 1000, then workers verify --wait 60\n\n"
+        "Exit codes: 0 done, 1 done, and the answer is no, 2 not known, 64 the command line is wrong, 69 something that is "
+        "needed does not answer or refuses, 78 a setting is wrong, 130 Ctrl-C. `workers COMMAND --help` has the rest.",
+    )
+    app.callback()(_workers)
+    for name, place in COMMANDS.items():
+        if command in (None, name):
+            module, _, attribute = place.partition(":")
+            found = getattr(import_module(f"workers.cli.{module}"), attribute)
+            if isinstance(found, App):
+                app.add_typer(found, name=name)
+            else:
+                app.command(name)(found)
+    return app
+
+
+def called(arguments: Sequence[str]) -> str | None:
+    """The command that a command line begins with; None: it begins with an option, with nothing, or with a mistake."""
+    return arguments[0] if arguments and arguments[0] in COMMANDS else None
 
 
 def main() -> NoReturn:
@@ -174,7 +191,7 @@ def main() -> NoReturn:
     streams.prepare()
     try:
         with ctrl_c.raised():
-            code = exit_code(lambda: app(prog_name="workers", standalone_mode=False), err)
+            code = exit_code(lambda: application(called(sys.argv[1:]))(prog_name="workers", standalone_mode=False), err)
             code = streams.finish(code, lambda message: err.print(f"workers: {message}", markup=False))
     except KeyboardInterrupt:
         # A second one, while the first was being told.

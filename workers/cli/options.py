@@ -84,6 +84,7 @@ def chosen_by(
     Raises:
         BadUsageError: nothing, and not --all; or a time is none.
     """
+    # Not at the top: see `workers.cli`.
     from workers.sinks.base import DeadLetterFilter
 
     chosen = DeadLetterFilter(tuple(ids or ()), reason, partition, time_of(since), time_of(until))
@@ -103,6 +104,7 @@ def time_of(given: str | None) -> datetime | None:
     Raises:
         BadUsageError: it is neither.
     """
+    # Not at the top: see `workers.cli`.
     from workers.settings.files import shown
 
     if given is None:

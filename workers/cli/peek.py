@@ -56,6 +56,7 @@ def peek(
     Exit codes: 0 all that is shown is accounted for, 1 something is missing, twice or unexplained, or there is no record at
     this place, 64 there is no such topic or partition, 69 Kafka or MongoDB does not answer or refuses; with --follow 0.
     """
+    # Not at the top: see `workers.cli`.
     from workers.settings import load
     from workers.verification.peek import Peek
     from workers.verification.place import parse_place
@@ -96,6 +97,7 @@ def _show_last(looking: Peek, named: Place, records: list[Peeked], *, as_json: b
 
 def _follow(looking: Peek, named: Place, last: int, *, as_json: bool) -> None:
     """The last records, then the new ones. Ctrl-C is its end, not its failure."""
+    # Not at the top: see `workers.cli`.
     from workers.verification.follow import Follower
 
     follower = Follower(looking, MOST_AT_ONCE, named.partition)
@@ -124,6 +126,7 @@ def _follow(looking: Peek, named: Place, last: int, *, as_json: bool) -> None:
 
 
 def _show(looking: Peek, found: list[Peeked], *, as_json: bool, whole: bool = False) -> None:
+    # Not at the top: see `workers.cli`.
     from workers.cli import render_peek
 
     for each in found:
@@ -134,6 +137,7 @@ def _show(looking: Peek, found: list[Peeked], *, as_json: bool, whole: bool = Fa
 
 
 def _exit_code(found: list[Peeked]) -> int:
+    # Not at the top: see `workers.cli`.
     from workers.verification.record_outcomes import NO_RECORD, NOT_WRITTEN
     from workers.verification.report import FAILURES
 

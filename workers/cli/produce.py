@@ -57,6 +57,7 @@ def produce(
     Exit codes: 0 every record is acknowledged, 1 one is not, 69 Kafka does not answer or refuses, 130 interrupted: the
     report counts what was acknowledged until then.
     """
+    # Not at the top: see `workers.cli`.
     from workers.kafka.producer import numbers
     from workers.settings import load
 
@@ -81,6 +82,7 @@ def _produce(
     settings: Settings, values: Iterable[bytes], total: int | None, interval: float, partitions: int, *, quiet: bool
 ) -> tuple[ProduceReport, bool]:
     """What was sent, and whether Ctrl-C ended it early."""
+    # Not at the top: see `workers.cli`.
     from workers.kafka.admin import Admin
     from workers.kafka.producer import Producer
 
@@ -104,6 +106,7 @@ def opened(source: str | None) -> AbstractContextManager[BinaryIO | None]:
     Raises:
         NotFoundError: the file cannot be read.
     """
+    # Not at the top: see `workers.cli`.
     from workers.settings.files import shown
 
     if source is None:

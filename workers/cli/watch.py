@@ -31,6 +31,7 @@ def show_until_interrupted(console: Console, screen: Callable[[int], RenderableT
 
 def _draw_at_one_size(console: Console, screen: Callable[[int], RenderableType]) -> None:
     """Until the size of the terminal changes."""
+    # Not at the top: see `workers.cli`.
     from rich.live import Live
 
     size = console.size

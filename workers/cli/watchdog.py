@@ -12,6 +12,7 @@ def watchdog() -> None:
 
     Exit codes: 0 supervisord ended, 64 it was not started by supervisord, 69 its port is taken, 78 a setting is wrong.
     """
+    # Not at the top: see `workers.cli`.
     from workers.fleet.watchdog.listener import Watchdog
     from workers.fleet.watchdog.streams import take_streams
     from workers.monitoring import logs as log

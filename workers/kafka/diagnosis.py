@@ -59,10 +59,15 @@ def explain(settings: Settings, seconds: float = DIAGNOSIS_SECONDS) -> str:
         )
     if away:
         return f"Kafka at {settings.bootstrap_servers}: {', '.join(away)} cannot be reached; are these brokers down?"
+    return nobody_answers(settings, unreachable)
+
+
+def nobody_answers(settings: Settings, why: str | None) -> str:
+    """The message where no broker can be asked. Args: why: what the connection met; None: not known."""
     silent = (
         f"no Kafka broker answered at {settings.bootstrap_servers}: is it running, is WORKERS_BOOTSTRAP_SERVERS right?"
     )
-    return f"{silent} ({unreachable})" if unreachable else silent
+    return f"{silent} ({why})" if why else silent
 
 
 def _unreachable(brokers: Sequence[tuple[str, int]], deadline: float) -> dict[str, str]:

@@ -15,9 +15,10 @@ from typing import Any
 from urllib.parse import unquote_plus
 
 from workers.settings.files import UnreadableError, read_file, shown
+from workers.settings.mongodb_hosts import SCHEME, is_plain
 
 # The driver is imported where it is needed: it is half of the time that a command takes to start.
-SCHEME, SRV_SCHEME = "mongodb://", "mongodb+srv://"
+SRV_SCHEME = "mongodb+srv://"
 KNOWN = [
     "appName",
     "authMechanism",
@@ -78,6 +79,8 @@ ONLY_SRV = ("srvservicename", "srvmaxhosts", "srvallowedhostssuffix")
 
 def uri_problem(uri: str) -> str | None:
     """Why this URI cannot be used; None: it can. Reads the files that it names."""
+    if is_plain(uri):
+        return None
     before, _, options = uri.partition("?")
     if not uri.startswith((SCHEME, SRV_SCHEME)):
         return f"not a MongoDB URI: it begins with neither {SCHEME} nor {SRV_SCHEME}"

@@ -133,7 +133,7 @@ def test_what_an_installation_says_last_is_the_reason() -> None:
 
 def test_all_goes_on_with_the_part_that_was_interrupted() -> None:
     assert everything.parts_from("decode") == list(everything.PARTS)
-    assert everything.parts_from("latency") == ["latency", "growth"]
+    assert everything.parts_from("latency") == ["latency", "idle", "growth"]
 
 
 def test_the_exit_code_of_a_part_is_told() -> None:

@@ -20,7 +20,19 @@ def sample(rate: float, microseconds: float, memory: int = 70 * MIB, records: in
 
 
 def results(
-    one: float, two: float, cost: float, nested: float, few: int, memory: int, p99: float, idle: float
+    one: float,
+    two: float,
+    cost: float,
+    nested: float,
+    few: int,
+    memory: int,
+    p99: float,
+    idle: float,
+    four: float,
+    start: float,
+    words: float,
+    status: float,
+    nobody: float,
 ) -> dict[str, Any]:
     """Of runs in which raw `insert_many` stores 100 a second, and the connector 85 at 8 us."""
     machine = {"cores": 2}
@@ -40,6 +52,15 @@ def results(
         "peers": {"machine": machine, "peers": peers},
         "growth": {"cases": cases},
         "latency": {"slow": {"seconds": [p99]}, "fast": {"seconds": [p99]}, "idle_share_of_a_core": idle},
+        "idle": {
+            "idle": {"four": four},
+            "starts": {
+                "first poll": [[start, 9.0]],
+                "help": [[words, 9.0]],
+                "status": [[status, 9.0]],
+                "nobody": [[9.0, nobody]],
+            },
+        },
         "decode": {"counted": {"3.11": counted}},
     }
 
@@ -53,6 +74,11 @@ GOOD = {
     "memory": 76 * MIB,
     "p99": 0.016,
     "idle": 0.01,
+    "four": 0.06,
+    "start": 0.6,
+    "words": 0.25,
+    "status": 0.45,
+    "nobody": 2.0,
 }
 
 
@@ -81,7 +107,12 @@ def test_all_can_be_reached() -> None:
         ({"memory": 80 * MIB}, ["85 MB for numbers"]),
         ({"p99": 0.0161}, ["10 records a second"]),
         ({"p99": 0.139}, ["10 records a second", "half of the most"]),
-        ({"idle": 0.0101}, ["idle worker"]),
+        ({"idle": 0.0101}, ["an idle worker"]),
+        ({"four": 0.0601}, ["four idle workers"]),
+        ({"start": 0.61}, ["until its first poll"]),
+        ({"words": 0.26}, ["--help"]),
+        ({"status": 0.46}, ["status` takes at most 0.45 s"]),
+        ({"nobody": 2.01}, ["status` takes at most 2 s"]),
     ],
 )
 def test_each_can_be_missed(changed: dict[str, float], missed: list[str]) -> None:

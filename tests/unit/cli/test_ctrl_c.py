@@ -40,7 +40,7 @@ def commands() -> list[str]:
             return [each for name, sub in found.items() for each in walk(sub, f"{path} {name}".strip())]
         return [path]
 
-    return [*walk(typer.main.get_command(cli.app), ""), "--help", "nonsense"]
+    return [*walk(typer.main.get_command(cli.application()), ""), "--help", "nonsense"]
 
 
 def interrupted(folder: Path, command: str, after: int, times: int = 1) -> tuple[int, bool, str]:

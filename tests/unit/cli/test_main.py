@@ -45,7 +45,7 @@ def command_lines(app: typer.Typer, before: str = "") -> list[str]:
     return own + [line for group, name in groups for line in command_lines(group, f"{before}{name} ")]
 
 
-@pytest.mark.parametrize("command", command_lines(cli.app))
+@pytest.mark.parametrize("command", command_lines(cli.application()))
 def test_the_help_of_every_command_has_an_example(workers, command):
     code, out, _ = workers(*command.split(), "--help")
 
@@ -59,7 +59,7 @@ def test_the_help_names_every_command(workers):
 
     assert code == ExitCode.OK
     assert [command for command in COMMANDS if f" {command} " not in out] == []
-    assert set(command_lines(cli.app)) >= set(COMMANDS)
+    assert set(command_lines(cli.application())) >= set(COMMANDS)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import pytest
 import typer
 
 from tests.support.wire_mongo import WireMongo
+from workers.cli import config as cli_config
 from workers.cli import main as cli
 from workers.errors import ExitCode
 
@@ -31,7 +32,7 @@ def options() -> list[tuple[str, str]]:
             if not getattr(each, "is_flag", False)
         ]
 
-    return walk(typer.main.get_command(cli.app), "")
+    return walk(typer.main.get_command(cli.application()), "")
 
 
 class EmptyMongo(WireMongo):
@@ -131,7 +132,7 @@ def test_an_error_of_the_filesystem_that_nobody_foresaw_is_one_line(monkeypatch,
         raise OSError(28, "No space left on device", "/var/x\ny")
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(cli.cli_config, "screen", fails)
+    monkeypatch.setattr(cli_config, "screen", fails)
     monkeypatch.setattr(sys, "argv", ["workers", "config"])
 
     with pytest.raises(SystemExit) as ended:

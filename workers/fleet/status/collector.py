@@ -7,22 +7,17 @@ from collections import deque
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
-from workers.connection import KeptConnection
-from workers.errors import SinkRefusesError, SinkUnavailableError, UnavailableError
 from workers.fleet.endings import Endings
 from workers.fleet.start_command import how_to_start
 from workers.fleet.status.event_file import EventFile
 from workers.fleet.status.model import Answers, FleetInfo, Status, SupervisordAnswer, build_status
 from workers.fleet.status.poller import Down, Poller
+from workers.fleet.status.requests import KafkaRequest, MongoDBRequest
 from workers.fleet.status.slot_facts import SlotFacts
 from workers.fleet.supervisor import Process, SupervisorClient
-from workers.kafka.admin import Admin
-from workers.kafka.kafka_look import KafkaLook
-from workers.kafka.open_transactions import OpenTransactions
 from workers.kafka.topics import create_command
 from workers.naming import all_worker_names, is_worker
 from workers.settings import redact
-from workers.sinks.registry import open_sink
 from workers.state.audit_file import audit_file, read_audit
 from workers.state.heartbeat import Beat, read_beat
 from workers.state.proc import process_stat, uptime
@@ -31,22 +26,15 @@ from workers.state.slot import Slot
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from workers.kafka.kafka_look import KafkaLook
     from workers.settings import Settings
     from workers.settings.paths import StatePaths
 
-KAFKA_TIMEOUT_SECONDS = 1.5
-"""Less than `HANGING_SECONDS`, so that a broker that is down is reported as down, not as hanging."""
 SHARED_SECONDS = 0.2
 """Between two looks at the answer that somebody else gets of Kafka."""
 RATE_SECONDS = 2.0
 """The window for records a second."""
 EVENTS = 20
-UNAVAILABLE_REASONS = {
-    "unreachable": "does not answer",
-    "timeout": "does not answer in time",
-    "not_authorized": "refuses the user or the password",
-}
-"""In words: `RetryReason`s with which a ping fails."""
 
 
 class StatusCollector:
@@ -81,7 +69,7 @@ class StatusCollector:
         self._endings = Endings(client)
         self._events = EventFile(paths.events_file, events)
         self._supervisord = Poller(lambda: self._ask_supervisord(client), 0.3)
-        own, mongodb = _KafkaRequest(settings), _MongoDBRequest(settings, self._info.mongodb)
+        own, mongodb = KafkaRequest(settings), MongoDBRequest(settings, self._info.mongodb)
         self._kafka = Poller(kafka, SHARED_SECONDS) if kafka else Poller(own, every, own.close)
         self._mongodb = Poller(mongodb, every, mongodb.close)
         self._pollers: list[Poller[Any]] = [self._supervisord, self._kafka, self._mongodb]
@@ -106,19 +94,29 @@ class StatusCollector:
         self.close()
 
     def wait(self, seconds: float, least: float = 0.0) -> Self:
-        """Wait until every service has answered once.
+        """Wait until every service has answered once; and once more at the end of the shortest wait, if it is up.
 
         Args:
             seconds: the longest wait.
-            least: the shortest wait, so that there are rates.
+            least: the shortest wait where a worker runs, so that there are rates.
         """
         started = time.monotonic()
         # The first sample of the heartbeats, from which the rates are computed.
         self.collect()
-        for poller in self._pollers:
-            poller.answered.wait(max(0.0, started + seconds - time.monotonic()))
-        time.sleep(max(0.0, started + least - time.monotonic()))
+        self._await_answers(started + seconds)
+        if least and self._rates.has_samples:
+            time.sleep(max(0.0, started + least - time.monotonic()))
+            # What Kafka said before this wait may contradict what the heartbeats say after it: a worker has just joined.
+            now = time.monotonic()
+            for poller in self._pollers:
+                if not isinstance(poller.answer(now), Down):
+                    poller.ask_now()
+            self._await_answers(started + seconds)
         return self
+
+    def _await_answers(self, deadline: float) -> None:
+        for poller in self._pollers:
+            poller.answered.wait(max(0.0, deadline - time.monotonic()))
 
     def collect(self) -> Status:
         """The status of the fleet by the latest answers."""
@@ -170,56 +168,16 @@ class StatusCollector:
                 yield name, SlotFacts(process, beat, kernel, member_id, restarts, rate, lives)
 
 
-class _KafkaRequest:
-    """Asks Kafka, on a connection that is kept while it works. Called and closed on one thread."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._connection = KeptConnection(lambda: Admin(settings, KAFKA_TIMEOUT_SECONDS).connect())
-        self._open_transactions = OpenTransactions(settings)
-
-    def __call__(self) -> KafkaLook:
-        return self._connection.ask(self._ask)
-
-    def _ask(self, admin: Admin) -> KafkaLook:
-        topic = admin.topic(self._settings.topic)
-        group = admin.group(self._settings.group, self._settings.topic)
-        if topic is None:
-            return KafkaLook(group, None)
-        offsets = admin.answered_offsets(topic, self._settings.group)
-        unanswered = set(topic.partitions) - offsets.keys()
-        return KafkaLook(group, offsets, unanswered, self._open_transactions.look(topic.identity, offsets, time.time()))
-
-    def close(self) -> None:
-        self._open_transactions.close()
-        self._connection.close()
-
-
-class _MongoDBRequest:
-    """Pings MongoDB, on a connection that is kept while it works."""
-
-    def __init__(self, settings: Settings, address: str) -> None:
-        self._address = address
-        self._connection = KeptConnection(lambda: open_sink(settings))
-        self.close = self._connection.close
-
-    def __call__(self) -> bool:
-        try:
-            self._connection.ask(lambda sink: sink.ping())
-        except SinkRefusesError as error:
-            raise UnavailableError(f"{error.detail} ({self._address})") from error
-        except SinkUnavailableError as error:
-            why = UNAVAILABLE_REASONS.get(error.reason, f"cannot take writes: {error.reason.replace('_', ' ')}")
-            raise UnavailableError(f"{why} ({self._address})") from error
-        return True
-
-
 class _Rates:
     """Records a second of every worker, from the counters in its heartbeats."""
 
     def __init__(self) -> None:
         self._samples: dict[str, tuple[tuple[int, int], deque[tuple[float, int]]]] = {}
         """By slot: its process (pid, start), and time and records of that one's last heartbeats."""
+
+    @property
+    def has_samples(self) -> bool:
+        return bool(self._samples)
 
     def of(self, name: str, beat: Beat, now: float) -> float | None:
         process = beat.pid, beat.started

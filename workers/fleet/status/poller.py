@@ -39,9 +39,11 @@ class Poller(Generic[T]):
         """When the first request was sent that failed, of those that failed in a row."""
         self._requested: float | None = None
         """When the request was sent that has no answer yet."""
-        self._stop_event = threading.Event()
+        self._stopping = False
+        self._wake = threading.Event()
+        """Set when the pause between two requests is to end."""
         self.answered = threading.Event()
-        """Set with the first answer."""
+        """Set with the first answer, and with the first one after `ask_now`."""
 
     def start(self) -> None:
         """Raises: NoThreadError."""
@@ -49,7 +51,13 @@ class Poller(Generic[T]):
 
     def stop(self) -> None:
         """Stop polling. A request that hangs is not waited for: its thread is a daemon."""
-        self._stop_event.set()
+        self._stopping = True
+        self._wake.set()
+
+    def ask_now(self) -> None:
+        """Send the next request at once. One that is under way counts as that."""
+        self.answered.clear()
+        self._wake.set()
 
     def answer(self, now: float) -> T | Down:
         """The last answer; `Down` if the service has not answered the latest request for long. Args: now: `time.monotonic`."""
@@ -66,7 +74,7 @@ class Poller(Generic[T]):
         return None if since is None else now - since
 
     def _poll(self) -> None:
-        while not self._stop_event.is_set():
+        while not self._stopping:
             began = self._requested = time.monotonic()
             try:
                 self._last = self._request()
@@ -79,5 +87,6 @@ class Poller(Generic[T]):
                 self._down_since = began
             self._requested = None
             self.answered.set()
-            self._stop_event.wait(self._every)
+            self._wake.wait(self._every)
+            self._wake.clear()
         self._close()

@@ -19,6 +19,8 @@ from tests.support.embedded import wait_until
 from workers.errors import ExitCode
 from workers.fleet.status.collector import StatusCollector
 from workers.fleet.status.poller import Down, Poller
+from workers.kafka.group_description import GroupDescription
+from workers.kafka.kafka_look import KafkaLook
 from workers.settings import Settings
 from workers.settings.paths import StatePaths
 from workers.state.event_log import Event, EventLog
@@ -146,6 +148,34 @@ def test_a_service_that_hangs_is_said_to_and_holds_up_nobody():
     finally:
         over.set()
         asker.stop()
+
+
+def test_one_that_pauses_can_be_asked_at_once_and_stopped():
+    asked = []
+    asker = Poller(lambda: asked.append(1) or len(asked), 600, lambda: asked.append(0))
+    asker.start()
+    assert asker.answered.wait(10)
+    asker.ask_now()
+    assert asker.answered.wait(10)
+    assert asker.answer(time.monotonic()) == 2
+    asker.stop()
+    wait_until(lambda: asked == [1, 1, 0], 10, "it is closed")
+
+
+def test_kafka_is_asked_again_after_the_wait_for_rates_so_that_it_knows_who_has_just_joined(tree):
+    Heartbeat.open(beat_file(tree, 0)).owns(tps(0))
+    moments = []
+
+    def look() -> KafkaLook:
+        moments.append(time.monotonic())
+        return KafkaLook(GroupDescription("Stable", {}), None)
+
+    with StatusCollector(NOWHERE, StatePaths(tree), kafka=look) as collector:
+        # Shorter than the pause between two looks.
+        before = time.monotonic()
+        collector.wait(30, 0.05)
+
+    assert any(moment >= before + 0.05 for moment in moments)
 
 
 def test_whatever_a_client_raises_is_an_answer():
