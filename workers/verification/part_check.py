@@ -98,6 +98,8 @@ class PartCheck:
     def _count_the_rest(self) -> PartResult:
         """Only ids are read."""
         ranges = [*self._part.scanned] if EVERY_ID in self._part.scanned else [*self._part.scanned, None]
+        # Also without an index: it may take a while.
+        self._progress("other ids", 0)
         foreign = sum(len(found) for ids in ranges for found in self._sink.scan_ids(ids))
         return PartResult({}, Counter(), foreign)
 

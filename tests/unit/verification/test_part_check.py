@@ -45,7 +45,7 @@ def report(sides: Sides) -> tuple[dict[str, int], dict[str, list[int]]]:
 def test_what_is_in_order_is_not_looked_up(sides: Sides) -> None:
     assert report(sides) == ({"kafka": 1_000, "stored": 1_000}, {})
     assert sides.store.looked_up == 0
-    assert sides.progress == {"records": 1_000, "documents": 1_000}
+    assert +sides.progress == {"records": 1_000, "documents": 1_000}
 
 
 def test_of_a_few_faults_only_they_are_looked_up(sides: Sides) -> None:
