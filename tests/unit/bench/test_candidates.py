@@ -122,7 +122,7 @@ def test_a_peers_packages_are_locked_without_the_address_of_an_index(peer: str) 
     assert len(packages) >= 2
     assert text.count("--hash=sha256:") >= len(packages)
     assert "//" not in text
-    assert "--index-url" not in text
+    assert "index-url" not in text
     assert "--find-links" not in text
 
 
