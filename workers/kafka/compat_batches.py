@@ -55,7 +55,9 @@ def batch_content(batch: Any) -> tuple[bytes, int]:
     Test: tests/integration/test_record_batch.py::test_a_batch_is_read_as_the_client_reads_it
     """
     batch._maybe_uncompress()
-    return bytes(batch._buffer), batch._pos
+    # In place of the client's own copy, which it keeps until all of the batch is read: it may have many megabytes.
+    content = batch._buffer = bytes(batch._buffer)
+    return content, batch._pos
 
 
 class _Some(NamedTuple):
