@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -28,6 +29,18 @@ from workers.cli.main import main
 main()
 """
 """The command, with 30 parts instead of one."""
+STANDS_STILL = """
+import os, signal
+from workers.verification.unfinished import UnfinishedFile
+write = UnfinishedFile.write
+def write_and_stand_still(file, run, **options):
+    write(file, run, **options)
+    if file.begun:
+        UnfinishedFile.write = write
+        os.kill(os.getpid(), signal.SIGSTOP)
+UnfinishedFile.write = write_and_stand_still
+"""
+"""It stops, until it is told to go on, when the first part is done."""
 
 
 @pytest.fixture(scope="module")
@@ -48,9 +61,9 @@ def is_committed(topic: PlainWorkers) -> bool:
         return False
 
 
-def start(topic: PlainWorkers, *options: str) -> subprocess.Popen[str]:
+def start(topic: PlainWorkers, *options: str, program: str = SMALL_PARTS) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-c", SMALL_PARTS, "verify", *options],
+        [sys.executable, "-c", program, "verify", *options],
         env=topic.environment,
         cwd=topic.folder,
         stdout=subprocess.PIPE,
@@ -58,6 +71,22 @@ def start(topic: PlainWorkers, *options: str) -> subprocess.Popen[str]:
         text=True,
         start_new_session=True,
     )
+
+
+STANDING = (psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE)
+
+
+@contextmanager
+def standing_still(topic: PlainWorkers, processes: str) -> Iterator[tuple[subprocess.Popen[str], list[psutil.Process]]]:
+    """A run of which the first part is done, and its processes."""
+    running = start(topic, "--processes", processes, program=STANDS_STILL + SMALL_PARTS)
+    with running:
+        try:
+            command = psutil.Process(running.pid)
+            wait_until(lambda: command.status() in STANDING, 60, "a part is done")
+            yield running, command.children(recursive=True)
+        finally:
+            running.kill()
 
 
 def kept(topic: PlainWorkers) -> Path:
@@ -74,16 +103,12 @@ def totals(out: str) -> tuple[int, int, int, int]:
 
 @pytest.mark.parametrize("processes", ["1", "2"])
 def test_ctrl_c_ends_all_of_it_and_resume_goes_on_behind_what_was_verified(topic: PlainWorkers, processes: str) -> None:
-    running = start(topic, "--processes", processes)
-    try:
-        wait_until(lambda: kept(topic).exists() or running.poll() is not None, 60, "a part is verified")
-        children = psutil.Process(running.pid).children(recursive=True)
+    with standing_still(topic, processes) as (running, children):
         assert processes == "1" or len(children) >= 2
         # As a terminal does it: all processes get it.
         os.killpg(running.pid, signal.SIGINT)
+        running.send_signal(signal.SIGCONT)
         out, said = running.communicate(timeout=20)
-    finally:
-        running.kill()
     assert (running.returncode, out) == (130, "")
     assert said.splitlines()[-1].startswith("interrupted: ")
     assert said.splitlines()[-1].endswith(
@@ -104,14 +129,10 @@ def test_ctrl_c_ends_all_of_it_and_resume_goes_on_behind_what_was_verified(topic
 
 
 def test_a_process_that_is_killed_is_no_answer(topic: PlainWorkers) -> None:
-    running = start(topic, "--processes", "2")
-    try:
-        wait_until(lambda: kept(topic).exists() or running.poll() is not None, 60, "a part is verified")
-        children = psutil.Process(running.pid).children(recursive=True)
+    with standing_still(topic, "2") as (running, children):
         next(each for each in children if "spawn_main" in " ".join(each.cmdline())).kill()
+        running.send_signal(signal.SIGCONT)
         out, said = running.communicate(timeout=60)
-    finally:
-        running.kill()
     assert (running.returncode, out) == (2, "")
     assert "a process of verify was killed" in said
     assert "Traceback" not in said

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import signal
 from contextlib import closing, contextmanager, suppress
+from multiprocessing import resource_tracker
 from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Any, cast
 
@@ -44,14 +45,12 @@ def check_in_processes(
     waiting = list(parts)[::-1]
     with _processes(min(count, len(parts)), (settings, topic, offsets)) as pipes:
         for pipe in pipes:
-            pipe.send(waiting.pop())
+            _send(pipe, waiting.pop())
         at_work = len(pipes)
         while at_work:
             for pipe in cast("list[Connection[Any, Any]]", wait(pipes)):
-                try:
+                with _unless_killed():
                     kind, *said = pipe.recv()
-                except EOFError:
-                    raise UnavailableError("a process of verify was killed: is there memory enough?") from None
                 if kind == "progress":
                     progress(*said)
                 elif kind == "failed":
@@ -59,15 +58,31 @@ def check_in_processes(
                 else:
                     yield said[0], said[1]
                     if waiting:
-                        pipe.send(waiting.pop())
+                        _send(pipe, waiting.pop())
                     else:
                         at_work -= 1
+
+
+def _send(pipe: Connection, part: tuple[int, Part]) -> None:
+    with _unless_killed():
+        pipe.send(part)
+
+
+@contextmanager
+def _unless_killed() -> Iterator[None]:
+    """The other end of a pipe that is read or written here may be gone."""
+    try:
+        yield
+    except (EOFError, ConnectionError) as error:
+        raise UnavailableError("a process of verify was killed: is there memory enough?") from error
 
 
 @contextmanager
 def _processes(count: int, arguments: tuple[Any, ...]) -> Iterator[list[Connection]]:
     context = multiprocessing.get_context("spawn")
     started, pipes = [], []
+    # With its first process it starts one more, and lets SIGINT through again after that.
+    resource_tracker.ensure_running()
     # They take this mask with them: Ctrl-C reaches every process of the terminal, and only this one is to answer it.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:
