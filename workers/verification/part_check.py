@@ -7,6 +7,7 @@ stored then: it may have been stored since.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -140,27 +141,32 @@ class PartCheck:
         values, first = column.values, column.first
         prefix, digest, content = self._topic.partition_prefix(partition.partition), self._digest, self._sink.content
         may_be_reused = bool(self._offsets[partition].reused)
-        others = [
+        others = {
             index
             for index, offset in enumerate(offsets)
             if values[offset - first] == DEAD_LETTER
             or (may_be_reused and self._comparison.is_reused(partition, offset))
-        ]
-        fields, not_plain = parse_plain(records.values, NO_LIMITS)
+        }
+        others.update(range(bisect_left(offsets, self._comparison.next_offsets[partition]), len(offsets)))
+        # What became a dead letter, or was not committed yet, is not decoded: it may be a record that kills who does.
+        contents = records.values
+        if others:
+            contents = [None if index in others else value for index, value in enumerate(contents)]
+        fields, not_plain = parse_plain(contents, NO_LIMITS)
         document = b""
         for offset, each in zip(offsets, self._sink.encode_plain(prefix, offsets, fields), strict=True):
             document = content(each)
             values[offset - first] = digest(document)
-        for index in not_plain:
+        for index in set(not_plain) - others:
             decoded = self._comparison.reader.decode(f"{prefix}{offsets[index]}", records[index])
             if isinstance(decoded, Insert):
                 values[offsets[index] - first] = digest(content(decoded.document))
             else:
-                others.append(index)
+                others.add(index)
         self._bytes, self._sampled = self._bytes + len(document), self._sampled + 1
         for index in others:
             values[offsets[index] - first] = SETTLED
-        return [records[index] for index in sorted({*others})]
+        return [records[index] for index in sorted(others)]
 
     def _read_documents(self) -> None:
         quick = {}
