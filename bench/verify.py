@@ -22,14 +22,18 @@ from typing import Any
 import bson
 import psutil
 from bson.raw_bson import RawBSONDocument
+from kafka import KafkaAdminClient, OffsetAndMetadata, TopicPartition
+from kafka.errors import KafkaError
 from pymongo import MongoClient
 
 from bench.backlog import Backlog, Sender, place_of, shape
 from bench.peers import Load, alone, measure, workers
 from bench.servers import Place, Servers, open_place, open_servers
+from workers.kafka.options import connection_options
 
 DEFAULTS = ["3", "200000", "1000000"]
 PARTITIONS, BATCH = 6, 5_000
+COORDINATOR_SECONDS = 30.0
 
 
 def main() -> None:
@@ -93,6 +97,25 @@ def fill(place: Place, records: int) -> None:
                 for number in range(first, min(records, first + BATCH))
             )
             collection.insert_many([RawBSONDocument(bson.encode(each)) for each in documents], ordered=False)
+    commit(place, records // PARTITIONS)
+
+
+def commit(place: Place, offset: int) -> None:
+    """In each partition: what is not committed would be looked up. The first group of a broker has to wait for a while."""
+    offsets = {
+        TopicPartition(place.settings.topic, number): OffsetAndMetadata(offset, "", -1) for number in range(PARTITIONS)
+    }
+    admin = KafkaAdminClient(**connection_options(place.settings))
+    deadline = time.monotonic() + COORDINATOR_SECONDS
+    while True:
+        try:
+            admin.alter_group_offsets(place.settings.group, offsets)
+            break
+        except KafkaError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
+    admin.close()
 
 
 def speed(servers: Servers, records: int, *, verifying: bool) -> float:
