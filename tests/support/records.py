@@ -18,6 +18,7 @@ class ListedRecords(Records):
     def __eq__(self, other: object) -> bool:
         return isinstance(other, ListedRecords) and self._records == other._records
 
+    # Equal by what they hold, as a list is, and so without a hash.
     __hash__ = None  # type: ignore[assignment]
 
     def __getitem__(self, index: Any) -> Any:

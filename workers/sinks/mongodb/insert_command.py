@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 ANSWER: CodecOptions[dict[str, Any]] = CodecOptions(unicode_decode_error_handler="replace")
 """A server may quote a part of a string in its message, and cut it within a character."""
-BSON_PER_JSON = 6
-"""A plain value is at most so many times as long as BSON: the element 0 of an array has two bytes as JSON, and eleven as BSON
-where its index has five digits, which is the most that `PLAIN_BYTES` hold."""
+BSON_PER_JSON = 8
+"""A value is at most so many times as long as BSON, plain or not: the element 0 of an array has two bytes as JSON, and as BSON
+six and the digits of its index, of which no message has ten."""
 ID_BYTES = 512
 """The `_id` of a document, and what else it has besides its value, is shorter: a topic's name has at most 249 characters."""
 
