@@ -13,9 +13,10 @@ from workers.identity import OffsetRange
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-NOTHING, SETTLED, STORED_ONLY, DEAD_LETTER, FIRST_DIGEST = range(5)
+NOTHING, SETTLED, STORED_ONLY, DEAD_LETTER, PENDING, FOUND, FIRST_DIGEST = range(7)
 """What is known of an offset: nothing; a record that is counted; something stored, and no record; the same, and it is a
-dead letter that was not replayed. All from FIRST_DIGEST on is the digest of a record that is to be found."""
+dead letter that was not replayed; a record that is not committed, and of which nothing was found yet; the same, and
+something was found. All from FIRST_DIGEST on is the digest of a record that is to be found."""
 MERGE_OFFSETS = 10_000
 """Offsets so near to each other are read in one piece: seeking costs as much as reading some thousand records."""
 MOST_RANGES = 100
@@ -83,8 +84,19 @@ class Expected:
                     if value in (STORED_ONLY, DEAD_LETTER):
                         yield column.first + index
 
+    def settle_pending(self) -> int:
+        """Call every record that is PENDING settled, and return how many there were."""
+        count = 0
+        for column in self.columns:
+            if column.values.count(PENDING):
+                for index, value in enumerate(column.values):
+                    if value == PENDING:
+                        column.values[index] = SETTLED
+                        count += 1
+        return count
+
     def left(self) -> Iterator[int]:
-        """The offsets of the records that were not found, by range in ascending order."""
+        """The offsets of the records that are to be looked up, by range in ascending order."""
         for column in self.columns:
             yield from _left(column)
 
@@ -105,7 +117,7 @@ class Expected:
 
 
 def _left(column: Column) -> Iterator[int]:
-    if max(column.values, default=NOTHING) >= FIRST_DIGEST:
+    if max(column.values, default=NOTHING) >= FOUND:
         for index, value in enumerate(column.values):
-            if value >= FIRST_DIGEST:
+            if value >= FOUND:
                 yield column.first + index

@@ -1,4 +1,4 @@
-"""The records of a part that were not found when the documents were read: each is looked up, as if it were the only one."""
+"""The records of a part that the documents did not settle: each is looked up, as if it were the only one."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from workers.types import RejectReason
 from workers.verification.comparison import RECORDS_PER_QUERY, chunks
-from workers.verification.expected import FIRST_DIGEST, SETTLED
+from workers.verification.expected import FOUND, SETTLED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,14 +26,14 @@ def look_up_what_is_left(
     digest: Digest,
     progress: Callable[[str, int], None],
 ) -> None:
-    """Read the records again that were not found, and look each of them up."""
+    """Read these records again, and look each of them up; those that are PENDING stay so."""
     left = {partition: expected.ranges_left() for partition, expected in expected_by_partition.items()}
 
     def again() -> Iterator[tuple[TopicPartition, list[Record]]]:
         for ranges in rounds(left):
             for partition, records in read(ranges):
                 expected = expected_by_partition[partition]
-                if found := [record for record in records if expected[record.offset] >= FIRST_DIGEST]:
+                if found := [record for record in records if expected[record.offset] >= FOUND]:
                     yield partition, found
 
     for found in chunks(again()):
@@ -46,6 +46,7 @@ def look_up_what_is_left(
         gone = [*expected.left()]
         for first in range(0, len(gone), RECORDS_PER_QUERY):
             _judge_gone(comparison, partition, expected, digest, gone[first : first + RECORDS_PER_QUERY])
+        comparison.reports[partition].counts["pending"] += expected.settle_pending()
 
 
 def _judge_gone(
@@ -55,13 +56,18 @@ def _judge_gone(
     digest: Digest,
     offsets: Sequence[int],
 ) -> None:
-    """Count records that were read, that Kafka has removed since, and that were not found: by their digests."""
+    """Count records that were read, and that Kafka has removed since: by their digests.
+
+    One that was FOUND has none: it was not committed, and nobody can say what it must be.
+    """
     report, sink = comparison.reports[partition], comparison.sink
     ids = [comparison.topic.document_id(partition.partition, offset) for offset in offsets]
     documents, letters = sink.documents(ids), sink.dead_letters(ids)
     for document_id, offset in zip(ids, offsets, strict=True):
         document, reason = documents.get(document_id), letters.get(document_id)
-        if document is None:
+        if expected[offset] == FOUND:
+            outcome = "pending"
+        elif document is None:
             absent = "missing" if offset < comparison.next_offsets[partition] else "pending"
             outcome = absent if reason is None else "dead_lettered"
         elif reason == RejectReason.CONFLICT or digest(sink.content(document)) != expected[offset]:

@@ -16,7 +16,17 @@ from workers.identity import parse_id
 from workers.sinks.id_range import EVERY_ID
 from workers.types import Insert, TopicPartition
 from workers.verification.comparison import MOST_DEAD_LETTERS, NO_LIMITS, chunks
-from workers.verification.expected import DEAD_LETTER, FIRST_DIGEST, SETTLED, STORED_ONLY, Digest, Expected
+from workers.verification.expected import (
+    DEAD_LETTER,
+    FIRST_DIGEST,
+    FOUND,
+    NOTHING,
+    PENDING,
+    SETTLED,
+    STORED_ONLY,
+    Digest,
+    Expected,
+)
 from workers.verification.left_over import look_up_what_is_left, rounds
 from workers.verification.stored_ids import StoredIds
 
@@ -147,23 +157,27 @@ class PartCheck:
             if values[offset - first] == DEAD_LETTER
             or (may_be_reused and self._comparison.is_reused(partition, offset))
         }
-        others.update(range(bisect_left(offsets, self._comparison.next_offsets[partition]), len(offsets)))
+        pending = range(bisect_left(offsets, self._comparison.next_offsets[partition]), len(offsets))
         # What became a dead letter, or was not committed yet, is not decoded: it may be a record that kills who does.
+        skipped = others.union(pending)
         contents = records.values
-        if others:
-            contents = [None if index in others else value for index, value in enumerate(contents)]
+        if skipped:
+            contents = [None if index in skipped else value for index, value in enumerate(contents)]
         fields, not_plain = parse_plain(contents, NO_LIMITS)
         document = b""
         for offset, each in zip(offsets, self._sink.encode_plain(prefix, offsets, fields), strict=True):
             document = content(each)
             values[offset - first] = digest(document)
-        for index in set(not_plain) - others:
+        for index in set(not_plain) - skipped:
             decoded = self._comparison.reader.decode(f"{prefix}{offsets[index]}", records[index])
             if isinstance(decoded, Insert):
                 values[offsets[index] - first] = digest(content(decoded.document))
             else:
                 others.add(index)
-        self._bytes, self._sampled = self._bytes + len(document), self._sampled + 1
+        if len(offsets) - 1 not in skipped:
+            self._bytes, self._sampled = self._bytes + len(document), self._sampled + 1
+        for index in pending:
+            values[offsets[index] - first] = PENDING
         for index in others:
             values[offsets[index] - first] = SETTLED
         return [records[index] for index in sorted(others)]
@@ -194,7 +208,8 @@ class PartCheck:
             if known is not None and text.isdecimal() and len(text) < 20:
                 partition, values, first = known
                 index = int(text) - first
-                if 0 <= index < len(values) and values[index] >= FIRST_DIGEST and values[index] == digest(content):
+                expected = values[index] if 0 <= index < len(values) else NOTHING
+                if expected >= FIRST_DIGEST and expected == digest(content):
                     values[index] = SETTLED
                     found[partition] += 1
                     continue
@@ -209,8 +224,11 @@ class PartCheck:
         if parsed and parsed.leader_epoch is None:
             partition = TopicPartition(self._topic.name, parsed.partition)
             expected = self._expected.get(partition)
-            if expected and (value := expected[parsed.offset]) >= FIRST_DIGEST:
-                if value == self._digest(content):
+            value = expected[parsed.offset] if expected else NOTHING
+            if expected and value >= PENDING:
+                if value == PENDING:
+                    expected[parsed.offset] = FOUND
+                elif value == self._digest(content):
                     expected[parsed.offset] = SETTLED
                     self._comparison.reports[partition].counts["stored"] += 1
                 return

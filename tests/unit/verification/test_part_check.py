@@ -69,6 +69,29 @@ def test_a_document_that_is_stored_while_the_documents_are_read_is_found(sides: 
     assert report(sides) == ({"kafka": 1_000, "stored": 1_000}, {})
 
 
+def test_of_records_that_are_not_committed_only_those_with_a_document_are_looked_up(sides: Sides) -> None:
+    """And none is decoded before: one that is yet to be read may kill who decodes it."""
+    sides.offsets = {tp(0): PartitionOffsets(0, 1_000, 400)}
+    for offset in range(403, 1_000):
+        del sides.store.documents_by_id[TOPIC.document_id(0, offset)]
+    sides.store.documents_by_id[TOPIC.document_id(0, 402)] = document_of(sides.log[tp(0)][9])
+    sides.store.letters[TOPIC.document_id(0, 403)] = "not_json"
+
+    counts, offsets = report(sides)
+
+    assert counts == {"kafka": 1_000, "stored": 402, "conflicting": 1, "dead_lettered": 1, "pending": 596}
+    assert offsets == {"conflicting": [402]}
+    # 400 to 403, and 402 under its second id.
+    assert sides.store.looked_up == 5
+
+
+def test_a_record_that_is_not_committed_and_removed_before_it_is_looked_up_is_pending(sides: Sides) -> None:
+    sides.offsets = {tp(0): PartitionOffsets(0, 1_000, 999)}
+    sides.store.on_scan = sides.log[tp(0)].clear
+
+    assert report(sides) == ({"kafka": 1_000, "stored": 999, "pending": 1}, {})
+
+
 def test_a_lost_record_is_missing_also_when_kafka_removes_it_before_it_is_looked_up(sides: Sides) -> None:
     """Neither the records nor the log can be asked a second time. What was read of them is enough."""
     log, store = sides.log[tp(0)], sides.store
@@ -104,6 +127,18 @@ def test_fetches_are_small_where_documents_are_large(sides: Sides, monkeypatch: 
     report(sides)
 
     assert asked == [104]
+
+
+def test_what_is_not_decoded_says_nothing_about_the_size_of_documents(
+    sides: Sides, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sides.offsets = {tp(0): PartitionOffsets(0, 1_000, 0)}
+    asked: list[int] = []
+    monkeypatch.setattr(sides.store, "scan", lambda _ids, most: asked.append(most) or [])
+
+    report(sides)
+
+    assert asked == [500]
 
 
 def test_nothing_is_verified_twice_and_nothing_left_out(sides: Sides) -> None:
