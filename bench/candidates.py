@@ -9,9 +9,10 @@ from functools import partial
 from bench import peer_packages
 from bench.peers import Load, Peer, raw_fetch, raw_insert, tutorial, workers
 
-RAW, FETCH, TUTORIAL, ONE, TWO, FOUR = (
+RAW, FETCH, BOTH, TUTORIAL, ONE, TWO, FOUR = (
     "raw insert_many",
     "raw fetch",
+    "both at once",
     "tutorial's consumer",
     "one worker",
     "2 workers",
@@ -23,7 +24,7 @@ POLLED, CONSUMED, CONNECTOR, QUIX = (
     "official connector",
     "Quix Streams",
 )
-OTHERS = (RAW, TUTORIAL, POLLED, CONSUMED, CONNECTOR, QUIX)
+OTHERS = (RAW, BOTH, TUTORIAL, POLLED, CONSUMED, CONNECTOR, QUIX)
 """With whom ours is compared."""
 SLOW_SHARE = 25
 """Who writes record by record gets so many times fewer records: all would take minutes, at the same rate."""
@@ -67,6 +68,7 @@ def candidates() -> dict[str, Candidate]:
     return {
         FETCH: Candidate(raw_fetch),
         RAW: Candidate(raw_insert()),
+        BOTH: Candidate(raw_insert(reading=True)),
         TUTORIAL: Candidate(tutorial, slow=True),
         POLLED: confluent("poll"),
         CONSUMED: confluent("consume"),
@@ -83,7 +85,7 @@ def candidates() -> dict[str, Candidate]:
     }
 
 
-BUILT_IN = (FETCH, RAW, TUTORIAL, ONE, TWO, FOUR)
+BUILT_IN = (FETCH, RAW, BOTH, TUTORIAL, ONE, TWO, FOUR)
 """Those that need nothing but what is here."""
 CONNECT = (RAW, CONNECTOR, ONE, TWO)
-EVERYBODY = (FETCH, RAW, TUTORIAL, POLLED, CONSUMED, CONNECTOR, QUIX, ONE, TWO, FOUR)
+EVERYBODY = (FETCH, RAW, BOTH, TUTORIAL, POLLED, CONSUMED, CONNECTOR, QUIX, ONE, TWO, FOUR)

@@ -129,19 +129,29 @@ def raw_fetch(_servers: Servers, place: Place, warm_up: Backlog, backlog: Backlo
         yield Running([running], lambda: sender.send_all(backlog), lambda: "done" in folder.said("raw"))
 
 
-def raw_insert(kind: str = "0") -> Peer:
-    """`insert_many` alone, of values of this kind: see `Load.kind`."""
+def raw_insert(kind: str = "0", *, reading: bool = False) -> Peer:
+    """`insert_many` alone, of values of this kind: see `Load.kind`. Args: reading: as many records are read beside it."""
 
     @contextmanager
     def peer(_servers: Servers, place: Place, warm_up: Backlog, backlog: Backlog) -> Iterator[Running]:
-        with Folder() as folder:
+        with Folder() as folder, Sender(place.settings) as sender:
+            if reading:
+                sender.send_all(warm_up)
             numbers = map(str, (warm_up.records, backlog.records, place.partitions))
-            command = [sys.executable, "-m", "bench.raw", "insert", *numbers, kind, place.topic.prefix]
+            what = "both" if reading else "insert"
+            command = [sys.executable, "-m", "bench.raw", what, *numbers, kind, place.topic.prefix]
             running = folder.spawn("raw", command, place.environment)
             folder.wait(lambda: "warm" in folder.said("raw"), "the warm-up is inserted")
             assert running.stdin is not None
-            go = running.stdin
-            yield Running([running], lambda: (go.write(b"go\n"), go.flush()), lambda: "done" in folder.said("raw"))
+            started = running.stdin
+
+            def go() -> None:
+                started.write(b"go\n")
+                started.flush()
+                if reading:
+                    sender.send_all(backlog)
+
+            yield Running([running], go, lambda: "done" in folder.said("raw"))
 
     return peer
 

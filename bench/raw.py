@@ -1,21 +1,26 @@
-"""The two halves of a worker, each alone: what the Kafka client can fetch, and what the database can take.
+"""The two halves of a worker, each alone and side by side: what the Kafka client can fetch, and what the database can take.
 
-Both say "warm" when the warm-up is through and "done" at the end, and then wait to be ended.
+All say "warm" when the warm-up is through and "done" at the end, and then wait to be ended.
 
 python -m bench.raw fetch <warm-up> <records>
 python -m bench.raw insert <warm-up> <records> <partitions> <kind of the values> <prefix of the ids>
+python -m bench.raw both <warm-up> <records> <partitions> <kind of the values> <prefix of the ids>
 """
 
 from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import bson
 from bson.raw_bson import RawBSONDocument
 from pymongo import MongoClient
 
 from bench.backlog import place_of, values
+from workers.formats.json import parse_plain
+from workers.formats.limits import Limits
 from workers.kafka.fetched_records import from_poll
 from workers.kafka.options import group_member_options, open_consumer
 from workers.settings import Settings, load
@@ -34,8 +39,35 @@ def fetch(settings: Settings, warm_up: int, records: int) -> None:
         print(word, flush=True)
 
 
-def insert(settings: Settings, warm_up: int, records: int, partitions: int, kind: str, prefix: str) -> None:
-    """`insert_many` of documents that are encoded already: those of a worker, in its batches, as acknowledged as its own."""
+def read(settings: Settings) -> Callable[[int], None]:
+    """Poll and decode, as a worker does; what is returned reads so many records, and drops them."""
+    consumer = open_consumer(settings, group_member_options(settings))
+    consumer.subscribe([settings.topic])
+    limits = Limits(settings.max_value_bytes, settings.max_depth, settings.max_fields)
+
+    def some(records: int) -> None:
+        seen = 0
+        while seen < records:
+            for each in from_poll(consumer.poll(timeout_ms=250, max_records=records - seen)).values():
+                parse_plain(each.values, limits)
+                seen += len(each)
+
+    return some
+
+
+def insert(
+    settings: Settings,
+    warm_up: int,
+    records: int,
+    partitions: int,
+    kind: str,
+    prefix: str,
+    beside: Callable[[int], None] = lambda _records: None,
+) -> None:
+    """`insert_many` of documents that are encoded already: those of a worker, in its batches, as acknowledged as its own.
+
+    Args: beside: called once for each batch, while it is written, with the number of its documents.
+    """
     value = values(kind)
 
     def document(number: int) -> RawBSONDocument:
@@ -53,9 +85,12 @@ def insert(settings: Settings, warm_up: int, records: int, partitions: int, kind
     prepared = batches(range(warm_up)), batches(range(warm_up, warm_up + records))
     client: MongoClient[object] = MongoClient(settings.mongodb_uri.get_secret_value(), w="majority", journal=True)
     collection = client[settings.database][settings.collection]
+    writer = ThreadPoolExecutor(1)
     for some, word in zip(prepared, ("warm", "done"), strict=True):
         for batch in some:
-            collection.insert_many(batch, ordered=False)
+            writing = writer.submit(collection.insert_many, batch, ordered=False)
+            beside(len(batch))
+            writing.result()
         print(word, flush=True)
         if word == "warm":
             sys.stdin.readline()
@@ -66,5 +101,6 @@ if __name__ == "__main__":
     if sys.argv[1] == "fetch":
         fetch(load(), int(sys.argv[2]), int(sys.argv[3]))
     else:
-        insert(load(), *map(int, sys.argv[2:5]), kind=sys.argv[5], prefix=sys.argv[6])
+        given = {"beside": read(load())} if sys.argv[1] == "both" else {}
+        insert(load(), *map(int, sys.argv[2:5]), kind=sys.argv[5], prefix=sys.argv[6], **given)
     sys.stdin.read()
