@@ -19,8 +19,8 @@ from bson.raw_bson import RawBSONDocument
 from pymongo import MongoClient
 
 from bench.backlog import place_of, values
-from workers.formats.json import parse_plain
 from workers.formats.limits import Limits
+from workers.formats.plain_json import parse_plain
 from workers.kafka.fetched_records import from_poll
 from workers.kafka.options import group_member_options, open_consumer
 from workers.settings import Settings, load

@@ -23,7 +23,7 @@ class Operations(Sequence[Operation]):
         self, documents: Sequence[Any], make: Callable[[], Sequence[Operation]], value_bytes: int | None = None
     ) -> None:
         """Args:
-        make: the operations of these documents. Pure.
+        make: the operations of these documents, as many and in the same order. Pure.
         value_bytes: the size of all values that they were decoded from; None: not known.
         """
         self.documents = documents
@@ -40,7 +40,11 @@ class Operations(Sequence[Operation]):
 
     @classmethod
     def joined(cls, parts: Iterable[Sequence[Operation]], as_stored: Callable[[Any], Any]) -> Operations:
-        """Those of several partitions. Args: as_stored: makes of a document the one that an operation has who is asked for."""
+        """Those of several partitions.
+
+        Args: as_stored: applied to the document of an operation that is asked for. A plain document is a dict until the driver
+            sends it; who compares or judges one needs it as it is stored.
+        """
         each = [cls.of(part) for part in parts]
         sizes = [part.value_bytes for part in each if part.value_bytes is not None]
         return cls(

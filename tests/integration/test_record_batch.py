@@ -88,10 +88,12 @@ def test_what_is_broken_is_an_error_or_what_the_client_makes_of_it(records: list
     place = data.draw(st.integers(LAST_OFFSET_AT, len(raw) - 1))
     raw[place] ^= data.draw(st.integers(1, 255))
 
+    only_a_key = False
     try:
         expected = whole(bytes(raw))
-    except (CorruptRecordError, UnicodeDecodeError):
-        expected = None
+    except CorruptRecordError as error:
+        # Of a header's key that is not UTF-8, which is shown with escapes here.
+        expected, only_a_key = None, "UnicodeDecodeError" in str(error)
     try:
         found = read(bytes(raw))
     except CorruptRecordError:
@@ -100,7 +102,7 @@ def test_what_is_broken_is_an_error_or_what_the_client_makes_of_it(records: list
         last = int.from_bytes(raw[LAST_OFFSET_AT : LAST_OFFSET_AT + 4], "big", signed=True)
         assert not offsets or offsets != sorted(set(offsets)) or offsets[0] < 0 or offsets[-1] > last
     else:
-        assert expected is None or found == expected
+        assert only_a_key or found == expected
 
 
 def test_header_keys_that_are_not_utf8_are_shown_with_escapes() -> None:

@@ -106,7 +106,10 @@ def verify(
     processes: Annotated[
         int | None,
         typer.Option(
-            metavar="N", min=1, max=64, help="How many processes compare; else half as many as cores, at most 4."
+            metavar="N",
+            min=1,
+            max=64,
+            help="How many processes compare; else half as many as cores, at most 4, or 1 where the database has no index for ids.",
         ),
     ] = None,
     tree: Tree = Path(),

@@ -1,9 +1,9 @@
 """The private names of kafka-python by which it hands record batches over whole. See `compat`.
 
 The client reads a response in a generator: it checks a batch (its checksum, whether its transaction was aborted, whether it
-is a control batch), then makes an object of each record. Here a batch that has passed its checks is handed through that
-generator some hundred records at a time: as one record, whose value are they. `take`, by which the client's `poll` gets so
-many records, divides them. So the checks, and the positions behind them, stay the client's.
+is a control batch), then makes an object of each record. Here that generator sees a batch as a few records, each of which
+carries up to a thousand decoded records as its value (`record_batch.DECODED_TOGETHER`). `take`, by which the client's `poll` asks
+for so many records, divides them again. So the checks, and the positions behind them, stay the client's.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def batch_content(batch: Any) -> tuple[bytes, int]:
     return content, batch._pos
 
 
-class _Some(NamedTuple):
+class _ManyAsOne(NamedTuple):
     """The attributes of a record that the client's generator uses; its value are some records of a batch."""
 
     offset: int
@@ -91,9 +91,9 @@ class _Batch:
         """The client asks a control batch for its record so."""
         return next(self._batch)
 
-    def __iter__(self) -> Iterator[_Some]:
+    def __iter__(self) -> Iterator[_ManyAsOne]:
         for decoded in self._decode(self._batch):
-            yield _Some(decoded.offsets[-1], decoded)
+            yield _ManyAsOne(decoded.offsets[-1], decoded)
 
 
 class _Batches:
@@ -108,7 +108,7 @@ class _Batches:
         return batch if batch is None or batch.magic < 2 else _Batch(batch, self._decode)
 
 
-class _Taken:
+class _TakenPieces:
     """Pieces of batches: as long as their records are many, by which the client counts."""
 
     def __init__(self, pieces: Sequence[Any]) -> None:
@@ -138,7 +138,7 @@ def _partition_batches(base: Any) -> Any:
         def _unpack_records(self, tp: Any, records: Any, *deserializers: Any) -> Any:
             return super()._unpack_records(tp, _Batches(records, self._decoders.batch), *deserializers)
 
-        def take(self, n: int | None = None) -> _Taken:
+        def take(self, n: int | None = None) -> _TakenPieces:
             self._maybe_raise_next_inline_exception()
             pieces: list[Any] = []
             left = sys.maxsize if n is None else n
@@ -154,17 +154,22 @@ def _partition_batches(base: Any) -> Any:
                 if not pieces:
                     raise
                 self._next_inline_exception = error
-            return _Taken(pieces)
+            return _TakenPieces(pieces)
 
         def _next(self) -> tuple[Decoded, int] | None:
-            """What is decoded next, and the index of its first record that is not before the position; None: nothing."""
+            """What is decoded next, and the index of its first record that is not before the position; None: nothing.
+
+            A fetch may begin within a batch. The client leaves out what is before, but here only as a whole.
+            """
             for record in self.record_iterator:
-                # Only `_Some` has a tuple there: the client makes lists.
+                # The client copies `_ManyAsOne` into a record of its own, so only its attributes are left to know it by: of
+                # any other record the client makes a list of headers.
                 decoded = record.value if type(record.headers) is tuple else self._decoders.record(record)
                 if decoded.offsets[0] < self._end:
                     self.next_fetch_offset = self._end
                     raise CorruptRecordError(f"a record has offset {decoded.offsets[0]}, behind {self._end - 1}")
                 self._end = decoded.offsets[-1] + 1
+                # The client has counted one.
                 self.records_read += len(decoded.values) - 1
                 return decoded, bisect_left(decoded.offsets, self.fetch_offset)
             return None

@@ -83,6 +83,8 @@ class FetchedRecords(Records):
 
     def __init__(self, pieces: Sequence[Piece]) -> None:
         self._pieces = pieces
+        self._starts: list[int] | None = None
+        """The index of the first record of each piece, once somebody has asked for a record."""
         self.offsets = _joined_offsets(pieces)
         self.values = pieces[0].values if len(pieces) == 1 else [*chain.from_iterable(each.values for each in pieces)]
         self.last_epoch = pieces[-1].batch.leader_epoch if pieces else -1
@@ -95,7 +97,9 @@ class FetchedRecords(Records):
         first, end, step = index.indices(len(self)) if isinstance(index, slice) else (0, 0, 1)
         if step != 1:
             raise ValueError("records have no slice with a step")
-        starts = [0, *accumulate(map(len, self._pieces))]
+        if self._starts is None:
+            self._starts = [0, *accumulate(map(len, self._pieces))]
+        starts = self._starts
         if isinstance(index, slice):
             parts = zip(self._pieces, starts, strict=False)
             return FetchedRecords([part for piece, start in parts if (part := piece.cut(first - start, end - start))])

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 ONE_BYTE = 128
 DECODED_TOGETHER = 1_000
+"""Records."""
 SHORT = tuple((byte >> 1) ^ -(byte & 1) for byte in range(ONE_BYTE))
 """The integers that are one byte long, by that byte, in zigzag encoding: 0, -1, 1, -2."""
 
@@ -114,15 +115,20 @@ def _columns(content: bytes, at: int, count: int) -> tuple[list[int], list[bytes
     deltas: list[int] = []
     values: list[bytes | None] = []
     short, long = SHORT, decode_varint
+    # A slice beyond the content is shorter, without an error: then the next read is an IndexError, or the sizes differ below.
     for _ in range(count):
+        # Its size.
         size, at = (short[byte], at + 1) if (byte := content[at]) < ONE_BYTE else long(content, at)
         # The attributes follow, which the protocol does not use, and the timestamp.
         begin, at = at, at + 1 if content[at] < ONE_BYTE else long(content, at)[1]
         at = at + 1 if content[at] < ONE_BYTE else long(content, at)[1]
+        # The offset, from that of the batch on.
         delta, at = (short[byte], at + 1) if (byte := content[at]) < ONE_BYTE else long(content, at)
+        # The key, which is skipped.
         length, at = (short[byte], at + 1) if (byte := content[at]) < ONE_BYTE else long(content, at)
         if length > 0:
             at += length
+        # The value.
         value = None
         length, at = (short[byte], at + 1) if (byte := content[at]) < ONE_BYTE else long(content, at)
         if length >= 0:

@@ -160,8 +160,11 @@ class KafkaSource:
     def rewind(self, first_offsets: Mapping[TopicPartition, int], assignment_epoch: int) -> None:
         if assignment_epoch != self.assignment_epoch:
             return
-        for partition in from_client(to_client(first_offsets.keys() & self._consumer.assignment())):
-            self._positions.seek(partition, first_offsets[partition])
+        # The client's partitions are equal to ours: see `TopicPartition`.
+        assigned = self._consumer.assignment()
+        for partition, offset in first_offsets.items():
+            if partition in assigned:
+                self._positions.seek(partition, offset)
 
     def hold(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds

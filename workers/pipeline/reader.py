@@ -32,7 +32,7 @@ class Format(Protocol):
     def parse_plain(self, values: Sequence[bytes | None], limits: Limits) -> tuple[list[dict[str, Any]], list[int]]:
         """The fields of plain values, the same as those of `parse`, and the indexes of those that are not plain.
 
-        What is plain is for the format to say; `workers.formats.json.parse_plain` says what a sink may rely on.
+        What is plain is for the format to say; `workers.formats.plain_json.parse_plain` says what a sink may rely on.
         """
 
 

@@ -43,7 +43,7 @@ class Sink(Protocol):
         """
 
     def encode_plain(self, prefix: str, offsets: Sequence[int], values: Sequence[dict[str, Any]]) -> list[Any]:
-        """The documents of plain values: see `workers.formats.json.parse_plain`. What `encode` returns, or what is stored as the
+        """The documents of plain values: see `workers.formats.plain_json.parse_plain`. What `encode` returns, or what is stored as the
         same. Pure, and without I/O; nothing in a plain value may make it fail, nor the write.
 
         Args:

@@ -13,10 +13,17 @@ from workers.identity import OffsetRange
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-NOTHING, SETTLED, STORED_ONLY, DEAD_LETTER, PENDING, FOUND, FIRST_DIGEST = range(7)
-"""What is known of an offset: nothing; a record that is counted; something stored, and no record; the same, and it is a
-dead letter that was not replayed; a record that is not committed, and of which nothing was found yet; the same, and
-something was found. All from FIRST_DIGEST on is the digest of a record that is to be found."""
+NOTHING, SETTLED, STORED_ONLY, DEAD_LETTER, PENDING, PENDING_BUT_STORED, FIRST_DIGEST = range(7)
+"""What is known of an offset, in this order, since some are compared by size:
+
+- NOTHING: neither a record nor anything stored.
+- SETTLED: a record that is counted.
+- STORED_ONLY: something is stored, and no record was seen.
+- DEAD_LETTER: the same, and it is a dead letter that was not replayed.
+- PENDING: a record that is not committed; nothing stored was seen.
+- PENDING_BUT_STORED: the same, and something stored was seen: it is to be looked up.
+- from FIRST_DIGEST on: the digest of the document that must be found.
+"""
 MERGE_OFFSETS = 10_000
 """Offsets so near to each other are read in one piece: seeking costs as much as reading some thousand records."""
 MOST_RANGES = 100
@@ -117,7 +124,7 @@ class Expected:
 
 
 def _left(column: Column) -> Iterator[int]:
-    if max(column.values, default=NOTHING) >= FOUND:
+    if max(column.values, default=NOTHING) >= PENDING_BUT_STORED:
         for index, value in enumerate(column.values):
-            if value >= FOUND:
+            if value >= PENDING_BUT_STORED:
                 yield column.first + index

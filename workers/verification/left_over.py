@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from workers.types import RejectReason
 from workers.verification.comparison import RECORDS_PER_QUERY, chunks
-from workers.verification.expected import FOUND, SETTLED
+from workers.verification.expected import PENDING_BUT_STORED, SETTLED
+from workers.verification.segments import rounds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from workers.identity import OffsetRange
     from workers.records import Record
     from workers.types import TopicPartition
     from workers.verification.comparison import Comparison, ReadLog
@@ -33,7 +32,7 @@ def look_up_what_is_left(
         for ranges in rounds(left):
             for partition, records in read(ranges):
                 expected = expected_by_partition[partition]
-                if found := [record for record in records if expected[record.offset] >= FOUND]:
+                if found := [record for record in records if expected[record.offset] >= PENDING_BUT_STORED]:
                     yield partition, found
 
     for found in chunks(again()):
@@ -58,14 +57,14 @@ def _judge_gone(
 ) -> None:
     """Count records that were read, and that Kafka has removed since: by their digests.
 
-    One that was FOUND has none: it was not committed, and nobody can say what it must be.
+    One that was PENDING_BUT_STORED has none: it was not decoded, and nobody can say what it must be.
     """
     report, sink = comparison.reports[partition], comparison.sink
     ids = [comparison.topic.document_id(partition.partition, offset) for offset in offsets]
     documents, letters = sink.documents(ids), sink.dead_letters(ids)
     for document_id, offset in zip(ids, offsets, strict=True):
         document, reason = documents.get(document_id), letters.get(document_id)
-        if expected[offset] == FOUND:
+        if expected[offset] == PENDING_BUT_STORED:
             outcome = "pending"
         elif document is None:
             absent = "missing" if offset < comparison.next_offsets[partition] else "pending"
@@ -76,9 +75,3 @@ def _judge_gone(
             outcome = "stored" if reason is None else "twice"
         report.add(outcome, offset)
         expected[offset] = SETTLED
-
-
-def rounds(ranges: Mapping[TopicPartition, Sequence[OffsetRange]]) -> Iterator[dict[TopicPartition, tuple[int, int]]]:
-    """The ranges, so that each partition has one of them at a time."""
-    for together in zip_longest(*ranges.values()):
-        yield {p: (each.first, each.end) for p, each in zip(ranges, together, strict=True) if each is not None}

@@ -11,7 +11,7 @@ from bisect import bisect_left
 from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from workers.formats.json import parse_plain
+from workers.formats.plain_json import parse_plain
 from workers.identity import parse_id
 from workers.sinks.id_range import EVERY_ID
 from workers.types import Insert, TopicPartition
@@ -19,15 +19,16 @@ from workers.verification.comparison import MOST_DEAD_LETTERS, NO_LIMITS, chunks
 from workers.verification.expected import (
     DEAD_LETTER,
     FIRST_DIGEST,
-    FOUND,
     NOTHING,
     PENDING,
+    PENDING_BUT_STORED,
     SETTLED,
     STORED_ONLY,
     Digest,
     Expected,
 )
-from workers.verification.left_over import look_up_what_is_left, rounds
+from workers.verification.left_over import look_up_what_is_left
+from workers.verification.segments import MOST_DIGITS, rounds
 from workers.verification.stored_ids import StoredIds
 
 if TYPE_CHECKING:
@@ -41,12 +42,20 @@ if TYPE_CHECKING:
     from workers.verification.segments import Part
     from workers.verification.stored_ids import Now
 
-    Quick = tuple[TopicPartition, array[int], int]
-
 FETCH_BYTES = 4 << 20
 """Of documents, fetched at once."""
-MOST_AT_ONCE, SIZE_UNKNOWN = 10_000, 500
-"""Documents; and where no record says how large they are."""
+MOST_AT_ONCE = 10_000
+"""Documents in one fetch, at most."""
+AT_ONCE_IF_UNKNOWN = 500
+"""Where no record has told how large documents are."""
+
+
+class _LongestColumn(NamedTuple):
+    """What is expected of a partition in its longest range, where nearly all of its offsets are."""
+
+    partition: TopicPartition
+    values: array[int]
+    first: int
 
 
 class PartResult(NamedTuple):
@@ -87,7 +96,7 @@ class PartCheck:
             self._ranges.setdefault(segment.partition, []).extend(segment.ranges(each.start, each.end))
         self._expected: dict[TopicPartition, Expected] = {}
         self._ids = StoredIds(comparison, part, self._expected)
-        self._bytes, self._sampled = 0, 0
+        self._sampled_bytes = self._samples = 0
 
     def check(self) -> PartResult:
         """Verify it.
@@ -158,24 +167,26 @@ class PartCheck:
             or (may_be_reused and self._comparison.is_reused(partition, offset))
         }
         pending = range(bisect_left(offsets, self._comparison.next_offsets[partition]), len(offsets))
-        # What became a dead letter, or was not committed yet, is not decoded: it may be a record that kills who does.
+        # What became a dead letter, or was not committed yet, is not decoded: it may be a poison record,
+        # which must not kill `verify`.
         skipped = others.union(pending)
         contents = records.values
         if skipped:
             contents = [None if index in skipped else value for index, value in enumerate(contents)]
         fields, not_plain = parse_plain(contents, NO_LIMITS)
-        document = b""
-        for offset, each in zip(offsets, self._sink.encode_plain(prefix, offsets, fields), strict=True):
-            document = content(each)
+        # Of a record that is skipped or not plain this is the digest of a placeholder; it is replaced below.
+        documents = [content(each) for each in self._sink.encode_plain(prefix, offsets, fields)]
+        for offset, document in zip(offsets, documents, strict=True):
             values[offset - first] = digest(document)
         for index in set(not_plain) - skipped:
             decoded = self._comparison.reader.decode(f"{prefix}{offsets[index]}", records[index])
             if isinstance(decoded, Insert):
-                values[offsets[index] - first] = digest(content(decoded.document))
+                documents[index] = content(decoded.document)
+                values[offsets[index] - first] = digest(documents[index])
             else:
                 others.add(index)
         if len(offsets) - 1 not in skipped:
-            self._bytes, self._sampled = self._bytes + len(document), self._sampled + 1
+            self._sampled_bytes, self._samples = self._sampled_bytes + len(documents[-1]), self._samples + 1
         for index in pending:
             values[offsets[index] - first] = PENDING
         for index in others:
@@ -183,29 +194,33 @@ class PartCheck:
         return [records[index] for index in sorted(others)]
 
     def _read_documents(self) -> None:
-        quick = {}
+        longest = {}
         for partition, expected in self._expected.items():
             if expected.columns:
                 column = expected.columns[0]
-                quick[self._topic.partition_prefix(partition.partition)] = (partition, column.values, column.first)
-        most = max(100, min(MOST_AT_ONCE, FETCH_BYTES * self._sampled // self._bytes)) if self._bytes else SIZE_UNKNOWN
+                longest[self._topic.partition_prefix(partition.partition)] = _LongestColumn(
+                    partition, column.values, column.first
+                )
+        most = AT_ONCE_IF_UNKNOWN
+        if self._samples:
+            most = max(1, min(MOST_AT_ONCE, FETCH_BYTES * self._samples // self._sampled_bytes))
         for ids in self._part.scanned:
             for batch in self._sink.scan(ids, most):
-                self._match(batch, quick)
+                self._match(batch, longest)
                 self._progress("documents", len(batch))
 
-    def _match(self, batch: Sequence[tuple[Any, bytes]], quick: Mapping[str, Quick]) -> None:
+    def _match(self, batch: Sequence[tuple[Any, bytes]], longest: Mapping[str, _LongestColumn]) -> None:
         """Count the documents that are in order; keep in mind those without a record.
 
-        Args: quick: by the beginning of its ids, what is expected of a partition in its longest range.
+        Args: longest: by the beginning of the ids of its partition.
         """
         digest, found, others = self._digest, Counter[TopicPartition](), []
         for each in batch:
             document_id, content = each
-            # An id in another form, with a zero before it, has another content.
+            # An id with leading zeros gives the same number; its content has another `_id`, so its digest differs.
             prefix, slash, text = document_id.rpartition("/") if type(document_id) is str else ("", "", "")
-            known = quick.get(prefix + slash)
-            if known is not None and text.isdecimal() and len(text) < 20:
+            known = longest.get(prefix + slash)
+            if known is not None and text.isdecimal() and len(text) <= MOST_DIGITS:
                 partition, values, first = known
                 index = int(text) - first
                 expected = values[index] if 0 <= index < len(values) else NOTHING
@@ -227,9 +242,10 @@ class PartCheck:
             value = expected[parsed.offset] if expected else NOTHING
             if expected and value >= PENDING:
                 if value == PENDING:
-                    expected[parsed.offset] = FOUND
+                    expected[parsed.offset] = PENDING_BUT_STORED
                 elif value == self._digest(content):
                     expected[parsed.offset] = SETTLED
                     self._comparison.reports[partition].counts["stored"] += 1
+                # If it differs, it stays to be looked up.
                 return
         self._ids.place(document_id, STORED_ONLY)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
+import traceback
 from contextlib import closing, contextmanager, suppress
+from functools import partial
 from multiprocessing import resource_tracker
 from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Any, cast
@@ -22,9 +24,9 @@ if TYPE_CHECKING:
     from workers.kafka.partition_offsets import PartitionOffsets
     from workers.settings import Settings
     from workers.types import TopicPartition
-    from workers.verification.checker import PartProgress
     from workers.verification.part_check import PartResult
     from workers.verification.segments import Part
+    from workers.verification.whole_topic import Told
 
 JOIN_SECONDS = 5.0
 
@@ -35,7 +37,7 @@ def check_in_processes(
     offsets: Mapping[TopicPartition, PartitionOffsets],
     parts: Sequence[tuple[int, Part]],
     count: int,
-    progress: PartProgress,
+    told: Told,
 ) -> Iterator[tuple[int, PartResult]]:
     """Each part's number and result, as they are done. However it ends, no process stays.
 
@@ -52,9 +54,11 @@ def check_in_processes(
                 with _unless_killed():
                     kind, *said = pipe.recv()
                 if kind == "progress":
-                    progress(*said)
+                    told(*said)
                 elif kind == "failed":
                     raise UnavailableError(*said)
+                elif kind == "broken":
+                    raise RuntimeError("a process of verify ended with an error of its own:\n" + said[0])
                 else:
                     yield said[0], said[1]
                     if waiting:
@@ -114,10 +118,6 @@ def _serve(
     offsets: Mapping[TopicPartition, PartitionOffsets],
 ) -> None:
     """What each of the processes does. It ends with the one that started it: then the pipe is closed."""
-
-    def progress(what: str, more: int) -> None:
-        pipe.send(("progress", what, more))
-
     with suppress(EOFError, BrokenPipeError):
         try:
             with (
@@ -127,6 +127,12 @@ def _serve(
             ):
                 while True:
                     number, part = pipe.recv()
-                    pipe.send(("done", number, checker.check(part, progress)))
+                    pipe.send(("done", number, checker.check(part, partial(_tell, pipe, number))))
         except WorkersError as error:
             pipe.send(("failed", str(error)))
+        except Exception:  # noqa: BLE001 a defect: whoever started this process is to show it
+            pipe.send(("broken", traceback.format_exc()))
+
+
+def _tell(pipe: Connection, number: int, what: str, more: int) -> None:
+    pipe.send(("progress", number, what, more))

@@ -6,7 +6,7 @@ as ids, and three ranges of the log. So a segment is a range of ids, which the o
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 from typing import TYPE_CHECKING, NamedTuple
 
 from workers.identity import SECOND, OffsetRange
@@ -66,7 +66,7 @@ class Part(NamedTuple):
 
     segments: tuple[Segment, ...]
     scanned: tuple[IdRange, ...]
-    """Where its ids are. What is in the first of them, and no id of the topic's, is counted with it."""
+    """The ranges of ids to read. An id in the first one that is no id of this topic is counted with this part."""
     has_rest: bool = False
     """Whether the ids that are in no segment of any part are counted with it."""
 
@@ -76,8 +76,9 @@ def plan(
 ) -> list[Part]:
     """Parts of at most so many offsets, which have all of these offsets together, and every id in exactly one of them.
 
-    Args: by_index: whether the sink finds ranges of ids by an index. Then a part has neighbours, also those of many
-        partitions, so that each is read by a few questions; and the rest is a part of its own. Else each reads all ids.
+    Args: by_index: whether the sink finds ranges of ids by an index. Then the segments of a part follow each other as text,
+        also those of many partitions, so that a few queries read them, and the ids outside all segments are a last part.
+        Otherwise every part reads all ids.
     """
     together: list[list[Segment]] = [[]]
     size = 0
@@ -111,10 +112,10 @@ def _rest(parts: Sequence[Part]) -> list[IdRange]:
 def split(partition: TopicPartition, start: int, end: int, most: int) -> list[Segment]:
     """Segments of at most so many of these offsets, neighbours as text: every text of digits is in one.
 
-    Offsets of which each begins the next, 1 and 10 and 100, stay together.
+    An offset and those that continue its digits, 1 and 10 and 100, may stay together although they are more than `most`.
     """
     segments: list[Segment] = []
-    for segment in _halves(Segment(partition), "", start, end, most):
+    for segment in _by_next_digit(Segment(partition), "", start, end, most):
         if segments and _count(whole := segments[-1]._replace(high=segment.high), start, end) <= most:
             segments[-1] = whole
         else:
@@ -122,14 +123,22 @@ def split(partition: TopicPartition, start: int, end: int, most: int) -> list[Se
     return segments
 
 
-def _halves(segment: Segment, prefix: str, start: int, end: int, most: int) -> Iterator[Segment]:
-    """The segment, or, if it has too many offsets, what there is of each of the next digits. Args: prefix: of all of them."""
+def _by_next_digit(segment: Segment, prefix: str, start: int, end: int, most: int) -> Iterator[Segment]:
+    """The segment; or, where it has too many offsets, one for each digit that may come next.
+
+    Args: prefix: the digits with which all of its offsets begin.
+    """
     if _count(segment, start, end) <= most or len(prefix) == MOST_DIGITS:
         yield segment
         return
     lows = [segment.low, *(f"{prefix}{digit}" for digit in range(1, 10)), segment.high]
     for digit, (low, high) in enumerate(pairwise(lows)):
-        yield from _halves(Segment(segment.partition, low, high), f"{prefix}{digit}", start, end, most)
+        yield from _by_next_digit(Segment(segment.partition, low, high), f"{prefix}{digit}", start, end, most)
+
+
+def size(part: Part, ranges: Mapping[TopicPartition, OffsetRange]) -> int:
+    """How many of these offsets are in the part."""
+    return sum(_count(segment, *ranges[segment.partition]) for segment in part.segments)
 
 
 def _count(segment: Segment, start: int, end: int) -> int:
@@ -144,3 +153,9 @@ def _least(bound: str, digits: int) -> int:
     # What the bound only begins with is less than the bound.
     least += len(bound) > digits
     return max(least, 0 if digits == 1 else int("1" + "0" * (digits - 1)))
+
+
+def rounds(ranges: Mapping[TopicPartition, Sequence[OffsetRange]]) -> Iterator[dict[TopicPartition, tuple[int, int]]]:
+    """The ranges, so that each partition has one of them at a time."""
+    for together in zip_longest(*ranges.values()):
+        yield {p: (each.first, each.end) for p, each in zip(ranges, together, strict=True) if each is not None}

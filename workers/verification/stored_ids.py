@@ -63,9 +63,7 @@ class StoredIds:
             expected[offset] = what
 
     def judge(self, now: Now, compacts: Callable[[], bool]) -> None:
-        """Count what is stored without a record, except where the log lost or gained records during this run.
-
-        In a compacted topic they are records that were removed. It is asked only if needed: it requires an ACL of its own.
+        """Count what is stored without a record: see `Comparison.classify_unmatched`.
 
         Args: now: asks for the offsets; called when everything else was read.
         """
@@ -77,18 +75,14 @@ class StoredIds:
                     self._comparison.add_unmatched(partition, offset)
             elif offset >= self._comparison.offsets[partition].start:
                 self._place_offset(partition, offset, STORED_ONLY)
-        inside = [p for p, expected in self._expected.items() if any(True for _ in expected.stored_only())]
-        if not self._beyond and not inside:
-            return
-        found = now()
-        for partition in inside:
-            for offset in self._expected[partition].stored_only():
-                if offset >= found[partition].start:
-                    outcome = "compacted" if compacts() else "unexpected"
-                    self._comparison.add_unmatched(partition, offset, outcome)
-        for partition, beyond in self._beyond.items():
-            for offset in beyond.between(found[partition].end, beyond.end).all():
-                self._comparison.add_unmatched(partition, offset)
+        unmatched: dict[TopicPartition, OffsetBitmap] = {}
+        for partition, expected in self._expected.items():
+            start = self._comparison.offsets[partition].start
+            offsets = (*expected.stored_only(), *(self._beyond[partition].all() if partition in self._beyond else ()))
+            for offset in offsets:
+                unmatched.setdefault(partition, OffsetBitmap(start)).add(offset)
+        if unmatched:
+            self._comparison.classify_unmatched(unmatched, now(), compacts)
 
     def _owns(self, partition: TopicPartition, offset: int) -> bool:
         """Whether the offset is of this part."""

@@ -72,7 +72,7 @@ class Unfinished:
         """What is done, in one line."""
         failures = [f"{self.total(each):,} {each}" for each in FAILURES if self.total(each)]
         verdict = f"not all accounted for: {', '.join(failures)}" if failures else "all of them accounted for"
-        return f"{self.total('kafka'):,} of {self.offsets:,} records were verified, {verdict}"
+        return f"{self.total('kafka'):,} records were verified, of a log of {self.offsets:,} offsets, {verdict}"
 
     def go_on(
         self, settings: Settings, admin: Admin, topic: Topic, now: Mapping[TopicPartition, PartitionOffsets]

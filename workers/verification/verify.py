@@ -95,13 +95,3 @@ def verify(
             if each.truncation
         ]
     return report
-
-
-def pending(admin: Admin, settings: Settings) -> int | None:
-    """The number of offsets that the group has not committed, up to the end of the log; None: there is no topic.
-
-    Raises:
-        UnavailableError: Kafka did not answer.
-    """
-    topic = admin.topic(settings.topic)
-    return topic and sum(each.lag for each in admin.partition_offsets(topic, settings.group).values())

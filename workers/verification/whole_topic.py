@@ -5,32 +5,36 @@ from __future__ import annotations
 import os
 from collections import Counter
 from contextlib import closing
+from functools import partial
 from typing import TYPE_CHECKING
 
 from workers.identity import OffsetRange
 from workers.verification.checker import Checker
-from workers.verification.segments import plan
+from workers.verification.segments import plan, size
 from workers.verification.unfinished import Unfinished
+from workers.verification.verified_so_far import DOCUMENTS, RECORDS, VerifiedSoFar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from workers.kafka.admin import Admin, Topic
     from workers.kafka.partition_offsets import PartitionOffsets
     from workers.settings import Settings
     from workers.sinks.base import SinkReader
     from workers.types import TopicPartition
-    from workers.verification.checker import PartProgress
     from workers.verification.comparison import Progress
     from workers.verification.part_check import PartResult
     from workers.verification.report import PartitionReport
     from workers.verification.segments import Part
     from workers.verification.unfinished import UnfinishedFile
 
+    Told = Callable[[int, str, int], None]
+    """Called with the number of a part, what was read of it, and how much more of it."""
+
 OFFSETS_BY_INDEX = 500_000
 """In a part, where the sink finds its documents by an index: some seconds of work, and 4 MB."""
-OFFSETS_AT_ONCE = 10_000_000
-"""In a part, where it does not: every part costs a look at all documents. 80 MB."""
+OFFSETS_AT_ONCE = 6_000_000
+"""In a part, where it does not: every part costs a look at all documents. 48 MB."""
 MOST_PROCESSES = 4
 
 
@@ -73,6 +77,7 @@ class WholeTopic:
         """With which it is verified."""
         ranges = {p: OffsetRange(each.start, each.end) for p, each in offsets.items()}
         self._parts = plan(topic.identity, ranges, self.run.most, by_index=self.run.by_index)
+        self._sizes = [size(part, ranges) for part in self._parts]
 
     def verify(self, progress: Progress, processes: int | None = None) -> None:
         """Verify all parts that are not done; their results are in `run.done`.
@@ -83,20 +88,22 @@ class WholeTopic:
             UnavailableError: a part could not be read. What is done stays in the file.
         """
         left = [(number, part) for number, part in enumerate(self._parts) if number not in self.run.done]
-        done, total = Counter({what: self.run.total("kafka") for what in ("records", "documents")}), self.run.offsets
+        so_far, others = VerifiedSoFar(self._sizes, self.run.done), Counter[str]()
 
-        def told(what: str, more: int) -> None:
-            done[what] += more
-            if what in ("records", "documents"):
-                # One is verified when both of its sides were read; there may be more documents than records.
-                progress("verified", min(total, (done["records"] + min(done["documents"], total)) // 2), total)
+        def told(number: int, what: str, more: int) -> None:
+            if what in (RECORDS, DOCUMENTS):
+                so_far.read(number, what, more)
+                progress("verified", so_far.offsets, self.run.offsets)
             else:
-                progress(what, done[what], 0)
+                others[what] += more
+                progress(what, others[what], 0)
 
         count = min(processes or self._processes(), len(left))
         try:
             for number, result in self._checked(left, count, told):
                 self.run.done[number] = result
+                so_far.finish(number)
+                progress("verified", so_far.offsets, self.run.offsets)
                 if self._file and len(self.run.done) < len(self._parts):
                     self._file.write(self.run)
         except BaseException:  # Ctrl-C above all: what is done is kept
@@ -121,9 +128,7 @@ class WholeTopic:
         """Half of the cores: the servers, or the fleet, want the others. One where each part costs a look at all documents."""
         return max(1, min(MOST_PROCESSES, (os.cpu_count() or 1) // 2)) if self.run.by_index else 1
 
-    def _checked(
-        self, left: list[tuple[int, Part]], count: int, told: PartProgress
-    ) -> Iterator[tuple[int, PartResult]]:
+    def _checked(self, left: list[tuple[int, Part]], count: int, told: Told) -> Iterator[tuple[int, PartResult]]:
         if count > 1:
             from workers.verification.processes import check_in_processes
 
@@ -132,4 +137,4 @@ class WholeTopic:
         checker = Checker(self._settings, self._topic, self.offsets, self._admin, self._sink)
         with closing(checker):
             for number, part in left:
-                yield number, checker.check(part, told)
+                yield number, checker.check(part, partial(told, number))

@@ -15,7 +15,8 @@ from tests.corpus.corpus import CORPUS
 from tests.support.batches import TOPIC, reader, tp
 from tests.support.fake_broker import FakeRecord
 from tests.support.records import ListedRecords
-from workers.formats import json as module
+from workers.formats import plain_json as module
+from workers.formats.json import parse_json_strict
 from workers.formats.limits import Limits
 from workers.sinks.mongodb import encoding
 from workers.types import Fetched, Insert, RejectedError
@@ -30,7 +31,7 @@ NUMBERS = [
     "0", "-0", "7", "-7", "1.5", "-0.0", "0.1", "1e5", "1E+2", "1e-3", "123456789012345678", "9223372036854775807",
     "9223372036854775808", "-9223372036854775808", "-9223372036854775809", "18446744073709551615", "18446744073709551616",
     "-18446744073709551616", "9e18", "1e19", "1e-300", "1e-301", "1e-400", "1e308", "1e309", "4.9e-324", "0.30000000000000004",
-    "123456789012345678901234567890", "9007199254740993.0", "00", "+1", "1.", ".5", "1e",
+    "123456789012345678901234567890", "9007199254740993.0", "-1e-400", "1E-400", "0." + "0" * 330 + "1", "00", "+1", "1.", ".5", "1e",
 ]  # fmt: skip
 NAMES = [
     "a",
@@ -93,7 +94,15 @@ def record(chance: random.Random) -> bytes | None:
         )
     if kind < 0.06:
         return chance.choice(
-            [b'{"a": "\\\\"}', b'{"a": "\\ud800"}', b'{"a\\u0000": 1}', b'{"\\u005fid": 1}', b'{"a": "\\n"}']
+            [
+                b'{"a":[-1e-400,0]}',
+                b'{"a":[1E-400]}',
+                b'{"a": "\\\\"}',
+                b'{"a": "\\ud800"}',
+                b'{"a\\u0000": 1}',
+                b'{"\\u005fid": 1}',
+                b'{"a": "\\n"}',
+            ]
         )
     if kind < 0.08:
         return b'{"n": "%s"}' % (b"x" * chance.randrange(1_970, 2_010))
@@ -129,7 +138,7 @@ def inputs() -> list[list[bytes | None]]:
 def strict(each: bytes | None) -> bytes | None:
     """What the strict way stores; None: it does not."""
     try:
-        return bytes(encoding.encode(f"{PREFIX}0", module.parse_json_strict(each, LIMITS)).raw)
+        return bytes(encoding.encode(f"{PREFIX}0", parse_json_strict(each, LIMITS)).raw)
     except RejectedError:
         return None
 
@@ -163,7 +172,8 @@ def test_it_takes_most_of_what_is_plain_and_so_it_is_worth_it(inputs):
             if strict(each) is not None:
                 good += 1
                 taken += index not in others
-    assert taken > 0.9 * good
+    # Beside what is not plain, a few go the strict way with it.
+    assert taken > 0.85 * good
 
 
 def test_a_batch_is_what_its_records_are_one_by_one(inputs):
@@ -185,9 +195,18 @@ def test_a_batch_is_what_its_records_are_one_by_one(inputs):
 SOURCE = Path(module.__file__).read_text()
 FAULTS = {
     "backslashes are not looked for": ('if b"\\\\" in text:', "if False:"),
+    "backslashes are not looked for in one value": (' or b"\\\\" in value:', ":"),
+    "the size of one value is not looked at": (" or len(value) > min(limits.value_bytes, PLAIN_BYTES)", ""),
+    "one value that is no object is taken": ("fields if type(fields) is dict else None", "fields"),
+    "an underflow is zero": (" and (min(sizes) > 0 or not _may_underflow(text))", ""),
+    "zeros are not looked for": ("return MANY_ZEROS in text or (", "return ("),
+    "an exponent is not looked for": ("bool(NEGATIVE_EXPONENT.search(text))", "False"),
+    "a large exponent is not looked for": ("""(b"e-" in text or b"E-" in text)""", """b"e-" in text"""),
+    "a negative number is not looked at": (r"[:,[\s]-?", r"[:,[\s]"),
+    "a number in an array is not looked at": (r"[:,[\s]-?", r"[:,\s]-?"),
     "the size of a value is not looked at": ("if longest > min(limits.value_bytes, most_bytes) or", "if"),
     "the limit of size is another": ("longest > min(limits.value_bytes, most_bytes)", "longest > most_bytes"),
-    "what is no object is taken": ("if {*map(type, found)} != {dict}:", "if dict not in {*map(type, found)}:"),
+    "what is no object is taken": ("{*map(type, found)} == {dict}", "dict in {*map(type, found)}"),
     "names are not looked at": ("if not _are_good(names) or", "if"),
     "only the first names are looked at": ("if not _are_good(names) or", "if (depth == 1 and not _are_good(names)) or"),
     "an empty name is good": ("(name and name[0]", "(not name or name[0]"),
@@ -196,21 +215,22 @@ FAULTS = {
     "_id is not reserved": (' or (depth == 1 and "_id" in names)', ""),
     "integers are not looked at": ("_are_integers_exact(children, kinds) and ", ""),
     "large integers are taken": ("max(integers) <= INT64_MAX", "True"),
-    "doubles are not looked at": (" and _are_doubles_exact(children, kinds)", ""),
-    "small doubles are taken": ("min(sizes) > MIN_DOUBLE", "True"),
-    "large doubles are taken": ("max(sizes) < MAX_DOUBLE", "True"),
-    "the limit of doubles is too high": ("MAX_DOUBLE = 1e-300, 9e18", "MAX_DOUBLE = 1e-300, 1e20"),
+    "doubles are not looked at": (" and _are_doubles_exact(children, kinds, text)", ""),
+    "large doubles are taken": ("max(sizes) < MAX_DOUBLE and ", ""),
+    "the limit of doubles is too high": ("MAX_DOUBLE = 9e18", "MAX_DOUBLE = 1e20"),
     "quotes are not compared": ("if quotes != text.count(b'\"') or", "if"),
     "fewer quotes are taken": ("if quotes != text", "if quotes > text"),
     "the depth is not compared": (" or depth > limits.depth", ""),
     "objects in arrays are not looked at": ("*chain.from_iterable(arrays)]", "]"),
     "arrays are not looked at": ("if list in kinds else []", "if False else []"),
-    "fields are not counted": ("return None if count > limits.fields and longest > LEAST_BYTES * limits.fields else found", "return found"),
+    "fields are not counted": ("return not (count > limits.fields and longest > LEAST_BYTES * limits.fields)", "return True"),
     "fields of a level are forgotten": ("count += len(children)", "count = len(children)"),
     "an element needs more bytes": ("LEAST_BYTES = 2", "LEAST_BYTES = 3"),
-    "a half is forgotten": ("_parse_into(found, others, values[middle:], limits)", "found += [{}] * (len(values) - middle)"),
-    "the place of what is not plain is another": ("others.append(len(found))", "others.append(len(others))"),
-    "what is not plain is not told": ("        others.append(len(found))\n", ""),
+    "those beside what is not plain are not looked at": ("_drop_others(found, values, limits, FEWER)", "pass"),
+    "the few are not looked at again": ("                some = [None] * len(some)\n", "                pass\n"),
+    "what was found of them is forgotten": ("            found[part] = some\n", ""),
+    "the place of what is not plain is another": ("first + index for index, fields", "index for index, fields"),
+    "what is not plain is not told": ("            others += [", "            [0] * len(others), ["),
 }  # fmt: skip
 
 
@@ -255,7 +275,7 @@ def test_the_generator_makes_what_is_good_and_what_is_not(inputs):
 
 def reason_of(each: bytes | None) -> str | None:
     try:
-        module.parse_json_strict(each, LIMITS)
+        parse_json_strict(each, LIMITS)
     except RejectedError as error:
         return str(error.reason)
     return None

@@ -60,6 +60,30 @@ def privates(tree: ast.AST) -> set[str]:
     }
 
 
+def inherited(tree: ast.AST) -> set[str]:
+    """Attributes with an underscore of `self` in classes with a base, less those that the class itself assigns."""
+    return {
+        node.attr
+        for each in ast.walk(tree)
+        if isinstance(each, ast.ClassDef) and each.bases and ast.unparse(each.bases[0]) == "base"
+        for node in ast.walk(each)
+        if isinstance(node, ast.Attribute)
+        and re.match(r"_[^_]", node.attr)
+        and ast.unparse(node.value) == "self"
+        and node.attr not in defined_in(each)
+    }
+
+
+def defined_in(tree: ast.ClassDef) -> set[str]:
+    """Its methods, and what its constructor annotates or sets before the base class does."""
+    (constructor,) = [each for each in tree.body if isinstance(each, ast.FunctionDef) and each.name == "__init__"]
+    return {each.name for each in tree.body if isinstance(each, ast.FunctionDef)} | {
+        node.attr
+        for node in ast.walk(constructor)
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store)
+    }
+
+
 def words(tree: ast.AST) -> set[str]:
     """Every attribute that is named, also by a string, as `getattr` takes it."""
     attributes = {
@@ -92,6 +116,9 @@ def test_compat_uses_these_private_attributes_and_no_others():
     }  # fmt: skip
     assert privates(ast.parse(Path(compat_batches.__file__).read_text())) == {
         "_fetcher", "_maybe_uncompress", "_buffer", "_pos", "_unpack_records",
+    }  # fmt: skip
+    assert inherited(ast.parse(Path(compat_batches.__file__).read_text())) == {
+        "_maybe_raise_next_inline_exception", "_next_inline_exception",
     }  # fmt: skip
     assert privates(ast.parse(Path(compat_logs.__file__).read_text())) == {
         "_cluster", "_coordinator", "_subscription", "_manager",

@@ -11,9 +11,9 @@ from workers.identity import OffsetRange
 from workers.verification.expected import (
     DEAD_LETTER,
     FIRST_DIGEST,
-    FOUND,
     NOTHING,
     PENDING,
+    PENDING_BUT_STORED,
     SETTLED,
     STORED_ONLY,
     Digest,
@@ -43,11 +43,17 @@ def test_offsets_of_several_ranges_keep_what_is_known_of_each() -> None:
 
 def test_what_is_pending_is_not_left_and_is_settled_once() -> None:
     expected = Expected([OffsetRange(0, 10), OffsetRange(100, 105)])
-    expected[3], expected[4], expected[101], expected[102] = PENDING, FOUND, PENDING, FIRST_DIGEST
+    expected[3], expected[4], expected[101], expected[102] = PENDING, PENDING_BUT_STORED, PENDING, FIRST_DIGEST
 
     assert [*expected.left()] == [4, 102]
     assert (expected.settle_pending(), expected.settle_pending()) == (2, 0)
-    assert [expected[offset] for offset in (3, 4, 101, 102, 5)] == [SETTLED, FOUND, SETTLED, FIRST_DIGEST, NOTHING]
+    assert [expected[offset] for offset in (3, 4, 101, 102, 5)] == [
+        SETTLED,
+        PENDING_BUT_STORED,
+        SETTLED,
+        FIRST_DIGEST,
+        NOTHING,
+    ]
 
 
 def test_what_is_left_is_read_in_ranges_that_have_all_of_it_and_are_few() -> None:

@@ -118,15 +118,22 @@ def test_a_document_that_comes_twice_in_a_scan_is_counted_once(sides: Sides) -> 
     assert report(sides) == ({"kafka": 1_000, "stored": 1_000}, {})
 
 
-def test_fetches_are_small_where_documents_are_large(sides: Sides, monkeypatch: pytest.MonkeyPatch) -> None:
-    sides.log[tp(0)] = [FakeRecord(0, 0, b'{"text": "%s"}' % (b"x" * 40_000))]
+@pytest.mark.parametrize(
+    ("size", "more", "most"),
+    [(40_000, b"", 104), (40_000, b"\\n", 104), (400_000, b"", 10), (7_000_000, b"", 1)],
+    ids=["plain", "not plain", "larger than what is plain", "larger than a fetch"],
+)
+def test_fetches_are_small_where_documents_are_large(
+    sides: Sides, monkeypatch: pytest.MonkeyPatch, size: int, more: bytes, most: int
+) -> None:
+    sides.log[tp(0)] = [FakeRecord(0, 0, b'{"text": "%s%s"}' % (b"x" * size, more))]
     sides.store.documents_by_id = {}
     asked: list[int] = []
     monkeypatch.setattr(sides.store, "scan", lambda _ids, most: asked.append(most) or [])
 
     report(sides)
 
-    assert asked == [104]
+    assert asked == [most]
 
 
 def test_what_is_not_decoded_says_nothing_about_the_size_of_documents(

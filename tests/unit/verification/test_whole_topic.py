@@ -127,13 +127,13 @@ def test_what_was_verified_is_told(kafka: Kafka, file: UnfinishedFile) -> None:
     assert file.begun
     done, total = file.begun.total("kafka"), file.begun.offsets
     assert 0 < done < total
-    assert file.describe().startswith(f"{done:,} of {total:,} records were verified, ")
+    assert file.describe().startswith(f"{done:,} records were verified, of a log of {total:,} offsets, ")
     assert file.describe().endswith("; `workers verify --resume` goes on behind them")
     assert "not all accounted for: " in file.describe()
     for result in file.begun.done.values():
         for each in result.reports.values():
             each.counts.clear()
-    assert "records were verified, all of them accounted for" in file.describe()
+    assert "offsets, all of them accounted for" in file.describe()
 
 
 def test_a_new_run_forgets_the_old_one(kafka: Kafka, file: UnfinishedFile) -> None:

@@ -41,7 +41,7 @@ def encode(document_id: str, fields: dict[str, Any]) -> RawBSONDocument:
 def encode_plain(prefix: str, offsets: Sequence[int], values: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """See `Encoder.encode_plain`: documents that the driver encodes while it sends them, which costs least.
 
-    Nothing in a plain value can make that fail: see `workers.formats.json.parse_plain`.
+    Nothing in a plain value can make that fail: see `workers.formats.plain_json.parse_plain`.
     """
     return [{"_id": f"{prefix}{offset}", **fields} for offset, fields in zip(offsets, values, strict=True)]
 

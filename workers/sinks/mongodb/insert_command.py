@@ -24,10 +24,15 @@ if TYPE_CHECKING:
 ANSWER: CodecOptions[dict[str, Any]] = CodecOptions(unicode_decode_error_handler="replace")
 """A server may quote a part of a string in its message, and cut it within a character."""
 BSON_PER_JSON = 8
-"""A value is at most so many times as long as BSON, plain or not: the element 0 of an array has two bytes as JSON, and as BSON
-six and the digits of its index, of which no message has ten."""
+"""As BSON a value is at most so many times as long as it was as JSON, plain or not. The worst is `0,` in an array: two bytes as
+JSON; as BSON six and the digits of its index, of which no message has ten."""
 ID_BYTES = 512
 """The `_id` of a document, and what else it has besides its value, is shorter: a topic's name has at most 249 characters."""
+ELEMENT_BYTES = 8
+"""Of a document's place in the array of documents: its type, and the digits of its index."""
+COMMAND_OVERHEAD = 16_000
+"""A command may be that much larger than a document: MongoDB takes 16 KiB more, and the driver 16,382 bytes. (The larger messages
+that a server takes are those of documents beside a command, which the driver makes for its own `insert_many` only.)"""
 
 
 class _Limits(NamedTuple):
@@ -37,6 +42,10 @@ class _Limits(NamedTuple):
     message_bytes: int
     documents: int
     """In one message."""
+
+    @property
+    def command_bytes(self) -> int:
+        return min(self.message_bytes, self.document_bytes + COMMAND_OVERHEAD)
 
 
 LEAST = _Limits(16 * 1024 * 1024, 2 * 16 * 1024 * 1024, 1_000)
@@ -91,19 +100,21 @@ class InsertCommand:
     def _messages(self, documents: Sequence[Any], value_bytes: int | None) -> Iterator[Sequence[Any]]:
         limits = self._limits = self._limits or self._ask_limits()
         at_most = None if value_bytes is None else BSON_PER_JSON * value_bytes + ID_BYTES * (len(documents) + 1)
-        if at_most is not None and at_most <= limits.message_bytes and len(documents) <= limits.documents:
+        if at_most is not None and at_most <= limits.command_bytes and len(documents) <= limits.documents:
+            # Far below the limits: nothing needs to be encoded to know it.
             yield documents
             return
         encoded = [as_raw(document) for document in documents]
-        largest = min(limits.document_bytes, limits.message_bytes - ID_BYTES)
+        largest = min(limits.document_bytes, limits.command_bytes - ID_BYTES)
         if longest := max((len(each.raw) for each in encoded if len(each.raw) > largest), default=0):
             raise DocumentTooLarge(f"the document has {longest} bytes; the server takes {largest}")
         first, size = 0, ID_BYTES
         for index, each in enumerate(encoded):
-            if index - first == limits.documents or size + len(each.raw) > limits.message_bytes:
+            bytes_ = len(each.raw) + ELEMENT_BYTES
+            if index > first and (index - first == limits.documents or size + bytes_ > limits.command_bytes):
                 yield encoded[first:index]
                 first, size = index, ID_BYTES
-            size += len(each.raw)
+            size += bytes_
         yield encoded[first:]
 
     def _ask_limits(self) -> _Limits:

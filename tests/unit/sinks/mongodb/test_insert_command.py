@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pymongo.errors import DocumentTooLarge
 
-from workers.formats.json import PLAIN_BYTES, parse_plain
 from workers.formats.limits import Limits
+from workers.formats.plain_json import PLAIN_BYTES, parse_plain
 from workers.settings import load
 from workers.sinks.mongodb.client import Collections
 from workers.sinks.mongodb.encoding import as_raw, encode_plain
@@ -63,7 +63,25 @@ def test_a_batch_of_too_many_bytes_is_divided(server, command, value_bytes):
     command.send(plain(60, size=9_000), value_bytes)
 
     assert [*server.collections["numtest"]] == [f"x/{number}" for number in range(60)]
-    assert messages(server) == [11] * 5 + [5], "eleven have 99.5 kB"
+    assert messages(server) == [10] * 6, "eleven and the command have 100.1 kB"
+
+
+def test_a_command_is_never_larger_than_the_driver_sends_one(server, command):
+    """It refuses a larger one, and closes the connection, though the server takes larger messages."""
+    documents = [RawBSONDocument(bson.encode({"_id": number, "text": "x" * 1_000_000})) for number in range(20)]
+
+    command.send(documents, value_bytes=None)
+
+    assert messages(server) == [16, 4]
+
+
+def test_the_largest_document_is_sent(server, command):
+    empty = len(bson.encode({"_id": 1, "text": ""}))
+    largest = RawBSONDocument(bson.encode({"_id": 1, "text": "x" * (16 * 1024 * 1024 - empty)}))
+
+    command.send([*plain(3), largest, *plain(3)])
+
+    assert sum(messages(server)) == 7
 
 
 def test_a_document_that_the_server_does_not_take_is_found_before_anything_is_sent(server, command):
