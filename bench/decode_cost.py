@@ -43,6 +43,12 @@ SHAPES: dict[str, Callable[[int], bytes]] = {
     "a number": shape(0),
     "nested, 100 bytes": lambda number: NESTED % number,
     "flat, 1,000 bytes": shape(1_000),
+    "nested, a tenth with an escape": lambda number: (
+        (NESTED % number).replace(b"Z", b"\\n") if number % 10 == 0 else NESTED % number
+    ),
+    "nested, a tenth with a large number": lambda number: (
+        (NESTED % number).replace(b"12.5", b"1e300") if number % 10 == 0 else NESTED % number
+    ),
 }
 Figures = dict[str, float]
 
