@@ -12,11 +12,11 @@ from uuid import UUID
 import structlog
 from kafka.errors import KafkaError
 
-from workers.identity import TopicIdentity
-from workers.kafka import compat, compat_logs
+from workers.kafka import compat_logs
 from workers.kafka.beginning import Leader, begin
 from workers.kafka.client_errors import describe
 from workers.kafka.commit_mark import Commit, CommitMark, read_commit
+from workers.kafka.incarnations import Incarnations
 from workers.kafka.leader_logs import LeaderLogs
 from workers.kafka.log_history import UNKNOWN, LogHistory, Validation
 from workers.kafka.partitions import from_client, to_client
@@ -26,11 +26,11 @@ from workers.log_fields import Action, listed
 from workers.types import TopicPartition, Truncation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Mapping
 
     from kafka import KafkaConsumer
 
-    from workers.identity import OffsetRange
+    from workers.identity import OffsetRange, TopicIdentity
     from workers.records import Records
 
 log = structlog.get_logger()
@@ -42,7 +42,6 @@ class FetchPositions:
     def __init__(
         self,
         consumer: KafkaConsumer,
-        topic: str,
         timeout: float,
         margin: int,
         on_records_lost: Callable[[TopicPartition, int, int], None],
@@ -55,20 +54,20 @@ class FetchPositions:
         on_truncated: called once for each truncation of a log.
         """
         self._consumer = consumer
-        self._topic = topic
         self._timeout_ms = int(timeout * 1000)
         self._margin = margin
         self._on_records_lost = on_records_lost
         self._on_truncated = on_truncated
-        self._recreated = False
+        self._incarnations = Incarnations(consumer)
+        self._recreated: set[str] = set()
+        """Topics of which no partition was begun since they were recreated."""
         self._positions: dict[TopicPartition, Position] = {}
         """Of the partitions that were admitted since the last rebalance."""
         self._truncations = RunningTruncations()
         self._failure = ""
         """What was logged last."""
-        self.topic_id: UUID | None = None
         self.incarnations = 0
-        """How often the topic was recreated, or a log was truncated, during the life of this consumer."""
+        """How often a topic was recreated, or a log was truncated, during the life of this consumer."""
 
     def forget(self) -> None:
         """Drop all positions: the assignment is a new one."""
@@ -99,7 +98,8 @@ class FetchPositions:
         """The metadata and the leader epoch to commit with this offset."""
         position = self._positions.get(partition)
         history = position.history.before(offset) if position else LogHistory()
-        return str(CommitMark(self.topic_id or UUID(int=0), history)), history.epoch_before(offset)
+        topic_id = self._incarnations.id_of(partition.topic) or UUID(int=0)
+        return str(CommitMark(topic_id, history)), history.epoch_before(offset)
 
     def to_compare(self, partition: TopicPartition, records: Records) -> tuple[OffsetRange, ...]:
         """See `PartitionBatch.reused`."""
@@ -110,32 +110,31 @@ class FetchPositions:
         if position := self._positions.get(partition):
             position.history.reuse(offsets.first, offsets.end + self._margin)
 
-    def incarnation(self) -> TopicIdentity | None:
-        """The topic in the client's metadata; None while the topic does not exist.
+    def topics(self) -> Mapping[str, TopicIdentity]:
+        """The topics of the assignment, by name, as the client's metadata has them; those that do not exist are left out.
 
         Fetches go by name, so a recreated topic that has grown past the old positions would be read from there without
         any error. The client refreshes its metadata after a fetch of the deleted topic failed, and has the new id then.
         """
-        topic_id = compat.topic_id(self._consumer, self._topic)
-        if topic_id is None:
-            return None
-        if self.topic_id not in (None, topic_id):
+        recreated = self._incarnations.look({partition.topic for partition in self._consumer.assignment()})
+        for name in sorted(recreated):
             log.warning(
                 "the topic was deleted and recreated; reading it from the log start",
                 action=Action.READ,
-                topic_id=str(topic_id),
+                topic=name,
+                topic_id=str(self._incarnations.id_of(name)),
             )
+        if recreated:
             self.forget()
-            self._recreated = True
+            self._recreated |= recreated
             self.incarnations += 1
-        self.topic_id = topic_id
-        return TopicIdentity(self._topic, topic_id)
+        return self._incarnations.there
 
     def admit(self, fetched: Fetch) -> Admitted:
-        """Divide what was fetched. Asks the broker about newly assigned partitions, about those whose leader has changed
-        or that the client has moved by itself, and about gaps in the offsets.
+        """Divide what was fetched of `topics`. Asks the broker about newly assigned partitions, about those whose leader has
+        changed or that the client has moved by itself, and about gaps in the offsets.
         """
-        assigned = set(from_client(self._consumer.assignment()))
+        assigned = {p for p in from_client(self._consumer.assignment()) if p.topic in self._incarnations.there}
         logs = LeaderLogs(self._consumer, assigned, self._timeout_ms)
         new = assigned - self._positions.keys()
         known = {partition: records for partition, records in fetched.items() if partition in self._positions}
@@ -180,7 +179,7 @@ class FetchPositions:
             leader = Leader(starts[partition], ends.get(partition), logs.epoch(partition))
             if commits[partition] is None or partition in validations:
                 self._begin(partition, commits[partition], leader, validations.get(partition, Validation(None)))
-        self._recreated = False
+        self._recreated.difference_update(partition.topic for partition in new)
         self._truncations.keep(assigned - self._positions.keys())
         for partition in gaps:
             # Most gaps are no loss: compaction and transaction markers leave offsets without a record.
@@ -212,9 +211,10 @@ class FetchPositions:
     def _read_commit(self, partition: TopicPartition, committed: Any) -> Commit | None:
         """What the commit means for the topic that is there now; None: nothing."""
         # The broker drops the committed offsets of a topic that is deleted.
-        if self._recreated or committed is None or committed.offset < 0 or self.topic_id is None:
+        topic_id = self._incarnations.id_of(partition.topic)
+        if partition.topic in self._recreated or committed is None or committed.offset < 0 or topic_id is None:
             return None
-        commit = read_commit(committed.offset, committed.metadata, committed.leader_epoch, self.topic_id)
+        commit = read_commit(committed.offset, committed.metadata, committed.leader_epoch, topic_id)
         if commit.warning:
             log.warning(commit.warning, action=Action.READ, partition=partition.partition)
         return None if commit.deleted_topic else commit

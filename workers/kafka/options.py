@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 from kafka import KafkaConsumer, codec
-from kafka.coordinator.assignors.range import RangePartitionAssignor
 from kafka.errors import KafkaError
 from kafka.record import util as record_util
 
@@ -15,6 +14,7 @@ from workers.errors import BadConfigurationError
 from workers.kafka import compat, compat_brokers, fetched_records
 from workers.kafka.client_errors import unavailable
 from workers.kafka.diagnosis import require_admission
+from workers.kafka.subscription import assignors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -135,7 +135,7 @@ def group_member_options(settings: Settings) -> dict[str, Any]:
         "client_id": settings.worker,
         "group_id": settings.group,
         "group_instance_id": settings.worker if settings.static_membership else None,
-        "partition_assignment_strategy": [RangePartitionAssignor],
+        "partition_assignment_strategy": assignors(settings.route_table),
         "session_timeout_ms": int(settings.session_timeout * 1000),
         "heartbeat_interval_ms": int(settings.heartbeat_interval * 1000),
         "max_poll_interval_ms": int(settings.max_poll_interval * 1000),

@@ -22,7 +22,10 @@ from workers.kafka.missing_right import MissingRight
 from workers.kafka.partitions import from_client, to_client
 from workers.kafka.position import Admitted, Fetch
 from workers.kafka.rebalance_listener import RebalanceListener
+from workers.kafka.subscription import subscribe
+from workers.kafka.turns import Turns
 from workers.log_fields import Action
+from workers.settings.route import UnroutableError
 from workers.types import CommitResult, Fetched, TopicPartition
 
 if TYPE_CHECKING:
@@ -88,11 +91,11 @@ class KafkaSource:
         self._membership = _Membership()
         self._assignments = 0
         self._halted: set[TopicPartition] = set()
+        self._unroutable: set[str] = set()
         self._right = MissingRight(settings, observer, stopping)
         self._consumer = consumer
         self._positions = FetchPositions(
             self._consumer,
-            settings.topic,
             settings.commit_timeout,
             margin_of(settings.max_poll_records),
             self._on_records_lost,
@@ -100,7 +103,9 @@ class KafkaSource:
         )
         self._listener = RebalanceListener(observer)
         self._contact = Contact(settings, consumer)
-        self._consumer.subscribe([settings.topic], listener=self._listener)
+        self._routes = settings.route_table
+        self._turns = Turns(consumer) if self._routes.has_several_topics else None
+        subscribe(self._consumer, self._routes, self._listener)
 
     def poll(self, max_records: int, *, wait: bool) -> Fetched | None:
         """See `Source.poll`.
@@ -117,23 +122,23 @@ class KafkaSource:
             self._observer.iterated()
             self._contact.check()
             self._sync_membership()
-            topic = self._positions.incarnation()
-            admitted = self._positions.admit(fetched) if topic else Admitted({}, fetched)
+            topics = self._positions.topics()
+            there = {partition: records for partition, records in fetched.items() if partition.topic in topics}
+            admitted = self._positions.admit(there) if topics else Admitted({}, {})
         if self._right.missing:
             return None
         halted = {partition: records for partition, records in admitted.records.items() if partition in self._halted}
-        self._redeliver({**admitted.redeliver, **halted})
+        gone = {partition: records for partition, records in fetched.items() if partition not in there}
+        self._redeliver({**admitted.redeliver, **halted, **gone})
         # The client does not keep a pause over a revocation: pause what was assigned again.
         self.halt(halted)
-        if not topic:
-            return None
         records = {partition: each for partition, each in admitted.records.items() if partition not in halted}
         skipped = self._positions.take_skipped()
         skipped = {partition: offset for partition, offset in skipped.items() if partition not in self._halted}
         if not (records or skipped):
             return None
         reused = {p: ranges for p, each in records.items() if (ranges := self._positions.to_compare(p, each))}
-        return Fetched({topic.name: topic}, records, skipped, None, reused, self.assignment_epoch)
+        return Fetched(topics, records, skipped, None, reused, self.assignment_epoch)
 
     @property
     def assignment_epoch(self) -> int:
@@ -205,9 +210,14 @@ class KafkaSource:
 
     def _poll_client(self, max_records: int, *, wait: bool) -> Fetch:
         if wait:
-            return from_poll(self._consumer.poll(timeout_ms=int(POLL_SECONDS * 1000), max_records=max_records))
+            return from_poll(self._take_turns(int(POLL_SECONDS * 1000), max_records))
         with compat.suppress_rejoin(self._consumer):
-            return from_poll(self._consumer.poll(timeout_ms=0, max_records=max_records))
+            return from_poll(self._take_turns(0, max_records))
+
+    def _take_turns(self, timeout_ms: int, max_records: int) -> Any:
+        if self._turns is None:
+            return self._consumer.poll(timeout_ms=timeout_ms, max_records=max_records)
+        return self._turns.poll(self._consumer.poll, timeout_ms, max_records, to_client(self._halted))
 
     def _sync_membership(self) -> None:
         """Begin a new assignment epoch if this member has a new assignment, member id or generation."""
@@ -224,9 +234,23 @@ class KafkaSource:
         self._contact.joined()
         self._assignments += 1
         self._positions.forget()
+        if self._turns:
+            self._turns.forget()
+        self._halt_unroutable()
         if now.member_id:
             # The broker gives the id before the member has joined: killed in between, it is a dead member all the same.
             self._on_joined(now.member_id)
+
+    def _halt_unroutable(self) -> None:
+        """Halt the topics of which no route says what becomes of them; the others go on."""
+        for topic in sorted({partition.topic for partition in self._consumer.assignment()} - self._unroutable):
+            try:
+                self._routes.route_of(topic)
+            except UnroutableError as error:
+                self._unroutable.add(topic)
+                partitions = {p for p in from_client(self._consumer.assignment()) if p.topic == topic}
+                self._observer.halted(partitions, f"{error}; correct WORKERS_ROUTES, and restart the workers")
+        self.halt({p for p in from_client(self._consumer.assignment()) if p.topic in self._unroutable})
 
     def _redeliver(self, fetched: Mapping[TopicPartition, Records]) -> None:
         """Rewind to these records."""

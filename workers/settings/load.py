@@ -21,6 +21,7 @@ from workers.errors import BadConfigurationError, NotFoundError
 from workers.settings.files import UnreadableError, certificates_problem, read_text, shown
 from workers.settings.model import Settings
 from workers.settings.paths import StatePaths, find_tree
+from workers.settings.routes_file import read_routes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,7 +35,7 @@ KUBERNETES = re.compile(
 )
 """Variables that Kubernetes sets in each container for a Service that is called `workers`, or `workers-...`:
 https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables"""
-PATHS = ("state_dir", "events_file", "ssl_cafile")
+PATHS = ("state_dir", "events_file", "ssl_cafile", "routes")
 """Fields that hold a path."""
 
 
@@ -187,9 +188,19 @@ def _validated(given: _Given) -> Settings:
             Settings.model_validate({name: value for name, value in values.items() if name not in invalid})
         except BadConfigurationError as conflicts:
             problems.extend(conflicts.problems)
+    if routes := values.get("routes"):
+        problems += [
+            f"{PREFIX}{field.upper()} is set beside {PREFIX}ROUTES, where topics and collections stand; keep one of them"
+            for field in ("topic", "collection")
+            if field in given.sources
+        ]
+        try:
+            table = read_routes(Path(routes))
+        except BadConfigurationError as error:
+            problems.extend(error.problems)
     if problems:
         raise BadConfigurationError(sorted(problems))
-    return settings
+    return settings.with_routes(table) if routes else settings
 
 
 def _is_of_kubernetes(name: str, value: str) -> bool:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, field_validator, model_validator
 
 from workers.errors import BadConfigurationError
 from workers.naming import MAX_SLOTS, worker_name
 from workers.settings.files import path_problem
 from workers.settings.mongodb_uri import uri_problem
+from workers.settings.route import TOPIC, Route, RouteTable
 from workers.settings.rules import conflicts
-from workers.settings.values import Host, Seconds, Text, server_problem
+from workers.settings.values import Host, Seconds, Text, collection_problem, server_problem, topic_problem
 
 ITERATION_SLACK = 15.0
 """Seconds of an iteration besides its write and its commit: a rebalance, and fetching the committed offsets."""
@@ -41,7 +41,11 @@ class Settings(BaseModel):
         SecretStr("mongodb://localhost:27017"), description="the URI of MongoDB; or WORKERS_MONGODB_URI_FILE"
     )
     database: Text = Field("numtest", pattern=r'^[^/\\. "$*<>:|?\x00]{1,63}$', description="the database")
-    collection: Text = Field("numtest", pattern=r"^[^$\x00]{1,200}$", description="the collection")
+    collection: Text = Field("numtest", description="the collection")
+    routes: Path | None = Field(
+        None,
+        description="a file of several routes: topics, and the collection of each, in place of WORKERS_TOPIC and WORKERS_COLLECTION",
+    )
 
     slot: int = Field(
         0,
@@ -144,6 +148,29 @@ class Settings(BaseModel):
     )
     log_format: Literal["text", "json"] = Field("text", description="the format of log lines")
 
+    _route_table: RouteTable | None = PrivateAttr(None)
+    """What is in the file of `routes`."""
+
+    @property
+    def route_table(self) -> RouteTable:
+        """All routes: those of the file, or the one that topic and collection are."""
+        # Its values were checked by the rules here: a route of the file has some more.
+        return self._route_table or RouteTable(
+            (Route.model_construct(topics=(self.topic,), collection=self.collection),)
+        )
+
+    def with_routes(self, table: RouteTable) -> Settings:
+        """The same, with what is in the file of `routes`."""
+        settings = self.model_copy()
+        settings._route_table = table
+        return settings
+
+    def for_topic(self, topic: str, collection: str) -> Settings:
+        """The same for one topic of a route, as if there were no other."""
+        settings = self.model_copy(update={"topic": topic, "collection": collection, "routes": None})
+        settings._route_table = None
+        return settings
+
     @property
     def worker(self) -> str:
         """The name of this worker, the same after a restart: see `workers.naming`."""
@@ -165,8 +192,8 @@ class Settings(BaseModel):
     @field_validator("topic")
     @classmethod
     def _is_a_topic_name(cls, value: str) -> str:
-        if value in (".", "..") or not re.fullmatch(r"[A-Za-z0-9._-]{1,249}", value):
-            raise ValueError("Kafka refuses this name: use letters, digits, '.', '_' and '-', at most 249 characters")
+        if problem := topic_problem(value):
+            raise ValueError(problem)
         return value
 
     @field_validator("mongodb_uri")
@@ -188,14 +215,13 @@ class Settings(BaseModel):
     @field_validator("database", "collection")
     @classmethod
     def _is_a_name_of_mongodb(cls, name: str) -> str:
-        # https://www.mongodb.com/docs/manual/reference/limits/#naming-restrictions, and what pymongo refuses
-        if name.startswith((".", "system.")) or name.endswith(".") or ".." in name:
-            raise ValueError(
-                "MongoDB refuses a name that begins with 'system.', begins or ends with '.', or holds '..'"
-            )
+        if problem := collection_problem(name):
+            raise ValueError(problem)
+        if TOPIC in name:
+            raise ValueError(f"{TOPIC} is for the collection of a route in WORKERS_ROUTES")
         return name
 
-    @field_validator("state_dir", "events_file", "ssl_cafile")
+    @field_validator("state_dir", "events_file", "ssl_cafile", "routes")
     @classmethod
     def _is_a_path(cls, path: Path | None) -> Path | None:
         if path and (problem := path_problem(path)):

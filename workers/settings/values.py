@@ -34,6 +34,25 @@ def _is_host(value: str) -> str:
     return value.removeprefix("[").removesuffix("]")
 
 
+def topic_problem(name: str) -> str | None:
+    """Why Kafka has no topic of this name; None: it may have one."""
+    if name in (".", "..") or not re.fullmatch(r"[A-Za-z0-9._-]{1,249}", name):
+        return "Kafka refuses this name: use letters, digits, '.', '_' and '-', at most 249 characters"
+    return None
+
+
+def collection_problem(name: str) -> str | None:
+    """Why MongoDB, or its driver, takes no collection of this name; None: it does.
+
+    https://www.mongodb.com/docs/manual/reference/limits/#naming-restrictions
+    """
+    if not re.fullmatch(r"[^$\x00]{1,200}", name, re.DOTALL):
+        return "MongoDB refuses it: a name has 1 to 200 characters, and neither '$' nor NUL"
+    if name.startswith((".", "system.")) or name.endswith(".") or ".." in name:
+        return "MongoDB refuses a name that begins with 'system.', begins or ends with '.', or holds '..'"
+    return None
+
+
 Seconds = Annotated[float, Field(gt=0, le=86_400), AfterValidator(_is_long_enough)]
 Text = Annotated[str, AfterValidator(_is_text)]
 Host = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_is_host)]

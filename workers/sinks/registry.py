@@ -11,9 +11,15 @@ if TYPE_CHECKING:
 
 def open_sink(settings: Settings) -> Sink:
     """For writing. Does not connect yet; open it in the process that uses it."""
+    if settings.route_table.has_several_topics:
+        from workers.sinks.mongodb.routed_sink import RoutedMongoSink
+
+        return RoutedMongoSink(settings)
     from workers.sinks.mongodb.sink import MongoSink
 
-    return MongoSink(settings)
+    (route,) = settings.route_table.routes
+    (topic,) = route.topics
+    return MongoSink(settings.for_topic(topic, route.collection_of(topic)))
 
 
 def open_reader(settings: Settings) -> SinkReader:

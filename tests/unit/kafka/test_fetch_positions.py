@@ -11,7 +11,7 @@ from tests.support.batches import tp
 from tests.support.fake_broker import FakeRecord
 from tests.support.records import ListedRecords
 from workers.identity import OffsetRange
-from workers.kafka import fetch_positions
+from workers.kafka import fetch_positions, incarnations
 from workers.kafka.commit_mark import CommitMark
 from workers.kafka.fetch_positions import FetchPositions
 from workers.kafka.log_history import EpochEnd, LogHistory, Question, validate
@@ -66,14 +66,15 @@ def broker(monkeypatch) -> Broker:
             validate=broker.validate,
         ),
     )
+    monkeypatch.setattr(incarnations.compat, "topic_id", lambda _consumer, _name: TOPIC_ID)
     monkeypatch.setattr(fetch_positions.compat_logs, "seek", lambda _c, p, offset, _e: broker.seeks.append((p, offset)))
     return broker
 
 
 def positions(truncated: list[object]) -> FetchPositions:
     consumer = SimpleNamespace(assignment=lambda: {tp(0), tp(1)})
-    found = FetchPositions(consumer, "numtest", 1, MARGIN, lambda *_: None, lambda *told: truncated.append(told))
-    found.topic_id = TOPIC_ID
+    found = FetchPositions(consumer, 1, MARGIN, lambda *_: None, lambda *told: truncated.append(told))
+    found.topics()
     return found
 
 

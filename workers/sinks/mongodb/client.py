@@ -38,22 +38,14 @@ READING: dict[str, Any] = {
 class Collections:
     """A client, and the two collections of the settings: documents (as raw BSON), and dead letters."""
 
-    def __init__(self, settings: Settings, **options: Any) -> None:
+    def __init__(self, settings: Settings, client: MongoClient[Any] | None = None, **options: Any) -> None:
         """Prepare a client; it does not connect yet. Build it in the process that uses it.
 
-        Args: options: pymongo's, in addition to those on which the delivery guarantee depends.
+        Args:
+            client: of `open_client`, where several share one; None: one of its own.
+            options: see `open_client`.
         """
-        self.client: MongoClient[Any] = _client(
-            settings.mongodb_uri.get_secret_value(),
-            # A write is acknowledged once a majority has it on disk: before, it can be rolled back.
-            w="majority",
-            journal=True,
-            connectTimeoutMS=5_000,
-            serverSelectionTimeoutMS=5_000,
-            tz_aware=True,
-            connect=False,
-            **options,
-        )
+        self.client: MongoClient[Any] = client or open_client(settings, **options)
         database = self.client[settings.database]
         raw = CodecOptions(document_class=RawBSONDocument)
         # Overrides the URI: a secondary may not have a document yet that was just stored.
@@ -91,14 +83,27 @@ def raw_id(raw: bytes) -> Any:
     return RawBSONDocument(raw)["_id"]
 
 
-def _client(uri: str, **options: Any) -> MongoClient[Any]:
+def open_client(settings: Settings, **options: Any) -> MongoClient[Any]:
     """A client that does not connect yet.
+
+    Args: options: pymongo's, in addition to those on which the delivery guarantee depends.
 
     Raises:
         BadConfigurationError: it cannot be made: a file of TLS has gone since the settings were read.
     """
+    uri = settings.mongodb_uri.get_secret_value()
     connecting.remember(uri)
     try:
-        return MongoClient(uri, **options)
+        return MongoClient(
+            uri,
+            # A write is acknowledged once a majority has it on disk: before, it can be rolled back.
+            w="majority",
+            journal=True,
+            connectTimeoutMS=5_000,
+            serverSelectionTimeoutMS=5_000,
+            tz_aware=True,
+            connect=False,
+            **options,
+        )
     except (PyMongoError, OSError, ValueError, TypeError) as error:
         raise BadConfigurationError([f"WORKERS_MONGODB_URI: {uri_problem(uri) or type(error).__name__}"]) from error

@@ -17,7 +17,7 @@ import pymongo
 from workers.errors import BadConfigurationError, RetryReason, SinkUnavailableError
 from workers.operations import Operations
 from workers.pipeline.backoff import Backoff
-from workers.sinks.mongodb.client import Collections
+from workers.sinks.mongodb.client import Collections, open_client
 from workers.sinks.mongodb.dead_letter_writer import DeadLetterWriter
 from workers.sinks.mongodb.encoding import as_raw, encode, encode_plain
 from workers.sinks.mongodb.errors import translate_write_errors
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from bson.raw_bson import RawBSONDocument
+    from pymongo import MongoClient
 
     from workers.settings import Settings
     from workers.types import Batch
@@ -43,10 +44,18 @@ LATE = 0.9
 class MongoSink:
     """A collection of documents, and a collection of dead letters. See `Sink`."""
 
-    def __init__(self, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
-        """Prepare a client; it does not connect yet. Build it in the process that uses it."""
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Callable[[], float] = time.monotonic,
+        client: MongoClient[Any] | None = None,
+    ) -> None:
+        """Prepare a client; it does not connect yet. Build it in the process that uses it.
+
+        Args: client: of `client_of`, where several sinks share one.
+        """
         self._timeout = settings.write_timeout
-        self._collections = Collections(settings, appname=f"kafka-mongo-workers {settings.worker}", maxPoolSize=4)
+        self._collections = Collections(settings, client or client_of(settings))
         self._documents = self._collections.documents
         self._inserter = Inserter(self._collections)
         self._dead_letters = DeadLetterWriter(self._collections, settings.worker)
@@ -170,6 +179,11 @@ class MongoSink:
                 raise undecided(outcome.suspects, f"tried again for {left:.0f} s before a record is blamed for it")
             self._judge.judge(inserts, outcome)
         return outcome
+
+
+def client_of(settings: Settings) -> MongoClient[Any]:
+    """The client of a sink; it does not connect yet."""
+    return open_client(settings, appname=f"kafka-mongo-workers {settings.worker}", maxPoolSize=4)
 
 
 def _result(batch: Batch, outcome: InsertOutcomes, rejects: Sequence[Reject], new: set[str]) -> WriteResult:

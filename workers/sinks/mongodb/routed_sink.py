@@ -1,0 +1,79 @@
+"""The sink for several topics: a sink for each collection, all on one client of MongoDB."""
+
+from __future__ import annotations
+
+from collections import ChainMap
+from typing import TYPE_CHECKING, Any
+
+import pymongo
+
+from workers.sinks.mongodb.sink import MongoSink, client_of
+from workers.types import Batch, WriteResult
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bson.raw_bson import RawBSONDocument
+
+    from workers.settings import Settings
+    from workers.types import Insert, PartitionBatch, Reject, TopicPartition
+
+
+class RoutedMongoSink:
+    """See `Sink`."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Prepare a client; it does not connect yet. Build it in the process that uses it."""
+        self._settings, self._routes = settings, settings.route_table
+        self._client = client_of(settings)
+        self._sinks: dict[str, MongoSink] = {}
+        """By collection."""
+        for topic in self._routes.topics:
+            self._sink(topic)
+        self._any = next(iter(self._sinks.values()), None) or self._of_collection("documents", "documents")
+        """What depends on no collection is asked of this one."""
+
+    def ping(self) -> None:
+        self._any.ping()
+
+    def check(self) -> None:
+        for sink in self._sinks.values():
+            sink.check()
+
+    def encode(self, document_id: str, value: dict[str, Any]) -> RawBSONDocument:
+        return self._any.encode(document_id, value)
+
+    def encode_plain(self, prefix: str, offsets: Sequence[int], values: Sequence[dict[str, Any]]) -> list[Any]:
+        return self._any.encode_plain(prefix, offsets, values)
+
+    def write(self, batch: Batch) -> WriteResult:
+        """See `Sink.write`. One collection after the other, all of them within the write timeout."""
+        parts: dict[MongoSink, dict[TopicPartition, PartitionBatch]] = {}
+        for partition, part in batch.partitions.items():
+            parts.setdefault(self._sink(partition.topic), {})[partition] = part
+        # The time-outs of the single ones end with this one.
+        with pymongo.timeout(self._settings.write_timeout):
+            results = [sink.write(Batch(batch.assignment_epoch, each)) for sink, each in parts.items()]
+        return (
+            WriteResult(*(ChainMap(*map(dict, each)) for each in zip(*results, strict=True)))
+            if results
+            else WriteResult({}, {}, {})
+        )
+
+    def write_one(self, operation: Insert) -> Reject | None:
+        return self._sink(operation.record.topic).write_one(operation)
+
+    def close(self) -> None:
+        self._client.close()
+
+    def _sink(self, topic: str) -> MongoSink:
+        route = self._routes.route_of(topic)
+        if route is None:
+            raise AssertionError(f"{topic} is in no route, and was read")
+        return self._of_collection(topic, route.collection_of(topic))
+
+    def _of_collection(self, topic: str, collection: str) -> MongoSink:
+        if collection not in self._sinks:
+            settings = self._settings.for_topic(topic, collection)
+            self._sinks[collection] = MongoSink(settings, client=self._client)
+        return self._sinks[collection]
