@@ -162,13 +162,13 @@ class Settings(BaseModel):
     def with_routes(self, table: RouteTable) -> Settings:
         """The same, with what is in the file of `routes`."""
         settings = self.model_copy()
-        settings._route_table = table
+        settings._route_table = table  # noqa: SLF001 its own
         return settings
 
     def for_topic(self, topic: str, collection: str) -> Settings:
         """The same for one topic of a route, as if there were no other."""
         settings = self.model_copy(update={"topic": topic, "collection": collection, "routes": None})
-        settings._route_table = None
+        settings._route_table = None  # noqa: SLF001 its own
         return settings
 
     @property

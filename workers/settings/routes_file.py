@@ -55,8 +55,8 @@ class _File:
         self.problems: list[str] = []
 
     def problem(self, said: str, line: int | None = None) -> str:
-        where = shown(self._path) if line is None else f"{shown(self._path)}, line {line}"
-        return f"{where}: {said}"
+        where = "" if line is None else f", line {line}"
+        return f"WORKERS_ROUTES={shown(self._path)}{where}: {said}"
 
     def add(self, said: str, number: int | None = None, key: str | None = None) -> None:
         """Args: number: of the route, from 0 on. key: a key of it, or of the file."""

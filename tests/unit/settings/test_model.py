@@ -58,7 +58,7 @@ def test_a_variable_goes_over_the_env_file_and_an_option_over_both(tmp_path, mon
         ("WORKERS_TOPIC", "x" * 250, "refuses"),
         ("WORKERS_GROUP", "", "1 character"),
         ("WORKERS_DATABASE", "a.b", "pattern"),
-        ("WORKERS_COLLECTION", "$x", "pattern"),
+        ("WORKERS_COLLECTION", "$x", "neither"),
         ("WORKERS_SLOT", "100", "less than or equal to 99"),
         ("WORKERS_SLOT", "-1", "greater than or equal to 0"),
         ("WORKERS_METRICS_PORT", "99999", "less than or equal"),

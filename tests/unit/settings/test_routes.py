@@ -39,7 +39,7 @@ def table(file: Path, text: str) -> RouteTable:
 def problems(file: Path, text: str) -> list[str]:
     with pytest.raises(BadConfigurationError) as found:
         table(file, text)
-    return [each.removeprefix(str(file)).removeprefix(", ") for each in found.value.problems]
+    return [each.removeprefix(f"WORKERS_ROUTES={file}").removeprefix(", ") for each in found.value.problems]
 
 
 def test_each_topic_has_its_route_and_its_collection(file: Path) -> None:
@@ -80,7 +80,7 @@ def test_no_pattern_matches_a_topic_of_kafka_itself() -> None:
     ("text", "expected"),
     [
         ("", ["there is no route in it: write [[route]] with topics = [\"orders\"]"]),
-        ("[[route]\n", ["is no TOML: Expected ']]' at the end of an array declaration (at line 1, column 9)"]),
+        ("a = \n", ["is no TOML: Invalid value (at line 1, column 5)"]),
         ("[route]\ntopics = ['a']\n", ["line 1: route must be written as [[route]] with topics = [\"orders\"]"]),
         ("[[routes]]\ntopics = ['a']\n", ["line 1: routes is not known here: write [[route]] with topics = [\"orders\"]"]),
         ("[[route]]\n", ["line 1: the route needs topics, or a topic_pattern, and not both"]),
