@@ -214,6 +214,9 @@ class WriteResult(NamedTuple):
     dead_letters: Mapping[tuple[TopicPartition, RejectReason], int]
     refused: Mapping[TopicPartition, int] = {}
     """Those of the dead letters whose record was decoded, and then refused by the sink."""
+    not_written: Mapping[TopicPartition, str] = {}
+    """Partitions of which nothing counts as written, and why: what they go into cannot be used. None of their records is
+    counted above."""
 
 
 class CommitResult(StrEnum):

@@ -193,7 +193,7 @@ class RejectLimitSwallowed(Loop):
 class HaltForgotten(Loop):
     """Leaves out the batch that was over the limit, and reads on behind it."""
 
-    def _halt(self, partitions: set[TopicPartition], batch: Batch) -> None: ...
+    def _halt(self, reasons: Mapping[TopicPartition, str], batch: Batch) -> None: ...
 
 
 class RandomId(FakeSink):

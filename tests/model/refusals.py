@@ -118,8 +118,8 @@ class RefusedNotCounted(Loop):
 class NextBatchDropped(Loop):
     """Leaves out the next batch of a partition that is over the limit, and reads on behind it."""
 
-    def _halt_refused(self, next_batch: Batch | None) -> Batch | None:
-        partitions, self._to_halt = self._to_halt, set()
+    def _halt_after_write(self, next_batch: Batch | None) -> Batch | None:
+        partitions, self._to_halt = self._to_halt, {}
         batch = next_batch.without(partitions) if next_batch else None
         return batch if batch and batch.partitions else None
 
@@ -127,9 +127,9 @@ class NextBatchDropped(Loop):
 class HaltedBeforeTheCommit(Loop):
     """Halts a partition at the batch that was written, without a commit of it."""
 
-    def _halt_refused(self, next_batch: Batch | None) -> Batch | None:
-        self._given_up = getattr(self, "_given_up", set()) | self._to_halt
-        return super()._halt_refused(next_batch)
+    def _halt_after_write(self, next_batch: Batch | None) -> Batch | None:
+        self._given_up = getattr(self, "_given_up", set()) | self._to_halt.keys()
+        return super()._halt_after_write(next_batch)
 
     def _commit(self, batch: Batch) -> object:
         return super()._commit(batch.without(getattr(self, "_given_up", set())))

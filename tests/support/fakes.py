@@ -47,6 +47,7 @@ PATIENCE_WRITES = 3
 CHOKES = "choke"
 """The fake database refuses whatever has this field, and does not say why."""
 CHOKED = Refusal("code 1", RejectReason.REFUSED_BY_SERVER, "code 1: no")
+CLOSED = "the collection of this partition is a view"
 BUSY = Refusal("code 1", RejectReason.REFUSED_BY_SERVER, "code 1: not now")
 
 
@@ -255,6 +256,8 @@ class FakeSink:
     def write(self, batch: Batch) -> WriteResult:
         self._pause("write")
         self._database.writes += 1
+        closed = {p: CLOSED for p in batch.partitions if p.partition in self._database.closed}
+        batch = batch.without(closed)
         self._reused = {partition: part.reused for partition, part in batch.partitions.items()}
         self._replaced: dict[TopicPartition, OffsetRange] = {}
         operations = list(Operations.joined((part.operations for part in batch.partitions.values()), as_raw))
@@ -276,6 +279,7 @@ class FakeSink:
             + Counter(partition_of(each.record) for each in rejects if each.id not in new),
             dead_letters=Counter((partition_of(each.record), each.reason) for each in rejects if each.id in new),
             refused=Counter(partition_of(each.record) for each in refused if each.id in new),
+            not_written=closed,
         )
 
     def write_one(self, operation: Operation) -> Reject | None:
@@ -490,6 +494,8 @@ class FakeDatabase:
         self.breaks_after: int | None = None
         self.refusals = 0
         """So many of the next documents are refused, and the database does not say why."""
+        self.closed: set[int] = set()
+        """Partitions whose collection cannot be used."""
         self.writes = 0
         """Of batches, by all workers: the time of the suspects."""
         self.unique_field = unique_field

@@ -84,8 +84,11 @@ class Loop:
     reject_limit: RejectLimit = field(default_factory=RejectLimit)
     poison_guard: PoisonGuard = field(default_factory=NullPoisonGuard)
     backoff: Backoff = field(default_factory=Backoff)
-    _to_halt: set[TopicPartition] = field(default_factory=set, init=False)
-    """Partitions of the batch that was just written, of which the sink has refused too many records."""
+    _to_halt: dict[TopicPartition, str] = field(default_factory=dict, init=False)
+    """Partitions of the batch that was just written which are to be halted, and why: the sink has refused too many of their
+    records, or cannot take them."""
+    _rewound: set[TopicPartition] = field(default_factory=set, init=False)
+    """Those of them that were rewound to their first record that was not written."""
 
     def run(self) -> None:
         in_flight: Batch | None = None
@@ -98,7 +101,7 @@ class Loop:
                 self._back_off_and_redeliver(in_flight, next_batch, failure)
                 in_flight = None
                 continue
-            next_batch = self._halt_refused(next_batch)
+            next_batch = self._halt_after_write(next_batch)
             if next_batch and not self.stopping():
                 self.writer.begin(next_batch)
             else:
@@ -132,27 +135,28 @@ class Loop:
         with self.poison_guard.in_progress(fetched):
             batch = self.reader.read(fetched)
         if over_limit := self.reject_limit.count(batch):
-            self._halt(over_limit, batch)
+            self._halt(dict.fromkeys(over_limit, TOO_MANY_REJECTS), batch)
             batch = batch.without(over_limit)
         return batch if batch.partitions else None
 
-    def _halt_refused(self, next_batch: Batch | None) -> Batch | None:
+    def _halt_after_write(self, next_batch: Batch | None) -> Batch | None:
         """Halt what is to be halted after a write; returns the next batch without it. What was written is committed."""
-        if partitions := self._to_halt:
-            self._to_halt = set()
+        if reasons := self._to_halt:
+            self._to_halt = {}
             batch = next_batch or Batch()
-            self._halt(partitions, batch)
-            next_batch = batch.without(partitions)
+            self._halt(reasons, batch)
+            self._rewound.clear()
+            next_batch = batch.without(reasons)
         return next_batch if next_batch and next_batch.partitions else None
 
-    def _halt(self, partitions: set[TopicPartition], batch: Batch) -> None:
-        """Stop reading these partitions, from this batch on: too many of their records are rejects."""
-        first_offsets = {
-            partition: first for partition, first in batch.first_offsets.items() if partition in partitions
-        }
+    def _halt(self, reasons: Mapping[TopicPartition, str], batch: Batch) -> None:
+        """Stop reading these partitions, from this batch on."""
+        to_rewind = reasons.keys() - self._rewound
+        first_offsets = {partition: first for partition, first in batch.first_offsets.items() if partition in to_rewind}
         self.source.rewind(first_offsets, batch.assignment_epoch)
-        self.source.halt(partitions)
-        self.observer.halted(partitions, TOO_MANY_REJECTS)
+        self.source.halt(reasons.keys())
+        for reason in dict.fromkeys(reasons.values()):
+            self.observer.halted({partition for partition, each in reasons.items() if each == reason}, reason)
 
     def _await_write(self, batch: Batch) -> SinkUnavailableError | None:
         """Wait until the sink has acknowledged the batch; return the error if it has not."""
@@ -160,12 +164,22 @@ class Loop:
             result, seconds = self.writer.finish()
         except SinkUnavailableError as error:
             return error
+        if result.not_written:
+            # They are rewound and halted, and left out of the commit.
+            self.source.rewind({p: batch.first_offsets[p] for p in result.not_written}, batch.assignment_epoch)
+            for partition in result.not_written:
+                del batch.partitions[partition]
+            self._rewound.update(result.not_written)
+            self._to_halt |= result.not_written
         self.observer.written(batch, result, seconds)
         if result.refused:
-            self._to_halt |= self.reject_limit.count_refused(batch, result.refused)
+            over_limit = self.reject_limit.count_refused(batch, result.refused)
+            self._to_halt |= dict.fromkeys(over_limit, TOO_MANY_REJECTS)
         return None
 
     def _commit(self, batch: Batch) -> CommitResult:
+        if not batch.partitions:
+            return CommitResult.OK
         result = self.source.commit(batch.next_offsets, batch.assignment_epoch)
         if result is CommitResult.OK:
             self.backoff.reset()

@@ -84,6 +84,31 @@ def test_what_was_written_is_committed_and_its_partition_is_read_no_further():
     ]
 
 
+def test_what_could_not_be_written_is_not_committed_and_is_read_no_further():
+    """The others of its batch are committed. It is rewound to its first record that was not written."""
+    first = batch_of(document(0), document(1), document(0, 1))
+    after = batch_of(document(2), document(1, 1))
+    unusable = WriteResult({tp(1): 1}, {}, {}, {}, {tp(0): "orders is capped"})
+
+    told = run(World([first, after], [unusable, NOTHING_REFUSED]))
+
+    assert told == [
+        ("begin", {tp(0): 0, tp(1): 0}),
+        ("rewind", {tp(0): 0}),
+        ("rewind", {}),
+        ("halt", {tp(0)}),
+        ("begin", {tp(1): 1}),
+        ("commit", {tp(1): 1}),
+        ("commit", {tp(1): 2}),
+    ]
+
+
+def test_a_batch_of_which_nothing_could_be_written_commits_nothing():
+    told = run(World([batch_of(document(0))], [WriteResult({}, {}, {}, {}, {tp(0): "orders is a view"})]))
+
+    assert told == [("begin", {tp(0): 0}), ("rewind", {tp(0): 0}), ("rewind", {}), ("halt", {tp(0)})]
+
+
 def test_a_partition_of_which_nothing_more_was_read_is_halted_too():
     told = run(World([batch_of(document(0), document(1))], [WriteResult({}, {}, {}, {tp(0): 2})]))
 

@@ -63,7 +63,9 @@ def test_each_topic_has_its_route_and_its_collection(file: Path) -> None:
 
 
 def test_a_topic_that_cannot_be_routed_says_why() -> None:
-    routes = RouteTable([Route(topic_pattern="a.*"), Route(topic_pattern=".*b"), Route(topic_pattern="c.*", collection="x.{topic}")])
+    routes = RouteTable(
+        [Route(topic_pattern="a.*"), Route(topic_pattern=".*b"), Route(topic_pattern="c.*", collection="x.{topic}")]
+    )
 
     for topic, why in (("a-b", "the routes a.* and .*b both match it"), ("c.", "its collection would be 'x.c.'")):
         with pytest.raises(UnroutableError, match="^" + re.escape(why)):
@@ -79,10 +81,10 @@ def test_no_pattern_matches_a_topic_of_kafka_itself() -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("", ["there is no route in it: write [[route]] with topics = [\"orders\"]"]),
+        ("", ['there is no route in it: write [[route]] with topics = ["orders"]']),
         ("a = \n", ["is no TOML: Invalid value (at line 1, column 5)"]),
-        ("[route]\ntopics = ['a']\n", ["line 1: route must be written as [[route]] with topics = [\"orders\"]"]),
-        ("[[routes]]\ntopics = ['a']\n", ["line 1: routes is not known here: write [[route]] with topics = [\"orders\"]"]),
+        ("[route]\ntopics = ['a']\n", ['line 1: route must be written as [[route]] with topics = ["orders"]']),
+        ("[[routes]]\ntopics = ['a']\n", ['line 1: routes is not known here: write [[route]] with topics = ["orders"]']),
         ("[[route]]\n", ["line 1: the route needs topics, or a topic_pattern, and not both"]),
         ("\n[[route]]\ntopics = ['a']\ntopic_pattern = 'b'\n", ["line 2: the route needs topics, or a topic_pattern, and not both"]),
         ("[[route]]\ntopics = 'orders'\n", ['line 2: topics must be a list: topics = ["orders"]']),
