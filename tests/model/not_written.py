@@ -51,7 +51,8 @@ def reopened_at_once(world: World) -> None:
         world.produce(0, 4 * MOST, poison=False)
         world.database.closed = {0}
         (worker,) = world.workers
-        world.advance(worker, "written")
+        while worker.at != "written":
+            world.advance(worker, "written")
         world.database.closed = set()
         world.turns(10)
         if world.seen().committed.get(0):

@@ -112,5 +112,5 @@ def test_all_mistakes_are_told_at_once(file: Path) -> None:
 
 
 def test_a_file_that_is_not_there_is_told(file: Path) -> None:
-    with pytest.raises(BadConfigurationError, match="^WORKERS_ROUTES=.*routes.toml cannot be read: No such file"):
+    with pytest.raises(BadConfigurationError, match=r"^WORKERS_ROUTES=.*routes\.toml cannot be read: No such file"):
         read_routes(file)
