@@ -28,6 +28,7 @@ class RoutedMongoSink:
         self._client = client_of(settings)
         self._sinks: dict[str, MongoSink] = {}
         """By collection."""
+        self._checked: set[MongoSink] = set()
         for topic in self._routes.topics:
             self._sink(topic)
         self._any = next(iter(self._sinks.values()), None) or self._of_collection("documents", "documents")
@@ -38,7 +39,7 @@ class RoutedMongoSink:
 
     def check(self) -> None:
         for sink in self._sinks.values():
-            sink.check()
+            self._check(sink)
 
     def encode(self, document_id: str, value: dict[str, Any]) -> RawBSONDocument:
         return self._any.encode(document_id, value)
@@ -47,12 +48,22 @@ class RoutedMongoSink:
         return self._any.encode_plain(prefix, offsets, values)
 
     def write(self, batch: Batch) -> WriteResult:
-        """See `Sink.write`. One collection after the other, all of them within the write timeout."""
+        """See `Sink.write`. One collection after the other, all of them within the write timeout.
+
+        A collection that cannot be used is not written; the others are.
+        """
         parts: dict[MongoSink, dict[TopicPartition, PartitionBatch]] = {}
-        for partition, part in batch.partitions.items():
-            parts.setdefault(self._sink(partition.topic), {})[partition] = part
+        unusable: dict[TopicPartition, str] = {}
         # The time-outs of the single ones end with this one.
         with pymongo.timeout(self._settings.write_timeout):
+            for partition, part in batch.partitions.items():
+                sink = self._sink(partition.topic)
+                try:
+                    self._check(sink)
+                except BadConfigurationError as error:
+                    unusable[partition] = "; ".join(error.problems)
+                else:
+                    parts.setdefault(sink, {})[partition] = part
             results = [sink.write(Batch(batch.assignment_epoch, each)) for sink, each in parts.items()]
         return (
             WriteResult(*(ChainMap(*map(dict, each)) for each in zip(*results, strict=True)))
