@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections import ChainMap
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import pymongo
 
+from workers.errors import BadConfigurationError
 from workers.sinks.mongodb.sink import MongoSink, client_of
 from workers.types import Batch, WriteResult
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from bson.raw_bson import RawBSONDocument
 
@@ -65,17 +66,19 @@ class RoutedMongoSink:
                 else:
                     parts.setdefault(sink, {})[partition] = part
             results = [sink.write(Batch(batch.assignment_epoch, each)) for sink, each in parts.items()]
-        return (
-            WriteResult(*(ChainMap(*map(dict, each)) for each in zip(*results, strict=True)))
-            if results
-            else WriteResult({}, {}, {})
-        )
+        return _joined(results, unusable)
 
     def write_one(self, operation: Insert) -> Reject | None:
         return self._sink(operation.record.topic).write_one(operation)
 
     def close(self) -> None:
         self._client.close()
+
+    def _check(self, sink: MongoSink) -> None:
+        """Once: of a topic that appeared later, before its first write."""
+        if sink not in self._checked:
+            sink.check()
+            self._checked.add(sink)
 
     def _sink(self, topic: str) -> MongoSink:
         route = self._routes.route_of(topic)
@@ -88,3 +91,14 @@ class RoutedMongoSink:
             settings = self._settings.for_topic(topic, collection)
             self._sinks[collection] = MongoSink(settings, client=self._client)
         return self._sinks[collection]
+
+
+def _joined(results: Sequence[WriteResult], not_written: Mapping[TopicPartition, str]) -> WriteResult:
+    """Of several collections, which have no partition in common."""
+    return WriteResult(
+        dict(chain.from_iterable(each.stored.items() for each in results)),
+        dict(chain.from_iterable(each.duplicates.items() for each in results)),
+        dict(chain.from_iterable(each.dead_letters.items() for each in results)),
+        dict(chain.from_iterable(each.refused.items() for each in results)),
+        not_written,
+    )
