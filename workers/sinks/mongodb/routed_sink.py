@@ -39,6 +39,7 @@ class RoutedMongoSink:
         self._any.ping()
 
     def check(self) -> None:
+        self.ping()
         for sink in self._sinks.values():
             self._check(sink)
 
