@@ -20,14 +20,17 @@ class Operations(Sequence[Operation]):
     """
 
     def __init__(
-        self, documents: Sequence[Any], make: Callable[[], Sequence[Operation]], value_bytes: int | None = None
+        self,
+        documents: Sequence[Any],
+        make: Callable[[], Sequence[Operation]],
+        values: Sequence[bytes | None] | None = None,
     ) -> None:
         """Args:
         make: the operations of these documents, as many and in the same order. Pure.
-        value_bytes: the size of all values that they were decoded from; None: not known.
+        values: at least all from which they were decoded, for who must know their size; None: not known.
         """
         self.documents = documents
-        self.value_bytes = value_bytes
+        self.values = values
         self._make = make
         self._made: Sequence[Operation] | None = None
 
@@ -46,11 +49,11 @@ class Operations(Sequence[Operation]):
             sends it; who compares or judges one needs it as it is stored.
         """
         each = [cls.of(part) for part in parts]
-        sizes = [part.value_bytes for part in each if part.value_bytes is not None]
+        values = [part.values for part in each if part.values is not None]
         return cls(
             [*chain.from_iterable(part.documents for part in each)],
             lambda: [made._replace(document=as_stored(made.document)) for part in each for made in part],
-            sum(sizes) if len(sizes) == len(each) else None,
+            [*chain.from_iterable(values)] if len(values) == len(each) else None,
         )
 
     def __len__(self) -> int:

@@ -70,7 +70,8 @@ def batch_of(*documents: Insert, rejects: Sequence[Reject] = ()) -> Batch:
 
 def _operations(inserts: Sequence[Insert]) -> Operations:
     plain = [bson.decode(each.document.raw) for each in inserts]
-    size = sum(len(each.document.raw) for each in inserts)
+    # For their size: a document is not shorter than its value.
+    values = [bytes(each.document.raw) for each in inserts]
     return Operations(
-        plain, lambda: [each._replace(document=one) for each, one in zip(inserts, plain, strict=True)], size
+        plain, lambda: [each._replace(document=one) for each, one in zip(inserts, plain, strict=True)], values
     )

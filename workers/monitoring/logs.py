@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
+OF_A_BUSY_MACHINE = "blocking the event loop"
+"""In the warning of the Kafka client that a step of its IO thread took more than 0.1 s: on a machine with other work each does
+now and then, and nobody can do anything about it. What comes of it, a lost connection for example, is logged by itself."""
+
 
 def configure(settings: Settings, name: str | None = None) -> LogOutput:
     """Write this package's log, and the clients' warnings, to standard output in one format.
@@ -69,6 +73,7 @@ def configure(settings: Settings, name: str | None = None) -> LogOutput:
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, render],
         )
     )
+    handler.addFilter(lambda record: OF_A_BUSY_MACHINE not in str(record.msg))
     root = logging.getLogger()
     root.handlers = [handler]
     # Never the clients' DEBUG level: they log every byte that they send and receive, also passwords and payloads.

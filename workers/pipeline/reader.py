@@ -98,7 +98,7 @@ class RecordReader:
         part.operations = Operations(
             documents,
             lambda: _inserts(prefix, records, documents, left_out),
-            sum(map(len, filter(None, records.values))),
+            records.values,
         )
 
     def _decode(self, document_id: str, value: bytes | None) -> Any:

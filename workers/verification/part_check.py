@@ -1,8 +1,8 @@
 """One part of a topic, verified in one pass over each side: the log, then the documents; the rest by look-ups.
 
-From the log comes a digest of the document that each record must be; each document that has it is in order. Only that is
-decided here. Whatever differs, or was not found, is judged by `Comparison.compare`, with the record and with what is
-stored then: it may have been stored since.
+From the log comes a digest of the document that each record must be; each document that has it is in order. A record that is
+not committed, and of which nothing is stored, is pending. Only that is decided here. Whatever differs, or was not found, is
+judged by `Comparison.compare`, with the record and with what is stored then: it may have been stored since.
 """
 
 from __future__ import annotations

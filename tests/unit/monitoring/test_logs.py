@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import json
 import logging
 import re
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import structlog
+from kafka.net import selector
 from kafka.protocol.parser import KafkaProtocol
 from kafka.protocol.sasl import SaslAuthenticateRequest
 
@@ -145,6 +147,16 @@ def test_the_clients_chatter_is_not_logged_but_its_warnings_are(told):
 
     (line,) = told()
     assert (line["event"], line["level"], line["worker"]) == ("trouble", "warning", "worker_03")
+
+
+def test_that_the_machine_is_busy_is_not_a_warning_of_the_client(told):
+    told()
+    client = logging.getLogger("kafka.net.selector")
+    client.warning(f"Task x ran for 0.105s (>0.100s threshold). {log.OF_A_BUSY_MACHINE} -- likely a tight loop")
+    client.warning("another one")
+
+    assert [line["event"] for line in told()] == ["another one"]
+    assert log.OF_A_BUSY_MACHINE in inspect.getsource(selector), "the client says it in other words now"
 
 
 def test_a_password_and_a_payload_are_not_logged_by_the_clients_either(capsys):

@@ -26,6 +26,9 @@ ANSWER: CodecOptions[dict[str, Any]] = CodecOptions(unicode_decode_error_handler
 BSON_PER_JSON = 8
 """As BSON a value is at most so many times as long as it was as JSON, plain or not. The worst is `0,` in an array: two bytes as
 JSON; as BSON six and the digits of its index, of which no message has ten."""
+BSON_PER_ELEMENT = 20
+"""Or, counted: as BSON it has at most so many bytes more than as JSON for each element. The worst is a number of one digit in an
+array: its type, the digits of its index, a NUL and eight bytes. An element follows a comma, or is the first behind a bracket."""
 ID_BYTES = 512
 """The `_id` of a document, and what else it has besides its value, is shorter: a topic's name has at most 249 characters."""
 ELEMENT_BYTES = 8
@@ -59,10 +62,10 @@ class InsertCommand:
         self._documents = collections.documents
         self._limits: _Limits | None = None
 
-    def send(self, documents: Sequence[Any], value_bytes: int | None = None) -> list[Mapping[str, Any]]:
+    def send(self, documents: Sequence[Any], values: Sequence[bytes | None] | None = None) -> list[Mapping[str, Any]]:
         """Insert them, each independent of the others.
 
-        Args: value_bytes: the size of the JSON that they were made of, if all of it is known.
+        Args: values: the JSON that they were made of, if all of it is known.
 
         Returns:
             The failures of single documents, as the server says them; `index` is that of the document.
@@ -74,7 +77,7 @@ class InsertCommand:
         """
         failures: list[Mapping[str, Any]] = []
         first = 0
-        for message in self._messages(documents, value_bytes):
+        for message in self._messages(documents, values):
             failures += ({**failure, "index": failure["index"] + first} for failure in self._send(message))
             first += len(message)
         return failures
@@ -97,11 +100,11 @@ class InsertCommand:
             )
         return failures
 
-    def _messages(self, documents: Sequence[Any], value_bytes: int | None) -> Iterator[Sequence[Any]]:
+    def _messages(self, documents: Sequence[Any], values: Sequence[bytes | None] | None) -> Iterator[Sequence[Any]]:
         limits = self._limits = self._limits or self._ask_limits()
-        at_most = None if value_bytes is None else BSON_PER_JSON * value_bytes + ID_BYTES * (len(documents) + 1)
-        if at_most is not None and at_most <= limits.command_bytes and len(documents) <= limits.documents:
-            # Far below the limits: nothing needs to be encoded to know it.
+        room = limits.command_bytes - ID_BYTES * (len(documents) + 1)
+        if values is not None and len(documents) <= limits.documents and bson_fits(values, room):
+            # Nothing needs to be encoded to know it.
             yield documents
             return
         encoded = [as_raw(document) for document in documents]
@@ -128,3 +131,14 @@ class InsertCommand:
             min((each.max_message_size for each in servers), default=LEAST.message_bytes),
             min((each.max_write_batch_size for each in servers), default=LEAST.documents),
         )
+
+
+def bson_fits(values: Sequence[bytes | None], room: int) -> bool:
+    """Whether these values have, as BSON, certainly no more bytes than there is room."""
+    size = sum(map(len, filter(None, values)))
+    if BSON_PER_JSON * size <= room:
+        return True
+    if size > room:
+        return False
+    elements = sum(value.count(b",") + value.count(b"{") + value.count(b"[") for value in values if value)
+    return size + BSON_PER_ELEMENT * elements <= room

@@ -15,9 +15,16 @@ from pymongo.errors import DocumentTooLarge
 from workers.formats.limits import Limits
 from workers.formats.plain_json import PLAIN_BYTES, parse_plain
 from workers.settings import load
+from workers.sinks.mongodb import insert_command
 from workers.sinks.mongodb.client import Collections
 from workers.sinks.mongodb.encoding import as_raw, encode_plain
-from workers.sinks.mongodb.insert_command import BSON_PER_JSON, ID_BYTES, InsertCommand
+from workers.sinks.mongodb.insert_command import (
+    BSON_PER_ELEMENT,
+    BSON_PER_JSON,
+    ID_BYTES,
+    InsertCommand,
+    bson_fits,
+)
 
 PREFIX = "t" * 249 + "-08b40071/1000000/"
 
@@ -39,8 +46,22 @@ def plain(count: int, size: int = 10) -> list[dict[str, Any]]:
     return [{"_id": f"x/{number}", "text": "x" * size, "refused": number % 1_000 == 999} for number in range(count)]
 
 
+def values_of(count: int, size: int) -> list[bytes]:
+    return [b"x" * size] * count
+
+
+def test_what_is_near_the_limit_by_its_values_is_counted_and_not_encoded(server, command, monkeypatch):
+    """5,000 documents of 1,000 bytes: eight times as much would be too much, and they are a third of it."""
+    monkeypatch.setattr(insert_command, "as_raw", None)
+    documents = [{"_id": f"x/{number}", "text": "x" * 970} for number in range(5_000)]
+
+    command.send(documents, [b'{"text": "%s"}' % (b"x" * 970)] * 5_000)
+
+    assert messages(server) == [5_000]
+
+
 def test_what_the_server_takes_in_one_message_is_sent_in_one(server, command):
-    failures = command.send(plain(5_000), value_bytes=5_000 * 20)
+    failures = command.send(plain(5_000), values_of(5_000, 20))
 
     assert messages(server) == [5_000]
     assert [failure["index"] for failure in failures] == [999, 1_999, 2_999, 3_999, 4_999]
@@ -49,18 +70,18 @@ def test_what_the_server_takes_in_one_message_is_sent_in_one(server, command):
 def test_a_batch_of_too_many_documents_is_divided_and_each_failure_has_its_place_in_the_batch(server, command):
     server.most_documents = 700
 
-    failures = command.send(plain(5_000), value_bytes=5_000 * 20)
+    failures = command.send(plain(5_000), values_of(5_000, 20))
 
     assert messages(server) == [700] * 7 + [100]
     assert [*server.collections["numtest"]] == [f"x/{number}" for number in range(5_000) if number % 1_000 != 999]
     assert [failure["index"] for failure in failures] == [999, 1_999, 2_999, 3_999, 4_999]
 
 
-@pytest.mark.parametrize("value_bytes", [None, 60 * 9_000])
-def test_a_batch_of_too_many_bytes_is_divided(server, command, value_bytes):
+@pytest.mark.parametrize("values", [None, [b"x" * 9_000] * 60])
+def test_a_batch_of_too_many_bytes_is_divided(server, command, values):
     server.largest_message = 100_000
 
-    command.send(plain(60, size=9_000), value_bytes)
+    command.send(plain(60, size=9_000), values)
 
     assert [*server.collections["numtest"]] == [f"x/{number}" for number in range(60)]
     assert messages(server) == [10] * 6, "eleven and the command have 100.1 kB"
@@ -70,7 +91,7 @@ def test_a_command_is_never_larger_than_the_driver_sends_one(server, command):
     """It refuses a larger one, and closes the connection, though the server takes larger messages."""
     documents = [RawBSONDocument(bson.encode({"_id": number, "text": "x" * 1_000_000})) for number in range(20)]
 
-    command.send(documents, value_bytes=None)
+    command.send(documents)
 
     assert messages(server) == [16, 4]
 
@@ -117,4 +138,9 @@ def _assert_bounded(value: bytes) -> None:
     fields, others = parse_plain([value], Limits(fields=2**31, depth=100))
     assert not others
     (document,) = encode_plain(PREFIX, [2**63 - 1], fields)
-    assert len(as_raw(document).raw) <= BSON_PER_JSON * len(value) + ID_BYTES
+    size = len(as_raw(document).raw) - ID_BYTES
+    assert size <= BSON_PER_JSON * len(value)
+    assert size <= len(value) + BSON_PER_ELEMENT * (value.count(b",") + value.count(b"{") + value.count(b"["))
+    exact = len(bson.encode(fields[0]))
+    assert not bson_fits([None, value, value], 2 * exact - 1)
+    assert bson_fits([None, value, value], 2 * BSON_PER_JSON * len(value))
