@@ -28,6 +28,7 @@ from workers.formats.limits import Limits
 from workers.identity import TopicIdentity
 from workers.kafka.fetched_records import FetchedRecords, Piece
 from workers.kafka.record_batch import decode as decode_batch
+from workers.pipeline.decoder import Decoder
 from workers.pipeline.reader import RecordReader
 from workers.sinks.mongodb import encoding
 from workers.types import Batch, Fetched, TopicPartition
@@ -81,7 +82,8 @@ def _measure(value: Callable[[int], bytes]) -> Figures:
         builder.append(number, 1_700_000_000_000, None, value(number), [])
     (decoded,) = decode_batch(DefaultRecordBatch(bytes(builder.build())))
     records = FetchedRecords([Piece(partition, decoded, 0, RECORDS)])
-    reader = RecordReader(Json(), encoding, Limits())
+    decoder = Decoder(Json(), encoding, Limits())
+    reader = RecordReader(lambda _: decoder)
     fetched = Fetched({TOPIC.name: TOPIC}, {partition: records})
 
     def decode() -> Batch:

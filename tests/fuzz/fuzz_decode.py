@@ -22,7 +22,7 @@ with atheris.instrument_imports(include=["workers", "json", "json.decoder", "jso
     from workers.formats.json import Json, parse_json_strict, parse_plain
     from workers.formats.limits import Limits
     from workers.identity import TopicIdentity
-    from workers.pipeline.reader import RecordReader
+    from workers.pipeline.decoder import Decoder
     from workers.sinks.mongodb.encoding import as_raw, documents_equal, encode, encode_plain
     from workers.types import Insert, Reject
 
@@ -36,7 +36,7 @@ class Encoding:
     encode_plain = staticmethod(encode_plain)
 
 
-READER = RecordReader(Json(), Encoding(), LIMITS)
+DECODER = Decoder(Json(), Encoding(), LIMITS)
 
 
 class Record(NamedTuple):
@@ -54,7 +54,7 @@ def check(value: bytes) -> None:
     if 0 not in others:
         strict = encode(f"{PREFIX}1", parse_json_strict(value, LIMITS))
         assert as_raw(encode_plain(PREFIX, [1, 2], plain)[0]).raw == strict.raw
-    outcome = READER.decode(TOPIC.document_id(0, 1), Record(0, 1, 0, None, value))
+    outcome = DECODER.decode(TOPIC.document_id(0, 1), Record(0, 1, 0, None, value))
     if isinstance(outcome, Reject):
         assert outcome.error
         assert "\n" not in outcome.error

@@ -62,9 +62,8 @@ class IgnoresWhatIsEmpty(RecordReader):
     def read(self, fetched: Fetched) -> Batch:
         batch = super().read(fetched)
         for part in batch.partitions.values():
-            if self._ignore_tombstones:
-                part.ignored += len(part.rejects)
-                part.rejects.clear()
+            part.ignored += len(part.rejects)
+            part.rejects.clear()
         return batch
 
 
@@ -85,7 +84,7 @@ class CountsTombstones(Loop):
 
 def _careless_reader(*, ignore_tombstones: bool) -> RecordReader:
     careful = reader(ignore_tombstones=ignore_tombstones)
-    return IgnoresWhatIsEmpty(careful._format, careful._encoder, careful._limits, ignore_tombstones=ignore_tombstones)
+    return IgnoresWhatIsEmpty(careful._decoder_of) if ignore_tombstones else careful
 
 
 MUTANTS_OF_TOMBSTONES = {

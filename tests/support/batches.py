@@ -12,6 +12,7 @@ from workers.formats.json import Json
 from workers.formats.limits import Limits
 from workers.identity import TopicIdentity
 from workers.operations import Operations
+from workers.pipeline.decoder import Decoder
 from workers.pipeline.reader import RecordReader
 from workers.sinks.mongodb.encoding import encode, encode_plain
 from workers.types import Batch, Insert, PartitionBatch, Reject, RejectReason, TopicPartition, partition_of
@@ -37,7 +38,12 @@ class Encoding:
 
 def reader(limits: Limits = Limits(), *, ignore_tombstones: bool = False) -> RecordReader:
     """JSON to MongoDB's documents, as a worker reads."""
-    return RecordReader(Json(), Encoding(), limits, ignore_tombstones=ignore_tombstones)
+    made = decoder(limits, ignore_tombstones=ignore_tombstones)
+    return RecordReader(lambda _: made)
+
+
+def decoder(limits: Limits = Limits(), *, ignore_tombstones: bool = False) -> Decoder:
+    return Decoder(Json(), Encoding(), limits, ignore_tombstones=ignore_tombstones)
 
 
 def document(offset: int, partition: int = 0, **fields: Any) -> Insert:

@@ -104,6 +104,14 @@ class Admin:
         }
         return Topic(TopicIdentity(name, UUID(str(found["topic_id"]))), sorted(leaders), leaders)
 
+    def topic_names(self) -> list[str]:
+        """The names of all topics that this client may see.
+
+        Raises:
+            UnavailableError: no broker answered.
+        """
+        return sorted(self._ask(lambda: self._client.list_topics()))
+
     def create_topic(self, name: str, partitions: int) -> bool:
         """Create a topic with the broker's default replication factor; return False if it exists already.
 

@@ -21,6 +21,7 @@ from workers.errors import BadConfigurationError, NotFoundError
 from workers.settings.files import UnreadableError, certificates_problem, read_text, shown
 from workers.settings.model import Settings
 from workers.settings.paths import StatePaths, find_tree
+from workers.settings.record_options import RecordOptions
 from workers.settings.routes_file import read_routes
 
 if TYPE_CHECKING:
@@ -190,8 +191,8 @@ def _validated(given: _Given) -> Settings:
             problems.extend(conflicts.problems)
     if routes := values.get("routes"):
         problems += [
-            f"{PREFIX}{field.upper()} is set beside {PREFIX}ROUTES, where topics and collections stand; keep one of them"
-            for field in ("topic", "collection")
+            f"{PREFIX}{field.upper()} is set beside {PREFIX}ROUTES, where each route has its own; keep one of them"
+            for field in ("topic", "collection", *RecordOptions.model_fields)
             if field in given.sources
         ]
         try:

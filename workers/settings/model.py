@@ -5,47 +5,25 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, field_validator, model_validator
+from pydantic import ConfigDict, Field, PrivateAttr, field_validator, model_validator
 
 from workers.errors import BadConfigurationError
 from workers.naming import MAX_SLOTS, worker_name
+from workers.settings.connections import Connections
 from workers.settings.files import path_problem
-from workers.settings.mongodb_uri import uri_problem
-from workers.settings.route import TOPIC, Route, RouteTable
+from workers.settings.record_options import RecordOptions
+from workers.settings.route import Route, RouteTable, UnroutableError
 from workers.settings.rules import conflicts
-from workers.settings.values import Host, Seconds, Text, collection_problem, server_problem, topic_problem
+from workers.settings.values import Host, Seconds
 
 ITERATION_SLACK = 15.0
 """Seconds of an iteration besides its write and its commit: a rebalance, and fetching the committed offsets."""
 
 
-class Settings(BaseModel):
+class Settings(RecordOptions, Connections):
     """The settings of a process. Create it with `settings.load`, which reports every problem at once."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, allow_inf_nan=False)
-
-    bootstrap_servers: str = Field("localhost:9092", description="Kafka brokers, host:port, separated by commas")
-    topic: str = Field("numtest", description="the topic to read, and the one that `produce` writes")
-    group: Text = Field("counters", min_length=1, max_length=249, description="the consumer group of the fleet")
-    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_SSL", "SASL_PLAINTEXT"] = Field(
-        "PLAINTEXT", description="the security protocol of the brokers"
-    )
-    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
-        "SCRAM-SHA-512", description="the SASL mechanism, with a SASL protocol"
-    )
-    sasl_username: Text | None = Field(None, description="the SASL user")
-    sasl_password: SecretStr | None = Field(None, description="the SASL password; or WORKERS_SASL_PASSWORD_FILE")
-    ssl_cafile: Path | None = Field(None, description="a PEM file with the certificate authority of the brokers")
-
-    mongodb_uri: SecretStr = Field(
-        SecretStr("mongodb://localhost:27017"), description="the URI of MongoDB; or WORKERS_MONGODB_URI_FILE"
-    )
-    database: Text = Field("numtest", pattern=r'^[^/\\. "$*<>:|?\x00]{1,63}$', description="the database")
-    collection: Text = Field("numtest", description="the collection")
-    routes: Path | None = Field(
-        None,
-        description="a file of several routes: topics, and the collection of each, in place of WORKERS_TOPIC and WORKERS_COLLECTION",
-    )
 
     slot: int = Field(
         0,
@@ -92,10 +70,6 @@ class Settings(BaseModel):
     )
     min_reject_records: int = Field(
         1_000, ge=1, description="records of a partition before its share of rejects counts"
-    )
-    on_tombstone: Literal["dead_letter", "ignore"] = Field(
-        "dead_letter",
-        description="what becomes of a record without a value; ignore: it is counted, and leaves nothing behind",
     )
     on_lost_records: Literal["continue", "stop"] = Field(
         "continue",
@@ -153,11 +127,12 @@ class Settings(BaseModel):
 
     @property
     def route_table(self) -> RouteTable:
-        """All routes: those of the file, or the one that topic and collection are."""
+        """All routes: those of the file, or the one that topic, collection and the record options are."""
+        if self._route_table:
+            return self._route_table
         # Its values were checked by the rules here: a route of the file has some more.
-        return self._route_table or RouteTable(
-            (Route.model_construct(topics=(self.topic,), collection=self.collection),)
-        )
+        options = {name: getattr(self, name) for name in RecordOptions.model_fields}
+        return RouteTable((Route.model_construct(topics=(self.topic,), collection=self.collection, **options),))
 
     def with_routes(self, table: RouteTable) -> Settings:
         """The same, with what is in the file of `routes`."""
@@ -165,9 +140,20 @@ class Settings(BaseModel):
         settings._route_table = table  # noqa: SLF001 its own
         return settings
 
-    def for_topic(self, topic: str, collection: str) -> Settings:
-        """The same for one topic of a route, as if there were no other."""
-        settings = self.model_copy(update={"topic": topic, "collection": collection, "routes": None})
+    def for_topic(self, topic: str) -> Settings:
+        """The same for one topic, by its route, as if there were no other.
+
+        Raises:
+            UnroutableError: no route says what becomes of it.
+        """
+        if not self._route_table:
+            return self if topic == self.topic else self.model_copy(update={"topic": topic})
+        if (route := self._route_table.route_of(topic)) is None:
+            raise UnroutableError(f"no route of WORKERS_ROUTES has the topic {topic}")
+        options = {name: getattr(route, name) for name in RecordOptions.model_fields}
+        settings = self.model_copy(
+            update={"topic": topic, "collection": route.collection_of(topic), "routes": None, **options}
+        )
         settings._route_table = None  # noqa: SLF001 its own
         return settings
 
@@ -181,47 +167,7 @@ class Settings(BaseModel):
         """Seconds that one iteration of the loop may take."""
         return self.write_timeout + self.commit_timeout + ITERATION_SLACK
 
-    @field_validator("bootstrap_servers")
-    @classmethod
-    def _are_brokers(cls, value: str) -> str:
-        for server in value.split(","):
-            if problem := server_problem(server.strip()):
-                raise ValueError(problem)
-        return value
-
-    @field_validator("topic")
-    @classmethod
-    def _is_a_topic_name(cls, value: str) -> str:
-        if problem := topic_problem(value):
-            raise ValueError(problem)
-        return value
-
-    @field_validator("mongodb_uri")
-    @classmethod
-    def _is_a_uri(cls, secret: SecretStr) -> SecretStr:
-        if problem := uri_problem(secret.get_secret_value()):
-            raise ValueError(problem)
-        return secret
-
-    @field_validator("sasl_password")
-    @classmethod
-    def _is_a_password(cls, secret: SecretStr | None) -> SecretStr | None:
-        if secret and any(
-            ord(character) < 32 or 0xD800 <= ord(character) < 0xE000 for character in secret.get_secret_value()
-        ):
-            raise ValueError("must be one line of UTF-8 text")
-        return secret
-
-    @field_validator("database", "collection")
-    @classmethod
-    def _is_a_name_of_mongodb(cls, name: str) -> str:
-        if problem := collection_problem(name):
-            raise ValueError(problem)
-        if TOPIC in name:
-            raise ValueError(f"{TOPIC} is for the collection of a route in WORKERS_ROUTES")
-        return name
-
-    @field_validator("state_dir", "events_file", "ssl_cafile", "routes")
+    @field_validator("state_dir", "events_file", "ssl_cafile", "routes", check_fields=False)
     @classmethod
     def _is_a_path(cls, path: Path | None) -> Path | None:
         if path and (problem := path_problem(path)):

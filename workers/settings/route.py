@@ -6,8 +6,9 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
+from workers.settings.record_options import RecordOptions
 from workers.settings.values import Text, collection_problem, topic_problem
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ INTERNAL = "__"
 """What the names of Kafka's own topics begin with. No pattern matches them."""
 
 
-class Route(BaseModel):
+class Route(RecordOptions):
     """One route. Every topic of it is decoded, and stored, in the same way."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -129,6 +130,10 @@ class RouteTable:
         if problem := collection_problem(found[0].collection_of(topic)):
             raise UnroutableError(f"its collection would be {found[0].collection_of(topic)!r}, and {problem}")
         return found[0]
+
+    def labelled(self, label: str) -> Route | None:
+        """The route of this name."""
+        return next((route for route in self.routes if route.label == label), None)
 
     def problems(self) -> list[str]:
         """What is wrong with the routes together, as lines for people."""

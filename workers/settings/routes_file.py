@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from workers.errors import BadConfigurationError
 from workers.settings.files import UnreadableError, read_text, shown
+from workers.settings.record_options import RecordOptions
 from workers.settings.route import Route, RouteTable
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 TABLE = "route"
+KEYS = sorted(Route.model_fields, key=lambda name: name in RecordOptions.model_fields)
+"""Of a route: those of its place first."""
 EXAMPLE = '[[route]] with topics = ["orders"]'
 
 
@@ -101,7 +104,7 @@ def _describe(item: ErrorDetails, key: str | None, values: Mapping[str, Any]) ->
         return f"the route {message}"
     if item["type"] == "extra_forbidden":
         similar = difflib.get_close_matches(key, Route.model_fields, n=1)
-        hint = f"; did you mean {similar[0]}?" if similar else f"; a route can have {', '.join(Route.model_fields)}"
+        hint = f"; did you mean {similar[0]}?" if similar else f"; a route can have {', '.join(KEYS)}"
         return f"{shown(key)} is not a setting of a route{hint}"
     if item["type"] == "tuple_type":
         return f'{key} must be a list: {key} = ["{shown(values[key])}"]'

@@ -17,9 +17,8 @@ def open_sink(settings: Settings) -> Sink:
         return RoutedMongoSink(settings)
     from workers.sinks.mongodb.sink import MongoSink
 
-    (route,) = settings.route_table.routes
-    (topic,) = route.topics
-    return MongoSink(settings.for_topic(topic, route.collection_of(topic)))
+    (topic,) = settings.route_table.topics
+    return MongoSink(settings.for_topic(topic))
 
 
 def open_reader(settings: Settings) -> SinkReader:

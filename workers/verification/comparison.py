@@ -7,13 +7,12 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from workers.formats.json import Json
+from workers.decoding import open_decoder
 from workers.formats.limits import Limits
 from workers.identity import TopicIdentity
 from workers.kafka.log_reader import read_log
 from workers.kafka.open_transactions import OpenTransactions
 from workers.kafka.options import log_reader_options, uncommitted
-from workers.pipeline.reader import RecordReader
 from workers.records import Record
 from workers.types import Insert, RejectReason, TopicPartition
 from workers.verification.offset_bitmap import OffsetBitmap
@@ -59,8 +58,8 @@ class Comparison:
 
     def __post_init__(self) -> None:
         self.reports = {p: PartitionReport(p, most_offsets=self.most_offsets) for p in sorted(self.offsets)}
-        self.reader = RecordReader(Json(), self.sink, NO_LIMITS)
-        self.second_ids = SecondIds(self.topic, self.sink, self.reader)
+        self.decoder = open_decoder(self.settings, self.sink, NO_LIMITS)
+        self.second_ids = SecondIds(self.topic, self.sink, self.decoder)
         self.next_offsets = {partition: each.next_offset for partition, each in self.offsets.items()}
 
     def compare_records(self) -> dict[TopicPartition, OffsetBitmap]:
@@ -129,7 +128,7 @@ class Comparison:
             return "dead_lettered" if document is None else "conflicting"
         if reason is not None:
             return "twice"
-        decoded = self.reader.decode(document_id, record)
+        decoded = self.decoder.decode(document_id, record)
         equal = isinstance(decoded, Insert) and self.sink.equal(document, decoded.document)
         return "stored" if equal else "conflicting"
 

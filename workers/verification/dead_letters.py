@@ -12,10 +12,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
+from workers.decoding import open_decoder
 from workers.errors import NotFoundError, SinkUnavailableError, UnavailableError
-from workers.formats.json import Json
-from workers.formats.limits import Limits
-from workers.pipeline.reader import RecordReader
 from workers.settings.files import shown
 from workers.sinks.registry import open_dead_letters, open_sink
 from workers.types import Reject, RejectReason
@@ -54,8 +52,7 @@ class DeadLetters:
     def __init__(self, settings: Settings) -> None:
         self._sink = open_sink(settings)
         self._store = open_dead_letters(settings)
-        limits = Limits(settings.max_value_bytes, settings.max_depth, settings.max_fields)
-        self._reader = RecordReader(Json(), self._sink, limits)
+        self._decoder = open_decoder(settings, self._sink)
 
     def __enter__(self) -> Self:
         try:
@@ -125,7 +122,7 @@ class DeadLetters:
             return Reject(letter.id, RejectReason(letter.reason), "its payload was purged", letter.record)
         if letter.value_bytes is not None and len(letter.value or b"") < letter.value_bytes:
             return Reject(letter.id, RejectReason.TOO_LARGE, "only the beginning of its value was kept", letter.record)
-        return self._reader.decode(letter.id, letter.record)
+        return self._decoder.decode(letter.id, letter.record)
 
 
 def as_json(letter: DeadLetter) -> str:

@@ -11,11 +11,10 @@ from bisect import bisect_left
 from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from workers.formats.plain_json import parse_plain
 from workers.identity import parse_id
 from workers.sinks.id_range import EVERY_ID
 from workers.types import Insert, TopicPartition
-from workers.verification.comparison import MOST_DEAD_LETTERS, NO_LIMITS, chunks
+from workers.verification.comparison import MOST_DEAD_LETTERS, chunks
 from workers.verification.expected import (
     DEAD_LETTER,
     FIRST_DIGEST,
@@ -173,13 +172,14 @@ class PartCheck:
         contents = records.values
         if skipped:
             contents = [None if index in skipped else value for index, value in enumerate(contents)]
-        fields, not_plain = parse_plain(contents, NO_LIMITS)
+        decoder = self._comparison.decoder
+        found, not_plain = decoder.decode_plain(prefix, records, contents)
         # Of a record that is skipped or not plain this is the digest of a placeholder; it is replaced below.
-        documents = [content(each) for each in self._sink.encode_plain(prefix, offsets, fields)]
+        documents = [content(each) for each in found]
         for offset, document in zip(offsets, documents, strict=True):
             values[offset - first] = digest(document)
         for index in set(not_plain) - skipped:
-            decoded = self._comparison.reader.decode(f"{prefix}{offsets[index]}", records[index])
+            decoded = decoder.decode(f"{prefix}{offsets[index]}", records[index])
             if isinstance(decoded, Insert):
                 documents[index] = content(decoded.document)
                 values[offsets[index] - first] = digest(documents[index])

@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
-from workers.formats.json import Json
 from workers.identity import second_id
-from workers.pipeline.reader import RecordReader
 from workers.sinks.base import DeadLetterFilter
 from workers.types import Insert
-from workers.verification.comparison import NO_LIMITS, Comparison
+from workers.verification.comparison import Comparison
 from workers.verification.report import PartitionReport
 
 if TYPE_CHECKING:
@@ -69,14 +67,13 @@ def record_outcomes(
     comparison.compare(records)
     ids = [_ids(topic, record) for _, record in records]
     found = letters_of(letters, [each for pair in ids for each in pair])
-    reader = RecordReader(Json(), sink, NO_LIMITS)
     peeked = []
     for (partition, record), (own, second) in zip(records, ids, strict=True):
         outcomes = reports[partition].by_offset[record.offset]
         at_second = second in remembering.documents_by_id or second in found
         document_id = second if at_second else own
         document = remembering.documents_by_id.get(document_id)
-        decoded = reader.decode(document_id, record) if document is not None else None
+        decoded = comparison.decoder.decode(document_id, record) if document is not None else None
         differs = isinstance(decoded, Insert) and not sink.equal(document, decoded.document)
         before = remembering.documents_by_id.get(own) if at_second or (differs and "replaced" in outcomes) else None
         peeked.append(

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from workers.identity import TopicIdentity
-    from workers.pipeline.reader import RecordReader
+    from workers.pipeline.decoder import Decoder
     from workers.sinks.base import SinkReader
     from workers.verification.report import PartitionReport
 
@@ -33,10 +33,10 @@ class Doubtful(NamedTuple):
 class SecondIds:
     """Looks up the second ids of one run of `verify`."""
 
-    def __init__(self, topic: TopicIdentity, sink: SinkReader, reader: RecordReader) -> None:
+    def __init__(self, topic: TopicIdentity, sink: SinkReader, decoder: Decoder) -> None:
         self._topic = topic
         self._sink = sink
-        self._reader = reader
+        self._decoder = decoder
         self.looked_up: set[str] = set()
         """Every second id whose record was judged."""
 
@@ -68,7 +68,7 @@ class SecondIds:
         if self._is_equal(each.record, each.id, each.document):
             report.add("stored", offset)
             self._add_replaced(report, each._replace(document=None))
-        elif each.has_letter and not isinstance(self._reader.decode(each.id, each.record), Insert):
+        elif each.has_letter and not isinstance(self._decoder.decode(each.id, each.record), Insert):
             report.add("dead_lettered", offset)
             self._add_replaced(report, each._replace(has_letter=False))
         elif pending:
@@ -85,5 +85,5 @@ class SecondIds:
     def _is_equal(self, record: Record, document_id: str, document: Any) -> bool:
         if document is None:
             return False
-        decoded = self._reader.decode(document_id, record)
+        decoded = self._decoder.decode(document_id, record)
         return isinstance(decoded, Insert) and self._sink.equal(document, decoded.document)

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from workers.decoding import open_record_reader
 from workers.errors import SinkUnavailableError, UnavailableError
-from workers.formats.json import Json
-from workers.formats.limits import Limits
 from workers.kafka.admin import Admin
 from workers.kafka.options import group_member_options, open_consumer, require_extras
 from workers.kafka.source import KafkaSource
@@ -25,7 +24,6 @@ from workers.naming import address
 from workers.pipeline.backoff import BatchSize
 from workers.pipeline.loop import Loop
 from workers.pipeline.observer import Observers
-from workers.pipeline.reader import RecordReader
 from workers.pipeline.reject_limit import RejectLimit
 from workers.process import NoThreadError, limit_memory
 from workers.settings import unused
@@ -129,10 +127,9 @@ class Worker:
             self._health.connected = source.connected
             self._files.enter(State.JOINING)
             tune_interpreter()
-            limits = Limits(settings.max_value_bytes, settings.max_depth, settings.max_fields)
             loop = Loop(
                 source,
-                RecordReader(Json(), sink, limits, ignore_tombstones=settings.on_tombstone == "ignore"),
+                open_record_reader(settings, sink),
                 writer,
                 Observers(WriteObserver(source), self._observer),
                 self._stop,

@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.corpus.corpus import ACCEPTED, CORPUS, REJECTED, Case
-from tests.support.batches import TOPIC, reader, tp
+from tests.support.batches import TOPIC, decoder, reader, tp
 from tests.support.fake_broker import FIRST_ID, FakeRecord
 from tests.support.records import ListedRecords
 from workers.formats.json import PLAIN_BYTES, parse_json_strict, parse_plain
@@ -38,7 +38,7 @@ ALMOST_JSON = st.text(
 
 
 def decoded(value: bytes | None, limits: Limits | None = None) -> Operation | Reject:
-    return reader(limits or Limits()).decode(TOPIC.document_id(3, 42), FakeRecord(3, 42, value))
+    return decoder(limits or Limits()).decode(TOPIC.document_id(3, 42), FakeRecord(3, 42, value))
 
 
 def alike(left: object, right: object) -> bool:
@@ -81,7 +81,7 @@ def test_any_object_that_a_document_can_hold_is_stored_as_it_was_sent(case):
 @pytest.mark.parametrize("key", [None, b"", b"\xff\xfe", b"k" * 100_000])
 @pytest.mark.parametrize("headers", [(), (("h", None),), tuple(("h", b"\xff") for _ in range(10_000))])
 def test_row_45_keys_and_headers_are_never_looked_at(key, headers):
-    outcome = reader().decode(TOPIC.document_id(0, 0), FakeRecord(0, 0, b'{"n":1}', key=key, headers=headers))
+    outcome = decoder().decode(TOPIC.document_id(0, 0), FakeRecord(0, 0, b'{"n":1}', key=key, headers=headers))
 
     assert isinstance(outcome, Insert)
 

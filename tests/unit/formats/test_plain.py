@@ -12,7 +12,7 @@ import bson
 import pytest
 
 from tests.corpus.corpus import CORPUS
-from tests.support.batches import TOPIC, reader, tp
+from tests.support.batches import TOPIC, decoder, reader, tp
 from tests.support.fake_broker import FakeRecord
 from tests.support.records import ListedRecords
 from workers.formats import plain_json as module
@@ -178,11 +178,11 @@ def test_it_takes_most_of_what_is_plain_and_so_it_is_worth_it(inputs):
 
 def test_a_batch_is_what_its_records_are_one_by_one(inputs):
     """Through the reader: documents, rejects and their order."""
-    decoder = reader(LIMITS)
+    reads, decodes = reader(LIMITS), decoder(LIMITS)
     for values in inputs[-200:]:
         records = [FakeRecord(0, 3 * number, each) for number, each in enumerate(values)]
-        part = decoder.read(Fetched({TOPIC.name: TOPIC}, {tp(): ListedRecords(records)})).partitions[tp()]
-        alone = [decoder.decode(f"{PREFIX}{each.offset}", each) for each in records]
+        part = reads.read(Fetched({TOPIC.name: TOPIC}, {tp(): ListedRecords(records)})).partitions[tp()]
+        alone = [decodes.decode(f"{PREFIX}{each.offset}", each) for each in records]
 
         assert part.rejects == [each for each in alone if not isinstance(each, Insert)]
         inserts = [each for each in alone if isinstance(each, Insert)]

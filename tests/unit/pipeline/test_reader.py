@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.batches import TOPIC, Encoding, tp
+from tests.support.batches import TOPIC, reader, tp
 from tests.support.fake_broker import FakeRecord
 from tests.support.records import ListedRecords
-from workers.formats.json import Json
-from workers.formats.limits import Limits
-from workers.pipeline.reader import RecordReader
 from workers.types import Batch, Fetched, RejectReason
 
 CHANGES = [b'{"op": "d"}', None, b"", b"null", None]
@@ -17,9 +14,8 @@ CHANGES = [b'{"op": "d"}', None, b"", b"null", None]
 
 
 def read(*values: bytes | None, ignore: bool) -> Batch:
-    reader = RecordReader(Json(), Encoding(), Limits(), ignore_tombstones=ignore)
     records = [FakeRecord(0, 10 + offset, value) for offset, value in enumerate(values)]
-    return reader.read(Fetched({TOPIC.name: TOPIC}, {tp(0): ListedRecords(records)}))
+    return reader(ignore_tombstones=ignore).read(Fetched({TOPIC.name: TOPIC}, {tp(0): ListedRecords(records)}))
 
 
 def test_a_tombstone_is_a_reject_unless_it_is_to_be_ignored():

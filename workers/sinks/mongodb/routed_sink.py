@@ -32,7 +32,7 @@ class RoutedMongoSink:
         self._checked: set[MongoSink] = set()
         for topic in self._routes.topics:
             self._sink(topic)
-        self._any = next(iter(self._sinks.values()), None) or self._of_collection("documents", "documents")
+        self._any = next(iter(self._sinks.values()), None) or MongoSink(settings, client=self._client)
         """What depends on no collection is asked of this one."""
 
     def ping(self) -> None:
@@ -82,16 +82,10 @@ class RoutedMongoSink:
             self._checked.add(sink)
 
     def _sink(self, topic: str) -> MongoSink:
-        route = self._routes.route_of(topic)
-        if route is None:
-            raise AssertionError(f"{topic} is in no route, and was read")
-        return self._of_collection(topic, route.collection_of(topic))
-
-    def _of_collection(self, topic: str, collection: str) -> MongoSink:
-        if collection not in self._sinks:
-            settings = self._settings.for_topic(topic, collection)
-            self._sinks[collection] = MongoSink(settings, client=self._client)
-        return self._sinks[collection]
+        settings = self._settings.for_topic(topic)
+        if settings.collection not in self._sinks:
+            self._sinks[settings.collection] = MongoSink(settings, client=self._client)
+        return self._sinks[settings.collection]
 
 
 def _joined(results: Sequence[WriteResult], not_written: Mapping[TopicPartition, str]) -> WriteResult:

@@ -1,0 +1,38 @@
+"""Compiles the record options of a topic into its decoder, once: nothing is looked up in the settings for a record."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from workers.formats.json import Json
+from workers.formats.limits import Limits
+from workers.pipeline.decoder import Decoder
+from workers.pipeline.reader import RecordReader
+
+if TYPE_CHECKING:
+    from workers.pipeline.decoder import Encoder
+    from workers.settings import Settings
+
+
+def open_decoder(settings: Settings, encoder: Encoder, limits: Limits | None = None) -> Decoder:
+    """The decoder of the settings' one topic.
+
+    Args:
+        settings: of one topic: see `Settings.for_topic`.
+        encoder: the sink, or its reader.
+        limits: in place of those of the settings.
+    """
+    limits = limits or Limits(settings.max_value_bytes, settings.max_depth, settings.max_fields)
+    return Decoder(Json(), encoder, limits, ignore_tombstones=settings.on_tombstone == "ignore")
+
+
+def open_record_reader(settings: Settings, encoder: Encoder) -> RecordReader:
+    """The reader of all topics of the settings. A topic that appears later is compiled with its first record."""
+    decoders = {topic: open_decoder(settings.for_topic(topic), encoder) for topic in settings.route_table.topics}
+
+    def decoder_of(topic: str) -> Decoder:
+        if topic not in decoders:
+            decoders[topic] = open_decoder(settings.for_topic(topic), encoder)
+        return decoders[topic]
+
+    return RecordReader(decoder_of)

@@ -1,0 +1,16 @@
+"""What becomes of each record: the settings of a route, or of the one topic of WORKERS_TOPIC."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+
+class RecordOptions(BaseModel):
+    """A part of `Settings`, and of each `Route`. A decoder is made of them: `workers.decoding.open_decoder`."""
+
+    on_tombstone: Literal["dead_letter", "ignore"] = Field(
+        "dead_letter",
+        description="what becomes of a record without a value; ignore: it is counted, and leaves nothing behind",
+    )
