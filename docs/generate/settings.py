@@ -18,6 +18,10 @@ GROUPS = {
         "Where Kafka is, what is read, and how to log in: [secured servers](../how-to/secured-servers.md).",
     ),
     "MongoDB": ("mongodb_uri", "Where the documents go."),
+    "What becomes of a record": (
+        "on_tombstone",
+        "Of every record of the topic; with WORKERS_ROUTES each route has its own: [several topics](../how-to/several-topics.md).",
+    ),
     "The place of a process": (
         "slot",
         "Set for each process by `supervisord.conf`, except where several fleets run on one machine.",

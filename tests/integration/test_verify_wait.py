@@ -10,7 +10,8 @@ import pytest
 from tests.support.embedded import EmbeddedStack
 from tests.support.plain_workers import PlainWorkers
 from workers.cli import main as cli
-from workers.kafka.admin import Admin, PartitionOffsets, Topic
+from workers.kafka.admin import Admin, PartitionOffsets
+from workers.kafka.topics import Topic
 from workers.settings import load
 
 pytestmark = pytest.mark.integration

@@ -11,11 +11,11 @@ from workers.doctor.fleet_answers import FleetAnswers, FleetPlan, Planned
 from workers.doctor.host import Folder, Host, Port
 from workers.fleet.supervisor import Process
 from workers.identity import TopicIdentity
-from workers.kafka.admin import Topic
 from workers.kafka.group_description import GroupDescription, Member
 from workers.kafka.inspector import BatchHeader, Broker, Cluster, Commits, PartitionState, TopicDetails
 from workers.kafka.partition_offsets import PartitionOffsets
 from workers.kafka.servers import KafkaServer
+from workers.kafka.topics import Topic
 from workers.settings import Settings
 from workers.settings.load import Loaded
 from workers.settings.paths import StatePaths

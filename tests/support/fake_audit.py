@@ -12,8 +12,8 @@ from workers.auditor.full_pass import Span
 from workers.auditor.servers import Look
 from workers.errors import UnavailableError
 from workers.identity import OffsetRange, TopicIdentity
-from workers.kafka.admin import Topic
 from workers.kafka.partition_offsets import PartitionOffsets
+from workers.kafka.topics import Topic
 from workers.types import Truncation
 from workers.verification.report import PartitionReport
 

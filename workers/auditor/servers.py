@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from workers.auditor.findings import Place
     from workers.auditor.full_pass import Span
-    from workers.kafka.admin import Topic
     from workers.kafka.partition_offsets import PartitionOffsets
+    from workers.kafka.topics import Topic
     from workers.records import Record
     from workers.settings import Settings
     from workers.types import TopicPartition

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
-from uuid import UUID
+from typing import TYPE_CHECKING, Any, Self
 
 from kafka import IsolationLevel, OffsetSpec
 from kafka.admin import ConfigResource, ConfigResourceType, MemberToRemove, OffsetTimestamp
 from kafka.errors import KafkaError
 
 from workers.errors import UnavailableError
-from workers.identity import TopicIdentity
 from workers.kafka import topics
 from workers.kafka.admin_client import AdminClient
 from workers.kafka.beginning import margin_of
@@ -30,6 +28,7 @@ from workers.types import TopicPartition
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from workers.kafka.topics import Topic
     from workers.settings import Settings
 
 
@@ -37,15 +36,6 @@ PATIENCE_SECONDS = 5.0
 """For a command, for which a person waits: long enough for a broker that is busy."""
 WATCH_PATIENCE_SECONDS = 3.0
 """For the watchdog and `workers lag`, which ask again every five seconds, and have other work to do in between."""
-
-
-class Topic(NamedTuple):
-    """A topic that exists now."""
-
-    identity: TopicIdentity
-    partitions: list[TopicPartition]
-    leaders: Mapping[TopicPartition, tuple[int, int]] = {}
-    """Of each partition the node id and the epoch of its leader; `NO_LEADER`: none."""
 
 
 class Admin:
@@ -98,11 +88,7 @@ class Admin:
         found = self._ask(lambda: topics.describe(self._client, name), topic=right)
         if found is None:
             return None
-        leaders = {
-            TopicPartition(name, each["partition_index"]): (each["leader_id"], each["leader_epoch"])
-            for each in found["partitions"]
-        }
-        return Topic(TopicIdentity(name, UUID(str(found["topic_id"]))), sorted(leaders), leaders)
+        return topics.from_description(found)
 
     def topic_names(self) -> list[str]:
         """The names of all topics that this client may see.
@@ -110,7 +96,7 @@ class Admin:
         Raises:
             UnavailableError: no broker answered.
         """
-        return sorted(self._ask(lambda: self._client.list_topics()))
+        return sorted(self._ask(self._client.list_topics))
 
     def create_topic(self, name: str, partitions: int) -> bool:
         """Create a topic with the broker's default replication factor; return False if it exists already.
@@ -132,8 +118,8 @@ class Admin:
         )
         return all(error.errno == 0 for error in removed.values())
 
-    def group(self, group: str, topic: str) -> GroupDescription:
-        """The members of the group, and their assignments in the topic; these are empty while the group rebalances.
+    def group(self, group: str, *topics: str) -> GroupDescription:
+        """The members of the group, and their assignments, in these topics or in all; empty while the group rebalances.
 
         Raises:
             UnavailableError: no broker answered, or this client is not authorized.
@@ -143,7 +129,7 @@ class Admin:
             each["member_id"]: Member(
                 each["client_id"],
                 each["client_host"].removeprefix("/"),
-                assigned_in(each, topic),
+                assigned_in(each, topics),
                 each.get("group_instance_id"),
             )
             for each in found["members"]

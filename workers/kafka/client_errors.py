@@ -62,12 +62,10 @@ def unreachable(settings: Settings, error: Exception, seconds: float = DIAGNOSIS
     if isinstance(error, SILENT):
         return explain(settings, seconds)
     if isinstance(error, UnknownTopicOrPartitionError):
-        return (
-            f"there is no topic {settings.topic} at {settings.bootstrap_servers}; `workers doctor` says how to make it"
-        )
+        return f"there is no topic {settings.route_table.names} at {settings.bootstrap_servers}; `workers doctor` says how to make it"
     if isinstance(error, UnknownBrokerIdError):
         return (
-            f"a partition of {settings.topic} has no leader at {settings.bootstrap_servers}: are all brokers with its "
+            f"a partition of {settings.route_table.names} has no leader at {settings.bootstrap_servers}: are all brokers with its "
             "replicas down?"
         )
     return f"Kafka at {settings.bootstrap_servers} refused: {describe(error)}"
@@ -107,10 +105,9 @@ def not_authorized(
     logged_in = settings.security_protocol.startswith("SASL")
     principal = f"User:{settings.sasl_username}" if logged_in else "User:ANONYMOUS (there is no login)"
     if isinstance(error, TopicAuthorizationFailedError):
-        what = f"the topic {settings.topic} (Kafka's right {topic} on the topic"
-        return (
-            f"not authorized to {DOING[topic]} {what}, for {principal}); grant it, or change WORKERS_TOPIC or the user"
-        )
+        what = f"the topic {settings.route_table.names} (Kafka's right {topic} on the topic"
+        setting = "WORKERS_ROUTES" if settings.routes else "WORKERS_TOPIC"
+        return f"not authorized to {DOING[topic]} {what}, for {principal}); grant it, or change {setting} or the user"
     if isinstance(error, GroupAuthorizationFailedError):
         doing = doing or ("join" if group == "READ" else "describe")
         what = f"the group {settings.group} (Kafka's right {group} on the group"

@@ -38,6 +38,7 @@ class Contact:
 
     def __init__(self, settings: Settings, consumer: KafkaConsumer) -> None:
         self._settings = settings
+        self._topic = next(iter(settings.route_table.topics), settings.topic)
         self._consumer = consumer
         self._joined_at = -math.inf
         self._connected_at = time.monotonic()
@@ -80,7 +81,7 @@ class Contact:
     def _reaches_kafka(self) -> bool:
         try:
             with Admin(self._settings, PROBE_PATIENCE_SECONDS) as admin:
-                admin.topic(self._settings.topic)
+                admin.topic(self._topic)
         except (UnavailableError, RuntimeError) as error:
             # At the limit of its threads or its memory this process cannot tell.
             if not (isinstance(error, UnavailableError) or is_no_thread(error)):

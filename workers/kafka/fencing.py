@@ -46,7 +46,7 @@ def require_own_place(admin: Admin, settings: Settings, own_member: str | None) 
     Raises:
         UnavailableError: another process has it, or no broker answered.
     """
-    for member_id, member in admin.group(settings.group, settings.topic).members.items():
+    for member_id, member in admin.group(settings.group).members.items():
         if member.static_id == settings.worker and member_id != own_member:
             raise UnavailableError(
                 f"another process, at {member.host}, is {settings.worker} in the group {settings.group}, and this worker "

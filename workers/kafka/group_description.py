@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from workers.types import TopicPartition
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
 
 class Member(NamedTuple):
@@ -16,7 +16,7 @@ class Member(NamedTuple):
     client_id: str
     host: str
     partitions: list[TopicPartition]
-    """Its assignment, in one topic."""
+    """Its assignment, in the topics that were asked for."""
     static_id: str | None = None
     """Its `group.instance.id`; None: a dynamic member."""
 
@@ -30,12 +30,17 @@ class GroupDescription(NamedTuple):
     """By member id."""
 
 
-def assigned_in(member: Mapping[str, Any], topic: str) -> list[TopicPartition]:
-    """The partitions of the topic that a member is assigned. Args: member: as the client returns it."""
+def assigned_in(member: Mapping[str, Any], topics: Collection[str]) -> list[TopicPartition]:
+    """The partitions that a member is assigned.
+
+    Args:
+        member: as the client returns it.
+        topics: only in these; none: in all.
+    """
     assignment = member["member_assignment"] or {}
     return sorted(
-        TopicPartition(topic, partition)
+        TopicPartition(each["topic"], partition)
         for each in assignment.get("assigned_partitions", ())
-        if each["topic"] == topic
+        if not topics or each["topic"] in topics
         for partition in each["partitions"]
     )

@@ -18,10 +18,11 @@ from kafka.errors import KafkaError
 from workers.errors import UnavailableError
 from workers.identity import TopicIdentity
 from workers.kafka import compat, compat_logs, topics
-from workers.kafka.admin import Admin, Topic
+from workers.kafka.admin import Admin
 from workers.kafka.commit_mark import LATER_VERSION, read_commit
 from workers.kafka.leaders import log_offsets
 from workers.kafka.partitions import to_client
+from workers.kafka.topics import Topic
 from workers.types import TopicPartition
 
 if TYPE_CHECKING:
@@ -159,10 +160,10 @@ class Inspector(Admin):
         # The client takes a refusal for an empty answer.
         return {each: str(value["value"]) for each, value in found.get(name, {}).items()} or None
 
-    def group(self, group: str, topic: str) -> GroupDescription:
+    def group(self, group: str, *topics: str) -> GroupDescription:
         """See `Admin.group`; a coordinator that is loading is waited for."""
         deadline = time.monotonic() + self._patience
-        while not (found := super().group(group, topic)).state:
+        while not (found := super().group(group, *topics)).state:
             if time.monotonic() > deadline:
                 raise UnavailableError(
                     f"the broker that coordinates the group {group} is loading it: look again in a minute"

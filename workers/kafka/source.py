@@ -18,6 +18,7 @@ from workers.kafka.contact import Contact
 from workers.kafka.fencing import end_on_client_error
 from workers.kafka.fetch_positions import FetchPositions
 from workers.kafka.fetched_records import from_poll
+from workers.kafka.halted_partitions import LOG_TRUNCATED, LOST_RECORDS, HaltedPartitions
 from workers.kafka.missing_right import MissingRight
 from workers.kafka.partitions import from_client, to_client
 from workers.kafka.position import Admitted, Fetch
@@ -25,7 +26,6 @@ from workers.kafka.rebalance_listener import RebalanceListener
 from workers.kafka.subscription import subscribe
 from workers.kafka.turns import Turns
 from workers.log_fields import Action
-from workers.settings.route import UnroutableError
 from workers.types import CommitResult, Fetched, TopicPartition
 
 if TYPE_CHECKING:
@@ -40,15 +40,6 @@ if TYPE_CHECKING:
 
 POLL_SECONDS = 0.25
 """How long one poll waits, and so the delay of a stop: poll cannot be woken up."""
-
-LOST_RECORDS = (
-    "Kafka removed records before they were read, and WORKERS_ON_LOST_RECORDS=stop; to read on after them, set it to "
-    "continue and restart this worker"
-)
-LOG_TRUNCATED = (
-    "the log of a partition was truncated, and WORKERS_ON_LOST_RECORDS=stop; to read on from where it goes on, set it to "
-    "continue and restart this worker"
-)
 
 log = structlog.get_logger()
 
@@ -90,8 +81,6 @@ class KafkaSource:
         self._on_joined = on_joined
         self._membership = _Membership()
         self._assignments = 0
-        self._halted: set[TopicPartition] = set()
-        self._unroutable: set[str] = set()
         self._right = MissingRight(settings, observer, stopping)
         self._consumer = consumer
         self._positions = FetchPositions(
@@ -103,9 +92,10 @@ class KafkaSource:
         )
         self._listener = RebalanceListener(observer)
         self._contact = Contact(settings, consumer)
-        self._routes = settings.route_table
-        self._turns = Turns(consumer) if self._routes.has_several_topics else None
-        subscribe(self._consumer, self._routes, self._listener)
+        routes = settings.route_table
+        self._halted = HaltedPartitions(consumer, routes, observer)
+        self._turns = Turns(consumer) if routes.has_several_topics else None
+        subscribe(self._consumer, routes, self._listener)
 
     def poll(self, max_records: int, *, wait: bool) -> Fetched | None:
         """See `Source.poll`.
@@ -130,8 +120,7 @@ class KafkaSource:
         halted = {partition: records for partition, records in admitted.records.items() if partition in self._halted}
         gone = {partition: records for partition, records in fetched.items() if partition not in there}
         self._redeliver({**admitted.redeliver, **halted, **gone})
-        # The client does not keep a pause over a revocation: pause what was assigned again.
-        self.halt(halted)
+        self._halted.add(halted)
         records = {partition: each for partition, each in admitted.records.items() if partition not in halted}
         skipped = self._positions.take_skipped()
         skipped = {partition: offset for partition, offset in skipped.items() if partition not in self._halted}
@@ -184,8 +173,7 @@ class KafkaSource:
         self._consumer.resume(*(partition for partition in self._consumer.paused() if partition not in self._halted))
 
     def halt(self, partitions: Collection[TopicPartition]) -> None:
-        self._halted.update(partitions)
-        self._consumer.pause(*to_client(self._consumer.assignment().intersection(partitions)))
+        self._halted.add(partitions)
 
     def close(self) -> None:
         try:
@@ -217,7 +205,7 @@ class KafkaSource:
     def _take_turns(self, timeout_ms: int, max_records: int) -> Any:
         if self._turns is None:
             return self._consumer.poll(timeout_ms=timeout_ms, max_records=max_records)
-        return self._turns.poll(self._consumer.poll, timeout_ms, max_records, to_client(self._halted))
+        return self._turns.poll(self._consumer.poll, timeout_ms, max_records, to_client(self._halted.partitions))
 
     def _sync_membership(self) -> None:
         """Begin a new assignment epoch if this member has a new assignment, member id or generation."""
@@ -236,21 +224,10 @@ class KafkaSource:
         self._positions.forget()
         if self._turns:
             self._turns.forget()
-        self._halt_unroutable()
+        self._halted.assigned()
         if now.member_id:
             # The broker gives the id before the member has joined: killed in between, it is a dead member all the same.
             self._on_joined(now.member_id)
-
-    def _halt_unroutable(self) -> None:
-        """Halt the topics of which no route says what becomes of them; the others go on."""
-        for topic in sorted({partition.topic for partition in self._consumer.assignment()} - self._unroutable):
-            try:
-                self._routes.route_of(topic)
-            except UnroutableError as error:
-                self._unroutable.add(topic)
-                partitions = {p for p in from_client(self._consumer.assignment()) if p.topic == topic}
-                self._observer.halted(partitions, f"{error}; correct WORKERS_ROUTES, and restart the workers")
-        self.halt({p for p in from_client(self._consumer.assignment()) if p.topic in self._unroutable})
 
     def _redeliver(self, fetched: Mapping[TopicPartition, Records]) -> None:
         """Rewind to these records."""

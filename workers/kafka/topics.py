@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
+from uuid import UUID
 
 from kafka.errors import KafkaError, TopicAlreadyExistsError, UnknownTopicOrPartitionError, for_code
 
 from workers.errors import UnavailableError
+from workers.identity import TopicIdentity
 from workers.kafka.client_errors import refusal
+from workers.types import TopicPartition
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from workers.settings import Settings
 
 
 PARTITIONS = 6
 """Of a topic that is suggested: as many as `workers produce` makes."""
+
+
+class Topic(NamedTuple):
+    """A topic that exists now."""
+
+    identity: TopicIdentity
+    partitions: list[TopicPartition]
+    leaders: Mapping[TopicPartition, tuple[int, int]] = {}
+    """Of each partition the node id and the epoch of its leader; `NO_LEADER`: none."""
 
 
 def create_command(topic: str, bootstrap_servers: str, security_protocol: str = "PLAINTEXT") -> str:
@@ -46,6 +60,15 @@ def describe(client: Any, name: str) -> Any:
     if found["error_code"]:
         raise error(name)
     return found
+
+
+def from_description(found: Any) -> Topic:
+    """The topic of a client's description."""
+    leaders = {
+        TopicPartition(found["name"], each["partition_index"]): (each["leader_id"], each["leader_epoch"])
+        for each in found["partitions"]
+    }
+    return Topic(TopicIdentity(found["name"], UUID(str(found["topic_id"]))), sorted(leaders), leaders)
 
 
 def create(settings: Settings, client: Any, name: str, partitions: int) -> bool:

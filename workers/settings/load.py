@@ -21,7 +21,7 @@ from workers.errors import BadConfigurationError, NotFoundError
 from workers.settings.files import UnreadableError, certificates_problem, read_text, shown
 from workers.settings.model import Settings
 from workers.settings.paths import StatePaths, find_tree
-from workers.settings.record_options import RecordOptions
+from workers.settings.route_options import RouteOptions
 from workers.settings.routes_file import read_routes
 
 if TYPE_CHECKING:
@@ -192,7 +192,7 @@ def _validated(given: _Given) -> Settings:
     if routes := values.get("routes"):
         problems += [
             f"{PREFIX}{field.upper()} is set beside {PREFIX}ROUTES, where each route has its own; keep one of them"
-            for field in ("topic", "collection", *RecordOptions.model_fields)
+            for field in ("topic", "collection", *RouteOptions.model_fields)
             if field in given.sources
         ]
         try:

@@ -11,8 +11,8 @@ from workers.errors import BadConfigurationError
 from workers.naming import MAX_SLOTS, worker_name
 from workers.settings.connections import Connections
 from workers.settings.files import path_problem
-from workers.settings.record_options import RecordOptions
 from workers.settings.route import Route, RouteTable, UnroutableError
+from workers.settings.route_options import RouteOptions
 from workers.settings.rules import conflicts
 from workers.settings.values import Host, Seconds
 
@@ -20,7 +20,7 @@ ITERATION_SLACK = 15.0
 """Seconds of an iteration besides its write and its commit: a rebalance, and fetching the committed offsets."""
 
 
-class Settings(RecordOptions, Connections):
+class Settings(RouteOptions, Connections):
     """The settings of a process. Create it with `settings.load`, which reports every problem at once."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, allow_inf_nan=False)
@@ -127,11 +127,11 @@ class Settings(RecordOptions, Connections):
 
     @property
     def route_table(self) -> RouteTable:
-        """All routes: those of the file, or the one that topic, collection and the record options are."""
+        """All routes: those of the file, or the one that topic, collection and the route options are."""
         if self._route_table:
             return self._route_table
         # Its values were checked by the rules here: a route of the file has some more.
-        options = {name: getattr(self, name) for name in RecordOptions.model_fields}
+        options = {name: getattr(self, name) for name in RouteOptions.model_fields}
         return RouteTable((Route.model_construct(topics=(self.topic,), collection=self.collection, **options),))
 
     def with_routes(self, table: RouteTable) -> Settings:
@@ -150,7 +150,7 @@ class Settings(RecordOptions, Connections):
             return self if topic == self.topic else self.model_copy(update={"topic": topic})
         if (route := self._route_table.route_of(topic)) is None:
             raise UnroutableError(f"no route of WORKERS_ROUTES has the topic {topic}")
-        options = {name: getattr(route, name) for name in RecordOptions.model_fields}
+        options = {name: getattr(route, name) for name in RouteOptions.model_fields}
         settings = self.model_copy(
             update={"topic": topic, "collection": route.collection_of(topic), "routes": None, **options}
         )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
-from workers.settings.record_options import RecordOptions
+from workers.settings.route_options import RouteOptions
 from workers.settings.values import Text, collection_problem, topic_problem
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ INTERNAL = "__"
 """What the names of Kafka's own topics begin with. No pattern matches them."""
 
 
-class Route(RecordOptions):
+class Route(RouteOptions):
     """One route. Every topic of it is decoded, and stored, in the same way."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -105,6 +105,13 @@ class RouteTable:
     def topics(self) -> tuple[str, ...]:
         """Those that are named."""
         return tuple(topic for route in self.routes for topic in route.topics)
+
+    @property
+    def names(self) -> str:
+        """The topics, for a message: `a, b and those of the pattern c`."""
+        patterns = [f"those of the pattern {route.topic_pattern}" for route in self.routes if route.topic_pattern]
+        *first, last = [*self.topics, *patterns]
+        return f"{', '.join(first)} and {last}" if first else last
 
     @property
     def has_several_topics(self) -> bool:

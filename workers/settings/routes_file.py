@@ -11,8 +11,8 @@ from pydantic import ValidationError
 
 from workers.errors import BadConfigurationError
 from workers.settings.files import UnreadableError, read_text, shown
-from workers.settings.record_options import RecordOptions
 from workers.settings.route import Route, RouteTable
+from workers.settings.route_options import RouteOptions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 TABLE = "route"
-KEYS = sorted(Route.model_fields, key=lambda name: name in RecordOptions.model_fields)
+KEYS = sorted(Route.model_fields, key=lambda name: name in RouteOptions.model_fields)
 """Of a route: those of its place first."""
 EXAMPLE = '[[route]] with topics = ["orders"]'
 

@@ -13,8 +13,9 @@ from workers.verification.part_check import PartCheck
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from workers.kafka.admin import Admin, Topic
+    from workers.kafka.admin import Admin
     from workers.kafka.partition_offsets import PartitionOffsets
+    from workers.kafka.topics import Topic
     from workers.settings import Settings
     from workers.sinks.base import SinkReader
     from workers.types import TopicPartition

@@ -27,8 +27,8 @@ from workers.verification.record_outcomes import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from workers.kafka.admin import Topic
     from workers.kafka.partition_offsets import PartitionOffsets
+    from workers.kafka.topics import Topic
     from workers.records import Record
     from workers.settings import Settings
     from workers.verification.place import Place

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from multiprocessing.connection import Connection
 
-    from workers.kafka.admin import Topic
     from workers.kafka.partition_offsets import PartitionOffsets
+    from workers.kafka.topics import Topic
     from workers.settings import Settings
     from workers.types import TopicPartition
     from workers.verification.part_check import PartResult

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from workers.kafka.admin import Admin, Topic
+    from workers.kafka.admin import Admin
     from workers.kafka.partition_offsets import PartitionOffsets
+    from workers.kafka.topics import Topic
     from workers.settings import Settings
 
 VERSION = 1

@@ -34,12 +34,22 @@ class Membership:
     def prepare(self) -> None:
         """Before this worker joins: the topic is there, and this slot's dead member is out of the group.
 
+        Of several topics none needs to be there: each is read from its beginning once it is.
+
         Raises:
             UnavailableError: there is no such topic, or no broker answered.
         """
+        routes = self._settings.route_table
         with Admin(self._settings) as admin:
-            if admin.topic(self._settings.topic) is None:
-                raise UnavailableError(topics.missing(self._settings))
+            missing = [topic for topic in routes.topics if admin.topic(topic) is None]
+            if missing and not routes.has_several_topics:
+                raise UnavailableError(topics.missing(self._settings.for_topic(missing[0])))
+            if missing:
+                log.warning(
+                    "there are no such topics yet; each is read from its beginning within a minute after it is made",
+                    action=Action.READ,
+                    topics=",".join(missing),
+                )
             self.evict_predecessor(admin)
 
     def evict_predecessor(self, admin: Admin) -> None:

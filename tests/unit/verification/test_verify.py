@@ -13,9 +13,9 @@ from tests.support.fake_broker import FakeRecord
 from tests.support.records import ListedRecords
 from workers.errors import NotFoundError, UnavailableError
 from workers.identity import OffsetRange, second_id
-from workers.kafka.admin import Topic
 from workers.kafka.first_records import FirstRecords
 from workers.kafka.partition_offsets import PartitionOffsets
+from workers.kafka.topics import Topic
 from workers.settings import load
 from workers.sinks.id_range import EVERY_ID, IdRange
 from workers.types import Truncation

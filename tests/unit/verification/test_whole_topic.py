@@ -14,8 +14,8 @@ from tests.support.batches import TOPIC, tp
 from tests.support.verify_sides import MOST_OFFSETS, Sides, random_sides
 from workers.errors import BadUsageError, UnavailableError
 from workers.identity import TopicIdentity
-from workers.kafka.admin import Topic
 from workers.kafka.partition_offsets import PartitionOffsets
+from workers.kafka.topics import Topic
 from workers.settings import Settings, load
 from workers.types import TopicPartition
 from workers.verification import checker, whole_topic

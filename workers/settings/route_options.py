@@ -1,4 +1,4 @@
-"""What becomes of each record: the settings of a route, or of the one topic of WORKERS_TOPIC."""
+"""Settings that each route has for itself: in the file of routes, or as WORKERS_* for the one topic of WORKERS_TOPIC."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 
-class RecordOptions(BaseModel):
+class RouteOptions(BaseModel):
     """A part of `Settings`, and of each `Route`. A decoder is made of them: `workers.decoding.open_decoder`."""
 
     on_tombstone: Literal["dead_letter", "ignore"] = Field(
