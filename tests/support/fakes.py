@@ -11,6 +11,7 @@ from bson import json_util
 from bson.raw_bson import RawBSONDocument
 
 from tests.support.fake_broker import Answer, FakeBroker, UnknownMemberError
+from tests.support.fake_start import FakeStart
 from tests.support.records import ListedRecords
 from workers.errors import RetryReason, SinkUnavailableError, UnavailableError
 from workers.identity import OffsetRange, second_id
@@ -20,6 +21,7 @@ from workers.kafka.log_history import LogHistory, Question, Validation, validate
 from workers.operations import Operations
 from workers.pipeline.observer import NullObserver, Observer
 from workers.records import Record, Records
+from workers.settings.start import EARLIEST
 from workers.sinks.id_range import IdRange
 from workers.sinks.mongodb.encoding import as_raw, encode, encode_plain
 from workers.sinks.refusals import Refusal, Suspects, refused_alone, undecided
@@ -57,13 +59,17 @@ def no_pause(_point: str) -> None: ...
 class FakeSource:
     """One member of the broker's group."""
 
+    start_type: type[FakeStart] = FakeStart
+
     def __init__(
         self,
         broker: FakeBroker,
         observer: Observer | None = None,
         pause: Pause = no_pause,
         stopping: Callable[[], bool] = lambda: False,
+        start: str = EARLIEST,
     ) -> None:
+        self.starts = self.start_type(broker, start)
         self.member = broker.new_member_id()
         self._broker = broker
         self._observer = observer or NullObserver()
@@ -92,6 +98,7 @@ class FakeSource:
         self._pause("commit")
         if assignment_epoch != self.assignment_epoch:
             return CommitResult.REBALANCED
+        self.starts.ended(next_offsets)
         try:
             answer = self._broker.commit(
                 self.member,
@@ -109,6 +116,7 @@ class FakeSource:
     def rewind(self, first_offsets: Mapping[TopicPartition, int], assignment_epoch: int) -> None:
         if assignment_epoch != self.assignment_epoch:
             return
+        self.starts.ended(first_offsets)
         self._positions |= {p: offset for p, offset in first_offsets.items() if p in self._positions}
         self._skipped |= {p: offset for p, offset in first_offsets.items() if self._behind_a_loss.get(p) == offset}
 
@@ -131,7 +139,7 @@ class FakeSource:
                     self._histories[partition].reuse(part.replaced.first, part.replaced.end + MARGIN)
 
     def _mark(self, partition: TopicPartition, offset: int) -> tuple[str, int]:
-        history = self._histories[partition].before(offset)
+        history = self._histories.get(partition, self.starts.history(partition)).before(offset)
         return str(CommitMark(self._topic.uuid, history)), history.epoch_before(offset)
 
     def _keep_membership(self) -> bool:
@@ -162,8 +170,11 @@ class FakeSource:
         self.assignment_epoch += 1
         self._topic = self._broker.topic
         self._positions, self._skipped, self._behind_a_loss = dict(positions), {}, {}
+        self._histories = {}
+        self.starts.begin(self._topic, positions, self._group_generation)
         for partition in positions:
-            self._begin_partition(partition)
+            if partition not in self.starts.held:
+                self._begin_partition(partition)
         self._parted = {}
         self._notice_gaps()
 
@@ -187,6 +198,8 @@ class FakeSource:
     def _find_truncations(self) -> bool:
         """Compare the positions with the logs of leaders that are new; begin again at the commits if one was truncated."""
         for partition, position in self._positions.items():
+            if partition in self.starts.held:
+                continue
             epoch = self._broker.partitions[partition.partition].epoch
             if epoch != self._leader_epochs[partition]:
                 self._leader_epochs[partition] = epoch
@@ -200,6 +213,8 @@ class FakeSource:
 
     def _notice_gaps(self) -> None:
         for partition, offset in self._positions.items():
+            if partition in self.starts.held:
+                continue
             beginning = self._broker.partitions[partition.partition].beginning
             if beginning > offset:
                 self._positions[partition] = self._skipped[partition] = self._behind_a_loss[partition] = beginning
@@ -208,12 +223,16 @@ class FakeSource:
     def _fetch(self, most: int) -> Fetched | None:
         if self._find_truncations():
             return None
+        for partition in self.starts.look():
+            self._positions[partition] = self._broker.start(partition.partition)
+            self._begin_partition(partition)
         self._notice_gaps()
         fetched: dict[TopicPartition, Records] = {}
         for partition, position in self._positions.items():
             if (
                 most > 0
                 and partition not in self._halted
+                and partition not in self.starts.held
                 and (records := self._broker.partitions[partition.partition].read(position, most))
             ):
                 fetched[partition] = ListedRecords(records)
@@ -221,7 +240,7 @@ class FakeSource:
         for partition, records in fetched.items():
             self._positions[partition] = records.offsets[-1] + 1
             self._histories[partition].read(records, MARGIN)
-        skipped, self._skipped = self._skipped, {}
+        skipped, self._skipped = self._skipped | self.starts.take(), {}
         if not fetched and not skipped:
             return None
         reused = {

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, field_validator
+
+from workers.settings.start import EARLIEST, parse_start
 
 
 class RouteOptions(BaseModel):
@@ -14,3 +17,18 @@ class RouteOptions(BaseModel):
         "dead_letter",
         description="what becomes of a record without a value; ignore: it is counted, and leaves nothing behind",
     )
+    start: str = Field(
+        EARLIEST,
+        max_length=40,
+        description="where a topic begins that the group has never committed: earliest, latest, a time, or how long ago (-6h)",
+    )
+
+    @field_validator("start", mode="before")
+    @classmethod
+    def _is_a_time_of_toml(cls, value: object) -> object:
+        return value.isoformat() if isinstance(value, datetime) else value
+
+    @field_validator("start")
+    @classmethod
+    def _is_a_start(cls, value: str) -> str:
+        return parse_start(value.strip()).text
