@@ -5,7 +5,16 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
-from tests.model.world import FAILURES, LEAST_FOR_THE_LIMIT, MOST, MOST_PARTITIONS, MOST_WORKERS, PARTITIONS, POINTS, World
+from tests.model.world import (
+    FAILURES,
+    LEAST_FOR_THE_LIMIT,
+    MOST,
+    MOST_PARTITIONS,
+    MOST_WORKERS,
+    PARTITIONS,
+    POINTS,
+    World,
+)
 from tests.support.fake_broker import Answer
 from tests.support.oracle import BrokenPromiseError, Sent
 from workers.settings.start import LATEST

@@ -64,7 +64,9 @@ def test_thousands_of_schedules_and_every_fault_did_bite():
         try:
             play(World(sightings=sightings), seed, starts=seed % 3 == 0)
         except Exception as error:
-            error.add_note(f"schedule {seed}: tests.model.schedules.play(World(), {seed}, starts={seed % 3 == 0}) repeats it")
+            error.add_note(
+                f"schedule {seed}: tests.model.schedules.play(World(), {seed}, starts={seed % 3 == 0}) repeats it"
+            )
             raise
 
     assert set() == MUST_HAVE_HAPPENED - set(+sightings), sightings

@@ -41,6 +41,7 @@ COMMANDS = {
     "produce": "produce:produce",
     "restart": "fleet:restart",
     "run": "main:run",
+    "seek": "seek:seek",
     "status": "fleet:status",
     "verify": "main:verify",
     "watchdog": "watchdog:watchdog",

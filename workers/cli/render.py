@@ -7,6 +7,7 @@ from collections import Counter
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from workers.cli.render_left_out import left_out
 from workers.cli.terminal import console
 
 if TYPE_CHECKING:
@@ -19,8 +20,18 @@ if TYPE_CHECKING:
 
 __all__ = ["console", "counting", "produced", "verify_report"]
 
-SHORT = {"dead_lettered": "dead", "conflicting": "conflict"}
-RARE = ("ignored", "unstable", "expired", "compacted", "replaced", "conflicting", "unexpected")
+SHORT = {"dead_lettered": "dead", "before_start": "before", "conflicting": "conflict"}
+RARE = (
+    "ignored",
+    "before_start",
+    "skipped",
+    "unstable",
+    "expired",
+    "compacted",
+    "replaced",
+    "conflicting",
+    "unexpected",
+)
 """Columns that are shown only if there are any, so that the table fits into 80 columns."""
 LINE_SECONDS = 2.0
 """Between two lines of progress, without a terminal."""
@@ -112,6 +123,7 @@ def verify_report(console: Console, found: VerifyReport) -> None:
         console.print(f"{found.foreign:,} documents are not of this topic, or of an earlier topic with its name")
     if found.total("ignored"):
         console.print(f"{found.total('ignored'):,} tombstones were ignored: they hold no value that could be lost")
+    left_out(console, found, names)
     if found.total("expired"):
         console.print(f"[yellow]{found.total('expired'):,} offsets were deleted from Kafka before they were read[/]")
     for log in found.truncated:

@@ -186,6 +186,7 @@ class Admin:
                 unstable=max(0, watermarks[partition].offset - end),
                 truncation=commit.truncation,
                 reused=commit.reused,
+                left_out=commit.left_out,
                 leader_epoch=topic.leaders.get(TopicPartition(*partition), (0, -1))[1],
             )
         return found

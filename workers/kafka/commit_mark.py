@@ -26,8 +26,10 @@ from workers.identity import OffsetRange
 from workers.kafka.left_out import SKIP, LeftOut, parse_skip
 from workers.kafka.log_history import NOTHING_BEFORE, LogHistory
 
-VERSION, LEAVES_OUT = 1, 2
-"""Of the form: without, and with offsets that are left out."""
+VERSION = 1
+"""Of the form."""
+LEAVES_OUT = 2
+"""Of the form, where offsets are left out. Both are known here: earlier versions of this program know the first only."""
 DELETED_TOPIC = "the committed offset belongs to a deleted topic of this name; reading from the log start"
 LATER_VERSION = "the commit is of a later version of this program: only its offset is used"
 _MARK = re.compile(
@@ -52,7 +54,7 @@ class CommitMark:
     topic_id: UUID
     history: LogHistory = field(default_factory=LogHistory)
     version: int = VERSION
-    """Of the form. Of a later one only the topic id is read, which every version has at the same place."""
+    """1 for a form that is known here. Of a later one only the topic id is read, which every version has at the same place."""
 
     def __str__(self) -> str:
         history, left_out = self.history, self.history.left_out
@@ -89,7 +91,7 @@ def parse(metadata: str | None) -> CommitMark | None:
     skips = tuple(map(parse_skip, rest["skips"].split(","))) if rest["skips"] else ()
     left_out = LeftOut(int(rest["start"]) if rest["start"] else None, rest["setting"] or "", skips)
     history = LogHistory(epochs, reused, before[0] if before else NOTHING_BEFORE, watched, left_out)
-    return CommitMark(topic_id, history, version)
+    return CommitMark(topic_id, history)
 
 
 def _pairs(text: str | None, separator: str) -> list[list[str]]:
@@ -119,7 +121,7 @@ def read_commit(offset: int, metadata: str | None, leader_epoch: int | None, top
     mark = parse(metadata)
     if mark and mark.topic_id != topic_id:
         return Commit(offset, LogHistory(), deleted_topic=True, warning=DELETED_TOPIC)
-    if mark and mark.version in (VERSION, LEAVES_OUT):
+    if mark and mark.version == VERSION:
         return Commit(offset, mark.history)
     epochs = [(leader_epoch, offset - 1)] if leader_epoch is not None and leader_epoch >= 0 and offset > 0 else []
     return Commit(offset, LogHistory(epochs), marked=False, warning=LATER_VERSION if mark else "")

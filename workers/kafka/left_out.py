@@ -55,6 +55,13 @@ def escaped(text: str) -> str:
     return re.sub(r"[\s%,/]|[^\w\s%,/!-~]", lambda found: "".join(f"%{byte:02X}" for byte in found[0].encode()), text)
 
 
+def shortened(text: str, most: int) -> str:
+    """As much of a text as has at most so many bytes in a mark."""
+    while len(escaped(text).encode()) > most:
+        text = text[:-1]
+    return text
+
+
 @dataclass(frozen=True)
 class LeftOut:
     """Of one partition."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from workers.kafka.left_out import LeftOut
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -26,6 +28,8 @@ class PartitionOffsets(NamedTuple):
     """The log was truncated before the committed offset, and no worker has read on from there yet."""
     reused: Sequence[OffsetRange] = ()
     """Offsets at which records were stored that the log may not hold any more: see `PartitionBatch.reused`."""
+    left_out: LeftOut = LeftOut()
+    """Offsets that the group does not read, on purpose."""
     leader_epoch: int = -1
     """Of the partition's leader. The log was truncated only if it is another one than before; -1: not known."""
 

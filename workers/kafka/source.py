@@ -24,6 +24,7 @@ from workers.kafka.partitions import from_client, to_client
 from workers.kafka.position import Admitted, Fetch
 from workers.kafka.rebalance_listener import RebalanceListener
 from workers.kafka.subscription import subscribe
+from workers.kafka.topic_starts import TopicStarts, start_of
 from workers.kafka.turns import Turns
 from workers.log_fields import Action
 from workers.types import CommitResult, Fetched, TopicPartition
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
     from kafka import KafkaConsumer
 
+    from workers.kafka.topic_memory import TopicMemory
     from workers.pipeline.observer import Observer
     from workers.records import Records
     from workers.settings import Settings
@@ -68,6 +70,7 @@ class KafkaSource:
         observer: Observer,
         stopping: Callable[[], bool],
         on_joined: Callable[[str], None] = lambda _member_id: None,
+        memory: TopicMemory | None = None,
     ) -> None:
         """Subscribe; the first polls join the group.
 
@@ -89,6 +92,7 @@ class KafkaSource:
             margin_of(settings.max_poll_records),
             self._on_records_lost,
             self._on_truncated,
+            TopicStarts(consumer, int(settings.commit_timeout * 1000), start_of(settings.route_table), memory),
         )
         self._listener = RebalanceListener(observer)
         self._contact = Contact(settings, consumer)

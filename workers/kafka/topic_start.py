@@ -81,7 +81,12 @@ class TopicStart:
     def take(self, partitions: Collection[TopicPartition], now: float) -> dict[TopicPartition, int]:
         """The offsets to commit, all in one request; nothing while they are on their way, or an answer is awaited."""
         is_whole = not set(partitions) - self._decided.keys()
-        if self.is_begun or self._offered or not self._decides or not (is_whole or now - self._since >= LEADER_PATIENCE_SECONDS):
+        if (
+            self.is_begun
+            or self._offered
+            or not self._decides
+            or not (is_whole or now - self._since >= LEADER_PATIENCE_SECONDS)
+        ):
             return {}
         self._offered = bool(self._decided)
         return {partition: each.offset for partition, each in self._decided.items()}

@@ -11,7 +11,7 @@ from workers.kafka import topics
 from workers.kafka.admin import Admin
 from workers.sinks.registry import open_reader
 from workers.verification.comparison import Comparison
-from workers.verification.report import TruncatedLog, VerifyReport
+from workers.verification.report import TruncatedLog, VerifyReport, left_out
 from workers.verification.whole_topic import WholeTopic
 
 if TYPE_CHECKING:
@@ -89,6 +89,7 @@ def verify(
         report.committed = any(each.committed is not None for each in offsets.values())
         report.foreign = foreign
         report.open_transactions = open_transactions
+        report.starts, report.skips = left_out(offsets)
         report.truncated = [
             TruncatedLog(partition, each.committed or 0, each.truncation.divergence)
             for partition, each in offsets.items()

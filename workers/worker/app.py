@@ -30,6 +30,7 @@ from workers.settings import unused
 from workers.sinks.registry import open_sink
 from workers.sinks.writer import BackgroundWriter
 from workers.state.heartbeat import State
+from workers.state.remembered_topics import RememberedTopics
 from workers.state.write_failures import WriteFailures
 from workers.worker.membership import Membership
 from workers.worker.process_setup import require_time_to_stop, tune_interpreter
@@ -63,7 +64,8 @@ class Worker:
         recycle = Recycling(settings.max_records, settings.max_memory, settings.healthy_after, self._stop.request)
         failures = WriteFailures(standard_error())
         self._files = SlotFiles(settings, failures)
-        self._membership = Membership(settings, self._files)
+        self._topics = RememberedTopics(settings, failures)
+        self._membership = Membership(settings, self._files, self._topics)
         self._observer = Observers(self._stall, self._metrics, self._health, LogObserver(), recycle, self._files)
         self._health.degraded = failures.problem
         OutputMetrics(
@@ -180,7 +182,7 @@ class Worker:
         settings = self._settings
         self._membership.prepare()
         consumer = open_consumer(settings, group_member_options(settings))
-        return KafkaSource(settings, consumer, self._observer, self._stop, self._membership.joined)
+        return KafkaSource(settings, consumer, self._observer, self._stop, self._membership.joined, self._topics)
 
     def _on_stop(self) -> None:
         self._stall.finish_within(self._settings.drain_timeout)
