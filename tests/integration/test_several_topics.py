@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,10 @@ def opened(stack: EmbeddedStack, tmp_path: Path) -> Iterator[Open]:
     yield open_workers
     for each in made:
         each.close()
+
+
+def is_committed(workers: RoutedWorkers, end: int) -> bool:
+    return workers.all_committed().get(("refunds", 0)) == end
 
 
 def numbers(topic: str, partition: int, count: int) -> list[tuple[str, int, int]]:
@@ -167,9 +172,7 @@ def test_a_busy_topic_does_not_starve_the_others(opened: Open) -> None:
     for number in range(10):
         workers.numbers_to("refunds", 0, number, 1)
         seen = workers.all_committed()
-        wait_until(
-            lambda: workers.all_committed().get(("refunds", 0)) == number + 1, 30, "the single record is committed"
-        )
+        wait_until(partial(is_committed, workers, number + 1), 30, "the record is committed")
         behind.append(workers.all_committed()[("orders", 0)] - seen[("orders", 0)])
     assert len(behind) >= 3, "the backlog was over before anything could be seen"
     # In flight, fetched before, and its own turn: a few batches of the busy one, and not the fetch of a megabyte.
