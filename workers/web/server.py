@@ -50,7 +50,7 @@ def serve(settings: Settings, paths: StatePaths) -> None:
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
     health = Health(LONGEST_POLL_SECONDS + settings.lag_interval)
     lag = LagPoller(settings, health.iterated)
-    metrics = LagMetrics(settings.group, settings.topic, lag.current, lambda: lag.last_success)
+    metrics = LagMetrics(settings.group, settings.topic, lag.current, lambda: lag.last_success, settings.route_table)
     about = {
         "topic": settings.topic,
         "group": settings.group,
