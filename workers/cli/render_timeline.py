@@ -23,6 +23,8 @@ WHITE_ON = (0,)
 DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 BAD, GOOD, FAINT = "bold red", "green", "dim"
 LABEL_WIDTH, LONGEST_LABEL = 9, 16
+WIDE, LONGEST_WIDE_LABEL = 100, 28
+"""From so many columns on there is room for longer ones."""
 RIGHT_WIDTH = 11
 
 
@@ -65,7 +67,8 @@ def lines(told: Mapping[str, Any], terminal: Terminal, most: int) -> list[Text]:
     rows = cells.rows(told, terminal.cells, most)
     if not rows:
         return [Text("no partition is known yet", style=FAINT)]
-    label = min(LONGEST_LABEL, max([LABEL_WIDTH, *(len(row.label) + 1 for row in rows)]))
+    longest = LONGEST_LABEL if terminal.width < WIDE else LONGEST_WIDE_LABEL
+    label = min(longest, max([LABEL_WIDTH, *(len(row.label) + 1 for row in rows)]))
     if label > LABEL_WIDTH:
         terminal = terminal._replace(width=terminal.width - (label - LABEL_WIDTH))
         rows = cells.rows(told, terminal.cells, most)
@@ -133,7 +136,9 @@ def _marks(told: Mapping[str, Any], terminal: Terminal) -> Text:
 
 
 def _charts(series: Mapping[str, Sequence[float | None]], terminal: Terminal, label: int) -> list[Text]:
-    found = []
+    found: list[Text] = []
+    if not series:
+        return found
     for name, title, colour, most in (
         ("stored", "stored/s", COLOURS[4], False),
         ("waiting", "waiting", COLOURS[5], True),
@@ -166,5 +171,5 @@ def _figure(name: str, value: float | None) -> str:
 
 
 def _cut(text: str, most: int) -> str:
-    """Its end, which tells partitions of one topic apart."""
-    return text if len(text) <= most else text[-most:]
+    """Its beginning, and its end, which tells partitions of one topic apart."""
+    return text if len(text) <= most else f"{text[: most // 3]}~{text[-(most - most // 3 - 1) :]}"

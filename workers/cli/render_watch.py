@@ -13,7 +13,7 @@ from workers.cli import render_timeline as timeline
 from workers.fleet.status.slot import WORKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 LEAST_BANDS = 3
 MOST_BANDS = 24
 LEAST_SLOTS = 2
+LEAST_ROUTES = 3
 CHARTS = 5
 """Lines of the timeline besides its bands: marks, times, three charts."""
 
@@ -49,9 +50,10 @@ class WatchScreen:
 
         head = drawn(parts.headline(self.said, ascii_only=ascii_only))[:4]
         services = drawn(self._services())[:8]
+        routes = self._routes(drawn, width)
         events = parts.last_events(self.status)[-parts.EVENTS :]
         # The last line stays empty: a terminal scrolls when it is written to its end.
-        room = self.height - len(head) - len(services) - CHARTS - 1 - 1
+        room = self.height - len(head) - len(services) - len(routes) - CHARTS - 1 - 1
         wanted = min(max(LEAST_BANDS, self.height // 3), len(self.told["partitions"]))
         slots = self._slots(max(LEAST_SLOTS, room - wanted - 2))
         room -= len(slots) + (len(slots) < len(self.status.slots))
@@ -69,9 +71,9 @@ class WatchScreen:
         table = drawn(parts.slots(self.status, width, slots)) if slots else []
         if (more := len(self.status.slots) - len(slots)) > 0:
             table += drawn(Text(f"and {more} more workers", style=parts.FAINT))
-        told = drawn(parts.events(events)) if events else []
+        told = drawn(parts.events(events, named=self.status.has_several_topics)) if events else []
         told = told[-max(0, room) :] if room > 0 else []
-        blocks = [head, graph, table, services, told]
+        blocks = [head, routes, graph, table, services, told]
         spare = room - len(told)
         for number, block in enumerate(blocks):
             if number and block and spare > 0:
@@ -80,6 +82,12 @@ class WatchScreen:
             for line in block:
                 yield from line
                 yield Segment.line()
+
+    def _routes(self, drawn: Callable[[RenderableType], Lines], width: int) -> Lines:
+        """A quarter of the screen at most; none where there is one topic."""
+        if not self.status.has_several_topics or not self.status.routes:
+            return []
+        return drawn(parts.routes_of(self.status, width, max(LEAST_ROUTES, self.height // 4)))
 
     def _services(self) -> RenderableType:
         """One line while all are up: then only what runs is of interest."""

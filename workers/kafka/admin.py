@@ -94,7 +94,10 @@ class Admin:
         Raises:
             UnavailableError: no broker answered.
         """
-        return self._ask(lambda: topics.describe_all(self._client, names))
+        answer: tuple[dict[str, Topic], dict[str, KafkaError]] = self._ask(
+            lambda: topics.describe_all(self._client, names)
+        )
+        return answer
 
     def topic_names(self) -> list[str]:
         """The names of all topics that this client may see.

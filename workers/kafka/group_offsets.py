@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from kafka import IsolationLevel, OffsetSpec
@@ -14,13 +15,13 @@ from workers.kafka.partitions import to_client
 from workers.types import TopicPartition
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Collection
 
     from kafka import KafkaAdminClient
 
     from workers.kafka.topics import Topic
 
-Ask = Callable[[Callable[[], Any]], Any] if TYPE_CHECKING else Any
+Ask = Callable[[Callable[[], Any]], Any]
 """Asks a question, again where the error may be over soon."""
 
 
