@@ -44,7 +44,9 @@ def rows(told: Mapping[str, Any], width: int, most: int) -> list[Row]:
     for group in _groups(topics, max(1, most)):
         cells = [_cells(each["bands"], told["start"], told["now"], width) for each in group]
         label = _label(group, topics)
-        found.append(Row(label, [_one(column) for column in zip(*cells, strict=True)], _owner(group)))
+        found.append(
+            Row(label, [_one(column, mixed=len(topics) > 1) for column in zip(*cells, strict=True)], _owner(group))
+        )
     return found
 
 
@@ -99,12 +101,16 @@ def _cells(bands: Sequence[Sequence[Any]], start: float, now: float, width: int)
     return cells
 
 
-def _one(cells: Sequence[Cell]) -> Cell:
-    """Of several partitions: a hole if one is; else what most of them are."""
+def _one(cells: Sequence[Cell], *, mixed: bool) -> Cell:
+    """Of several partitions: a hole if one is; else what most of them are.
+
+    Args: mixed: whether a cell of several workers is nobody's: the partitions of several topics are dealt out one by one.
+    """
     for kind in (HOLE, HALTED, PAUSE):
         if any(cell.kind == kind for cell in cells):
             return next(cell for cell in cells if cell.kind == kind)
-    return max(dict.fromkeys(cells), key=cells.count)
+    most = max(dict.fromkeys(cells), key=cells.count)
+    return Cell(most.kind, None) if mixed and len({cell.worker for cell in cells}) > 1 else most
 
 
 def _owner(group: Iterable[Mapping[str, Any]]) -> str:

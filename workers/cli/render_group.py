@@ -38,8 +38,10 @@ def _group(status: Status, width: int) -> list[tuple[str, Text]]:
     group = status.group
     if group is None:
         return [("group", Text("unknown while Kafka is down", style=FAINT))]
+    named = group.has_several_topics
     members = ", ".join(
-        f"{escaped(short_name(each.client_id))} {compact_partitions(each.partitions) or '-'}" for each in group.members
+        f"{escaped(short_name(each.client_id))} {compact_partitions(each.partitions, named=named) or '-'}"
+        for each in group.members
     )
     described = f"{group.name}: {group.state}, {plural(len(group.members), 'member')}"
     style = "" if group.state == STABLE else WARN
@@ -47,7 +49,7 @@ def _group(status: Status, width: int) -> list[tuple[str, Text]]:
     if group.partitions is None and not group.has_several_topics:
         return [first, *missing_topic(group.topic, group.create_topic or "", width)]
     if group.unowned:
-        owned = Text(f"unassigned: {compact_partitions(group.unowned)}", style=BAD)
+        owned = Text(f"unassigned: {compact_partitions(group.unowned, named=named)}", style=BAD)
     else:
         owned = Text("all assigned") if group.settled else Text("rebalancing", style=WARN)
     lag = at_least(group.lag, 99, partial=bool(group.unanswered))
@@ -75,7 +77,12 @@ def _unreadable(group: GroupStatus) -> list[tuple[str, Text]]:
     """What stands although every worker is well, a line for each kind."""
     lines = []
     if group.unanswered:
-        lines.append(("no answer", Text(f"partition {compact_partitions(group.unanswered)}", style=BAD)))
+        lines.append(
+            (
+                "no answer",
+                Text(f"partition {compact_partitions(group.unanswered, named=group.has_several_topics)}", style=BAD),
+            )
+        )
     for partition, each in sorted(group.open_transactions.items())[:MOST]:
         text = (
             f"partition {partition if group.has_several_topics else partition.partition}: {number(each.offsets)} unstable, open for "

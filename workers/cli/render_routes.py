@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 MOST = 24
 """Lines of either table; JSON has all."""
-STATE_WIDTH, LEAST_LABEL = 22, 8
+STATE_WIDTH, LEAST_LABEL = 25, 8
 OWNERS_WIDTH = 26
 WIDE = 100
 """From so many columns on the owners of a topic are shown beside it."""
@@ -68,7 +68,9 @@ def _table(noun: str, labels: Sequence[str], width: int, columns: Sequence[tuple
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 1, 0, 0))
     table.add_column(noun, no_wrap=True, width=label, overflow="ellipsis")
     for name, size in columns:
-        table.add_column(name, justify="right", no_wrap=True, width=size, overflow="ellipsis")
+        table.add_column(
+            name, justify="left" if name == "owners" else "right", no_wrap=True, width=size, overflow="ellipsis"
+        )
     table.add_column("state", no_wrap=True, width=STATE_WIDTH, overflow="ellipsis")
     return table
 

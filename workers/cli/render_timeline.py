@@ -37,6 +37,8 @@ class Glyphs(NamedTuple):
     """A hole that is much shorter than a cell."""
     halted: str
     unknown: str
+    several: str
+    """Stored, by several workers."""
     patterns: str
     """Of a worker's band, by how often the colours were used before it."""
     levels: str
@@ -45,8 +47,8 @@ class Glyphs(NamedTuple):
     up: str
 
 
-UNICODE = Glyphs("─", "▞", "┆", "▚", "·", " ·░▒", "▁▂▃▄▅▆▇█", "▼", "▲")
-ASCII = Glyphs("-", "!", ":", "x", ".", " .:%", "_.-~=+*#", "v", "^")
+UNICODE = Glyphs("─", "▞", "┆", "▚", "·", "▒", " ·░▒", "▁▂▃▄▅▆▇█", "▼", "▲")
+ASCII = Glyphs("-", "!", ":", "x", ".", "+", " .:%", "_.-~=+*#", "v", "^")
 
 
 class Terminal(NamedTuple):
@@ -81,12 +83,13 @@ def lines(told: Mapping[str, Any], terminal: Terminal, most: int) -> list[Text]:
     return [*found, *_charts(told["series"], terminal, label)]
 
 
-def legend(terminal: Terminal) -> Text:
+def legend(terminal: Terminal, *, has_several_topics: bool = False) -> Text:
     """What the cells mean, where it is not said beside them."""
     glyphs = terminal.glyphs
     hole = "nobody stores" if terminal.width < 76 else "records wait, nobody stores them"
+    several = f"  {glyphs.several} by several workers" if has_several_topics else ""
     return Text(
-        f"{glyphs.hole} {hole}  {glyphs.idle} nothing waits  {glyphs.halted} halted  {glyphs.unknown} unknown",
+        f"{glyphs.hole} {hole}  {glyphs.idle} nothing waits  {glyphs.halted} halted  {glyphs.unknown} unknown{several}",
         style=FAINT,
     )
 
@@ -118,6 +121,8 @@ def _stretch(cell: Cell, length: int, terminal: Terminal) -> Text:
         return Text(glyphs.pause * length, style=f"bold {ink} on {colour}" if terminal.colours and number >= 0 else BAD)
     if cell.kind == "idle":
         return Text(glyphs.idle * length, style=colour if number >= 0 else FAINT)
+    if cell.worker is None:
+        return Text(glyphs.several * length, style=FAINT)
     if not terminal.colours:
         return Text((DIGITS[number] if 0 <= number < len(DIGITS) else "+") * length)
     fill = glyphs.patterns[number // len(COLOURS) % len(glyphs.patterns)]

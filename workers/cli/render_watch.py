@@ -66,7 +66,7 @@ class WatchScreen:
         graph = [line for text in timeline.lines(self.told, terminal, bands) for line in drawn(text)[:1]]
         room -= max(0, len(graph) - CHARTS)
         if room > len(events) + 1 and self.told["partitions"]:
-            graph += drawn(timeline.legend(terminal))[:1]
+            graph += drawn(timeline.legend(terminal, has_several_topics=self.status.has_several_topics))[:1]
             room -= 1
         table = drawn(parts.slots(self.status, width, slots)) if slots else []
         if (more := len(self.status.slots) - len(slots)) > 0:

@@ -60,7 +60,7 @@ def words(event: Mapping[str, Any], *, short: bool = False, named: bool = False)
     if kind in (Event.TAKEN_OVER, Event.STORED_AGAIN):
         return _moved(event, kind, short=short, named=named)
     if kind == Event.REBALANCED:
-        return f"rebalanced: {_owners(event.get('partitions'))}"
+        return f"rebalanced: {_owners(event.get('partitions'), named=named)}"
     return PLAIN.get(kind, kind)
 
 
@@ -94,8 +94,10 @@ def _moved(event: Mapping[str, Any], kind: str, *, short: bool, named: bool) -> 
     return f"first record of {what} stored again{f', by {who}' if who else ''}"
 
 
-def _owners(owners: object) -> str:
+def _owners(owners: object, *, named: bool) -> str:
     found = owners_of({"partitions": owners})
     if not found:
         return "partitions moved"
-    return ", ".join(f"{short_name(name)} {compact_partitions(owned) or '-'}" for name, owned in found.items())
+    return ", ".join(
+        f"{short_name(name)} {compact_partitions(owned, named=named) or '-'}" for name, owned in found.items()
+    )

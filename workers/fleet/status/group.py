@@ -171,12 +171,15 @@ def describe_partitions(partitions: Sequence[TopicPartition]) -> str:
     return " and ".join(f"{noun} {compact_numbers(numbers)} of {topic}" for topic, numbers in topics.items())
 
 
-def compact_partitions(partitions: Iterable[TopicPartition]) -> str:
-    """For a table: `0-2,5`; of several topics: `orders:0-2 refunds:5`; of many: `40 of 20 topics`."""
+def compact_partitions(partitions: Iterable[TopicPartition], *, named: bool = False) -> str:
+    """For a table: `0-2,5`; of several topics: `orders:0-2 refunds:5`; of many: `40 of 20 topics`.
+
+    Args: named: whether the topic is named also where all are of one: the fleet has several.
+    """
     topics = by_topic(partitions)
     if len(topics) > FEW_TOPICS:
         return f"{sum(map(len, topics.values()))} of {len(topics)} topics"
-    if len(topics) > 1:
+    if named or len(topics) > 1:
         return " ".join(f"{topic}:{compact_numbers(numbers)}" for topic, numbers in topics.items())
     return "".join(map(compact_numbers, topics.values()))
 
