@@ -122,7 +122,7 @@ def test_the_first_row_says_whether_all_is_well() -> None:
 
 def test_what_is_not_looked_at_first_is_folded() -> None:
     _, *others = [panel for panel in read(FOLDER / "fleet.json")["panels"] if panel["type"] == "row"]
-    assert len(others) == 6
+    assert len(others) == 7
     assert all(row["collapsed"] and row["panels"] for row in others)
 
 

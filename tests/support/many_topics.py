@@ -15,7 +15,28 @@ from workers.settings.route import Route, RouteTable
 from workers.state.heartbeat import Beat, State
 from workers.types import TopicPartition
 
-LOGS = [f"log.{name}" for name in "api auth billing cart cdn cron edge mail media pay push queue search ship sms web wiki".split()]
+LOGS = [
+    f"log.{name}"
+    for name in [
+        "api",
+        "auth",
+        "billing",
+        "cart",
+        "cdn",
+        "cron",
+        "edge",
+        "mail",
+        "media",
+        "pay",
+        "push",
+        "queue",
+        "search",
+        "ship",
+        "sms",
+        "web",
+        "wiki",
+    ]
+]
 TOPICS = ["orders", "refunds", *LOGS, "audit.eu"]
 ROUTES = RouteTable(
     (
