@@ -5,7 +5,19 @@ from __future__ import annotations
 from grafana_foundation_sdk.builders import dashboard as build
 from health import COMMITTED
 from matchers import EACH_PARTITION, EACH_PROCESS, EACH_WORKER, OURS, RATE, TOPIC, WORKER, once
-from panels import BLUE, COMMITS_A_SECOND, GREEN, RECORDS_A_SECOND, RED, RETRIES_A_SECOND, YELLOW, lines, number, rows
+from panels import (
+    BLUE,
+    COMMITS_A_SECOND,
+    GREEN,
+    RECORDS,
+    RECORDS_A_SECOND,
+    RED,
+    RETRIES_A_SECOND,
+    YELLOW,
+    lines,
+    number,
+    rows,
+)
 
 BY_PARTITION = "{{group}} {{topic}} {{partition}}"
 BY_TOPIC = "{{group}} {{topic}}"
@@ -14,6 +26,7 @@ WAITING = f"min_over_time(workers_lag_records{{{TOPIC}}}[1m]) > 0"
 MOVING = f"changes({COMMITTED}[1m]) > 0"
 # Where nothing is known, this is nothing too, and not 0.
 NONE = f"0 * count(workers_lag_records{{{TOPIC}}})"
+NO_TROUBLE = f"0 * count(workers_partition_unowned{{{TOPIC}}})"
 HANGING = f"workers_partition_unstable_seconds{{{TOPIC}}} > 90"
 MOVED = f"changes(workers_partition_last_stable_offset{{{TOPIC}}}[1m]) > 0"
 
@@ -84,7 +97,7 @@ def by_topic() -> build.Row:
             "short",
             {
                 "missing": f"sum({once(f'workers_topic_missing{{{TOPIC}}}', 'group, topic')})",
-                "unroutable": f"sum({once(f'workers_topic_unroutable{{{OURS}}}', 'group, topic')}) or {NONE}",
+                "unroutable": f"sum({once(f'workers_topic_unroutable{{{OURS}}}', 'group, topic')}) or {NO_TROUBLE}",
             },
             [(None, GREEN), (1, RED)],
             width=24,
@@ -105,7 +118,7 @@ def by_topic() -> build.Row:
         lines(
             "Lag in records, by topic",
             "Records that can be read and are not committed, over all partitions of the topic.",
-            "short",
+            RECORDS,
             {BY_TOPIC: f"sum by (group, topic) ({once(f'workers_lag_records{{{TOPIC}}}')})"},
             stacked=True,
         )
@@ -131,7 +144,7 @@ def partitions() -> build.Row:
             "short",
             {
                 "unowned": f"sum({once(f'workers_partition_unowned{{{TOPIC}}}')})",
-                "halted": f"sum({once(f'workers_partition_halted{{{TOPIC}}}')}) or {NONE}",
+                "halted": f"sum({once(f'workers_partition_halted{{{TOPIC}}}')}) or {NO_TROUBLE}",
                 "stuck": f"count({once(WAITING)} unless on ({EACH_PARTITION}) {MOVING}) or {NONE}",
                 "hanging": f"count({once(HANGING)} unless on ({EACH_PARTITION}) {MOVED}) or {NONE}",
                 "unknown": f"sum({once(f'workers_partition_unknown{{{TOPIC}}}')})",
