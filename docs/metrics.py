@@ -59,7 +59,6 @@ def workers() -> CollectorRegistry:
     metrics = WorkerMetrics("numtest")
     OutputMetrics(metrics.registry, lambda: None, lambda: 0, lambda: 0)
     metrics.owns([TopicPartition("numtest", 0)])
-    metrics.halted([TopicPartition("numtest", 0)], "")
     metrics.sink_unavailable(SinkUnavailableError(RetryReason.TIMEOUT, ""), 1, 0.1)
     return metrics.registry
 
@@ -73,7 +72,7 @@ def watchdog() -> CollectorRegistry:
 def lag() -> CollectorRegistry:
     partition = TopicPartition("numtest", 0)
     group = GroupDescription("Stable", {"m": Member("worker_00", "127.0.0.1", [partition])})
-    seen = lag_snapshot(1.0, group, {partition: PartitionOffsets(0, 2, 1)}, {partition: 0.5}, {}, unroutable={"x": ""})
+    seen = lag_snapshot(1.0, group, {partition: PartitionOffsets(0, 2, 1)}, {partition: 0.5}, {})
     return LagMetrics("counters", "numtest", lambda: seen, lambda: 1.0).registry
 
 

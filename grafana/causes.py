@@ -26,7 +26,6 @@ WAITING = f"min_over_time(workers_lag_records{{{TOPIC}}}[1m]) > 0"
 MOVING = f"changes({COMMITTED}[1m]) > 0"
 # Where nothing is known, this is nothing too, and not 0.
 NONE = f"0 * count(workers_lag_records{{{TOPIC}}})"
-NO_TROUBLE = f"0 * count(workers_partition_unowned{{{TOPIC}}})"
 HANGING = f"workers_partition_unstable_seconds{{{TOPIC}}} > 90"
 MOVED = f"changes(workers_partition_last_stable_offset{{{TOPIC}}}[1m]) > 0"
 
@@ -97,7 +96,7 @@ def by_topic() -> build.Row:
             "short",
             {
                 "missing": f"sum({once(f'workers_topic_missing{{{TOPIC}}}', 'group, topic')})",
-                "unroutable": f"sum({once(f'workers_topic_unroutable{{{OURS}}}', 'group, topic')}) or {NO_TROUBLE}",
+                "unroutable": f"sum({once(f'workers_topic_unroutable{{{TOPIC}}}', 'group, topic')})",
             },
             [(None, GREEN), (1, RED)],
             width=24,
@@ -144,7 +143,7 @@ def partitions() -> build.Row:
             "short",
             {
                 "unowned": f"sum({once(f'workers_partition_unowned{{{TOPIC}}}')})",
-                "halted": f"sum({once(f'workers_partition_halted{{{TOPIC}}}')}) or {NO_TROUBLE}",
+                "halted": f"sum({once(f'workers_partition_halted{{{TOPIC}}}')})",
                 "stuck": f"count({once(WAITING)} unless on ({EACH_PARTITION}) {MOVING}) or {NONE}",
                 "hanging": f"count({once(HANGING)} unless on ({EACH_PARTITION}) {MOVED}) or {NONE}",
                 "unknown": f"sum({once(f'workers_partition_unknown{{{TOPIC}}}')})",

@@ -110,7 +110,7 @@ NEEDS_A_COMMIT = ("kafka_consumergroup_current_offset", "kafka_consumergroup_lag
 """Absent where the group has committed nothing in the whole topic."""
 HELP_MISSING = "1 if a route names the topic and it does not exist; else 0."
 HELP_UNROUTABLE = (
-    "1 for a topic that no route can have: workers halt its partitions, which are in no other series. Else absent."
+    "1 if no route can have the topic: workers halt its partitions, which are in no series of `workers lag`; else 0."
 )
 HELP_SUM = "kafka_consumergroup_lag, over the partitions in which something is committed. Absent: in none."
 HELP_MEMBERS = (
@@ -178,13 +178,12 @@ class LagMetrics(Collector):
         """Those that are not there, and those that are not read."""
         route = self._route_labels
         missing = GaugeMetricFamily("workers_topic_missing", HELP_MISSING, labels=[*TOPIC, *route.names])
-        unroutable = GaugeMetricFamily("workers_topic_unroutable", HELP_UNROUTABLE, labels=TOPIC)
+        unroutable = GaugeMetricFamily("workers_topic_unroutable", HELP_UNROUTABLE, labels=[*TOPIC, *route.names])
         if snapshot:
             there = {partition.topic for partition in snapshot.partitions or ()}
-            for topic in sorted(there.union(snapshot.missing)):
+            for topic in sorted(there.union(snapshot.missing, snapshot.unroutable)):
                 missing.add_metric([topic, *route.values(topic)], float(topic in snapshot.missing))
-            for topic in sorted(snapshot.unroutable):
-                unroutable.add_metric([topic], 1.0)
+                unroutable.add_metric([topic, *route.values(topic)], float(topic in snapshot.unroutable))
         yield from (missing, unroutable)
 
     def describe(self) -> list[GaugeMetricFamily]:

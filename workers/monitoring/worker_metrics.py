@@ -78,7 +78,7 @@ class WorkerMetrics:
         )
         self._partition_halted = Gauge(
             "workers_partition_halted",
-            "Partitions in the assignment of this worker that it does not read until it is restarted: 1 for each.",
+            "1 for a partition of its assignment that this worker does not read until it is restarted; 0 for the others.",
             ["topic", "partition", *route.names],
             registry=registry,
         )
@@ -142,8 +142,7 @@ class WorkerMetrics:
             self._truncations.labels(*partition, *route)
             for outcome in OUTCOMES:
                 self._records.labels(*partition, outcome, *route)
-            if partition in self._halted:
-                self._partition_halted.labels(*partition, *route).set(1)
+            self._partition_halted.labels(*partition, *route).set(partition in self._halted)
 
     def _dead_letter_series(self, topic: str) -> None:
         for reason in RejectReason:
