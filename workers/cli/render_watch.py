@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 LEAST_BANDS = 3
 MOST_BANDS = 24
 LEAST_SLOTS = 2
-LEAST_ROUTES = 3
+LEAST_ROUTES, LEAST_HEIGHT = 3, 24
+"""Lines of routes, and of a terminal on which there is room for them."""
 CHARTS = 5
 """Lines of the timeline besides its bands: marks, times, three charts."""
 
@@ -85,7 +86,7 @@ class WatchScreen:
 
     def _routes(self, drawn: Callable[[RenderableType], Lines], width: int) -> Lines:
         """A quarter of the screen at most; none where there is one topic."""
-        if not self.status.has_several_topics or not self.status.routes:
+        if not self.status.has_several_topics or not self.status.routes or self.height < LEAST_HEIGHT:
             return []
         return drawn(parts.routes_of(self.status, width, max(LEAST_ROUTES, self.height // 4)))
 

@@ -40,7 +40,7 @@ export function layout(partitions, order, top, isNamed = false) {
     }
     if (isNamed) y += pitch >= 4 ? GROUP_GAP_PX : 1;
   }
-  return { rows, headings, pitch, isNamed, isByWorker: order === BY_WORKER, top, bottom: Math.max(y, top + LEAST_PX) };
+  return { rows, headings, pitch, isNamed, hasTopics: new Set(partitions.map(({ topic }) => topic)).size > 1, isByWorker: order === BY_WORKER, top, bottom: Math.max(y, top + LEAST_PX) };
 }
 
 function byTopic(partitions) {
@@ -117,7 +117,7 @@ function widened(from, to, scale) {
 export function drawLabels(into, plan, scale) {
   const every = [1, 2, 5, 10, 20, 50, 100, 200, 500].find((each) => each * plan.pitch >= LABEL_PX) ?? 1000;
   // Beside a name there is room only for rows that are high; and a number alone tells nothing of many topics.
-  const isHidden = plan.isNamed && (plan.isByWorker || plan.pitch < LABEL_PX);
+  const isHidden = plan.hasTopics && (plan.isByWorker || plan.pitch < LABEL_PX);
   const labelled = isHidden ? [] : plan.rows.filter((_, i) => i % every === 0);
   keyed(into.labels, labelled, ({ part }) => `${part.topic} ${part.partition}`, () => drawn("text", { class: "row-label" }), (node, row) => {
     set(say(node, String(row.part.partition)), { x: scale.left - 10, y: row.y + row.height / 2 });

@@ -24,7 +24,8 @@ export class Topics {
     const topics = this.#routes.flatMap((route) => route.topics);
     const isShown = this.#routes.length > 1 || topics.length > 1;
     at("choice").hidden = at("routes-panel").hidden = !isShown;
-    this.#known = null;
+    this.#known = this.#chosen();
+    at("of-all").hidden = this.#known === ALL;
     if (!isShown) return;
     this.#options(topics);
     this.#table();
