@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from workers.cli.complete import complete_route
 from workers.errors import BadUsageError
 from workers.types import RejectReason, TopicPartition
 
@@ -54,6 +55,39 @@ def text(value: str | None) -> str | None:
 def texts(values: list[str] | None) -> list[str] | None:
     """The same, for an argument that may be given several times."""
     return [checked for value in values if (checked := text(value)) is not None] if values is not None else None
+
+
+OfRoute = Annotated[
+    str | None,
+    typer.Option(
+        "--route",
+        metavar="NAME",
+        callback=text,
+        autocompletion=complete_route,
+        help="Only the topics of this route of WORKERS_ROUTES.",
+    ),
+]
+
+
+def require_route(settings: Settings, route: str | None) -> None:
+    """Refuse a route that is not there, before anything is asked.
+
+    Raises:
+        BadUsageError: there is none of this name.
+    """
+    # Not at the top: see `workers.cli`.
+    from workers.settings.files import shown
+
+    table = settings.route_table
+    if route is not None and table.labelled(route) is None:
+        names = ", ".join(each.label for each in table.routes)
+        raise BadUsageError(f"there is no route {shown(route)}: the routes are {names}")
+
+
+def one_topic(settings: Settings) -> Settings:
+    """The settings of the one topic, where there is only one: also that of the only route of a file."""
+    (topic,) = settings.route_table.topics
+    return settings.for_topic(topic)
 
 
 # Which dead letters.

@@ -13,6 +13,8 @@ from workers.sinks.mongodb.errors import translate_read_errors
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from pymongo import MongoClient
+
     from workers.records import Record
     from workers.settings import Settings
     from workers.types import Reject
@@ -68,8 +70,9 @@ def from_document(document: dict[str, Any]) -> DeadLetter:
 class MongoDeadLetters:
     """See `DeadLetterStore`."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._client = (collections := Collections(settings, **READING)).client
+    def __init__(self, settings: Settings, client: MongoClient[Any] | None = None) -> None:
+        """Args: client: where several share one; whoever closes one of them closes it. None: one of its own."""
+        self._client = (collections := Collections(settings, client, **READING)).client
         self._letters = collections.dead_letters
 
     def connect(self) -> None:
