@@ -8,7 +8,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from workers.settings import Settings
-    from workers.sinks.base import DeadLetterStore, SinkReader
+    from workers.sinks.base import SinkReader
+    from workers.sinks.dead_letter_store import DeadLetterStore
 
 
 class SinkReaders(Protocol):

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from workers.settings import Settings
-    from workers.sinks.base import DeadLetterStore, Sink, SinkDoctor, SinkReader
+    from workers.sinks.base import Sink, SinkDoctor, SinkReader
+    from workers.sinks.dead_letter_store import DeadLetterStore
     from workers.sinks.readers import SinkReaders
 
 

@@ -6,11 +6,12 @@ from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
-from workers.errors import NotFoundError, UnavailableError
+from workers.errors import BadUsageError, NotFoundError, UnavailableError
 from workers.kafka.admin import Admin
 from workers.kafka.log_reader import read_log
 from workers.kafka.options import few_records_options, uncommitted
 from workers.kafka.recent_records import recent_records
+from workers.settings.route import UnroutableError
 from workers.sinks.registry import open_dead_letters, open_reader
 from workers.types import TopicPartition
 from workers.verification.place import OF_DOCUMENT
@@ -41,12 +42,16 @@ class Peek:
     """
 
     def __init__(self, settings: Settings, place: Place) -> None:
-        """Args: place: what to look at; a topic in it takes the place of the settings' one."""
+        """Args: place: what to look at; a topic in it takes the place of the settings' one.
+
+        Raises:
+            BadUsageError: there are several topics, and the place names none of them.
+        """
         self._place = place
         self._of_document = OF_DOCUMENT.fullmatch(place.topic or "")
         named = self._of_document[1] if self._of_document else place.topic
         # Errors name the topic of the settings.
-        self.settings = settings = settings.model_copy(update={"topic": named or settings.topic})
+        self.settings = settings = _of_topic(settings, named)
         self.sink = open_reader(settings)
         self._letters = open_dead_letters(settings)
         self._admin = Admin(settings)
@@ -187,3 +192,18 @@ class Peek:
         document = self.sink.documents([document_id]).get(document_id)
         letter = letters_of(self._letters, [document_id]).get(document_id)
         return Peeked(partition, offset, document_id, "", document=document, letter=letter)
+
+
+def _of_topic(settings: Settings, named: str | None) -> Settings:
+    """For the topic that was named, or the only one."""
+    table = settings.route_table
+    if named is None:
+        if table.has_several_topics:
+            raise BadUsageError(f"which topic? Write TOPIC, or TOPIC/PARTITION/OFFSET, with {table.names}")
+        return settings.for_topic(table.topics[0])
+    try:
+        return settings.for_topic(named)
+    except UnroutableError as error:
+        raise BadUsageError(
+            f"{error}: it is not known where its documents are, and nobody reads its records"
+        ) from error

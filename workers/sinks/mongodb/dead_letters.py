@@ -11,7 +11,7 @@ from workers.sinks.mongodb.client import READING, Collections
 from workers.sinks.mongodb.errors import translate_read_errors
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from pymongo import MongoClient
 
@@ -92,6 +92,10 @@ class MongoDeadLetters:
             found = self._letters.find_one({"_id": letter_id})
         return None if found is None else from_document(found)
 
+    def topics(self) -> Sequence[str]:
+        with translate_read_errors():
+            return sorted(each for each in self._letters.distinct("topic") if isinstance(each, str))
+
     def record_replay(self, letter_id: str, reject: Reject | None) -> None:
         if reject is None:
             changed: dict[str, Any] = {"replayed_at": datetime.now(UTC)}
@@ -121,6 +125,8 @@ def _query(chosen: DeadLetterFilter) -> dict[str, Any]:
         query["_id"] = {"$in": list(chosen.ids)}
     if chosen.reason is not None:
         query["reason"] = str(chosen.reason)
+    if chosen.topics is not None:
+        query["topic"] = {"$in": list(chosen.topics)}
     if chosen.partition is not None:
         query |= chosen.partition._asdict()
     if chosen.unpurged:
