@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
@@ -50,8 +50,9 @@ class Peek:
         self._place = place
         self._of_document = OF_DOCUMENT.fullmatch(place.topic or "")
         named = self._of_document[1] if self._of_document else place.topic
-        # Errors name the topic of the settings.
-        self.settings = settings = _of_topic(settings, named)
+        self._of_all = settings
+        # Errors name the topic of the settings. A topic may be called like the first part of an id.
+        self.settings = settings = _of_topic(settings, named, place.topic)
         self.sink = open_reader(settings)
         self._letters = open_dead_letters(settings)
         self._admin = Admin(settings)
@@ -178,7 +179,11 @@ class Peek:
 
     def _use(self, topic: Topic) -> bool:
         self._topic = topic
-        self.settings = self.settings.model_copy(update={"topic": topic.identity.name})
+        before, self.settings = self.settings, _of_topic(self._of_all, topic.identity.name)
+        if self.settings.collection != before.collection:
+            self.sink.close()
+            self._letters.close()
+            self.sink, self._letters = open_reader(self.settings), open_dead_letters(self.settings)
         return True
 
     def _read(self, partition: TopicPartition, offset: int, *, is_committed: bool = True) -> Record | None:
@@ -194,8 +199,8 @@ class Peek:
         return Peeked(partition, offset, document_id, "", document=document, letter=letter)
 
 
-def _of_topic(settings: Settings, named: str | None) -> Settings:
-    """For the topic that was named, or the only one."""
+def _of_topic(settings: Settings, named: str | None, or_else: str | None = None) -> Settings:
+    """For the topic that was named, or the only one. Args: or_else: the name, if no route has the first one."""
     table = settings.route_table
     if named is None:
         if table.has_several_topics:
@@ -204,6 +209,9 @@ def _of_topic(settings: Settings, named: str | None) -> Settings:
     try:
         return settings.for_topic(named)
     except UnroutableError as error:
+        if or_else not in (None, named):
+            with suppress(BadUsageError):
+                return _of_topic(settings, or_else)
         raise BadUsageError(
             f"{error}: it is not known where its documents are, and nobody reads its records"
         ) from error
