@@ -6,7 +6,6 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from workers.connection import KeptConnection
-from workers.drill.drill_topics import offsets_of_all
 from workers.fleet.status.group import STABLE
 from workers.fleet.status.poller import Down, Poller
 from workers.kafka.admin import Admin
@@ -67,16 +66,15 @@ class GroupLooks:
 
     def _look(self, admin: Admin) -> GroupLook:
         asked = time.monotonic()
-        table = self._settings.route_table
-        # Of all topics, where a pattern says which there are.
-        group = admin.group(self._settings.group, *(() if table.has_patterns else table.topics))
+        group = admin.group(self._settings.group, self._settings.topic)
         owners = {
             partition: (member_id, f"{member.client_id} at {member.host}")
             for member_id, member in (group.members.items() if group.state == STABLE else ())
             for partition in member.partitions
         }
         look = GroupLook(asked, frozenset(group.members), owners, None)
-        offsets = offsets_of_all(self._settings, admin, answered=True) if self.wants_lag else {}
-        if not offsets:
+        topic = admin.topic(self._settings.topic) if self.wants_lag else None
+        if topic is None:
             return look
+        offsets = admin.answered_offsets(topic, self._settings.group)
         return look._replace(lag={partition: each.lag for partition, each in offsets.items()})
