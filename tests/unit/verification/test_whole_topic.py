@@ -18,7 +18,7 @@ from workers.kafka.partition_offsets import PartitionOffsets
 from workers.kafka.topics import Topic
 from workers.settings import Settings, load
 from workers.types import TopicPartition
-from workers.verification import checker, verify_parts, whole_topic
+from workers.verification import checker, verify_parts
 from workers.verification.report import PartitionReport
 from workers.verification.unfinished import Unfinished, UnfinishedFile
 from workers.verification.whole_topic import WholeTopic
