@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.support.embedded import EmbeddedStack
-from tests.support.routed_workers import RoutedWorkers
+from tests.support.many_routes import RoutedWorkers
 from workers.auditor.servers import Servers
 from workers.auditor.topic_auditors import TopicAuditors
 from workers.kafka.admin import Admin
