@@ -16,7 +16,7 @@ from workers.kafka.partitions import to_client
 from workers.kafka.start_offsets import StartOffsets
 from workers.kafka.topic_memory import NoMemory
 from workers.kafka.topic_start import TopicStart
-from workers.log_fields import Action, listed
+from workers.log_fields import Action, of_partitions
 from workers.settings.route import UnroutableError
 from workers.settings.start import EARLIEST
 from workers.types import TopicPartition
@@ -188,8 +188,7 @@ class TopicStarts:
             log.warning(
                 "cannot find out yet where the topic begins; asking again, and reading nothing of it until then",
                 action=Action.READ,
-                topic=topic.name,
-                partitions=listed(partitions),
+                **of_partitions(partitions),
                 error=error,
             )
         self._failure = error
