@@ -160,7 +160,7 @@ def verify_notes(
         console.print(line, markup=False)
     if found.total("ignored"):
         console.print(f"{found.total('ignored'):,} tombstones were ignored: they hold no value that could be lost")
-    left_out(console, found, names)
+    left_out(console, reports, names)
     if found.total("expired"):
         console.print(f"[yellow]{found.total('expired'):,} offsets were deleted from Kafka before they were read[/]")
     for log in (each for report in reports for each in report.truncated):

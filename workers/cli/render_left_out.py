@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from workers.cli.payload import escaped
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from rich.console import Console
 
@@ -19,17 +19,21 @@ MOST_NOTES = 20
 """Partitions, or notes, that a report names."""
 
 
-def left_out(console: Console, found: VerifyReport, names: Mapping[TopicPartition, str]) -> None:
-    """Args: names: of the partitions, as the report shows them."""
-    if before := found.total("before_start"):
-        offsets = _listed([f"{names[each.partition]} at {each.offset:,}" for each in found.starts])
-        settings = " and ".join(sorted({each.start for each in found.starts}))
+def left_out(console: Console, reports: Sequence[VerifyReport], names: Mapping[TopicPartition, str]) -> None:
+    """Args:
+    reports: by topic.
+    names: of the partitions, as the report shows them.
+    """
+    starts = [each for report in reports for each in report.starts]
+    if before := sum(report.total("before_start") for report in reports):
+        offsets = _listed([f"{names[each.partition]} at {each.offset:,}" for each in starts])
+        settings = " and ".join(sorted({each.start for each in starts}))
         console.print(
             f"{before:,} records came before the start of the group ({settings}), and are left out on purpose; partition "
             f"{offsets}",
             markup=False,
         )
-    for (at, by, because), places in _notes(found, names).items():
+    for (at, by, because), places in _notes(reports, names).items():
         console.print(
             f"[yellow]skipped on purpose[/] by {escaped(by)} on {datetime.fromtimestamp(at, UTC).astimezone():%Y-%m-%d %H:%M}, because: {escaped(because)}; "
             f"partition {_listed(places)}",
@@ -37,10 +41,12 @@ def left_out(console: Console, found: VerifyReport, names: Mapping[TopicPartitio
         )
 
 
-def _notes(found: VerifyReport, names: Mapping[TopicPartition, str]) -> dict[tuple[int, str, str], list[str]]:
+def _notes(
+    reports: Sequence[VerifyReport], names: Mapping[TopicPartition, str]
+) -> dict[tuple[int, str, str], list[str]]:
     """By who, when and why: one call of `workers seek` moves many partitions."""
     notes: dict[tuple[int, str, str], list[str]] = {}
-    for each in found.skips:
+    for each in (skip for report in reports for skip in report.skips):
         place = f"{names[each.partition]}: {each.first:,} to {each.end - 1:,}"
         notes.setdefault((each.at, each.by, each.because), []).append(place)
     return notes

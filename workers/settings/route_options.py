@@ -18,7 +18,7 @@ class RouteOptions(BaseModel):
         description="what becomes of a record without a value; ignore: it is counted, and leaves nothing behind",
     )
     start: str = Field(
-        EARLIEST,
+        default=EARLIEST,
         max_length=40,
         description="where a topic begins that the group has never committed: earliest, latest, a time, or how long ago (-6h)",
     )
