@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 GOOD, WARN, BAD = "green", "yellow", "bold red"
 STYLES = {"stored": GOOD, "ignored": FAINT, "before_start": FAINT} | dict.fromkeys(FAILURES, BAD)
-WORDS = {"dead_lettered": "dead letter", "before_start": "before start", "unexpected": "unexpected"}
+WORDS = {"dead_lettered": "dead letter", "unexpected": "unexpected"}
 MEANINGS = {
     "before_start": "it came before the start of the group in this topic, and is left out on purpose",
     "skipped": "a person moved the group over it: `workers verify` says who, and why",

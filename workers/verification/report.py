@@ -68,7 +68,7 @@ class PartitionReport:
         return not any(self.counts[outcome] for outcome in FAILURES)
 
 
-class Start(NamedTuple):
+class BegunAt(NamedTuple):
     """Where the group began a partition, by the setting `start`: what is before may not be stored."""
 
     partition: TopicPartition
@@ -113,7 +113,7 @@ class VerifyReport:
     open_transactions: Mapping[TopicPartition, OpenTransaction] = field(default_factory=dict)
     """By partition: the transaction that was open at the beginning, and keeps its *unstable* records from being read."""
     truncated: list[TruncatedLog] = field(default_factory=list)
-    starts: list[Start] = field(default_factory=list)
+    starts: list[BegunAt] = field(default_factory=list)
     skips: list[SkipNote] = field(default_factory=list)
     """Also of records that are stored all the same, or that Kafka has removed since."""
 
@@ -149,14 +149,14 @@ class VerifyReport:
         }
 
 
-def _with_partition(found: Sequence[TruncatedLog | Start | SkipNote]) -> list[dict[str, Any]]:
+def _with_partition(found: Sequence[TruncatedLog | BegunAt | SkipNote]) -> list[dict[str, Any]]:
     return [{**each.partition._asdict(), **each._asdict(), "partition": each.partition.partition} for each in found]
 
 
-def left_out(offsets: Mapping[TopicPartition, PartitionOffsets]) -> tuple[list[Start], list[SkipNote]]:
+def left_out(offsets: Mapping[TopicPartition, PartitionOffsets]) -> tuple[list[BegunAt], list[SkipNote]]:
     """What the commits say of offsets that are left out on purpose."""
     starts = [
-        Start(partition, each.left_out.start, each.left_out.setting)
+        BegunAt(partition, each.left_out.start, each.left_out.setting)
         for partition, each in offsets.items()
         if each.left_out.start
     ]
