@@ -36,7 +36,7 @@ class Kafka:
 def worker(tmp_path: Path) -> Callable[..., RememberedTopics]:
     def make(kafka: Kafka, slot: int = 0, table: RouteTable | None = None, **settings: object) -> RememberedTopics:
         Slot(tmp_path, "counters", f"worker_{slot:02d}").file("lock").touch()
-        given = Settings(slot=slot, state_dir=tmp_path, **{"start": "latest", **settings})  # type: ignore[arg-type]
+        given = Settings(slot=slot, **{"start": "latest", "state_dir": tmp_path, **settings})  # type: ignore[arg-type]
         found = RememberedTopics(given.with_routes(table) if table else given, WriteFailures())
         found.look(kafka.identify, kafka.names)
         return found
