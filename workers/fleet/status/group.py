@@ -135,7 +135,7 @@ def build_group_status(
         look: what is missing, unroutable and refused; None: nothing.
         has_several_topics: whether there are, or may be.
     """
-    members = [GroupMember(member_id, *member) for member_id, member in group.members.items()]
+    members = [GroupMember(member_id, *member[:4]) for member_id, member in group.members.items()]
     owned = {partition for each in members if each.member_id not in dead for partition in each.partitions}
     partitions = {*(lags or ()), *unanswered}
     return GroupStatus(
