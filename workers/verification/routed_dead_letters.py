@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 from workers.decoding import open_decoder
 from workers.errors import NotFoundError
 from workers.settings.files import shown
-from workers.settings.route import UnroutableError
+from workers.settings.route import LETTERS, UnroutableError
+from workers.settings.route_collections import collections_of
 from workers.sinks.registry import open_readers, open_sink
 from workers.verification.dead_letters import DeadLetters, ReplayResult
-from workers.verification.letter_collections import letter_collections
 from workers.verification.place import OF_DOCUMENT
 
 if TYPE_CHECKING:
@@ -99,7 +99,11 @@ class RoutedDeadLetters(DeadLetters):
     @cached_property
     def _collections(self) -> list[str]:
         routes = [self._only] if self._only else self._table.routes
-        return letter_collections(routes, self._readers.collections)
+
+        def with_letters() -> list[str]:
+            return [name.removesuffix(LETTERS) for name in self._readers.collections() if name.endswith(LETTERS)]
+
+        return collections_of(routes, with_letters)
 
     def _store_in(self, collection: str) -> DeadLetterStore:
         return self._readers.dead_letters(self._settings.model_copy(update={"collection": collection}))

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from kafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
-from kafka.protocol.consumer.metadata import ConsumerProtocolSubscription
 from kafka.protocol.consumer.group import JoinGroupResponse
+from kafka.protocol.consumer.metadata import ConsumerProtocolSubscription
 from structlog.testing import capture_logs
 
 from workers.kafka.assignors import assignors, routes_of
