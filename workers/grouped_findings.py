@@ -67,4 +67,4 @@ def _about(finding: Finding, names: Sequence[str], total: int, of_what: str) -> 
 
 
 def _without(text: str, name: str) -> str:
-    return re.sub(rf"(?<![\w.-]){re.escape(name)}(?![\w-])", ITS_NAME, text)
+    return re.sub(rf"(?<![\w.-]){re.escape(name)}(?![\w-]|\.\w)", ITS_NAME, text)
