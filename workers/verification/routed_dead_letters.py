@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -50,7 +50,7 @@ class RoutedDeadLetters(DeadLetters):
 
     def find(self, chosen: DeadLetterFilter, limit: int = 0) -> Iterator[DeadLetter]:
         found = [
-            (replace(letter, collection=collection) for letter in store.find(each, limit))
+            map(partial(_of_collection, collection), store.find(each, limit))
             for store, each, collection in self._chosen(chosen)
         ]
         merged = heapq.merge(*found, key=lambda letter: letter.rejected_at)
@@ -124,3 +124,7 @@ class RoutedDeadLetters(DeadLetters):
             return self._table.route_of(topic)
         except UnroutableError:
             return None
+
+
+def _of_collection(collection: str, letter: DeadLetter) -> DeadLetter:
+    return replace(letter, collection=collection)
