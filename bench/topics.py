@@ -1,6 +1,6 @@
 """Twenty topics beside one topic with as many partitions: one worker, the same records, in turns, so that the machine falls out.
 
-    python -m bench.topics [--rounds n] [--records n]
+python -m bench.topics [--rounds n] [--records n]
 """
 
 from __future__ import annotations

@@ -109,7 +109,7 @@ def test_what_was_noted_is_not_asked_for_again_and_without_a_start_nothing_is(wo
 def test_without_a_folder_the_process_remembers(worker):
     found = worker(Kafka(numtest=ID), state_dir=None)
 
-    assert (found.came_later(NUMTEST), found.came_later(NUMTEST._replace(uuid=OTHER))) == (False, True)
+    assert (found.came_later(NUMTEST), found.came_later(TopicIdentity("numtest", OTHER))) == (False, True)
 
 
 def test_a_damaged_file_is_as_none(worker, tmp_path):
