@@ -7,7 +7,6 @@ from collections import Counter
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from workers.cli.render_left_out import left_out
 from workers.cli.terminal import console
 
 if TYPE_CHECKING:
@@ -151,6 +150,9 @@ def verify_notes(
         names: of the partitions, for people.
         foreign: lines about what belongs to no topic.
     """
+    # Not at the top: see `workers.cli`.
+    from workers.cli.render_left_out import left_out
+
     for account in found.partitions:
         for outcome, offsets in account.offsets.items():
             listed = ", ".join(str(offset) for offset in offsets)
