@@ -93,6 +93,13 @@ class FakeStart:
         )
         left_out = {p: LeftOut(0 if self._recreated else offset, self._setting) for p, offset in offsets.items()}
         return {
-            p: Beginning(offset, LogHistory([(epochs[p])] if p in epochs else [], left_out=left_out[p]))
+            p: Beginning(
+                offset,
+                LogHistory(
+                    [epochs[p]] if p in epochs else [],
+                    delivered_before=(logs[p].epoch, logs[p].end),
+                    left_out=left_out[p],
+                ),
+            )
             for p, offset in offsets.items()
         }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from workers.kafka.beginning import NEVER
 from workers.kafka.left_out import Skip
 from workers.kafka.log_history import LogHistory
 
@@ -83,7 +84,9 @@ class Move(NamedTuple):
             history.left_out = history.left_out.read_again(self.to)
         if self.read_again or not marked:
             # Applications may have changed documents since: what comes again is compared as it was stored.
-            history = replace(history, delivered_before=(max(self.offsets.leader_epoch, 0), self.offsets.end))
+            epoch = self.offsets.leader_epoch
+            delivered = (epoch, self.offsets.high_watermark) if epoch >= 0 else (NEVER, NEVER)
+            history = replace(history, delivered_before=delivered)
         return history
 
     def as_dict(self) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from kafka.errors import LeaderNotAvailableError
 
-from workers.kafka.beginning import Beginning
+from workers.kafka.beginning import NEVER, Beginning
 from workers.kafka.left_out import LeftOut
 from workers.kafka.log_history import LogHistory
 from workers.kafka.partitions import to_client
@@ -47,11 +47,15 @@ class StartOffsets:
             {partition: self._logs.epoch(partition) for partition in asked},
             self._logs.epoch_ends,
         )
-        found = {}
+        ends, found = self._logs.ends(asked), {}
         for partition, offset in offsets.items():
             known = [epochs[partition]] if partition in epochs else []
             left_out = LeftOut(0 if self._setting == EARLIEST else offset, self._setting)
-            found[partition] = Beginning(offset, LogHistory([*known], left_out=left_out))
+            # As for every group without a commit: what is there may have been delivered to an earlier one.
+            known_end = partition in ends and self._logs.epoch(partition) >= 0
+            before = (self._logs.epoch(partition), ends[partition]) if known_end else (NEVER, NEVER)
+            history = LogHistory([*known], delivered_before=before, left_out=left_out)
+            found[partition] = Beginning(offset, history)
         return found
 
     def _resolve(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int]:

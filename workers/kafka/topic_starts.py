@@ -22,7 +22,7 @@ from workers.settings.start import EARLIEST
 from workers.types import TopicPartition
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
     from uuid import UUID
 
     from kafka import KafkaConsumer
@@ -69,8 +69,11 @@ class TopicStarts:
         self._topics: dict[UUID, TopicStart] = {}
         self._settings: dict[UUID, str] = {}
         """What is in force for a topic: its `start`, or `earliest`, if it came later."""
-        self._next_look = 0.0
+        self._looked: dict[str, float] = {}
+        """By topic: when its commits were looked at last."""
         self._failure = ""
+        self._is_away = False
+        """Whether Kafka did not answer at the last look."""
         self.held: frozenset[TopicPartition] = frozenset()
         """Assigned, and not read before a commit of their topic is seen."""
 
@@ -78,7 +81,7 @@ class TopicStarts:
         """The assignment is a new one."""
         for each in self._topics.values():
             each.forget()
-        self._next_look = 0.0
+        self._looked.clear()
 
     def made_again(self, topic_id: UUID) -> None:
         """A topic took the place of another one of its name."""
@@ -90,11 +93,9 @@ class TopicStarts:
         Args: new: assigned, and not begun in this assignment.
         """
         held = {p for p in new if self._start(p.topic) != EARLIEST and not self._state(topics[p.topic]).is_begun}
-        if held and time.monotonic() >= self._next_look:
-            for topic in sorted({partition.topic for partition in held}):
-                if self._look(topics[topic]):
-                    held -= {partition for partition in held if partition.topic == topic}
-            self._next_look = time.monotonic() + LOOK_SECONDS
+        for topic in self._due({partition.topic for partition in held}):
+            if self._look(topics[topic]):
+                held -= {partition for partition in held if partition.topic == topic}
         if released := self.held - held:
             self._consumer.resume(*to_client(self._consumer.assignment() & released))
         self.held = frozenset(held)
@@ -106,7 +107,8 @@ class TopicStarts:
     def take(self, topics: Mapping[str, TopicIdentity]) -> dict[TopicPartition, int]:
         """The offsets that are to be committed, of all partitions of a topic, also of those that others have."""
         due: dict[TopicPartition, int] = {}
-        for name in {partition.topic for partition in self.held}:
+        # A topic that was deleted a moment ago is not there any more.
+        for name in {partition.topic for partition in self.held} & topics.keys():
             due |= self._state(topics[name]).take(self._partitions(name), time.monotonic())
         return due
 
@@ -114,12 +116,26 @@ class TopicStarts:
         """A commit of this offset is tried now, or was given up: the next look says what became of it."""
         state = self._topics.get(topic_id) if topic_id else None
         if state and not state.is_begun and state.ended(partition, offset):
-            self._next_look = 0.0
+            self._looked.pop(partition.topic, None)
 
     def history(self, partition: TopicPartition, topic_id: UUID | None) -> LogHistory:
         """What is to be committed with an offset that `take` returned."""
         state = self._topics.get(topic_id) if topic_id else None
         return state.history(partition) if state else LogHistory()
+
+    def _due(self, topics: Collection[str]) -> Iterator[str]:
+        """Those to look at now, the longest waiting first, until Kafka does not answer or the time of one question is over:
+        an iteration of the loop has a limit, however many topics there are.
+        """
+        now = time.monotonic()
+        until = now + self._timeout_ms / 1000
+        for topic in sorted(topics, key=lambda name: (self._looked.get(name, 0.0), name)):
+            if now - self._looked.get(topic, -LOOK_SECONDS) < LOOK_SECONDS or time.monotonic() >= until:
+                return
+            self._looked[topic] = time.monotonic()
+            yield topic
+            if self._is_away:
+                return
 
     def _state(self, topic: TopicIdentity) -> TopicStart:
         return self._topics.setdefault(topic.uuid, TopicStart())
@@ -132,6 +148,7 @@ class TopicStarts:
         partitions = self._partitions(topic.name)
         logs = LeaderLogs(self._consumer, partitions, self._timeout_ms)
         state = self._state(topic)
+        self._is_away = False
         try:
             found = {
                 TopicPartition(*partition): read_commit(each.offset, each.metadata, each.leader_epoch, topic.uuid)
@@ -151,6 +168,7 @@ class TopicStarts:
                 ask = StartOffsets(self._consumer, logs, self._timeout_ms, self._settings[topic.uuid])
                 state.decide(generation, partitions, ask, time.monotonic())
         except KafkaError as error:
+            self._is_away = True
             self._log_failure(topic, partitions, describe(error))
             return False
         without = [partition for partition in partitions if not logs.have(partition)]
