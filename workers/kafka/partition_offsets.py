@@ -28,10 +28,10 @@ class PartitionOffsets(NamedTuple):
     """The log was truncated before the committed offset, and no worker has read on from there yet."""
     reused: Sequence[OffsetRange] = ()
     """Offsets at which records were stored that the log may not hold any more: see `PartitionBatch.reused`."""
-    left_out: LeftOut = LeftOut()
-    """Offsets that the group does not read, on purpose."""
     leader_epoch: int = -1
     """Of the partition's leader. The log was truncated only if it is another one than before; -1: not known."""
+    left_out: LeftOut = LeftOut()
+    """Offsets that the group does not read, on purpose."""
 
     @property
     def high_watermark(self) -> int:
