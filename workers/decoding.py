@@ -6,12 +6,20 @@ from typing import TYPE_CHECKING
 
 from workers.formats.json import Json
 from workers.formats.limits import Limits
+from workers.formats.policies import Policies
 from workers.pipeline.decoder import Decoder
 from workers.pipeline.reader import RecordReader
+from workers.settings.policies import POLICIES, assignment
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from workers.pipeline.decoder import Encoder
     from workers.settings import Settings
+    from workers.types import Remedy
+
+WOULD_STORE = "would store it"
+"""In the error of a reject, behind the setting: for who shows it to a person."""
 
 
 def open_decoder(settings: Settings, encoder: Encoder, limits: Limits | None = None) -> Decoder:
@@ -23,7 +31,28 @@ def open_decoder(settings: Settings, encoder: Encoder, limits: Limits | None = N
         limits: in place of those of the settings.
     """
     limits = limits or Limits(settings.max_value_bytes, settings.max_depth, settings.max_fields)
-    return Decoder(Json(), encoder, limits, ignore_tombstones=settings.on_tombstone == "ignore")
+    policies = policies_of(settings)
+    return Decoder(
+        Json(policies),
+        encoder,
+        limits,
+        ignore_tombstones=settings.on_tombstone == "ignore",
+        may_grow=policies.may_grow,
+        remedy_words=_remedy_words(settings.route_label),
+    )
+
+
+def policies_of(settings: Settings) -> Policies:
+    """The policies of the settings' one topic."""
+    return Policies(**{name: getattr(settings, name) for name in POLICIES})
+
+
+def _remedy_words(route: str | None) -> Callable[[Remedy], str]:
+    def words(remedy: Remedy) -> str:
+        loss = POLICIES[remedy.setting].choice(remedy.value).loss
+        return f"{assignment(*remedy, route)} {WOULD_STORE}{', not exactly' if loss else ''}"
+
+    return words
 
 
 def open_record_reader(settings: Settings, encoder: Encoder) -> RecordReader:

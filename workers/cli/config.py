@@ -31,7 +31,8 @@ WIDEST_VALUE = 36
 def config(tree: Tree = Path(), as_json: Json = False) -> None:
     """Show every setting with its value, where the value comes from, and what else it could be.
 
-    Secrets are not shown. With --json: the values by name, and under "from" the source of each.
+    Secrets are not shown. With --json: the values by name, under "from" the source of each, and under "lossy" what a policy
+    that was chosen loses of a record.
 
     Example: WORKERS_TOPIC=orders workers config
 
@@ -39,13 +40,15 @@ def config(tree: Tree = Path(), as_json: Json = False) -> None:
     """
     # Not at the top: see `workers.cli`.
     from workers.settings import load_all, redact, unused
+    from workers.settings.policies import lossy
 
     loaded = load_all(tree)
     values = redact(loaded.settings)
     for note in unused(loaded.settings):
         err.print(f"workers: {note}", markup=False)
     if as_json:
-        out.print_json(json.dumps(values | {"from": loaded.sources}))
+        losses = {f"WORKERS_{each.name.upper()}": each.choice.loss for each in lossy(loaded.settings)}
+        out.print_json(json.dumps(values | {"from": loaded.sources, "lossy": losses}))
         return
     for line in screen(loaded, values, out.width, fold=out.is_terminal):
         out.print(line)
@@ -73,7 +76,9 @@ def screen(loaded: Loaded, values: dict[str, str], width: int, *, fold: bool = T
         source = loaded.sources[variable]
         is_default = getattr(loaded.settings, name) == field.default
         value = Text(values[variable] or "-", style="" if is_default else "bold")
-        meaning = Text(f"{field.description}{_choices(field)}", style="dim")
+        meaning = _mark(name, getattr(loaded.settings, name)).append(
+            f"{field.description}{_policy_choices(name) or _choices(field)}", style="dim"
+        )
         if width >= WIDE:
             yield from _one_line(columns, variable, value, source, meaning, width if fold else None)
         else:
@@ -122,6 +127,26 @@ def _read(loaded: Loaded) -> Iterator[Text]:
         for source, count in sorted(counts.items())
     ]
     yield Text(f"set     {', '.join(found) or 'nothing: every setting has its default'}")
+
+
+def _mark(name: str, value: Any) -> Text:
+    """Whether a policy that was chosen is exact or lossy, before its meaning; empty: it is the default, or no policy."""
+    # Not at the top: see `workers.cli`.
+    from workers.settings.policies import POLICIES
+
+    policy = POLICIES.get(name)
+    if policy is None or value == policy.choices[0].word:
+        return Text()
+    choice = policy.choice(value)
+    if choice.loss:
+        return Text(f"lossy, it loses {choice.loss}: ", style="yellow")
+    return Text(f"exact, {choice.effect}: ")
+
+
+def _policy_choices(name: str) -> str:
+    from workers.settings.policies import POLICIES
+
+    return f"; one of {', '.join(each.form for each in POLICIES[name].choices)}" if name in POLICIES else ""
 
 
 def _choices(field: Any) -> str:

@@ -124,6 +124,13 @@ class Settings(RouteOptions, Connections):
 
     _route_table: RouteTable | None = PrivateAttr(None)
     """What is in the file of `routes`."""
+    _route_label: str | None = PrivateAttr(None)
+    """Of the route whose settings these are; None: it is that of WORKERS_TOPIC."""
+
+    @property
+    def route_label(self) -> str | None:
+        """The label of the route in the file of `routes` whose settings these are; None: they are no such route's."""
+        return self._route_label
 
     @property
     def route_table(self) -> RouteTable:
@@ -155,6 +162,7 @@ class Settings(RouteOptions, Connections):
             update={"topic": topic, "collection": route.collection_of(topic), "routes": None, **options}
         )
         settings._route_table = None  # noqa: SLF001 its own
+        settings._route_label = route.label  # noqa: SLF001 its own
         return settings
 
     @property

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, Field
+from pydantic import Field
+
+from workers.settings.policies import PolicyOptions
 
 
-class RouteOptions(BaseModel):
+class RouteOptions(PolicyOptions):
     """A part of `Settings`, and of each `Route`. A decoder is made of them: `workers.decoding.open_decoder`."""
 
     on_tombstone: Literal["dead_letter", "ignore"] = Field(
