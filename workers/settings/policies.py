@@ -123,7 +123,7 @@ POLICIES = {
         (
             REJECT,
             Choice("double", "as the double of this name"),
-            Choice("null", "as null", "that it was not null, and which of the three it was"),
+            Choice("null", "as null", "that it was one of these, and which"),
         ),
     ),
     "bom": Policy("a byte order mark before the value", (REJECT, Choice("strip", "the value without it"))),
