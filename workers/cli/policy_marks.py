@@ -19,7 +19,9 @@ def policy_mark(name: str, value: Any) -> Text:
     if policy is None or value == policy.choices[0].word:
         return Text()
     choice = policy.choice(value)
-    return Text(f"lossy, without {choice.loss}", style="yellow") if choice.loss else Text(f"exact, {choice.effect}")
+    if choice.loss:
+        return Text(f"lossy, the document does not tell {choice.loss}", style="yellow")
+    return Text(f"exact, {choice.effect}")
 
 
 def policy_choices(name: str) -> str:

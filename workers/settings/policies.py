@@ -31,7 +31,7 @@ class Choice(NamedTuple):
     effect: str
     """What is stored, in a few words."""
     loss: str = ""
-    """What of the record is not in the document any more; empty: nothing. Then it is exact, though perhaps in another form."""
+    """What the document does not tell of the record; empty: nothing. Then it is exact, though perhaps in another form."""
     argument: str = ""
     """What follows the word behind a colon: `NAME` or `TEXT`; empty: nothing."""
 
@@ -108,7 +108,7 @@ POLICIES = {
             REJECT,
             Choice("decimal128", "as Decimal128; with more than 34 digits it stays a dead letter"),
             Choice("string", "as a string of the same digits"),
-            Choice("double", "as the nearest double", "all but its first 15 to 17 digits"),
+            Choice("double", "as the nearest double", "more than its first 15 to 17 digits"),
         ),
     ),
     "decimals": Policy(

@@ -36,7 +36,9 @@ if TYPE_CHECKING:
 COLLECTION = "_workers_probe"
 """In the database of the settings. It is there only while somebody looks."""
 SECONDS = 20.0
-"""For all probes of one look. A server that closes a connection is looked for again by the driver, half a second later."""
+"""For all probes of one look."""
+ATTEMPT_SECONDS = 3.0
+"""For one of them. A server that closes a connection is looked for again by the driver, half a second later."""
 ATTEMPTS = 3
 """Of a document that is refused for no known cause, before it is the server's last word."""
 LEFT_OVER = timedelta(hours=1)
@@ -122,8 +124,9 @@ class _Probe:
             if said is None or is_certain:
                 return said
             # An outage, and a server that takes nothing at all, are told by this: it raises.
-            self._client.admin.command("ping")
-            self._insert({"n": 1})
+            with pymongo.timeout(ATTEMPT_SECONDS):
+                self._client.admin.command("ping")
+                self._insert({"n": 1})
         return said
 
     def _try(self, fields: Mapping[str, Any]) -> tuple[str | None, bool]:
@@ -133,8 +136,9 @@ class _Probe:
             PyMongoError: what says nothing about the document.
         """
         try:
-            document = self._insert(fields)
-            found = self._collection.find_one({"_id": self._ids[-1]})
+            with pymongo.timeout(ATTEMPT_SECONDS):
+                document = self._insert(fields)
+                found = self._collection.find_one({"_id": self._ids[-1]})
         except PyMongoError as error:
             kind = classify(error)
             if kind.error_class in (ErrorClass.UNAVAILABLE, ErrorClass.FATAL):
@@ -164,7 +168,7 @@ class _Probe:
 
     def remove(self) -> None:
         """What this process stored, what killed ones left behind, and the collection if nobody else uses it now."""
-        with suppress(PyMongoError):
+        with suppress(PyMongoError), pymongo.timeout(ATTEMPT_SECONDS):
             oldest = ObjectId.from_datetime(datetime.now(UTC) - LEFT_OVER)
             self._collection.delete_many({"_id": {"$in": self._ids}})
             self._collection.delete_many({"_id": {"$lt": oldest}})
