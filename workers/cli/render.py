@@ -86,8 +86,10 @@ def verify_report(console: Console, found: VerifyReport) -> None:
     rows = [(names[account.partition], account.counts) for account in found.partitions]
     rows.append(("all", Counter({outcome: found.total(outcome) for outcome in outcomes})))
     counts_table(console, "partition", rows, outcomes)
-    foreign = f"{found.foreign:,} documents are not of this topic, or of an earlier topic with its name"
-    verify_notes(console, found, [found], names, [foreign] if found.foreign else [])
+    foreign = []
+    if found.foreign:
+        foreign = [f"{found.foreign:,} documents are not of this topic, or of an earlier topic with its name"]
+    verify_notes(console, found, [found], names, foreign)
     verify_verdict(console, found)
 
 
@@ -167,17 +169,19 @@ def verify_notes(
             )
         for partition, each in sorted(report.open_transactions.items()):
             console.print(f"[yellow]partition {names[partition]}: {each.describe()}[/]")
-    if lossy := _lossy_policies(reports):
+    if policies := _by_policy([(each.topic, each.policies) for each in reports if each.total("conflicting")]):
+        console.print(f"what was stored under other policies than {policies} is conflicting, too", markup=False)
+    if lossy := _by_policy([(each.topic, each.lossy_policies) for each in reports]):
         console.print(f"under lossy policies: {lossy}; `workers config` says what they lose", markup=False)
 
 
-def _lossy_policies(reports: Sequence[VerifyReport]) -> str:
-    """Those under which records were verified, with their topics where there are several."""
+def _by_policy(by_topic: Sequence[tuple[str, Sequence[str]]]) -> str:
+    """All policies in one line, with their topics where there are several."""
     topics: dict[str, list[str]] = {}
-    for report in reports:
-        for policy in report.lossy_policies:
-            topics.setdefault(policy, []).append(report.topic)
-    if len(reports) == 1:
+    for topic, policies in by_topic:
+        for policy in policies:
+            topics.setdefault(policy, []).append(topic)
+    if len(by_topic) == 1:
         return ", ".join(topics)
     return ", ".join(f"{policy} in {' and '.join(each)}" for policy, each in topics.items())
 

@@ -89,9 +89,11 @@ class VerifyReport:
     open_transactions: Mapping[TopicPartition, OpenTransaction] = field(default_factory=dict)
     """By partition: the transaction that was open at the beginning, and keeps its *unstable* records from being read."""
     truncated: list[TruncatedLog] = field(default_factory=list)
+    policies: list[str] = field(default_factory=list)
+    """Those in force that are not the default: `nan=null`. *Stored* is what a record becomes under them, and a document that was
+    stored under others is *conflicting*."""
     lossy_policies: list[str] = field(default_factory=list)
-    """The policies in force with which a document does not have all that its record has: `nan=null`. *Stored* is what a record
-    becomes under them."""
+    """Those of them with which a document does not tell all that its record has."""
 
     @property
     def accounted(self) -> bool:
