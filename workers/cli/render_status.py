@@ -14,6 +14,7 @@ from workers.cli.hanging import Hanging
 from workers.cli.paste import missing_topic
 from workers.cli.payload import escaped
 from workers.cli.render_audit import audit_line
+from workers.cli.render_pauses import pause_lines
 from workers.fleet.event_words import subject, words
 from workers.fleet.sentences import plural
 from workers.fleet.status.group import STABLE, compact_partitions
@@ -94,11 +95,12 @@ def summary(status: Status, style: str = BAD) -> Text:
     if status.healthy:
         reading = sum(slot.state in WORKING for slot in status.slots)
         group = status.group
+        paused = f", {plural(len(status.pauses.all), 'pause')}" if status.pauses.all else ""
         owned = f" {plural(group.partitions, 'partition')}, lag {group.lag:,}" if group and group.partitions else ""
         unstable = sum(each.offsets for each in group.open_transactions.values()) if group else 0
         behind = f", {unstable:,} unstable" if unstable else ""
         return Text.assemble(
-            ("healthy", f"bold {GOOD}"), f": {plural(reading, 'worker')} {verb(reading)}{owned}{behind}"
+            ("healthy", f"bold {GOOD}"), f": {plural(reading, 'worker')} {verb(reading)}{owned}{behind}{paused}"
         )
     first, more = status.problems[0], len(status.problems) - 1
     head = "not healthy: " if status.fleet else ""
@@ -160,7 +162,7 @@ def _state(slot: SlotStatus, *, wide: bool) -> Text:
 
 def group_lines(status: Status, width: int) -> RenderableType:
     """The consumer group, its topic, what cannot be read of it, and until when it is verified."""
-    rows = [*_group(status, width - LABEL_WIDTH), ("audit", audit_line(status.audit))]
+    rows = [*_group(status, width - LABEL_WIDTH), *pause_lines(status), ("audit", audit_line(status.audit))]
     return Group(*(Hanging(text, (label, LABEL_WIDTH)) for label, text in rows))
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from workers.fleet.audit_verdict import proven, unaccounted, unproven
 from workers.fleet.deaths import Death, recent_deaths
+from workers.fleet.pause_verdict import limited, paused, without_paused
 from workers.fleet.sentences import capital, duration, listed, plural, which
 from workers.fleet.status.slot import WORKING
 from workers.fleet.verdict_facts import Facts, Level, Verdict
@@ -38,7 +39,8 @@ BEGINNING = (
 
 def verdict(facts: Facts) -> Verdict:
     """The first that applies, the worst first."""
-    judges = (unaccounted, _no_fleet, _database, _kafka, _standing, _deaths, _others, _holes, unproven)
+    facts = without_paused(facts)
+    judges = (unaccounted, _no_fleet, _database, _kafka, _standing, _deaths, _others, _holes, paused, unproven)
     return next((found for judge in judges if (found := judge(facts))), None) or _calm(facts)
 
 
@@ -175,8 +177,10 @@ def _calm(facts: Facts) -> Verdict:
         reading = max(reading, sum(is_worker(member.client_id) for member in status.group.members))
     where = " elsewhere" if facts.elsewhere else ""
     work = f"{plural(reading, 'worker')}{where} {'reads' if reading == 1 else 'read'}"
+    limit = limited(facts)
     if status.group and status.group.partitions:
         work += f" {plural(status.group.partitions, 'partition')}"
+    work += f", {limit}" if limit else ""
     happened = _what_happened(facts)
     text, besides = proven(facts)
     known = happened or (f"{work}; {facts.waiting}" if text else "")

@@ -16,9 +16,10 @@ from workers.errors import RetryReason
 from workers.types import CommitResult, RejectReason
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
     from workers.errors import SinkUnavailableError
+    from workers.pauses import Pause
     from workers.types import Batch, TopicPartition, Truncation, WriteResult
 
 OUTCOMES = ("stored", "duplicate", "dead_lettered", "ignored")
@@ -72,6 +73,20 @@ class WorkerMetrics:
             "Halted partitions: paused until the worker is restarted, after too many rejects or lost records.",
             registry=registry,
         )
+        self._paused = Gauge(
+            "workers_partition_paused",
+            "Partitions of this worker that somebody has paused (`workers pause`): 1 for each.",
+            ["topic", "partition"],
+            registry=registry,
+        )
+        self._limited = Gauge(
+            "workers_rate_limited", "1 while this worker reads no faster because of a limit; else 0.", registry=registry
+        )
+        self._limited_seconds = Counter(
+            "workers_rate_limited_seconds",
+            "Seconds in which nothing was read because of a limit: WORKERS_MAX_RATE, WORKERS_MAX_BYTE_RATE, WORKERS_MAX_FLEET_RATE.",
+            registry=registry,
+        )
         self._write_seconds = Histogram(
             "workers_write_seconds",
             "Seconds until the database acknowledged a batch.",
@@ -117,10 +132,12 @@ class WorkerMetrics:
         if event != "assigned":
             self._assigned.set(0)
             self._owned.clear()
+            self._paused.clear()
 
     def owns(self, partitions: Collection[TopicPartition]) -> None:
         self._assigned.set(len(partitions))
         self._owned.clear()
+        self._paused.clear()
         for partition in partitions:
             self._owned.labels(*partition).set(1)
             self._lost_records.labels(*partition)
@@ -137,6 +154,15 @@ class WorkerMetrics:
     def halted(self, partitions: Collection[TopicPartition], reason: str) -> None:
         self._halted.update(partitions)
         self._halted_partitions.set(len(self._halted))
+
+    def paused(self, pauses: Mapping[TopicPartition, Pause]) -> None:
+        self._paused.clear()
+        for partition in pauses:
+            self._paused.labels(*partition).set(1)
+
+    def limited(self, limit: str | None, seconds: float) -> None:
+        self._limited.set(limit is not None)
+        self._limited_seconds.inc(seconds)
 
     def written(self, batch: Batch, result: WriteResult, seconds: float) -> None:
         self._batches.inc()

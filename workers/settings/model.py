@@ -55,6 +55,18 @@ class Settings(RouteOptions, Connections):
     events_file: Path | None = Field(None, description="the file to which the watchdog writes the events of the fleet")
 
     max_poll_records: int = Field(5_000, ge=1, le=100_000, description="records in one batch, at most")
+    max_rate: int = Field(
+        0, ge=0, le=1_000_000_000, description="records a second that a worker reads, at most; 0: no limit"
+    )
+    max_byte_rate: int = Field(
+        0, ge=0, le=1_000_000_000_000, description="bytes of values a second that a worker reads, at most; 0: no limit"
+    )
+    max_fleet_rate: int = Field(
+        0,
+        ge=0,
+        le=1_000_000_000,
+        description="records a second that all workers of the group read together, divided by those that own partitions; 0: no limit",
+    )
     fetch_bytes: int = Field(
         1_048_576,
         ge=16_384,

@@ -15,6 +15,7 @@ from workers.fleet.status.slot import WAITING_FOR_TOPIC, SlotStatus, build_slot_
 from workers.fleet.status.slot_facts import SlotFacts
 from workers.fleet.supervisor import NOT_RUNNING
 from workers.kafka.kafka_look import KafkaLook
+from workers.pauses import NO_PAUSES, Pauses
 from workers.state.heartbeat import State
 
 if TYPE_CHECKING:
@@ -51,6 +52,8 @@ class Answers:
     """By name of a service that is down: for how long."""
     audit: Audit | None = None
     """What the auditor found last; None: it has left no file."""
+    pauses: Pauses = NO_PAUSES
+    """What people have paused here."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,8 @@ class Status:
     """Whether there is a fleet at all: a supervisord, or a live worker."""
     audit: Audit | None = None
     """What counts of it: see `audit_now`."""
+    pauses: Pauses = NO_PAUSES
+    """What people have paused here. That is no problem: somebody wants it so."""
 
     @property
     def healthy(self) -> bool:
@@ -107,6 +112,7 @@ class Status:
             **asdict(self),
             "group": group,
             "audit": self.audit and self.audit._asdict(),
+            "pauses": self.pauses.as_list(),
             "slots": [slot.as_dict() for slot in self.slots],
         }
 
@@ -164,7 +170,9 @@ def build_status(info: FleetInfo, answers: Answers, now: float, time: str) -> St
         found = f"{audit.failures}{age(audit, unix_now)}"
         problems.append(f"records are not accounted for: {found}; `{audit.command}` shows more")
     events = [dict(event) for event in answers.events]
-    return Status(time, problems, services, slots, group, events, fleet, audit)
+    if answers.pauses.problem and fleet:
+        problems.append(f"{answers.pauses.problem}: what is paused is not known; `workers resume` writes it anew")
+    return Status(time, problems, services, slots, group, events, fleet, audit, answers.pauses)
 
 
 def _has_auditor(supervisord: SupervisordAnswer | Down) -> bool:

@@ -1,0 +1,32 @@
+"""The lines of `workers status` about what is paused, and what is limited."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+
+from workers.cli.payload import escaped
+from workers.fleet.sentences import plural
+from workers.naming import short_name
+
+if TYPE_CHECKING:
+    from workers.fleet.status.model import Status
+
+MOST = 4
+"""Pauses that are shown."""
+WARN = "yellow"
+
+
+def pause_lines(status: Status) -> list[tuple[str, Text]]:
+    """A line for each pause: what, since when, by whom, why; and one for limits that hold workers up."""
+    pauses = sorted(status.pauses.all, key=lambda each: each.since)
+    lines = [("paused", Text(escaped(f"{each.what} {each.why}"), style=WARN)) for each in pauses[:MOST]]
+    if (more := len(pauses) - MOST) > 0:
+        lines.append(("", Text(f"and {plural(more, 'more pause')}: `workers pause --list`", style=WARN)))
+    limits: dict[str, list[str]] = {}
+    for slot in status.slots:
+        if slot.limited_by:
+            limits.setdefault(slot.limited_by, []).append(short_name(slot.name))
+    lines += [("limited", Text(f"{', '.join(names)} by {limit}")) for limit, names in sorted(limits.items())]
+    return lines
