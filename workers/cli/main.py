@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -24,9 +25,11 @@ from workers.cli.options import LONGEST_SECONDS, Json, Tree, finite
 from workers.errors import BadUsageError, ExitCode, WorkersError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
+    from workers.pauses import Pause
     from workers.settings import Settings
+    from workers.types import TopicPartition
 
 COMMANDS = {
     "audit": "audit:audit",
@@ -132,6 +135,7 @@ def verify(
     """
     from workers.cli.render_progress import verifying
     from workers.settings.load import load_all
+    from workers.state.paused_now import paused_now
     from workers.verification import verify as verification
     from workers.verification.unfinished import UnfinishedFile
 
@@ -141,11 +145,13 @@ def verify(
     settings = loaded.settings
     file = UnfinishedFile(loaded.paths.state_dir, settings.group)
     try:
+        resting = partial(paused_now, loaded.paths.state_dir, settings.group)
         if wait:
-            _wait_until_committed(settings, wait)
+            _wait_until_committed(settings, wait, resting)
         with verifying(err) as on_progress:
             whole = verification.WholeRun(file, resume, processes)
             report = verification.verify(settings, since, on_progress, whole=whole)
+        report.paused = resting()
     except WorkersError as error:
         err.print(f"workers verify: {error}", markup=False)
         err.print(file.describe(), markup=False)
@@ -207,7 +213,9 @@ def main() -> NoReturn:
     sys.exit(code)
 
 
-def _wait_until_committed(settings: Settings, seconds: float) -> None:
+def _wait_until_committed(
+    settings: Settings, seconds: float, paused: Callable[[], Mapping[TopicPartition, Pause]]
+) -> None:
     from workers.verification.backlog import wait_until_committed
 
-    wait_until_committed(settings, seconds, lambda line: err.print(line, markup=False))
+    wait_until_committed(settings, seconds, lambda line: err.print(line, markup=False), paused)

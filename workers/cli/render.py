@@ -75,6 +75,7 @@ def verify_report(console: Console, found: VerifyReport) -> None:
     """The report of `workers verify`: a row for each partition, then the result in one line, and where to look next."""
     from rich.table import Table
 
+    from workers.cli.render_pauses import paused_lines
     from workers.verification.report import FAILURES, OUTCOMES
 
     topics = {account.partition.topic for account in found.partitions}
@@ -127,6 +128,8 @@ def verify_report(console: Console, found: VerifyReport) -> None:
         console.print(
             f"[yellow]the group {found.group} has committed nothing in {found.topic}: is WORKERS_GROUP right?[/]"
         )
+    for line in paused_lines(found):
+        console.print(line, style="yellow", markup=False)
     for partition, each in sorted(found.open_transactions.items()):
         console.print(f"[yellow]partition {names[partition]}: {each.describe()}[/]")
     _verdict(console, found)

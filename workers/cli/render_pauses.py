@@ -1,4 +1,4 @@
-"""The lines of `workers status` about what is paused, and what is limited."""
+"""The lines of `workers status` and `workers verify` about what is paused, and what is limited."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from workers.naming import short_name
 
 if TYPE_CHECKING:
     from workers.fleet.status.model import Status
+    from workers.verification.report import VerifyReport
 
 MOST = 4
 """Pauses that are shown."""
@@ -29,4 +30,15 @@ def pause_lines(status: Status) -> list[tuple[str, Text]]:
         if slot.limited_by:
             limits.setdefault(slot.limited_by, []).append(short_name(slot.name))
     lines += [("limited", Text(f"{', '.join(names)} by {limit}")) for limit, names in sorted(limits.items())]
+    return lines
+
+
+def paused_lines(found: VerifyReport) -> list[str]:
+    """Why records are pending: a line for each pause, with its partitions that have such records."""
+    waiting = {account.partition: account.counts["pending"] for account in found.partitions}
+    lines = []
+    for pause in dict.fromkeys(found.paused.values()):
+        count = sum(waiting.get(partition, 0) for partition, why in found.paused.items() if why == pause)
+        if count:
+            lines.append(f"{count:,} of the pending records wait: {escaped(f'{pause.what} is paused {pause.why}')}")
     return lines

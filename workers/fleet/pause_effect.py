@@ -5,16 +5,15 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from workers.naming import all_worker_names
-from workers.state.heartbeat import Beat, read_beat
 from workers.state.pause_file import pause_file, read_pauses
-from workers.state.slot import Slot
+from workers.state.paused_now import live_beats
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from workers.settings import Settings
+    from workers.state.heartbeat import Beat
 
 LOOK_SECONDS = 0.05
 ITERATIONS = 4
@@ -30,12 +29,7 @@ class PauseEffect:
 
     def beats(self) -> dict[str, Beat]:
         """By worker that lives: its heartbeat."""
-        found = {}
-        for name in all_worker_names():
-            beat = read_beat(Slot(self._folder, self._settings.group, name).heartbeat_file)
-            if beat and beat.is_alive():
-                found[name] = beat
-        return found
+        return live_beats(self._folder, self._settings.group)
 
     def waiting_for(self) -> dict[str, str]:
         """By worker that has not obeyed yet: the state that it is in."""

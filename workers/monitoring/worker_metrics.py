@@ -80,7 +80,7 @@ class WorkerMetrics:
             registry=registry,
         )
         self._limited = Gauge(
-            "workers_rate_limited", "1 while this worker reads no faster because of a limit; else 0.", registry=registry
+            "workers_rate_limited", "Whether this worker reads no faster because of a limit: 1 or 0.", registry=registry
         )
         self._limited_seconds = Counter(
             "workers_rate_limited_seconds",

@@ -55,6 +55,16 @@ class Settings(RouteOptions, Connections):
     events_file: Path | None = Field(None, description="the file to which the watchdog writes the events of the fleet")
 
     max_poll_records: int = Field(5_000, ge=1, le=100_000, description="records in one batch, at most")
+    fetch_bytes: int = Field(
+        1_048_576,
+        ge=16_384,
+        le=67_108_864,
+        description="bytes of a partition in one fetch, compressed as in Kafka; more suits large documents",
+    )
+    max_value_bytes: int = Field(1_048_576, ge=1, le=8_388_608, description="a larger value is a dead letter")
+    max_depth: int = Field(32, ge=1, le=90, description="a deeper value is a dead letter")
+    max_fields: int = Field(10_000, ge=1, le=1_000_000, description="a value with more fields is a dead letter")
+
     max_rate: int = Field(
         0, ge=0, le=1_000_000_000, description="records a second that a worker reads, at most; 0: no limit"
     )
@@ -67,15 +77,6 @@ class Settings(RouteOptions, Connections):
         le=1_000_000_000,
         description="records a second that all workers of the group read together, divided by those that own partitions; 0: no limit",
     )
-    fetch_bytes: int = Field(
-        1_048_576,
-        ge=16_384,
-        le=67_108_864,
-        description="bytes of a partition in one fetch, compressed as in Kafka; more suits large documents",
-    )
-    max_value_bytes: int = Field(1_048_576, ge=1, le=8_388_608, description="a larger value is a dead letter")
-    max_depth: int = Field(32, ge=1, le=90, description="a deeper value is a dead letter")
-    max_fields: int = Field(10_000, ge=1, le=1_000_000, description="a value with more fields is a dead letter")
 
     max_reject_share: float = Field(
         0.5, gt=0, le=1, description="a partition with a larger share of rejects is halted; 1: no limit"

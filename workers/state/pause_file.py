@@ -12,10 +12,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-import structlog
-
 from workers.errors import UnavailableError
-from workers.log_fields import Action
 from workers.pauses import NO_PAUSES, Pause, Pauses
 from workers.state.file_names import file_name, make_folder
 from workers.state.lock_file import lock
@@ -33,8 +30,6 @@ LOCK_SECONDS, LOCK_POLL_SECONDS = 5.0, 0.05
 UNKNOWN = "?"
 """Who has paused what cannot be read."""
 
-log = structlog.get_logger()
-
 
 class UnreadablePausesError(UnavailableError):
     """The file is there, and does not say what is paused."""
@@ -48,9 +43,9 @@ def pause_file(folder: Path, group: str) -> Path:
 def read_pauses(path: Path) -> Pauses:
     """What is paused. Without a file nothing is; a file that does not say it pauses everything, with the problem as reason."""
     try:
-        return _read(path)
+        return require_pauses(path)
     except UnreadablePausesError as error:
-        return _everything(path, str(error))
+        return everything(path, str(error))
 
 
 def change_pauses(path: Path, change: Callable[[Pauses], Iterable[Pause]], *, anew: bool = False) -> None:
@@ -64,7 +59,7 @@ def change_pauses(path: Path, change: Callable[[Pauses], Iterable[Pause]], *, an
     held = _lock(path)
     try:
         try:
-            before = _read(path)
+            before = require_pauses(path)
         except UnreadablePausesError as error:
             if not anew:
                 raise UnavailableError(
@@ -78,69 +73,6 @@ def change_pauses(path: Path, change: Callable[[Pauses], Iterable[Pause]], *, an
         raise UnavailableError(f"{path} cannot be written, so nothing has changed: {error.strerror}") from error
     finally:
         os.close(held)
-
-
-class PauseWatch:
-    """What is paused now, for one who asks at every poll: one `stat`, and no more while the file does not change."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._signature: object = None
-        """Of the file that was read last; None: there was none, or nothing was read yet."""
-        self._is_known = False
-        """Whether a file was read, or there was none."""
-        self._pauses = NO_PAUSES
-        self._told: str | None = None
-
-    def __call__(self) -> Pauses:
-        """The same object as before, while nothing has changed. Never raises."""
-        try:
-            found = self._path.stat()
-        except FileNotFoundError:
-            if self._signature is not None or self._pauses.problem:
-                self._gone()
-            self._is_known = True
-            return self._pauses
-        except OSError as error:
-            # The folder cannot be used: what was known stays so. At the start nothing is known, and nothing is paused.
-            self._tell(f"{self._path} cannot be looked at: {error.strerror}")
-            return self._pauses
-        signature = (found.st_ino, found.st_mtime_ns, found.st_size)
-        if signature != self._signature:
-            self._signature = signature
-            self._read()
-        return self._pauses
-
-    def _read(self) -> None:
-        try:
-            self._pauses, self._told, self._is_known = _read(self._path), None, True
-        except UnreadablePausesError as error:
-            problem = str(error)
-            self._pauses = (
-                self._pauses._replace(problem=problem) if self._is_known else _everything(self._path, problem)
-            )
-            self._tell(problem)
-
-    def _gone(self) -> None:
-        if self._pauses.all:
-            log.warning(
-                "the file of the pauses was removed, and not by `workers resume`; nothing is paused any more",
-                action=Action.READ,
-                file=str(self._path),
-            )
-        self._signature, self._pauses, self._told = None, NO_PAUSES, None
-
-    def _tell(self, problem: str) -> None:
-        if problem == self._told:
-            return
-        self._told = problem
-        log.error(
-            "the pauses cannot be read; those that were read before stay, and without them everything is paused"
-            if self._signature is not None
-            else "whether anything is paused cannot be known; what was known stays so",
-            action=Action.READ,
-            error=problem,
-        )
 
 
 def _lock(path: Path) -> int:
@@ -162,7 +94,8 @@ def _lock(path: Path) -> int:
         time.sleep(LOCK_POLL_SECONDS)
 
 
-def _everything(path: Path, problem: str) -> Pauses:
+def everything(path: Path, problem: str) -> Pauses:
+    """All is paused, since the file says nothing else: since it was written. Args: problem: why it says nothing."""
     try:
         since = path.stat().st_mtime
     except OSError:
@@ -170,8 +103,12 @@ def _everything(path: Path, problem: str) -> Pauses:
     return Pauses((Pause(problem, UNKNOWN, since),), problem)
 
 
-def _read(path: Path) -> Pauses:
-    """Raises: UnreadablePausesError."""
+def require_pauses(path: Path) -> Pauses:
+    """What the file says. Without a file nothing is paused.
+
+    Raises:
+        UnreadablePausesError: it is there, and says nothing.
+    """
     try:
         with path.open("rb") as file:
             content = file.read(LONGEST + 1)

@@ -9,11 +9,13 @@ from workers.kafka.admin import Admin
 from workers.kafka.first_records import FirstRecords
 from workers.kafka.open_transactions import OpenTransactions
 from workers.kafka.partition_offsets import leader_epochs
+from workers.pauses import described
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from workers.kafka.open_transactions import OpenTransaction
+    from workers.pauses import Pause
     from workers.settings import Settings
     from workers.types import TopicPartition
 
@@ -30,6 +32,8 @@ class Remaining(NamedTuple):
     """Offsets that can be read and are not committed. Where only transaction markers are left, 0."""
     open_transactions: Mapping[TopicPartition, OpenTransaction]
     """By partition in which one is open."""
+    partitions: Collection[TopicPartition] = ()
+    """Those in which offsets are pending."""
 
     @property
     def nothing(self) -> bool:
@@ -76,16 +80,25 @@ class Backlog:
         self._before = ranges
         times = self._first_records.times(topic.identity, standing, leader_epochs(offsets))
         markers = {partition for partition, found in times.items() if found is None}
+        pending = {partition: end - first for partition, (first, end) in ranges.items() if partition not in markers}
         return Remaining(
-            sum(end - first for partition, (first, end) in ranges.items() if partition not in markers),
+            sum(pending.values()),
             self._open_transactions.look(topic.identity, offsets, time.time()),
+            pending.keys(),
         )
 
 
-def wait_until_committed(settings: Settings, seconds: float, tell: Callable[[str], None]) -> None:
+def wait_until_committed(
+    settings: Settings,
+    seconds: float,
+    tell: Callable[[str], None],
+    paused: Callable[[], Mapping[TopicPartition, Pause]] = dict,
+) -> None:
     """Wait until everything that Kafka has acknowledged is committed, at most so many seconds, and tell what for.
 
     Polls on one connection: a new one is expensive.
+
+    Args: paused: the partitions that are paused now, and why. What is left in them only is not waited for.
 
     Raises:
         UnavailableError: Kafka did not answer.
@@ -94,6 +107,12 @@ def wait_until_committed(settings: Settings, seconds: float, tell: Callable[[str
     deadline, tell_at = started + seconds, started + FIRST_TELL_SECONDS
     with Admin(settings) as admin, Backlog(settings) as backlog:
         while (left := backlog.look(admin)) and not left.nothing and (now := time.monotonic()) < deadline:
+            resting = paused()
+            if {*left.partitions, *left.open_transactions} <= resting.keys():
+                tell(
+                    f"not waiting for {left.pending:,} offsets: {described(resting.values())}; `workers resume` ends that"
+                )
+                return
             if now >= tell_at:
                 tell(f"waiting: {left.describe()}")
                 tell_at = now + TELL_SECONDS

@@ -20,7 +20,8 @@ from workers.pipeline.observer import Observers
 from workers.pipeline.poison import NullPoisonGuard, PoisonGuard
 from workers.state.crash_journal import JournaledPoisonGuard
 from workers.state.heartbeat import Heartbeat, State, read_beat
-from workers.state.pause_file import PauseWatch, pause_file
+from workers.state.pause_file import pause_file
+from workers.state.pause_watch import PauseWatch
 from workers.state.progress import Progress
 from workers.state.slot import Slot, SlotUnavailableError
 from workers.worker.crash_loop import CrashLoopBackoff
