@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args, get_origin
 
 from rich.text import Text
 
+from workers.cli.config_routes import by_route, routes_as_json, routes_screen
 from workers.cli.help import range_in_words
 from workers.cli.options import Json, Tree
 from workers.cli.terminal import console
@@ -31,24 +32,32 @@ WIDEST_VALUE = 36
 def config(tree: Tree = Path(), as_json: Json = False) -> None:
     """Show every setting with its value, where the value comes from, and what else it could be.
 
-    Secrets are not shown. With --json: the values by name, and under "from" the source of each.
+    Secrets are not shown. With WORKERS_ROUTES also every route, as it was read. With --json: the values by name, under "from" the
+    source of each, and under "routes" the routes.
 
     Example: WORKERS_TOPIC=orders workers config
 
     Exit codes: 0 the settings can be used, 78 one is wrong: all that are wrong are named.
     """
     # Not at the top: see `workers.cli`.
-    from workers.settings import load_all, redact, unused
+    from workers.settings import PREFIX, load_all, redact, unused
 
     loaded = load_all(tree)
     values = redact(loaded.settings)
     for note in unused(loaded.settings):
         err.print(f"workers: {note}", markup=False)
+    if loaded.settings.routes:
+        for field in by_route():
+            values.pop(PREFIX + field.upper())
     if as_json:
-        out.print_json(json.dumps(values | {"from": loaded.sources}))
+        routes = {"routes": routes_as_json(loaded.settings)} if loaded.settings.routes else {}
+        out.print_json(json.dumps(values | routes | {"from": {name: loaded.sources[name] for name in values}}))
         return
     for line in screen(loaded, values, out.width, fold=out.is_terminal):
         out.print(line)
+    if loaded.settings.routes:
+        for line in routes_screen(loaded.settings):
+            out.print(line)
 
 
 def screen(loaded: Loaded, values: dict[str, str], width: int, *, fold: bool = True) -> Iterator[Text]:
@@ -70,6 +79,8 @@ def screen(loaded: Loaded, values: dict[str, str], width: int, *, fold: bool = T
     )
     for name, field in Settings.model_fields.items():
         variable = PREFIX + name.upper()
+        if variable not in values:
+            continue
         source = loaded.sources[variable]
         is_default = getattr(loaded.settings, name) == field.default
         value = Text(values[variable] or "-", style="" if is_default else "bold")

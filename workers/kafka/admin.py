@@ -12,6 +12,7 @@ from kafka.errors import KafkaError
 from workers.errors import UnavailableError
 from workers.kafka import topics
 from workers.kafka.admin_client import AdminClient
+from workers.kafka.assignors import routes_of
 from workers.kafka.beginning import margin_of
 from workers.kafka.client_errors import LOOK, unavailable
 from workers.kafka.compat_brokers import forget_coordinators
@@ -131,6 +132,7 @@ class Admin:
                 each["client_host"].removeprefix("/"),
                 assigned_in(each, topics),
                 each.get("group_instance_id"),
+                routes_of((each["member_metadata"] or {}).get("user_data")),
             )
             for each in found["members"]
         }

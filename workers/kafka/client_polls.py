@@ -1,13 +1,12 @@
-"""How a member asks its client for records: in turns where there are several topics, and no more than a limit allows."""
+"""How a member asks its client for records: no more than a limit allows."""
 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from workers.kafka import compat
 from workers.kafka.fetched_records import from_poll
-from workers.kafka.partitions import to_client
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,7 +14,6 @@ if TYPE_CHECKING:
     from kafka import KafkaConsumer
 
     from workers.kafka.position import Fetch
-    from workers.kafka.turns import Turns
     from workers.kafka.unread_partitions import UnreadPartitions
     from workers.pipeline.observer import Observer
     from workers.pipeline.rate_limit import RateLimit
@@ -36,18 +34,12 @@ class ClientPolls:
         consumer: KafkaConsumer,
         unread: UnreadPartitions,
         observer: Observer,
-        turns: Turns | None,
         limit: RateLimit | None,
     ) -> None:
         self._consumer, self._unread, self._observer = consumer, unread, observer
-        self._turns, self._limit = turns, limit
+        self._limit = limit
         self._limited_at: float | None = None
         """When it last waited for the limit; None: the observer knows that it does not."""
-
-    def assigned(self) -> None:
-        """The assignment is a new one."""
-        if self._turns:
-            self._turns.forget()
 
     def poll(self, most: int, *, wait: bool) -> Fetch:
         """What the client has, at most so many records; with nothing to take it waits, if it may."""
@@ -59,19 +51,14 @@ class ClientPolls:
                 self._observer.limited(None, 0.0)
             most = allowed
         if wait:
-            return from_poll(self._take_turns(int(POLL_SECONDS * 1000), most))
+            return from_poll(self._consumer.poll(timeout_ms=int(POLL_SECONDS * 1000), max_records=most))
         with compat.suppress_rejoin(self._consumer):
-            return from_poll(self._take_turns(0, most))
+            return from_poll(self._consumer.poll(timeout_ms=0, max_records=most))
 
     def returned(self, records: Mapping[TopicPartition, Records]) -> None:
         """The source returned these to the loop: only they count against the limit."""
         if self._limit:
             self._limit.spend(records.values())
-
-    def _take_turns(self, timeout_ms: int, most: int) -> Any:
-        if self._turns is None:
-            return self._consumer.poll(timeout_ms=timeout_ms, max_records=most)
-        return self._turns.poll(self._consumer.poll, timeout_ms, most, to_client(self._unread.partitions))
 
     def _without_records(self, limit: RateLimit) -> Fetch:
         """Stay a member, and take part in rebalances, until more may be read; at most as long as any poll waits."""

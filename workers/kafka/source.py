@@ -10,7 +10,7 @@ from kafka import OffsetAndMetadata
 from kafka.errors import KafkaError
 from kafka.structs import MemberState
 
-from workers.kafka import compat
+from workers.kafka import compat, compat_turns
 from workers.kafka.beginning import margin_of
 from workers.kafka.client_errors import describe
 from workers.kafka.client_polls import POLL_SECONDS, ClientPolls
@@ -25,7 +25,6 @@ from workers.kafka.partitions import from_client, to_client
 from workers.kafka.position import Admitted
 from workers.kafka.rebalance_listener import RebalanceListener
 from workers.kafka.subscription import subscribe
-from workers.kafka.turns import Turns
 from workers.kafka.unread_partitions import UnreadPartitions
 from workers.log_fields import Action
 from workers.pauses import NO_PAUSES, Pauses
@@ -41,6 +40,9 @@ if TYPE_CHECKING:
     from workers.records import Records
     from workers.settings import Settings
     from workers.types import Batch, Truncation
+
+MOST_FETCHED_BYTES = 32 * 1024 * 1024
+"""Of several topics, for all partitions of a worker together: with a hundred of them, a third of a megabyte of each."""
 
 log = structlog.get_logger()
 
@@ -99,9 +101,7 @@ class KafkaSource:
         self._contact = Contact(settings, consumer)
         routes = settings.route_table
         self._unread = UnreadPartitions(consumer, HaltedPartitions(consumer, routes, observer), pauses, observer)
-        self._polls = ClientPolls(
-            consumer, self._unread, observer, Turns(consumer) if routes.has_several_topics else None, limit
-        )
+        self._polls = ClientPolls(consumer, self._unread, observer, limit)
         subscribe(self._consumer, routes, self._listener)
 
     def poll(self, max_records: int, *, wait: bool) -> Fetched | None:
@@ -220,8 +220,9 @@ class KafkaSource:
         self._contact.joined()
         self._assignments += 1
         self._positions.forget()
-        self._polls.assigned()
         self._unread.assigned()
+        if self._settings.route_table.has_several_topics:
+            compat_turns.limit_fetches(self._consumer, MOST_FETCHED_BYTES)
         if now.member_id:
             # The broker gives the id before the member has joined: killed in between, it is a dead member all the same.
             self._on_joined(now.member_id)

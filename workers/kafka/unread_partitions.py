@@ -42,11 +42,6 @@ class UnreadPartitions:
     def __contains__(self, partition: object) -> bool:
         return partition in self._paused or partition in self.halted
 
-    @property
-    def partitions(self) -> Collection[TopicPartition]:
-        """All of them, also those that are not assigned any more."""
-        return {*self.halted.partitions, *self._paused} if self._paused else self.halted.partitions
-
     def look(self) -> None:
         """Before each poll: obey what is ordered now.
 

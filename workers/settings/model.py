@@ -164,9 +164,8 @@ class Settings(RouteOptions, Connections):
         if (route := self._route_table.route_of(topic)) is None:
             raise UnroutableError(f"no route of WORKERS_ROUTES has the topic {topic}")
         options = {name: getattr(route, name) for name in RouteOptions.model_fields}
-        settings = self.model_copy(
-            update={"topic": topic, "collection": route.collection_of(topic), "routes": None, **options}
-        )
+        # The path of the file stays, for messages: they name the place of a setting.
+        settings = self.model_copy(update={"topic": topic, "collection": route.collection_of(topic), **options})
         settings._route_table = None  # noqa: SLF001 its own
         return settings
 

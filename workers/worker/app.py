@@ -35,6 +35,7 @@ from workers.state.write_failures import WriteFailures
 from workers.worker.membership import Membership
 from workers.worker.process_setup import require_time_to_stop, tune_interpreter
 from workers.worker.recycling import Recycling
+from workers.worker.routes_watch import RoutesWatch
 from workers.worker.signals import StopSignal
 from workers.worker.slot_files import SlotFiles
 from workers.worker.stall_timer import StallTimer, enable_stack_dumps
@@ -66,6 +67,8 @@ class Worker:
         self._files = SlotFiles(settings, failures)
         self._membership = Membership(settings, self._files)
         self._observer = Observers(self._stall, self._metrics, self._health, LogObserver(), recycle, self._files)
+        if settings.routes:
+            self._observer = Observers(self._observer, RoutesWatch(settings))
         self._health.degraded = failures.problem
         OutputMetrics(
             self._metrics.registry,

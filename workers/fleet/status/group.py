@@ -111,7 +111,7 @@ def build_group_status(
         open_transactions: by partition in which there is one.
         create_topic: the command that makes the topic, where there is none.
     """
-    members = [GroupMember(member_id, *member) for member_id, member in group.members.items()]
+    members = [GroupMember(member_id, *member[:4]) for member_id, member in group.members.items()]
     owned = {partition for each in members if each.member_id not in dead for partition in each.partitions}
     partitions = {*(lags or ()), *unanswered}
     return GroupStatus(

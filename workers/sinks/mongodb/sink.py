@@ -55,6 +55,7 @@ class MongoSink:
         Args: client: of `client_of`, where several sinks share one.
         """
         self._timeout = settings.write_timeout
+        self._of_route = settings.routes is not None
         self._collections = Collections(settings, client or client_of(settings))
         self._documents = self._collections.documents
         self._inserter = Inserter(self._collections)
@@ -74,7 +75,8 @@ class MongoSink:
                     self._require_plain(name, str(found.get("type")), found.get("options", {}))
 
     def _require_plain(self, name: str, kind: str, options: Mapping[str, Any]) -> None:
-        where = f"WORKERS_COLLECTION={self._documents.name}"
+        setting = "WORKERS_ROUTES: the collection " if self._of_route else "WORKERS_COLLECTION="
+        where = f"{setting}{self._documents.name}"
         if name != self._documents.name:
             where += f": {name}, the collection of its dead letters,"
         if options.get("capped"):
