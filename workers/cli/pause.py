@@ -78,7 +78,7 @@ def pause(
     """
     # Not at the top: see `workers.cli`.
     from workers.fleet.pause_effect import PauseEffect
-    from workers.fleet.pause_place import look_up
+    from workers.fleet.pause_place import look_up, only_topic
     from workers.pauses import Pause
     from workers.settings import load_all
     from workers.state.pause_file import change_pauses, pause_file, read_pauses
@@ -94,15 +94,20 @@ def pause(
         raise BadUsageError('say why with --because "..."; `workers pause --list` shows what is paused')
     effect = PauseEffect(settings, paths.state_dir)
     local_members = {beat.member_id for beat in effect.beats().values() if beat.member_id}
-    place = look_up(settings, topic, partition, local_members)
-    new = Pause(because, _person(), time.time(), place.topic, place.partition)
-    change_pauses(path, lambda before: _with(before, new))
-    for note in place.notes:
+    topic = only_topic(settings, topic, partition)
+    new = Pause(because, _person(), time.time(), topic, partition)
+    if topic is None:
+        # Nothing can be wrong with it, and Kafka may take some seconds.
+        change_pauses(path, lambda before: _with(before, new))
+    notes = look_up(settings, topic, partition, local_members)
+    if topic is not None:
+        change_pauses(path, lambda before: _with(before, new))
+    for note in notes:
         err.print(f"note: {note}", markup=False)
     left, workers = effect.wait(wait), len(effect.beats())
     if as_json:
         report = {"paused": new.as_dict(), "in_force": not left, "workers": workers, "waiting": left}
-        out.print_json(json.dumps({**report, "notes": list(place.notes)}))
+        out.print_json(json.dumps({**report, "notes": notes}))
     else:
         out.print(f"paused {new.what}: {because}", markup=False)
         for name, state in left.items():

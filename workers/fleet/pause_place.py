@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from workers.errors import BadUsageError, NotFoundError, UnavailableError
 from workers.kafka.admin import Admin
@@ -12,19 +12,10 @@ from workers.settings.route import UnroutableError
 if TYPE_CHECKING:
     from workers.settings import Settings
 
+KAFKA_SECONDS = 3.0
+"""For an answer of Kafka: whoever wants to pause may be in a hurry."""
 MOST_NAMES = 20
 """Topics that are named in a message."""
-
-
-class PausePlace(NamedTuple):
-    """A place that was looked up."""
-
-    topic: str | None
-    """None: everything."""
-    partition: int | None
-    """None: all partitions."""
-    notes: tuple[str, ...] = ()
-    """What could not be looked up, and what else is to be known."""
 
 
 def only_topic(settings: Settings, topic: str | None, partition: int | None) -> str | None:
@@ -41,26 +32,28 @@ def only_topic(settings: Settings, topic: str | None, partition: int | None) -> 
     return routes.topics[0]
 
 
-def look_up(settings: Settings, topic: str | None, partition: int | None, local_members: set[str]) -> PausePlace:
-    """The place, if it is one of this fleet. Where Kafka does not answer, only the names in the settings are compared.
+def look_up(settings: Settings, topic: str | None, partition: int | None, local_members: set[str]) -> list[str]:
+    """Check that the place is one of this fleet. Where Kafka does not answer, only the names in the settings are compared.
 
-    Args: local_members: the member ids of the workers of this host.
+    Args:
+        topic: None: everything.
+        local_members: the member ids of the workers of this host.
+
+    Returns: what could not be looked up, and what else is to be known.
 
     Raises:
         NotFoundError: there is no such topic or partition, or no route has it; the message names those that there are.
-        BadUsageError: see `only_topic`.
     """
-    topic = only_topic(settings, topic, partition)
     if topic is not None:
         _require_route(settings, topic)
     try:
-        with Admin(settings) as admin:
+        with Admin(settings, KAFKA_SECONDS) as admin:
             if topic is not None:
                 _require_partition(settings, admin, topic, partition)
-            return PausePlace(topic, partition, _elsewhere(settings, admin, local_members))
+            return _elsewhere(settings, admin, local_members)
     except UnavailableError as error:
         unchecked = "" if topic is None else f", so it was not checked that {_named(topic, partition)} exists"
-        return PausePlace(topic, partition, (f"Kafka does not answer{unchecked}: {error}",))
+        return [f"Kafka does not answer{unchecked}: {error}"]
 
 
 def _require_route(settings: Settings, topic: str) -> None:
@@ -86,16 +79,16 @@ def _require_partition(settings: Settings, admin: Admin, topic: str, partition: 
         raise NotFoundError(f"{topic} has no partition {partition}; it has {there_are}")
 
 
-def _elsewhere(settings: Settings, admin: Admin, local_members: set[str]) -> tuple[str, ...]:
+def _elsewhere(settings: Settings, admin: Admin, local_members: set[str]) -> list[str]:
     """Members that do not look at the file of this host."""
     others = {id_: member for id_, member in admin.group(settings.group).members.items() if id_ not in local_members}
     if not others:
-        return ()
+        return []
     hosts = ", ".join(sorted({member.host for member in others.values()}))
     are = "member of the group is" if len(others) == 1 else "members of the group are"
-    return (
-        f"{len(others)} {are} not of this folder (at {hosts}); each folder has pauses of its own: run the same command there",
-    )
+    return [
+        f"{len(others)} {are} not of this folder (at {hosts}); each folder has pauses of its own: run the same command there"
+    ]
 
 
 def _named(topic: str, partition: int | None) -> str:

@@ -20,8 +20,10 @@ STEP_SECONDS = 0.25
 BURST_SECONDS = 0.5
 """What was not read in time can be caught up, so many seconds' worth: a slow write costs no throughput, and a window of ten
 seconds is exact within five per cent, also after an idle time."""
-FIRST_RECORDS = 100
-"""Are asked for under a limit of bytes, before it is known how large records are."""
+GROWTH = 2
+"""Under a limit of bytes a poll asks for so many times as many records as the last one brought, at most, the first one for
+one: the next may be a thousand times as large."""
+LEAST_SECONDS = 1e-6
 WEIGHT = 0.3
 """Of the last batch, in the mean size of a record."""
 
@@ -51,7 +53,8 @@ class Bucket:
         """Seconds until so many tokens are there, or a step's worth; 0.0: they are."""
         rate = self.fill()
         missing = min(wanted, max(1.0, rate * STEP_SECONDS)) - self.tokens
-        return missing / rate if rate and missing > 0 else 0.0
+        # What floating point leaves of a token is there.
+        return missing / rate if rate and missing > rate * LEAST_SECONDS else 0.0
 
 
 class RateLimit:
@@ -72,6 +75,8 @@ class RateLimit:
         self._bytes = Bucket(lambda: bytes_, clock) if bytes_ else None
         self._mean = 0.0
         """Bytes of a record; 0.0: not known."""
+        self._growing = 1
+        """Records of the next poll, at most, under a limit of bytes."""
         self._wait, self._by_bytes = 0.0, False
 
     def allowed(self, most: int) -> int:
@@ -80,10 +85,10 @@ class RateLimit:
         rate = self._record_rate()[0]
         count = min(most, int(self._records.tokens)) if rate else most
         if self._bytes:
-            wait_bytes = self._bytes.wait(most * self._mean) if self._mean else self._bytes.wait(1)
-            fits = int(self._bytes.tokens / self._mean) if self._mean else FIRST_RECORDS
+            wait_bytes = self._bytes.wait(min(most, self._growing) * max(1.0, self._mean))
+            fits = int(self._bytes.tokens / max(1.0, self._mean))
             # One record may be larger than all that the bucket holds: it is read all the same, and made up for.
-            count = min(count, max(1, fits))
+            count = min(count, self._growing, max(1, fits))
         self._wait = max(wait_records, wait_bytes)
         self._by_bytes = wait_bytes > wait_records
         return 0 if self._wait else max(1, count)
@@ -108,5 +113,6 @@ class RateLimit:
         self._records.tokens -= count
         if self._bytes and count:
             self._bytes.tokens -= size
+            self._growing = GROWTH * count
             mean = max(1.0, size / count)
             self._mean = mean if not self._mean else (1 - WEIGHT) * self._mean + WEIGHT * mean
