@@ -11,8 +11,13 @@ from workers.fleet.sentences import plural
 from workers.naming import short_name
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from workers.fleet.status.model import Status
+    from workers.pauses import Pause
+    from workers.types import TopicPartition
     from workers.verification.report import VerifyReport
+    from workers.verification.routes_report import RoutesReport
 
 MOST = 4
 """Pauses that are shown."""
@@ -42,3 +47,12 @@ def paused_lines(found: VerifyReport) -> list[str]:
         if count:
             lines.append(f"{count:,} of the pending records wait: {escaped(f'{pause.what} is paused {pause.why}')}")
     return lines
+
+
+def mark_paused(found: VerifyReport | RoutesReport, paused: Mapping[TopicPartition, Pause]) -> None:
+    """Tell the report of each topic which of its partitions are paused now, and why."""
+    # Not at the top: see `workers.cli`.
+    from workers.verification.routes_report import RoutesReport
+
+    for report in found.reports if isinstance(found, RoutesReport) else [found]:
+        report.paused = {partition: why for partition, why in paused.items() if partition.topic == report.topic}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass, field
+from itertools import cycle
 from typing import TYPE_CHECKING, Any, Self
 
 from kafka import KafkaProducer
@@ -16,7 +17,7 @@ from workers.kafka.options import CONNECT_SECONDS, connection_options, find_move
 from workers.types import TopicPartition
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from workers.settings import Settings
 
@@ -55,13 +56,16 @@ class Producer:
         self,
         settings: Settings,
         on_acknowledged: Callable[[TopicPartition, int, bytes | None], None] = lambda _partition, _offset, _value: None,
+        topics: Sequence[str] = (),
     ) -> None:
-        """Args: on_acknowledged: called with partition, offset and value of every acknowledged record, on the client's
-        thread.
+        """Args:
+        on_acknowledged: called with partition, offset and value of every acknowledged record, on the client's thread.
+        topics: to which the records go in turn; empty: all to that of the settings.
         """
         self.report = ProduceReport()
         self._settings = settings
-        self._topic = settings.topic
+        self._name = topics[0] if topics else settings.topic
+        self._topics = cycle(topics or (settings.topic,))
         self._on_acknowledged = on_acknowledged
         self._in_flight = threading.BoundedSemaphore(IN_FLIGHT)
         # The client's thread writes the report too.
@@ -78,7 +82,7 @@ class Producer:
         try:
             self._client = KafkaProducer(
                 **connection_options(self._settings),
-                client_id=f"{self._topic}-producer",
+                client_id=f"{self._name}-producer",
                 acks="all",
                 enable_idempotence=True,
                 allow_auto_create_topics=False,
@@ -115,7 +119,7 @@ class Producer:
     def _send(self, value: bytes | None) -> None:
         key = b"%d" % self.report.acknowledged if value is None else None
         try:
-            future = self._client.send(self._topic, value=value, key=key)
+            future = self._client.send(next(self._topics), value=value, key=key)
         except (KafkaError, ValueError) as error:
             self._count_failure(error)
         else:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from workers.log_fields import Action, listed
+from workers.log_fields import Action, of_partition, of_partitions
 from workers.types import CommitResult
 
 if TYPE_CHECKING:
@@ -41,10 +41,10 @@ class LogObserver:
             self._log.warning(
                 "removed from the group; joining again. The batch in flight is redelivered, perhaps to another worker",
                 action=Action.REBALANCE,
-                partitions=listed(partitions),
+                **of_partitions(partitions),
             )
         elif partitions:
-            self._log.info(f"partitions {event}", action=Action.REBALANCE, partitions=listed(partitions))
+            self._log.info(f"partitions {event}", action=Action.REBALANCE, **of_partitions(partitions))
 
     def owns(self, partitions: Collection[TopicPartition]) -> None:
         # Not resumed: they are somebody else's now.
@@ -59,7 +59,7 @@ class LogObserver:
         self._log.error(
             "Kafka removed records before they were read",
             action=Action.READ,
-            partition=partition.partition,
+            **of_partition(partition),
             first=first,
             last=first + count - 1,
             lost=count,
@@ -69,12 +69,12 @@ class LogObserver:
         self._log.error(
             "the log was truncated: records that were read are not in it any more; reading on from where the logs part",
             action=Action.READ,
-            partition=partition.partition,
+            **of_partition(partition),
             **truncation._asdict(),
         )
 
     def halted(self, partitions: Collection[TopicPartition], reason: str) -> None:
-        self._log.error(f"partitions halted: {reason}", action=Action.READ, partitions=listed(partitions))
+        self._log.error(f"partitions halted: {reason}", action=Action.READ, **of_partitions(partitions))
 
     def paused(self, pauses: Mapping[TopicPartition, Pause]) -> None:
         before, self._paused = self._paused, dict(pauses)
@@ -83,12 +83,12 @@ class LogObserver:
                 self._log.warning(
                     "partitions paused: they are not read, and nothing of them is in flight",
                     action=Action.READ,
-                    partitions=listed(new),
+                    **of_partitions(new),
                     by=pause.by,
                     because=pause.because,
                 )
         if ended := before.keys() - pauses.keys():
-            self._log.info("partitions resumed", action=Action.READ, partitions=listed(ended))
+            self._log.info("partitions resumed", action=Action.READ, **of_partitions(ended))
 
     def limited(self, limit: str | None, seconds: float) -> None:
         if limit and limit != self._limited:
@@ -110,7 +110,7 @@ class LogObserver:
                     "other documents are stored at these offsets, of records that the log does not hold any more; these "
                     "records are stored beside them",
                     action=Action.WRITE,
-                    partition=partition.partition,
+                    **of_partition(partition),
                     first=part.replaced.first,
                     last=part.replaced.end - 1,
                 )
@@ -118,7 +118,7 @@ class LogObserver:
             self._log.warning(
                 "dead letters",
                 action=Action.DEAD_LETTER,
-                partition=partition.partition,
+                **of_partition(partition),
                 reason=str(reason),
                 records=count,
             )
@@ -140,7 +140,7 @@ class LogObserver:
             self._log.info(
                 "batch",
                 action=Action.COMMIT,
-                partitions=listed(batch.partitions),
+                **of_partitions(batch.partitions),
                 offsets=ranges,
                 **not_zero,
                 write_ms=round(self._write_seconds * 1000, 1),
@@ -149,7 +149,7 @@ class LogObserver:
             self._log.warning(
                 "batch written, but not committed; it will be redelivered",
                 action=Action.COMMIT,
-                partitions=listed(batch.partitions),
+                **of_partitions(batch.partitions),
                 offsets=ranges,
                 **not_zero,
                 commit=str(result),

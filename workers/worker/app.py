@@ -60,7 +60,7 @@ class Worker:
         self._settings = settings
         self._stop = StopSignal(self._on_stop)
         self._stall = StallTimer(settings.stall_timeout)
-        self._metrics = WorkerMetrics(settings.topic)
+        self._metrics = WorkerMetrics(settings.topic, settings.route_table)
         self._health = Health(settings.max_iteration_seconds)
         recycle = Recycling(settings.max_records, settings.max_memory, settings.healthy_after, self._stop.request)
         failures = WriteFailures(standard_error())
