@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from workers.connection import KeptConnection
 from workers.fleet.status.poller import Down, Poller
+from workers.settings.route_collections import collections_of
 from workers.sinks.base import DeadLetterFilter
 from workers.sinks.registry import open_dead_letters, open_readers
 
@@ -30,10 +31,7 @@ class RouteLetters:
 
     def count(self, chosen: DeadLetterFilter) -> int:
         """How many there are of these."""
-        # Not at the top: a fleet of one topic has no use for it.
-        from workers.verification.letter_collections import letter_collections
-
-        found = letter_collections(self._settings.route_table.routes, self._readers.collections)
+        found = collections_of(self._settings.route_table.routes, self._readers.collections)
         stores = (
             self._readers.dead_letters(self._settings.model_copy(update={"collection": collection}))
             for collection in found
