@@ -35,6 +35,10 @@ GROUPS = {
         "max_poll_records",
         "What is read at once, and what is too large: [types and payloads](payloads.md).",
     ),
+    "How fast": (
+        "max_rate",
+        "Limits, for a database that has other work to do: [pause, and limits](../how-to/pause.md).",
+    ),
     "What to do with bad records": (
         "max_reject_share",
         "Dead letters, and when to stop: [dead letters](../how-to/dead-letters.md).",

@@ -142,6 +142,8 @@ def verify_notes(
         names: of the partitions, for people.
         foreign: lines about what belongs to no topic.
     """
+    from workers.cli.render_pauses import paused_lines
+
     for account in found.partitions:
         for outcome, offsets in account.offsets.items():
             listed = ", ".join(str(offset) for offset in offsets)
@@ -167,6 +169,8 @@ def verify_notes(
             console.print(
                 f"[yellow]the group {report.group} has committed nothing in {report.topic}: is WORKERS_GROUP right?[/]"
             )
+        for line in paused_lines(report):
+            console.print(line, style="yellow", markup=False)
         for partition, each in sorted(report.open_transactions.items()):
             console.print(f"[yellow]partition {names[partition]}: {each.describe()}[/]")
     if policies := _by_policy([(each.topic, each.policies) for each in reports if each.total("conflicting")]):
