@@ -78,7 +78,7 @@ class WorkerMetrics:
         )
         self._partition_halted = Gauge(
             "workers_partition_halted",
-            "1 for a partition of its assignment that this worker does not read until it is restarted; 0 for the others.",
+            "Whether this worker has halted the partition, and reads it no more until it is restarted: 1 or 0.",
             ["topic", "partition", *route.names],
             registry=registry,
         )

@@ -72,6 +72,7 @@ class StatusCollector:
             settings.max_iteration_seconds,
             create_command((*table.topics, settings.topic)[0], settings.bootstrap_servers, settings.security_protocol),
             routes=table,
+            fingerprint=settings.route_table.fingerprint,
         )
         client = SupervisorClient(paths.supervisord_socket)
         self._endings = Endings(client)

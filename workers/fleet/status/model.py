@@ -126,6 +126,8 @@ class FleetInfo(NamedTuple):
     """How one is started."""
     routes: RouteTable | None = None
     """None: nothing is told by route."""
+    fingerprint: str | None = None
+    """Of all routes of the fleet; None: they are not compared with those of the members."""
 
 
 def build_status(info: FleetInfo, answers: Answers, now: float, time: str) -> Status:
@@ -152,6 +154,7 @@ def build_status(info: FleetInfo, answers: Answers, now: float, time: str) -> St
         info.create_topic,
         look=kafka,
         has_several_topics=several,
+        fingerprint=info.fingerprint,
     )
     members = kafka.group.members if kafka and group and group.settled else None
     unread = {*kafka.unroutable, *kafka.refused} if kafka else ()
