@@ -88,8 +88,10 @@ def verify_report(console: Console, found: VerifyReport) -> None:
     rows = [(names[account.partition], account.counts) for account in found.partitions]
     rows.append(("all", Counter({outcome: found.total(outcome) for outcome in outcomes})))
     counts_table(console, "partition", rows, outcomes)
-    foreign = f"{found.foreign:,} documents are not of this topic, or of an earlier topic with its name"
-    verify_notes(console, found, [found], names, [foreign] if found.foreign else [])
+    foreign = []
+    if found.foreign:
+        foreign = [f"{found.foreign:,} documents are not of this topic, or of an earlier topic with its name"]
+    verify_notes(console, found, [found], names, foreign)
     verify_verdict(console, found)
 
 
