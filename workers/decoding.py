@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from workers.formats import keys
+from workers.formats.binary import Binary
 from workers.formats.json import Json
 from workers.formats.limits import Limits
+from workers.formats.text import Text
 from workers.pipeline.decoder import Decoder
+from workers.pipeline.metadata import Metadata
 from workers.pipeline.reader import RecordReader
 
 if TYPE_CHECKING:
-    from workers.pipeline.decoder import Encoder
+    from collections.abc import Callable
+
+    from workers.pipeline.decoder import Encoder, Format
     from workers.settings import Settings
 
 
@@ -23,7 +29,36 @@ def open_decoder(settings: Settings, encoder: Encoder, limits: Limits | None = N
         limits: in place of those of the settings.
     """
     limits = limits or Limits(settings.max_value_bytes, settings.max_depth, settings.max_fields)
-    return Decoder(Json(), encoder, limits, ignore_tombstones=settings.on_tombstone == "ignore")
+    return Decoder(
+        _format(settings.value_format, settings),
+        encoder,
+        limits,
+        ignore_tombstones=settings.on_tombstone == "ignore",
+        metadata=_metadata(settings),
+    )
+
+
+def _format(name: str, settings: Settings) -> Format:
+    if name == "extended_json":
+        # Not at the top: the types are those of the driver, which nobody needs who has no such route.
+        from workers.formats.extended_json import ExtendedJson
+
+        return ExtendedJson()
+    made: dict[str, Callable[[], Format]] = {
+        "json": Json,
+        "text": lambda: Text(settings.value_field),
+        "bytes": lambda: Binary(settings.value_field),
+    }
+    return made[name]()
+
+
+def _metadata(settings: Settings) -> Metadata | None:
+    if not settings.metadata:
+        return None
+    key = {"bytes": keys.as_bytes, "text": keys.as_text}.get(settings.key_format)
+    return Metadata(
+        settings.metadata, settings.metadata_field, key or keys.as_json(_format(settings.key_format, settings))
+    )
 
 
 def open_record_reader(settings: Settings, encoder: Encoder) -> RecordReader:

@@ -31,8 +31,10 @@ def parse_json(value: bytes | None, limits: Limits) -> dict[str, Any]:
     return parse_json_strict(value, limits)
 
 
-def parse_json_strict(value: bytes | None, limits: Limits) -> dict[str, Any]:
+def parse_json_strict(value: bytes | None, limits: Limits, decoder: json.JSONDecoder | None = None) -> dict[str, Any]:
     """The same as `parse_json`, by checking every token.
+
+    Args: decoder: of another kind of JSON, whose hooks raise `RejectedError` as those here do.
 
     Raises:
         RejectedError: see `parse_json`.
@@ -48,7 +50,7 @@ def parse_json_strict(value: bytes | None, limits: Limits) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise RejectedError(RejectReason.NOT_UTF8, f"byte {error.start} is not UTF-8: {error.reason}") from None
     try:
-        fields = _JSON.decode(text)
+        fields = (decoder or _JSON).decode(text)
     except json.JSONDecodeError as error:
         if not text.strip():
             raise RejectedError(RejectReason.EMPTY, "the value is empty") from None
@@ -66,7 +68,7 @@ def parse_json_strict(value: bytes | None, limits: Limits) -> dict[str, Any]:
 
 
 class Json:
-    """The format `json`: see `workers.pipeline.reader.Format`."""
+    """The format `json`: see `workers.pipeline.decoder.Format`."""
 
     parse = staticmethod(parse_json)
     parse_plain = staticmethod(parse_plain)
@@ -89,7 +91,8 @@ def _containers(container: dict[str, Any] | list[Any]) -> list[Any]:
     return [child for child in children if type(child) is dict or type(child) is list]
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object, with good names that are all different."""
     fields = dict(pairs)
     if len(fields) != len(pairs):
         raise RejectedError(RejectReason.DUPLICATE_FIELD, "an object has two fields of one name")
@@ -101,7 +104,8 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return fields
 
 
-def _integer(digits: str) -> int:
+def parse_integer(digits: str) -> int:
+    """An integer of at most 64 bits."""
     if len(digits) <= INT64_DIGITS:
         number = int(digits)
         if INT64_MIN <= number <= INT64_MAX:
@@ -109,7 +113,8 @@ def _integer(digits: str) -> int:
     raise RejectedError(RejectReason.INTEGER_OUT_OF_RANGE, "an integer needs more than 64 bits")
 
 
-def _double(digits: str) -> float:
+def parse_double(digits: str) -> float:
+    """The double that is nearest, if it is not zero or infinite where the number is not."""
     number = float(digits)
     # A JSON number means its nearest double; rounding to 0 or infinity would change the value.
     if number in (float("inf"), float("-inf")) or (
@@ -119,8 +124,11 @@ def _double(digits: str) -> float:
     return number
 
 
-def _constant(name: str) -> float:
+def parse_constant(name: str) -> float:
+    """What Python's decoder calls for NaN and Infinity."""
     raise RejectedError(RejectReason.NOT_JSON, f"{name} is not JSON")
 
 
-_JSON = json.JSONDecoder(object_pairs_hook=_object, parse_int=_integer, parse_float=_double, parse_constant=_constant)
+_JSON = json.JSONDecoder(
+    object_pairs_hook=object_of, parse_int=parse_integer, parse_float=parse_double, parse_constant=parse_constant
+)

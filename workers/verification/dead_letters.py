@@ -53,6 +53,7 @@ class DeadLetters:
         self._sink = open_sink(settings)
         self._store = open_dead_letters(settings)
         self._decoder = open_decoder(settings, self._sink)
+        self._stored_besides = settings.metadata
 
     def __enter__(self) -> Self:
         try:
@@ -122,6 +123,9 @@ class DeadLetters:
             return Reject(letter.id, RejectReason(letter.reason), "its payload was purged", letter.record)
         if letter.value_bytes is not None and len(letter.value or b"") < letter.value_bytes:
             return Reject(letter.id, RejectReason.TOO_LARGE, "only the beginning of its value was kept", letter.record)
+        if missing := [part for part in letter.cut if part in self._stored_besides]:
+            said = f"only the beginning of its {' and '.join(missing)} was kept, which WORKERS_METADATA stores"
+            return Reject(letter.id, RejectReason.TOO_LARGE, said, letter.record)
         return self._decoder.decode(letter.id, letter.record)
 
 
@@ -134,6 +138,8 @@ def as_json(letter: DeadLetter) -> str:
     if letter.purged_at:
         for name in ("key", "value", "headers"):
             del fields[name]
+    if not letter.cut:
+        del fields["cut"]
     fields |= {name: at for name in ("replayed_at", "purged_at") if (at := getattr(letter, name))}
     return json.dumps(fields, default=extended)
 

@@ -62,10 +62,14 @@ class InsertCommand:
         self._documents = collections.documents
         self._limits: _Limits | None = None
 
-    def send(self, documents: Sequence[Any], values: Sequence[bytes | None] | None = None) -> list[Mapping[str, Any]]:
+    def send(
+        self, documents: Sequence[Any], values: Sequence[bytes | None] | None = None, other_bytes: int = 0
+    ) -> list[Mapping[str, Any]]:
         """Insert them, each independent of the others.
 
-        Args: values: the JSON that they were made of, if all of it is known.
+        Args:
+            values: the JSON, or text, or bytes, that they were made of, if all of it is known.
+            other_bytes: what they have besides, as BSON, at most.
 
         Returns:
             The failures of single documents, as the server says them; `index` is that of the document.
@@ -77,7 +81,7 @@ class InsertCommand:
         """
         failures: list[Mapping[str, Any]] = []
         first = 0
-        for message in self._messages(documents, values):
+        for message in self._messages(documents, values, other_bytes):
             failures += ({**failure, "index": failure["index"] + first} for failure in self._send(message))
             first += len(message)
         return failures
@@ -100,9 +104,11 @@ class InsertCommand:
             )
         return failures
 
-    def _messages(self, documents: Sequence[Any], values: Sequence[bytes | None] | None) -> Iterator[Sequence[Any]]:
+    def _messages(
+        self, documents: Sequence[Any], values: Sequence[bytes | None] | None, other_bytes: int
+    ) -> Iterator[Sequence[Any]]:
         limits = self._limits = self._limits or self._ask_limits()
-        room = limits.command_bytes - ID_BYTES * (len(documents) + 1)
+        room = limits.command_bytes - ID_BYTES * (len(documents) + 1) - other_bytes
         if values is not None and len(documents) <= limits.documents and bson_fits(values, room):
             # Nothing needs to be encoded to know it.
             yield documents
