@@ -57,7 +57,7 @@ def _metadata(settings: Settings) -> Metadata | None:
         return None
     key = {"bytes": keys.as_bytes, "text": keys.as_text}.get(settings.key_format)
     return Metadata(
-        settings.metadata, settings.metadata_field, key or keys.as_json(_format(settings.key_format, settings))
+        settings.metadata, settings.metadata_field, key or keys.as_json(_format(settings.key_format, settings).parse)
     )
 
 

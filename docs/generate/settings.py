@@ -19,7 +19,7 @@ GROUPS = {
     ),
     "MongoDB": ("mongodb_uri", "Where the documents go."),
     "What becomes of a record": (
-        "on_tombstone",
+        "value_format",
         "Of every record of the topic; with WORKERS_ROUTES each route has its own: [several topics](../how-to/several-topics.md).",
     ),
     "The place of a process": (
@@ -86,7 +86,7 @@ def allowed(field: FieldInfo) -> str:
 
 def default(field: FieldInfo) -> str:
     value = field.default.get_secret_value() if isinstance(field.default, SecretStr) else field.default
-    if value is None:
+    if value is None or value == ():
         return ""
     return code(str(value).lower() if isinstance(value, bool) else str(value))
 

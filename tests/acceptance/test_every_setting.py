@@ -66,6 +66,9 @@ IMPATIENT = {
     "audit_share": "0.0",
     "on_lost_records": "stop",
     "on_tombstone": "ignore",
+    "metadata": "place,timestamp,key,headers",
+    "metadata_field": "of kafka",
+    "key_format": "json",
     "refusal_patience": "5",
     "memory_limit": "300",
     "max_memory": "10",
@@ -83,6 +86,8 @@ ELSEWHERE = {
     "max_fields": "3",
     "max_reject_share": "1",
     "min_reject_records": "5",
+    "value_format": "text",
+    "value_field": "line",
     "static_membership": "true",
     "session_timeout": "6",
 }

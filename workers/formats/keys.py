@@ -14,8 +14,6 @@ from workers.types import RejectedError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from workers.pipeline.decoder import Format
-
 LIMITS = Limits()
 """Of no setting: whoever verifies a document makes the same of the key as who has stored it."""
 NAME = "key"
@@ -33,12 +31,12 @@ def as_text(key: bytes) -> Any:
         return key
 
 
-def as_json(format_: Format) -> Callable[[bytes], Any]:
-    """Any value of JSON, also one that is no object. Args: format_: that of JSON, or of extended JSON."""
+def as_json(parse: Callable[[bytes, Limits], dict[str, Any]]) -> Callable[[bytes], Any]:
+    """Any value of JSON, also one that is no object. Args: parse: that of the format, which takes objects only."""
 
     def decode(key: bytes) -> Any:
         try:
-            fields = format_.parse(b'{"%b":%b}' % (NAME.encode(), key), LIMITS)
+            fields = parse(b'{"%b":%b}' % (NAME.encode(), key), LIMITS)
         except RejectedError:
             return key
         # `1,"another":2` is no JSON, though it has made some of the object around it.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from kafka import KafkaProducer
 from kafka.errors import AuthorizationError, ClusterAuthorizationFailedError, KafkaError, TopicAuthorizationFailedError
@@ -16,7 +16,7 @@ from workers.kafka.options import CONNECT_SECONDS, connection_options, find_move
 from workers.types import TopicPartition
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from workers.settings import Settings
 
@@ -43,6 +43,13 @@ class ProduceReport:
         return self.acknowledged / self.seconds if self.seconds else 0.0
 
 
+class Extras(NamedTuple):
+    """What each record has besides its value."""
+
+    key: bytes | None = None
+    headers: Sequence[tuple[str, bytes]] = ()
+
+
 def numbers(start: int, count: int) -> Iterator[bytes]:
     """The tutorial's values: `{"number": n}` for `count` numbers from `start` on."""
     return (b'{"number": %d}' % number for number in range(start, start + count))
@@ -55,14 +62,17 @@ class Producer:
         self,
         settings: Settings,
         on_acknowledged: Callable[[TopicPartition, int, bytes | None], None] = lambda _partition, _offset, _value: None,
+        extras: Extras = Extras(),
     ) -> None:
-        """Args: on_acknowledged: called with partition, offset and value of every acknowledged record, on the client's
-        thread.
+        """Args:
+        on_acknowledged: called with partition, offset and value of every acknowledged record, on the client's thread.
+        extras: of each record.
         """
         self.report = ProduceReport()
         self._settings = settings
         self._topic = settings.topic
         self._on_acknowledged = on_acknowledged
+        self._extras = extras
         self._in_flight = threading.BoundedSemaphore(IN_FLIGHT)
         # The client's thread writes the report too.
         self._report_lock = threading.Lock()
@@ -113,9 +123,11 @@ class Producer:
         return self.report
 
     def _send(self, value: bytes | None) -> None:
-        key = b"%d" % self.report.acknowledged if value is None else None
+        key, headers = self._extras
+        if value is None and key is None:
+            key = b"%d" % self.report.acknowledged
         try:
-            future = self._client.send(self._topic, value=value, key=key)
+            future = self._client.send(self._topic, value=value, key=key, headers=[*headers])
         except (KafkaError, ValueError) as error:
             self._count_failure(error)
         else:

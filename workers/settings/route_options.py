@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, Field, ValidationInfo, field_validator
+from pydantic import BaseModel, Field, field_validator
 
 from workers.settings.values import Text, field_problem
 
@@ -54,14 +54,8 @@ class RouteOptions(BaseModel):
             raise ValueError(problem)
         return name
 
-    @field_validator("metadata_field")
-    @classmethod
-    def _is_another_field(cls, name: str, info: ValidationInfo) -> str:
-        given = info.data
-        if (
-            given.get("metadata")
-            and given.get("value_format") in ("text", "bytes")
-            and name == given.get("value_field")
-        ):
-            raise ValueError(f"is also the field of the value: choose two names, not {name} for both")
-        return name
+    def fields_problem(self) -> str | None:
+        """Why value and metadata have no fields of their own; None: they have."""
+        if self.metadata and self.value_format in ("text", "bytes") and self.metadata_field == self.value_field:
+            return "is also the field of the value, value_field: choose two names"
+        return None
