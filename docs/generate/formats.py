@@ -130,7 +130,7 @@ conflicts. Verify such a collection with the former setting, which accepts both:
 def sections() -> list[str]:
     """Of the page, one after the other."""
     types = [
-        [code(each), becomes(each, ExtendedJson.parse), as_code(EXTENDED_NOTES.get(each, ""))] for each in EXTENDED
+        [code(each), becomes(each, ExtendedJson().parse), as_code(EXTENDED_NOTES.get(each, ""))] for each in EXTENDED
     ]
     return [
         FORMATS,

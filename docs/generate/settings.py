@@ -8,6 +8,7 @@ from pydantic import SecretStr
 
 from docs.generate.markdown import as_code, code, page, table
 from workers.settings import PREFIX, Settings
+from workers.settings.policies import POLICIES
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
@@ -18,6 +19,11 @@ GROUPS = {
         "Where Kafka is, what is read, and how to log in: [secured servers](../how-to/secured-servers.md).",
     ),
     "MongoDB": ("mongodb_uri", "Where the documents go."),
+    "Names and numbers that a document has not": (
+        "field_names",
+        "Policies: what becomes of it, as the default a dead letter. Which of them are exact and which lossy: "
+        "[types and payloads](payloads.md#policies). With WORKERS_ROUTES each route has its own.",
+    ),
     "What becomes of a record": (
         "value_format",
         "Of every record of the topic; with WORKERS_ROUTES each route has its own: [several topics](../how-to/several-topics.md).",
@@ -99,7 +105,8 @@ def make() -> str:
             heading, purpose = OPENERS[name]
             rows = []
             parts += [f"## {heading}\n\n{purpose}", rows]
-        rows.append([code(PREFIX + name.upper()), default(field), allowed(field), as_code(field.description or "")])
+        values = ", ".join(code(each.form) for each in POLICIES[name].choices) if name in POLICIES else allowed(field)
+        rows.append([code(PREFIX + name.upper()), default(field), values, as_code(field.description or "")])
     head = ("variable", "default", "values", "meaning")
     return page("Settings", *(table(head, part) if isinstance(part, list) else part for part in parts))
 

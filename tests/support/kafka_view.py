@@ -38,12 +38,12 @@ class KafkaView:
 
     def partitions(self) -> list[int]:
         """Of the topic; none where there is no such topic."""
-        (found,) = self._ask(lambda: self.admin.describe_topics([self.topic]))
+        (found,) = self.asked(lambda: self.admin.describe_topics([self.topic]))
         return sorted(each["partition_index"] for each in found["partitions"])
 
     def members(self) -> dict[str, list[int]]:
         """By client id and member id: the partitions that the broker has assigned; empty while the group moves."""
-        group = self._ask(lambda: self.admin.describe_groups([self.group])[self.group])
+        group = self.asked(lambda: self.admin.describe_groups([self.group])[self.group])
         if group["group_state"] != "Stable":
             return {}
         return {f"{each['client_id']} {each['member_id']}": sorted(_partitions(each)) for each in group["members"]}
@@ -53,12 +53,12 @@ class KafkaView:
         return sorted(partition for partitions in self.members().values() for partition in partitions)
 
     def committed(self) -> dict[int, int]:
-        found = self._ask(lambda: self.admin.list_group_offsets({self.group: None})[self.group])
+        found = self.asked(lambda: self.admin.list_group_offsets({self.group: None})[self.group])
         return {
             tp.partition: offset.offset for tp, offset in found.items() if tp.topic == self.topic and offset.offset > 0
         }
 
-    def _ask(self, question: Callable[[], T]) -> T:
+    def asked(self, question: Callable[[], T]) -> T:
         """A broker that has just been started may not know its groups yet."""
 
         def answers() -> list[T]:

@@ -92,6 +92,13 @@ class WireMongo(WireServer):
         if name == "find":
             stored = self.collections[command["find"]]
             asked = command["filter"].get("_id", {})
+            if not command["filter"] or not isinstance(asked, dict):
+                found = (
+                    [*stored.values()]
+                    if not command["filter"]
+                    else [stored[each] for each in (asked,) if each in stored]
+                )
+                return {"cursor": {"id": 0, "ns": f"test.{command['find']}", "firstBatch": found[:1]}, "ok": 1}
             # Every id here is text.
             low, high = asked.get("$gte", ""), asked.get("$lt", "\U0010ffff")
             wanted = asked.get("$in") or [each for each in stored if low <= each < high and "$not" not in asked]

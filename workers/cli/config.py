@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args, get_origin
 
 from rich.text import Text
 
+from workers.cli.config_routes import by_route, routes_as_json, routes_screen
 from workers.cli.help import range_in_words
 from workers.cli.options import Json, Tree
+from workers.cli.policy_marks import losses, policy_choices, policy_mark
 from workers.cli.terminal import console
 
 if TYPE_CHECKING:
@@ -31,24 +33,33 @@ WIDEST_VALUE = 36
 def config(tree: Tree = Path(), as_json: Json = False) -> None:
     """Show every setting with its value, where the value comes from, and what else it could be.
 
-    Secrets are not shown. With --json: the values by name, and under "from" the source of each.
+    Secrets are not shown. With WORKERS_ROUTES also every route, as it was read. With --json: the values by name, under "from" the
+    source of each, under "routes" the routes, and under "lossy" what the policies that were chosen lose of a record.
 
     Example: WORKERS_TOPIC=orders workers config
 
     Exit codes: 0 the settings can be used, 78 one is wrong: all that are wrong are named.
     """
     # Not at the top: see `workers.cli`.
-    from workers.settings import load_all, redact, unused
+    from workers.settings import PREFIX, load_all, redact, unused
 
     loaded = load_all(tree)
     values = redact(loaded.settings)
     for note in unused(loaded.settings):
         err.print(f"workers: {note}", markup=False)
+    if loaded.settings.routes:
+        for field in by_route():
+            values.pop(PREFIX + field.upper())
     if as_json:
-        out.print_json(json.dumps(values | {"from": loaded.sources}))
+        of_routes = {"routes": routes_as_json(loaded.settings)} if loaded.settings.routes else {}
+        sources = {name: loaded.sources[name] for name in values}
+        out.print_json(json.dumps(values | of_routes | {"from": sources, "lossy": losses(loaded.settings)}))
         return
     for line in screen(loaded, values, out.width, fold=out.is_terminal):
         out.print(line)
+    if loaded.settings.routes:
+        for line in routes_screen(loaded.settings):
+            out.print(line)
 
 
 def screen(loaded: Loaded, values: dict[str, str], width: int, *, fold: bool = True) -> Iterator[Text]:
@@ -70,10 +81,14 @@ def screen(loaded: Loaded, values: dict[str, str], width: int, *, fold: bool = T
     )
     for name, field in Settings.model_fields.items():
         variable = PREFIX + name.upper()
+        if variable not in values:
+            continue
         source = loaded.sources[variable]
         is_default = getattr(loaded.settings, name) == field.default
         value = Text(values[variable] or "-", style="" if is_default else "bold")
-        meaning = Text(f"{field.description}{_choices(field)}", style="dim")
+        mark = policy_mark(name, getattr(loaded.settings, name))
+        said = Text(f"{field.description}{policy_choices(name) or _choices(field)}", style="dim")
+        meaning = Text.assemble(mark, "; ", said) if mark else said
         if width >= WIDE:
             yield from _one_line(columns, variable, value, source, meaning, width if fold else None)
         else:

@@ -129,6 +129,9 @@ def verify_report(console: Console, found: VerifyReport) -> None:
         )
     for partition, each in sorted(found.open_transactions.items()):
         console.print(f"[yellow]partition {names[partition]}: {each.describe()}[/]")
+    if found.lossy_policies:
+        listed = ", ".join(found.lossy_policies)
+        console.print(f"under lossy policies: {listed}; `workers config` says what they lose", markup=False)
     _verdict(console, found)
 
 

@@ -7,75 +7,87 @@ relaxed may stand beside each other. Of version 1 it takes what tools write to t
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from bson import Timestamp
 
-from workers.formats import plain_json
 from workers.formats.extended_types import NAMES, TYPES, malformed, not_exact
-from workers.formats.json import object_of, parse_constant, parse_double, parse_integer, parse_json_strict
+from workers.formats.json import Json
+from workers.formats.names import object_builder
 from workers.types import RejectedError, RejectReason
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from workers.formats.limits import Limits
+    from workers.formats.policies import Policies
+
+    Pairs = list[tuple[str, Any]]
 
 WRAPPER = b'"$'
 """What a value has in which something is not as it is in JSON, and a plain value has not, or only within a text."""
 
 
-class ExtendedJson:
-    """The format `extended_json`: see `workers.pipeline.decoder.Format`."""
+class ExtendedJson(Json):
+    """The format `extended_json`. Names and numbers that are none of its types are as in JSON, under the same policies."""
 
-    @staticmethod
-    def parse(value: bytes | None, limits: Limits) -> dict[str, Any]:
-        fields = parse_json_strict(value, limits, _JSON)
+    def _object_builder(self, policies: Policies) -> Callable[[Pairs], Any]:
+        build = object_builder(policies)
+
+        def made(pairs: Pairs) -> Any:
+            names = {name for name, _ in pairs if name[:1] == "$"}
+            return _typed(pairs, names, build) if names & NAMES else build(pairs)
+
+        return made
+
+    def parse(self, value: bytes | None, limits: Limits) -> dict[str, Any]:
+        """See `Json.parse`."""
+        # Under a policy for names the plain way would take a type for an object with an odd name.
+        if value is not None and WRAPPER in value:
+            return self.parse_strict(value, limits)
+        return super().parse(value, limits)
+
+    def parse_strict(self, value: bytes | None, limits: Limits) -> dict[str, Any]:
+        """See `Json.parse_strict`."""
+        fields = super().parse_strict(value, limits)
         for name, content in fields.items():
-            if name[0] == "$":
-                raise RejectedError(RejectReason.BAD_FIELD_NAME, "a field name begins with $")
+            if name == "$ref":
+                raise RejectedError(RejectReason.BAD_FIELD_NAME, "a field name begins with $: a DBRef is no document")
             if type(content) is Timestamp and content.time == content.inc == 0:
                 raise not_exact("a timestamp of zero at the top of a document is replaced by the time of the server")
         return fields
 
-    @staticmethod
-    def parse_plain(values: Sequence[bytes | None], limits: Limits) -> tuple[list[dict[str, Any]], list[int]]:
+    def parse_plain(self, values: Sequence[bytes | None], limits: Limits) -> tuple[list[dict[str, Any]], list[int]]:
         """What is plain JSON is plain here too: it has no name that begins with $."""
         plain = [index for index, value in enumerate(values) if value is None or WRAPPER not in value]
         if len(plain) == len(values):
-            return plain_json.parse_plain(values, limits)
+            return super().parse_plain(values, limits)
         found: list[dict[str, Any]] = [{} for _ in values]
-        fields, not_plain = plain_json.parse_plain([values[index] for index in plain], limits)
+        fields, not_plain = super().parse_plain([values[index] for index in plain], limits)
         for index, each in zip(plain, fields, strict=True):
             found[index] = each
         others = set(range(len(values))).difference(plain).union(plain[index] for index in not_plain)
         return found, sorted(others)
 
 
-def _object(pairs: list[tuple[str, Any]]) -> Any:
-    names = {name for name, _ in pairs if name[:1] == "$"}
-    if not names:
-        return object_of(pairs)
-    if len({name for name, _ in pairs}) != len(pairs):
+def _typed(pairs: Pairs, names: set[str], build: Callable[[Pairs], dict[str, Any]]) -> Any:
+    """The value of an object that has some of Extended JSON's names. Args: names: those of its names that begin with $."""
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
         raise RejectedError(RejectReason.DUPLICATE_FIELD, "an object has two fields of one name")
     if "$ref" in names:
-        return _reference(pairs)
-    fields = dict(pairs)
+        return _reference(fields, build)
     make = TYPES.get(frozenset(fields))
     if make is None:
-        if known := sorted(names & NAMES):
-            raise malformed(known[0])
-        raise RejectedError(RejectReason.BAD_FIELD_NAME, "a field name begins with $, and is none of Extended JSON")
+        raise malformed(min(names & NAMES))
     try:
         return make(*fields.values()) if len(fields) == 1 else make(fields)
     except (ArithmeticError, KeyError, TypeError, ValueError):
         raise malformed(min(names)) from None
 
 
-def _reference(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _reference(fields: dict[str, Any], build: Callable[[Pairs], dict[str, Any]]) -> dict[str, Any]:
     """A DBRef, which is no type of BSON, but an object: https://www.mongodb.com/docs/manual/reference/database-references/"""
-    fields = dict(pairs)
     order = [name for name in fields if name[:1] == "$"]
     texts = [fields["$ref"], fields.get("$db", "")]
     if (
@@ -84,10 +96,5 @@ def _reference(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         or {*map(type, texts)} != {str}
     ):
         raise malformed("$ref")
-    object_of([pair for pair in pairs if pair[0] not in order])
-    return fields
-
-
-_JSON = json.JSONDecoder(
-    object_pairs_hook=_object, parse_int=parse_integer, parse_float=parse_double, parse_constant=parse_constant
-)
+    own = {name: fields.pop(name) for name in order}
+    return own | build([*fields.items()])

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from bson import Binary, Code, Decimal128, Int64, MaxKey, MinKey, ObjectId, Regex, Timestamp
 from bson.datetime_ms import DatetimeMS
 
-from workers.formats.json import parse_double
 from workers.formats.limits import INT64_MAX, INT64_MIN
+from workers.formats.numbers import number_parser
 from workers.types import RejectedError, RejectReason
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 SPECIAL = ("Infinity", "-Infinity", "NaN")
 OPTIONS = {"i": re.IGNORECASE, "l": re.LOCALE, "m": re.MULTILINE, "s": re.DOTALL, "u": re.UNICODE, "x": re.VERBOSE}
 """Of a regular expression, in the order in which BSON has them."""
+PARSE_DOUBLE = number_parser("double")
 LONGEST_DECIMAL = 200
 """Characters: more digits than any Decimal128 has, with an exponent."""
 
@@ -73,7 +74,7 @@ def _int64(text: Any) -> Int64:
 
 
 def _double(text: Any) -> float:
-    return float(text) if text in SPECIAL else parse_double(_matched(NUMBER, text))
+    return float(text if text in SPECIAL else PARSE_DOUBLE(_matched(NUMBER, text)))
 
 
 def _decimal(text: Any) -> Decimal128:
@@ -173,6 +174,7 @@ TYPES: dict[frozenset[str], Callable[[Any], Any]] = {
 """By the names of the object: what makes the value of its content, or of the object where it has several."""
 NAMES = {name for names in TYPES for name in names} | {
     "$scope",
+    "$ref",
     "$symbol",
     "$undefined",
     "$dbPointer",

@@ -38,11 +38,6 @@ class HaltedPartitions:
     def __contains__(self, partition: object) -> bool:
         return partition in self._halted
 
-    @property
-    def partitions(self) -> Collection[TopicPartition]:
-        """All of them, also those that are not assigned any more."""
-        return self._halted
-
     def add(self, partitions: Collection[TopicPartition]) -> None:
         """Pause these, again too: the client does not keep a pause over a revocation."""
         self._halted.update(partitions)

@@ -11,7 +11,7 @@ from kafka.errors import KafkaError
 from kafka.record import util as record_util
 
 from workers.errors import BadConfigurationError
-from workers.kafka import compat, compat_brokers, fetched_records
+from workers.kafka import compat, compat_brokers, compat_turns, fetched_records
 from workers.kafka.client_errors import unavailable
 from workers.kafka.diagnosis import require_admission
 from workers.kafka.subscription import assignors
@@ -83,6 +83,7 @@ def open_consumer(settings: Settings, options: Mapping[str, Any]) -> KafkaConsum
     except KafkaError as error:
         raise unavailable(settings, error, topic="READ", group="READ") from error
     fetched_records.install(consumer)
+    compat_turns.return_what_was_kept(consumer, by_turns=settings.route_table.has_several_topics)
     compat.retry_coordinator_search(consumer)
     compat.keep_completed_join(consumer)
     compat_brokers.pace_coordinator_search(consumer)

@@ -10,7 +10,7 @@ from kafka import OffsetAndMetadata
 from kafka.errors import KafkaError
 from kafka.structs import MemberState
 
-from workers.kafka import compat
+from workers.kafka import compat, compat_turns
 from workers.kafka.beginning import margin_of
 from workers.kafka.client_errors import describe
 from workers.kafka.commit import commit
@@ -24,7 +24,6 @@ from workers.kafka.partitions import from_client, to_client
 from workers.kafka.position import Admitted, Fetch
 from workers.kafka.rebalance_listener import RebalanceListener
 from workers.kafka.subscription import subscribe
-from workers.kafka.turns import Turns
 from workers.log_fields import Action
 from workers.types import CommitResult, Fetched, TopicPartition
 
@@ -40,6 +39,9 @@ if TYPE_CHECKING:
 
 POLL_SECONDS = 0.25
 """How long one poll waits, and so the delay of a stop: poll cannot be woken up."""
+
+MOST_FETCHED_BYTES = 32 * 1024 * 1024
+"""Of several topics, for all partitions of a worker together: with a hundred of them, a third of a megabyte of each."""
 
 log = structlog.get_logger()
 
@@ -94,7 +96,6 @@ class KafkaSource:
         self._contact = Contact(settings, consumer)
         routes = settings.route_table
         self._halted = HaltedPartitions(consumer, routes, observer)
-        self._turns = Turns(consumer) if routes.has_several_topics else None
         subscribe(self._consumer, routes, self._listener)
 
     def poll(self, max_records: int, *, wait: bool) -> Fetched | None:
@@ -198,14 +199,9 @@ class KafkaSource:
 
     def _poll_client(self, max_records: int, *, wait: bool) -> Fetch:
         if wait:
-            return from_poll(self._take_turns(int(POLL_SECONDS * 1000), max_records))
+            return from_poll(self._consumer.poll(timeout_ms=int(POLL_SECONDS * 1000), max_records=max_records))
         with compat.suppress_rejoin(self._consumer):
-            return from_poll(self._take_turns(0, max_records))
-
-    def _take_turns(self, timeout_ms: int, max_records: int) -> Any:
-        if self._turns is None:
-            return self._consumer.poll(timeout_ms=timeout_ms, max_records=max_records)
-        return self._turns.poll(self._consumer.poll, timeout_ms, max_records, to_client(self._halted.partitions))
+            return from_poll(self._consumer.poll(timeout_ms=0, max_records=max_records))
 
     def _sync_membership(self) -> None:
         """Begin a new assignment epoch if this member has a new assignment, member id or generation."""
@@ -222,9 +218,9 @@ class KafkaSource:
         self._contact.joined()
         self._assignments += 1
         self._positions.forget()
-        if self._turns:
-            self._turns.forget()
         self._halted.assigned()
+        if self._settings.route_table.has_several_topics:
+            compat_turns.limit_fetches(self._consumer, MOST_FETCHED_BYTES)
         if now.member_id:
             # The broker gives the id before the member has joined: killed in between, it is a dead member all the same.
             self._on_joined(now.member_id)

@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 from workers.operations import Operations
-from workers.types import Insert, Operation, PartitionBatch, Reject, RejectedError
+from workers.types import Insert, Operation, PartitionBatch, Reject, RejectedError, Remedy
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from workers.formats.limits import Limits
     from workers.pipeline.metadata import Metadata
@@ -57,14 +57,18 @@ class Decoder:
         *,
         ignore_tombstones: bool = False,
         metadata: Metadata | None = None,
+        may_grow: bool = False,
+        remedy_words: Callable[[Remedy], str] = lambda _: "",
     ) -> None:
         """Args:
         limits: the largest value that is not a reject.
         ignore_tombstones: whether a record without a value is counted and left out, instead of rejected.
         metadata: what is stored of a record besides its value; None: nothing.
+        may_grow: see `Operations.may_grow`.
+        remedy_words: what is said, behind the error of a reject, of the setting that would have stored it.
         """
         self._format, self._encoder, self._limits = format_, encoder, limits
-        self._ignore_tombstones = ignore_tombstones
+        self._ignore_tombstones, self._may_grow, self._remedy_words = ignore_tombstones, may_grow, remedy_words
         self._record_metadata = metadata
 
     def decode_plain(
@@ -93,14 +97,15 @@ class Decoder:
                 if records.values[index] is None and self._ignore_tombstones:
                     part.ignored += 1
                 else:
-                    part.rejects.append(Reject(document_id, rejected.reason, rejected.error, records[index]))
+                    part.rejects.append(self._reject(document_id, rejected, records[index]))
         if left_out:
             documents = [each for index, each in enumerate(documents) if index not in left_out]
         part.operations = Operations(
             documents,
             lambda: _inserts(prefix, records, documents, left_out),
             records.values,
-            other_bytes,
+            may_grow=self._may_grow,
+            other_bytes=other_bytes,
         )
 
     def decode(self, document_id: str, record: Record) -> Operation | Reject:
@@ -108,7 +113,11 @@ class Decoder:
         try:
             return Insert(document_id, self._decode(document_id, record.value, record), record)
         except RejectedError as rejected:
-            return Reject(document_id, rejected.reason, rejected.error, record)
+            return self._reject(document_id, rejected, record)
+
+    def _reject(self, document_id: str, rejected: RejectedError, record: Record) -> Reject:
+        words = "" if rejected.remedy is None else self._remedy_words(rejected.remedy)
+        return Reject(document_id, rejected.reason, f"{rejected.error}; {words}" if words else rejected.error, record)
 
     def _decode_plain(
         self, prefix: str, records: Records, values: Sequence[bytes | None]

@@ -124,6 +124,13 @@ class Settings(RouteOptions, Connections):
 
     _route_table: RouteTable | None = PrivateAttr(None)
     """What is in the file of `routes`."""
+    _route_label: str | None = PrivateAttr(None)
+    """Of the route whose settings these are; None: it is that of WORKERS_TOPIC."""
+
+    @property
+    def route_label(self) -> str | None:
+        """The label of the route in the file of `routes` whose settings these are; None: they are no such route's."""
+        return self._route_label
 
     @property
     def route_table(self) -> RouteTable:
@@ -151,10 +158,10 @@ class Settings(RouteOptions, Connections):
         if (route := self._route_table.route_of(topic)) is None:
             raise UnroutableError(f"no route of WORKERS_ROUTES has the topic {topic}")
         options = {name: getattr(route, name) for name in RouteOptions.model_fields}
-        settings = self.model_copy(
-            update={"topic": topic, "collection": route.collection_of(topic), "routes": None, **options}
-        )
+        # The path of the file stays, for messages: they name the place of a setting.
+        settings = self.model_copy(update={"topic": topic, "collection": route.collection_of(topic), **options})
         settings._route_table = None  # noqa: SLF001 its own
+        settings._route_label = route.label  # noqa: SLF001 its own
         return settings
 
     @property

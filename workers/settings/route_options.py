@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, Field, field_validator
+from pydantic import Field, field_validator
 
+from workers.settings.policies import PolicyOptions
 from workers.settings.values import Text, field_problem
 
 ValueFormat = Literal["json", "extended_json", "text", "bytes"]
@@ -13,7 +14,7 @@ KeyFormat = Literal["bytes", "text", "json", "extended_json"]
 MetadataPart = Literal["place", "timestamp", "key", "headers"]
 
 
-class RouteOptions(BaseModel):
+class RouteOptions(PolicyOptions):
     """A part of `Settings`, and of each `Route`. A decoder is made of them: `workers.decoding.open_decoder`."""
 
     value_format: ValueFormat = Field("json", description="what the values of the records are")
@@ -27,7 +28,6 @@ class RouteOptions(BaseModel):
     )
     metadata_field: Text = Field(
         "_kafka",
-        validate_default=True,
         description="the field into which it goes; a value that has it is a dead letter",
     )
     on_tombstone: Literal["dead_letter", "ignore"] = Field(

@@ -29,11 +29,12 @@ class Sink(Protocol):
     """
 
     def check(self) -> None:
-        """Check that the server answers, and that documents written to it are durable and unique.
+        """Check that the server answers, that documents written to it are durable and unique, and that it holds what the
+        policies of the settings would store.
 
         Raises:
             SinkUnavailableError: the server does not answer, or it refuses this client.
-            BadConfigurationError: documents could be dropped, or stored twice.
+            BadConfigurationError: documents could be dropped, or stored twice, or be refused for a policy.
         """
 
     def encode(self, document_id: str, value: dict[str, Any]) -> Any:
@@ -236,7 +237,7 @@ class DeadLetterStore(Protocol):
 
 
 class SinkDoctor(Protocol):
-    """Finds out for `workers doctor` whether the server can take what the workers will write. It changes nothing there."""
+    """Finds out for `workers doctor` whether the server can take what the workers will write. It leaves nothing behind there."""
 
     name: str
     """Of the server, for people."""

@@ -89,6 +89,9 @@ class VerifyReport:
     open_transactions: Mapping[TopicPartition, OpenTransaction] = field(default_factory=dict)
     """By partition: the transaction that was open at the beginning, and keeps its *unstable* records from being read."""
     truncated: list[TruncatedLog] = field(default_factory=list)
+    lossy_policies: list[str] = field(default_factory=list)
+    """The policies in force with which a document does not have all that its record has: `nan=null`. *Stored* is what a record
+    becomes under them."""
 
     @property
     def accounted(self) -> bool:

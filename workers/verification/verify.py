@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from workers.errors import NotFoundError
 from workers.kafka import topics
 from workers.kafka.admin import Admin
+from workers.settings.policies import lossy
 from workers.sinks.registry import open_reader
 from workers.verification.comparison import Comparison
 from workers.verification.report import TruncatedLog, VerifyReport
@@ -89,6 +90,7 @@ def verify(
         report.committed = any(each.committed is not None for each in offsets.values())
         report.foreign = foreign
         report.open_transactions = open_transactions
+        report.lossy_policies = [f"{each.name}={each.value}" for each in lossy(settings)]
         report.truncated = [
             TruncatedLog(partition, each.committed or 0, each.truncation.divergence)
             for partition, each in offsets.items()

@@ -24,21 +24,6 @@ def _in_an_empty_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
 
 
-@pytest.fixture
-def workers(monkeypatch, capsys):
-    """Run a command line in this process; returns exit code, output, complaints."""
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["workers", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        captured = capsys.readouterr()
-        assert "Traceback" not in captured.out + captured.err
-        return int(ended.value.code or 0), captured.out, captured.err
-
-    return run
-
-
 def command_lines(app: typer.Typer, before: str = "") -> list[str]:
     own = [before + (each.name or each.callback.__name__) for each in app.registered_commands if each.callback]
     groups = [(each.typer_instance, each.name) for each in app.registered_groups if each.typer_instance]

@@ -23,12 +23,15 @@ from tests.support.json_values import ALMOST_JSON, NAMES, SCALARS
 from workers.formats.extended_json import ExtendedJson
 from workers.formats.json import parse_json_strict
 from workers.formats.limits import Limits
+from workers.formats.plain_json import PLAIN_BYTES
+from workers.formats.policies import Policies
 from workers.pipeline.decoder import Decoder
 from workers.sinks.mongodb.encoding import as_raw, encode, encode_plain
 from workers.types import Insert, RejectedError, RejectReason
 
 PREFIX = TOPIC.partition_prefix(0)
 LIMITS = Limits()
+FORMAT = ExtendedJson()
 R = RejectReason
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 DECIMALS = st.decimals(allow_nan=False, allow_infinity=False).filter(
@@ -62,7 +65,7 @@ MS = CodecOptions(datetime_conversion=bson.DatetimeConversion.DATETIME_MS)
 
 
 def parse(text: str | bytes) -> dict[str, Any]:
-    return ExtendedJson.parse(text.encode() if isinstance(text, str) else text, LIMITS)
+    return FORMAT.parse(text.encode() if isinstance(text, str) else text, LIMITS)
 
 
 def reason(text: str) -> RejectReason:
@@ -91,7 +94,7 @@ def test_what_the_driver_writes_relaxed_is_read_as_the_driver_reads_it(fields: d
 
 @given(ALMOST_JSON | st.binary(max_size=30))
 def test_no_bytes_raise_anything_but_a_reject(value: bytes) -> None:
-    decoder = Decoder(ExtendedJson(), Encoding(), LIMITS)
+    decoder = Decoder(FORMAT, Encoding(), LIMITS)
     for each in (value, b'{"a": {"$date": %b}}' % value, b'{"a": {"$numberDecimal": "%b"}}' % value):
         outcome = decoder.decode(f"{PREFIX}0", FakeRecord(0, 0, each))
         assert isinstance(outcome, Insert) or "\n" not in outcome.error
@@ -121,7 +124,7 @@ def test_json_without_a_name_that_begins_with_a_dollar_is_what_it_is_as_json(cas
         except RejectedError as rejected:
             return rejected.reason
 
-    assert outcome(ExtendedJson.parse) == outcome(parse_json_strict)
+    assert outcome(FORMAT.parse) == outcome(parse_json_strict)
 
 
 @pytest.mark.parametrize(
@@ -217,9 +220,9 @@ def test_the_value_itself_is_an_object_with_names_of_its_own() -> None:
 
 @given(st.lists(st.sampled_from([b'{"a": 1}', b'{"a": {"$numberLong": "1"}}', b'{"a": "$"}', b'{"a": "\\u0024"}', b"x", b'{"$a": 1}', b'{"\\u0024oid": 1}', None]), max_size=8))  # fmt: skip
 def test_many_at_once_are_what_each_is_alone(values: list[bytes | None]) -> None:
-    found, others = ExtendedJson.parse_plain(values, LIMITS)
+    found, others = FORMAT.parse_plain(values, LIMITS)
     documents = encode_plain(PREFIX, range(len(values)), found)
-    decoder = Decoder(ExtendedJson(), Encoding(), LIMITS)
+    decoder = Decoder(FORMAT, Encoding(), LIMITS)
 
     assert others == sorted(set(others))
     for index, value in enumerate(values):
@@ -232,7 +235,35 @@ def test_many_at_once_are_what_each_is_alone(values: list[bytes | None]) -> None
 def test_values_without_a_type_take_the_plain_way_beside_others() -> None:
     values = [b'{"a": 1}', b'{"a": {"$numberLong": "1"}}'] * 300
 
-    found, others = ExtendedJson.parse_plain(values, LIMITS)
+    found, others = FORMAT.parse_plain(values, LIMITS)
 
     assert others == [*range(1, 600, 2)]
     assert found[::2] == [{"a": 1}] * 300
+
+
+@pytest.mark.parametrize("names", ["reject", "keep", "escape", "replace:_"])
+@pytest.mark.parametrize("padding", [0, PLAIN_BYTES])
+def test_a_policy_for_names_leaves_the_types_alone(names: str, padding: int) -> None:
+    """In the plain way, in the strict way, and in the one of values that are large."""
+    format_ = ExtendedJson(Policies(field_names=names))
+    value = b'{"n": {"$numberLong": "1"}, "of": {"$date": {"$numberLong": "1"}}, "x": "%b"}' % (b"x" * padding)
+
+    fields, others = format_.parse_plain([value], LIMITS)
+
+    assert (others, fields) == ([0], [{}])
+    assert bson.encode(format_.parse(value, LIMITS)) == bson.encode(
+        {"n": Int64(1), "of": DatetimeMS(1), "x": "x" * padding}
+    )
+
+
+def test_names_and_numbers_that_are_no_types_are_as_a_policy_says() -> None:
+    format_ = ExtendedJson(Policies(field_names="escape", big_integers="decimal128"))
+    value = b'{"a.b": {"$inc": 18446744073709551616}, "d": {"$ref": "a", "$id": 1, "x.y": 2}}'
+
+    assert format_.parse(value, LIMITS) == {
+        "a%2Eb": {"%24inc": Decimal(18446744073709551616)},
+        "d": {"$ref": "a", "$id": 1, "x%2Ey": 2},
+    }
+    with pytest.raises(RejectedError) as found:
+        format_.parse(b'{"v": {"$oid": "x"}}', LIMITS)
+    assert found.value.reason == R.NOT_EXTENDED_JSON

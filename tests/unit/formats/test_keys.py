@@ -17,7 +17,7 @@ from workers.formats.extended_json import ExtendedJson
 from workers.formats.json import Json
 from workers.sinks.mongodb.encoding import encode
 
-JSON, EXTENDED = keys.as_json(Json.parse), keys.as_json(ExtendedJson.parse)
+JSON, EXTENDED = keys.as_json(Json().parse), keys.as_json(ExtendedJson().parse)
 
 
 @pytest.mark.parametrize(

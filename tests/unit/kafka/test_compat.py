@@ -16,17 +16,17 @@ import pytest
 
 from tests.support.ports import free_ports
 from workers.errors import ExitCode, UnavailableError
-from workers.kafka import compat, compat_batches, compat_brokers, compat_logs
+from workers.kafka import compat, compat_batches, compat_brokers, compat_logs, compat_turns
 from workers.kafka.admin import Admin
 from workers.settings import Settings
 
 REPOSITORY = Path(__file__).parents[3]
 COMPAT = Path(compat.__file__)
-ALL_COMPAT = (COMPAT, *(Path(each.__file__) for each in (compat_batches, compat_brokers, compat_logs)))
+ALL_COMPAT = (COMPAT, *(Path(each.__file__) for each in (compat_batches, compat_brokers, compat_logs, compat_turns)))
 OTHERS = sorted(path for path in COMPAT.parents[1].rglob("*.py") if path not in ALL_COMPAT)
 ENTRIES = [
     function
-    for module in (compat, compat_batches, compat_brokers, compat_logs)
+    for module in (compat, compat_batches, compat_brokers, compat_logs, compat_turns)
     for function in vars(module).values()
     if inspect.isfunction(function)
     and function.__module__ == module.__name__
@@ -90,7 +90,7 @@ def words(tree: ast.AST) -> set[str]:
         node.attr
         for node in ast.walk(tree)
         if isinstance(node, ast.Attribute)
-        and ast.unparse(node.value) not in ("compat", "compat_batches", "compat_brokers")
+        and ast.unparse(node.value) not in ("compat", "compat_batches", "compat_brokers", "compat_turns")
     }
     return attributes | {
         node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)
@@ -122,6 +122,9 @@ def test_compat_uses_these_private_attributes_and_no_others():
     }  # fmt: skip
     assert privates(ast.parse(Path(compat_logs.__file__).read_text())) == {
         "_cluster", "_coordinator", "_subscription", "_manager",
+    }  # fmt: skip
+    assert privates(ast.parse(Path(compat_turns.__file__).read_text())) == {
+        "_completed_fetches", "_fetcher", "_next_partition_records", "_paused_partition_records", "_subscriptions",
     }  # fmt: skip
     assert privates(ast.parse(Path(compat_brokers.__file__).read_text())) == {
         "_conns", "_coordinator", "_coordinators", "_manager", "_metadata", "_net", "_send_group_coordinator_request",

@@ -1,4 +1,7 @@
-"""Asks MongoDB, for `workers doctor`, whether it can take what the workers will write. Only commands that read."""
+"""Asks MongoDB, for `workers doctor`, whether it can take what the workers will write.
+
+Only commands that read, but for the probe of policies that need one: it leaves nothing behind.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 import pymongo
 from pymongo.errors import ConfigurationError, OperationFailure, PyMongoError
 
-from workers.errors import BadConfigurationError
-from workers.findings import Finding, Severity, advised, unknown, wrong
+from workers.errors import BadConfigurationError, SinkUnavailableError
+from workers.findings import Finding, Severity, advised, ok, unknown, wrong
 from workers.sinks.mongodb import connecting
 from workers.sinks.mongodb.client import READING, SUFFIX, Collections
 from workers.sinks.mongodb.collection_checks import Collection, check_collection
 from workers.sinks.mongodb.messages import describe_error, one_line
+from workers.sinks.mongodb.probe import needs_of, require_policies
 from workers.sinks.mongodb.server_checks import (
     MongoServer,
     check_clock,
@@ -65,6 +69,7 @@ class MongoDoctor:
         yield from check_copies(server)
         yield from check_limits(server, self._optional("dbStats", on=self._settings.database), self._settings)
         yield from check_clock(server)
+        yield from self._policies()
 
     def close(self) -> None:
         if self._collections is not None:
@@ -95,6 +100,24 @@ class MongoDoctor:
         except (PyMongoError, ValueError, TypeError):
             return "the server"
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+    def _policies(self) -> Iterator[Finding]:
+        """Whether the server holds what the policies would store. Nothing is written where none of them needs it."""
+        check = "mongodb.policies"
+        needs = [need for route in self._settings.route_table.routes for need in needs_of(route)]
+        if not needs:
+            return
+        try:
+            require_policies(self._client, self._settings)
+        except BadConfigurationError as error:
+            for problem in error.problems:
+                said, _, fix = problem.partition(". Set ")
+                yield wrong(check, said, f"set {fix}")
+        except SinkUnavailableError as error:
+            yield unknown(check, f"it is not known whether the database holds what the policies store: {error}")
+        else:
+            held = ", ".join(dict.fromkeys(need.what for need in needs))
+            yield ok(check, f"it holds what the policies store: {held}")
 
     def _collection_infos(self) -> dict[str, Mapping[str, Any]] | Finding:
         """By name, what the server says of the collections of the settings that are there."""

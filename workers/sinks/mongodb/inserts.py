@@ -89,7 +89,9 @@ class Inserter:
 
     def _send(self, inserts: Sequence[Insert]) -> Sequence[Mapping[str, Any]]:
         if isinstance(inserts, Operations):
-            return self._command.send(inserts.documents, inserts.values, inserts.other_bytes)
+            return self._command.send(
+                inserts.documents, inserts.values, may_grow=inserts.may_grow, other_bytes=inserts.other_bytes
+            )
         return self._command.send([insert.document for insert in inserts])
 
     def _insert_halves(self, outcome: InsertOutcomes, inserts: Sequence[Insert], divide: bool) -> None:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pymongo
 
-from workers.errors import BadConfigurationError
+from workers.errors import BadConfigurationError, RetryReason, SinkUnavailableError
+from workers.sinks.mongodb.probe import require_policies
 from workers.sinks.mongodb.sink import MongoSink, client_of
 from workers.types import Batch, WriteResult
 
@@ -30,6 +31,8 @@ class RoutedMongoSink:
         self._sinks: dict[str, MongoSink] = {}
         """By collection."""
         self._checked: set[MongoSink] = set()
+        self._has_written = False
+        """Whether a collection was written: the server lets this user in."""
         for topic in self._routes.topics:
             self._sink(topic)
         self._any = next(iter(self._sinks.values()), None) or MongoSink(settings, client=self._client)
@@ -42,6 +45,8 @@ class RoutedMongoSink:
         self.ping()
         for sink in self._sinks.values():
             self._check(sink)
+        # Of all routes, also of those that have no topic yet.
+        require_policies(self._client, self._settings)
 
     def encode(self, document_id: str, value: dict[str, Any]) -> RawBSONDocument:
         return self._any.encode(document_id, value)
@@ -52,10 +57,13 @@ class RoutedMongoSink:
     def write(self, batch: Batch) -> WriteResult:
         """See `Sink.write`. One collection after the other, all of them within the write timeout.
 
-        A collection that cannot be used is not written; the others are.
+        A collection that cannot be used, or that this user may not write, is left out, and the others are written. A right that
+        is missing for all of them is waited for, as every other outage.
         """
         parts: dict[MongoSink, dict[TopicPartition, PartitionBatch]] = {}
-        unusable: dict[TopicPartition, str] = {}
+        not_written: dict[TopicPartition, str] = {}
+        results: list[WriteResult] = []
+        refused: SinkUnavailableError | None = None
         # The time-outs of the single ones end with this one.
         with pymongo.timeout(self._settings.write_timeout):
             for partition, part in batch.partitions.items():
@@ -63,11 +71,22 @@ class RoutedMongoSink:
                 try:
                     self._check(sink)
                 except BadConfigurationError as error:
-                    unusable[partition] = "; ".join(error.problems)
+                    not_written[partition] = "; ".join(error.problems)
                 else:
                     parts.setdefault(sink, {})[partition] = part
-            results = [sink.write(Batch(batch.assignment_epoch, each)) for sink, each in parts.items()]
-        return _joined(results, unusable)
+            for sink, each in parts.items():
+                try:
+                    results.append(sink.write(Batch(batch.assignment_epoch, each)))
+                except SinkUnavailableError as error:
+                    if error.reason is not RetryReason.NOT_AUTHORIZED:
+                        raise
+                    refused = error
+                    not_written |= dict.fromkeys(each, f"{error}; then restart this worker")
+                else:
+                    self._has_written = True
+        if refused and not self._has_written:
+            raise refused
+        return _joined(results, not_written)
 
     def write_one(self, operation: Insert) -> Reject | None:
         return self._sink(operation.record.topic).write_one(operation)
@@ -78,7 +97,7 @@ class RoutedMongoSink:
     def _check(self, sink: MongoSink) -> None:
         """Once: of a topic that appeared later, before its first write."""
         if sink not in self._checked:
-            sink.check()
+            sink.check_collection()
             self._checked.add(sink)
 
     def _sink(self, topic: str) -> MongoSink:
