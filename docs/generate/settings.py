@@ -21,8 +21,10 @@ GROUPS = {
     "MongoDB": ("mongodb_uri", "Where the documents go."),
     "Names and numbers that a document has not": (
         "field_names",
-        "Policies: what becomes of it, as the default a dead letter. Which of them are exact and which lossy: "
-        "[types and payloads](payloads.md#policies). With WORKERS_ROUTES each route has its own.",
+        (
+            "Policies: what becomes of it, as the default a dead letter. Which of them are exact and which lossy: "
+            "[types and payloads](payloads.md#policies). With WORKERS_ROUTES each route has its own."
+        ),
     ),
     "What becomes of a record": (
         "value_format",

@@ -70,6 +70,16 @@ IMPATIENT = {
     "metadata_field": "of kafka",
     "key_format": "json",
     "refusal_patience": "5",
+    # All that FerretDB holds; the others on another server: tests/integration/test_policies.py.
+    "field_names": "escape",
+    "empty_names": "keep",
+    "big_integers": "string",
+    "nan": "null",
+    "bom": "strip",
+    "duplicate_names": "last",
+    "id_field": "rename:id",
+    "not_an_object": "wrap:value",
+    "surrogates": "replace",
     "memory_limit": "300",
     "max_memory": "10",
     "healthy_after": "5",
@@ -106,6 +116,7 @@ REASONS = {
     "sasl_username": "as security_protocol",
     "sasl_password": "as security_protocol",
     "ssl_cafile": "as security_protocol",
+    "decimals": "its other value needs a server with Decimal128: tests/integration/test_policies.py",
 }
 
 

@@ -34,7 +34,7 @@ def config(tree: Tree = Path(), as_json: Json = False) -> None:
     """Show every setting with its value, where the value comes from, and what else it could be.
 
     Secrets are not shown. With WORKERS_ROUTES also every route, as it was read. With --json: the values by name, under "from" the
-    source of each, under "routes" the routes, and under "lossy" what the policies that were chosen lose of a record.
+    source of each, under "routes" the routes, and under "lossy" what lossy policies do not tell of a record, if there are some.
 
     Example: WORKERS_TOPIC=orders workers config
 
@@ -53,7 +53,8 @@ def config(tree: Tree = Path(), as_json: Json = False) -> None:
     if as_json:
         of_routes = {"routes": routes_as_json(loaded.settings)} if loaded.settings.routes else {}
         sources = {name: loaded.sources[name] for name in values}
-        out.print_json(json.dumps(values | of_routes | {"from": sources, "lossy": losses(loaded.settings)}))
+        lossy = {"lossy": lost} if (lost := losses(loaded.settings)) else {}
+        out.print_json(json.dumps(values | of_routes | lossy | {"from": sources}))
         return
     for line in screen(loaded, values, out.width, fold=out.is_terminal):
         out.print(line)

@@ -82,7 +82,7 @@ def _argument_problem(kind: str, text: str) -> str | None:
     if not 1 <= len(text.encode()) <= longest:
         return f"{kind} must have 1 to {longest} bytes"
     if "." in text or text[0] == "$" or (kind == TEXT and "$" in text):
-        return f"{kind} must not hold a dot or begin with $: that is what it is there to avoid"
+        return f"{kind} must not hold a dot or {'a $' if kind == TEXT else 'begin with $'}"
     if text == "_id":
         return "the _id of a document is made of the record's place, and of nothing else"
     return None

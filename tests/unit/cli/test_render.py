@@ -53,6 +53,16 @@ def test_damage_is_named_by_partition_and_offset(console):
     assert text(console).splitlines()[-1] == "not every record is accounted for"
 
 
+def test_what_is_stored_under_lossy_policies_is_said_before_the_verdict(console):
+    report = VerifyReport("numtest", "counters", [account(1)], lossy_policies=["nan=null", "surrogates=replace"])
+    show.verify_report(console, report)
+
+    *_, said, verdict = text(console).splitlines()
+    assert said == "under lossy policies: nan=null, surrogates=replace; `workers config` says what they lose"
+    assert verdict.startswith("every record is accounted for")
+    assert report.as_dict()["lossy_policies"] == ["nan=null", "surrogates=replace"]
+
+
 def test_where_to_look_next_is_named_before_the_verdict(console):
     bad = PartitionReport(tp(3), Counter(kafka=20, dead_lettered=9))
     bad.add("missing", 4)
