@@ -99,7 +99,7 @@ def test_extended_json_and_metadata_are_stored_redelivered_and_proven(
     assert workers.total("workers_records_total", outcome="duplicate") == 5
     assert workers.contents() == before
     other = settings | {"WORKERS_METADATA_FIELD": "about"}
-    replayed = workers.command("dead-letters", "replay", letters[1]["_id"], "--yes", env=other)
+    replayed = workers.command("dead-letters", "replay", letters[1]["_id"], env=other)
     assert replayed.returncode == 0, replayed.stdout + replayed.stderr
     (found,) = workers.numtest.find({"_id": letters[1]["_id"]})
     assert (found["_kafka"], found["about"]["place"]["offset"], found["about"]["timestamp"]) == (1, 4, SENT_AT)
