@@ -43,6 +43,9 @@ fleet in a Prometheus of many jobs. `var/run/targets.json` has them; targets fro
 | `host` | The machine, or the node. |
 | `worker` | Of a worker: its slot (`worker_00`), or its pod. |
 
+With several topics (`WORKERS_ROUTES`) every series that has the label `topic` has the label `route` too: the name of the route, as
+`--route` takes it. With one topic no series has it.
+
 What scrapes cost: a page is 9 KB, does not grow, and takes 3 ms of the worker's CPU. Scraped 50 times a second, which is
 a hundred times what `deploy/prometheus/` does, a worker that drains a backlog as fast as it can keeps 90 % of its speed;
 beside 20 clients that ask and never read it keeps all of it. (`python -m bench.scrape`, 16 rounds of each beside a worker

@@ -5,9 +5,22 @@ from __future__ import annotations
 from grafana_foundation_sdk.builders import dashboard as build
 from health import COMMITTED
 from matchers import EACH_PARTITION, EACH_PROCESS, EACH_WORKER, OURS, RATE, TOPIC, WORKER, once
-from panels import BLUE, COMMITS_A_SECOND, GREEN, RECORDS_A_SECOND, RED, RETRIES_A_SECOND, YELLOW, lines, number, rows
+from panels import (
+    BLUE,
+    COMMITS_A_SECOND,
+    GREEN,
+    RECORDS,
+    RECORDS_A_SECOND,
+    RED,
+    RETRIES_A_SECOND,
+    YELLOW,
+    lines,
+    number,
+    rows,
+)
 
 BY_PARTITION = "{{group}} {{topic}} {{partition}}"
+BY_TOPIC = "{{group}} {{topic}}"
 BY_WORKER = "{{group}} {{host}} {{worker}}"
 WAITING = f"min_over_time(workers_lag_records{{{TOPIC}}}[1m]) > 0"
 MOVING = f"changes({COMMITTED}[1m]) > 0"
@@ -73,16 +86,64 @@ def workers() -> build.Row:
     )
 
 
+def by_topic() -> build.Row:
+    """Sums by topic: of many topics with many partitions a line each would hide what is wrong."""
+    row = build.Row("Topics: which of them wait")
+    row.with_panel(
+        number(
+            "Topics that are not read",
+            "Missing: named by a route, and not in Kafka. Unroutable: no route can have it, so workers halt it.",
+            "short",
+            {
+                "missing": f"sum({once(f'workers_topic_missing{{{TOPIC}}}', 'group, topic')})",
+                "unroutable": f"sum({once(f'workers_topic_unroutable{{{TOPIC}}}', 'group, topic')})",
+            },
+            [(None, GREEN), (1, RED)],
+            width=24,
+        )
+    )
+    row.with_panel(
+        lines(
+            "Records stored a second, by topic",
+            "By all workers together.",
+            RECORDS_A_SECOND,
+            {
+                BY_TOPIC: f'sum by (group, topic) (rate(workers_records_total{{outcome="stored", {TOPIC}}}[{RATE}]))',
+            },
+            stacked=True,
+        )
+    )
+    row.with_panel(
+        lines(
+            "Lag in records, by topic",
+            "Records that can be read and are not committed, over all partitions of the topic.",
+            RECORDS,
+            {BY_TOPIC: f"sum by (group, topic) ({once(f'workers_lag_records{{{TOPIC}}}')})"},
+            stacked=True,
+        )
+    )
+    return row.with_panel(
+        lines(
+            "Age of the oldest waiting record, by topic",
+            "The largest of its partitions. Above the line, 60 seconds, the objective is missed.",
+            "s",
+            {BY_TOPIC: f"max by (group, topic) (workers_lag_seconds{{{TOPIC}}})"},
+            limit=60,
+        )
+    )
+
+
 def partitions() -> build.Row:
     row = build.Row("Partitions: which of them lag, are stuck, or come near to retention")
     row.with_panel(
         number(
             "Partitions in trouble",
-            "Unowned: assigned to no member. Stuck: records have waited for a minute, and nothing is committed. "
+            "Unowned: assigned to no member. Halted: by its worker, until a restart. Stuck: records have waited for a minute, and nothing is committed. "
             "Hanging: a transaction stays open. Unknown: Kafka does not answer.",
             "short",
             {
                 "unowned": f"sum({once(f'workers_partition_unowned{{{TOPIC}}}')})",
+                "halted": f"sum({once(f'workers_partition_halted{{{TOPIC}}}')})",
                 "stuck": f"count({once(WAITING)} unless on ({EACH_PARTITION}) {MOVING}) or {NONE}",
                 "hanging": f"count({once(HANGING)} unless on ({EACH_PARTITION}) {MOVED}) or {NONE}",
                 "unknown": f"sum({once(f'workers_partition_unknown{{{TOPIC}}}')})",
@@ -170,10 +231,10 @@ def database() -> build.Row:
     row.with_panel(
         lines(
             "Records in a batch",
-            "On average. Small: the fleet keeps up. Large: it is catching up.",
+            "On average, whatever topics it has. Small: the fleet keeps up. Large: it is catching up.",
             "short",
             {
-                "records": f"sum(rate(workers_records_total{{{TOPIC}}}[{RATE}]))"
+                "records": f"sum(rate(workers_records_total{{{OURS}}}[{RATE}]))"
                 f" / sum(rate(workers_batches_total{{{OURS}}}[{RATE}]))"
             },
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from causes import database, partitions, processes, rebalances, workers
+from causes import by_topic, database, partitions, processes, rebalances, workers
 from frame import ANY, choose_fleet, choose_processes, frame, variable
 from grafana_foundation_sdk.builders import dashboard as build
 from health import health
@@ -25,6 +25,6 @@ def fleet() -> build.Dashboard:
     made.with_variable(variable("route", "Route", routes, "Which route, where there are several.", everything=ANY))
     choose_processes(made)
     health(made)
-    for row in (workers, partitions, rebalances, database, proof, processes):
+    for row in (workers, by_topic, partitions, rebalances, database, proof, processes):
         made.with_row(row())
     return made

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from workers.types import by_topic
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from workers.types import TopicPartition
 
@@ -42,3 +42,14 @@ def listed(partitions: Iterable[TopicPartition]) -> str:
     if len(topics) > 1:
         return " ".join(f"{topic}:{numbers}" for topic, numbers in topics.items())
     return "".join(topics.values()) or "none"
+
+
+def of_partition(partition: TopicPartition) -> dict[str, str | int]:
+    """The fields of a line about one partition."""
+    return {"topic": partition.topic, "partition": partition.partition}
+
+
+def of_partitions(partitions: Collection[TopicPartition]) -> dict[str, str]:
+    """The fields of a line about several: all of one topic, or each with its own."""
+    topics = {partition.topic for partition in partitions}
+    return {"partitions": listed(partitions)} | ({"topic": topics.pop()} if len(topics) == 1 else {})

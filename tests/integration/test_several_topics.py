@@ -155,6 +155,32 @@ def test_from_one_topic_to_several_by_a_rolling_restart(opened: Open) -> None:
     assert workers.stored("shop") == sorted(each for some in expected for each in some)
 
 
+def test_routes_are_changed_by_a_rolling_restart_and_it_is_told_while_not_all_have_the_same(opened: Open) -> None:
+    workers = opened()
+    for topic in ("orders", "refunds", "returns"):
+        workers.create_topic(topic, 2)
+    for slot in (0, 1):
+        workers.start(slot)
+    wait_until(lambda: sorted(map(len, workers.owned_by().values())) == [2, 2], 30, "both own two partitions")
+    workers.numbers_to("returns", 0, 0, 10)
+
+    workers.write_routes(ROUTES.replace('"PREFIXrefunds"', '"PREFIXrefunds", "PREFIXreturns"'))
+    wait_until(lambda: "the file of routes has changed" in workers.log(0), 30, "the change is told")
+    assert workers.stop(0) == 0
+    workers.start(0)
+    # The partitions of the new topic go to the one that has it; nobody ends, whoever leads the group.
+    wait_until(
+        lambda: workers.owned_by().get("worker_00", set()) >= {("returns", 0), ("returns", 1)}, 30, "it has them"
+    )
+    assert "different routes" in workers.log(0) + workers.log(1)
+    workers.wait_all_committed(["returns"])
+    assert workers.stop(1) == 0
+    workers.start(1)
+    wait_until(lambda: sorted(map(len, workers.owned_by().values())) == [3, 3], 30, "each owns half of everything")
+    assert "Traceback" not in workers.log(0) + workers.log(1)
+    assert workers.stored("shop") == numbers("returns", 0, 10)
+
+
 @pytest.mark.slow
 def test_a_busy_topic_does_not_starve_the_others(opened: Open) -> None:
     """Half a million records wait in one topic, and a record a moment comes in another: it does not wait behind them."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from tests.support.many_topics import LOGS, TOPICS
 from tests.support.page_story import Story
 from workers.fleet.audit_words import audit_words
 from workers.state.audit_file import Audit
@@ -237,6 +238,38 @@ def workers(now: float, seconds: int) -> Any:
     return told(story, now, seconds, ("calm", clean(now), detail))
 
 
+def topics(now: float, seconds: int) -> Any:
+    """Twenty topics of six partitions, dealt out one by one, in three routes; one topic is missing, one unroutable."""
+    story = Story(partitions=6, workers=3, topics=TOPICS)
+    for i, key in enumerate(story.bands):
+        story.bands[key] = [story.bands[key][0]._replace(worker=story.names[i % 3])]
+    story.kill("worker_01", at=-41.0, again=1.31, back=3.2)
+    told_routes = routes_of({"orders": ("orders", "refunds"), "logs": LOGS, "audit.eu": ("audit.eu", "later")}, story)
+    told_routes[2]["topics"][1] |= {"state": "missing", "partitions": 0, "lag": None, "records_per_second": None}
+    told_routes[2] |= {"state": "missing"}
+    both = {"topic": "log.both", "state": "unroutable", "problem": "the routes logs and other both match it"}
+    told_routes.append({**_route("", [both]), "state": "unroutable", "partitions": 0, "lag": None})
+    text = "The topic log.both is halted: no route can have it; nothing waits"
+    found, timeline = told(story, now, seconds, ("act", text, "the routes logs and other both match it"))
+    found["status"]["routes"] = told_routes
+    found["about"] |= {"topic": "orders, logs, audit.eu", "target": "numtest"}
+    return found, timeline
+
+
+def routes_of(names: Mapping[str, Sequence[str]], story: Story) -> list[dict[str, Any]]:
+    one = {"state": "reading", "problem": None, "partitions": 6, "lag": 780, "lag_partial": False}
+    rate = {"records_per_second": 6 * story.rate}
+    return [_route(label, [{"topic": topic, **one, **rate} for topic in each]) for label, each in names.items()]
+
+
+def _route(label: str, topics: list[dict[str, Any]]) -> dict[str, Any]:
+    sums = {name: sum(each.get(name) or 0 for each in topics) for name in ("partitions", "lag", "records_per_second")}
+    filled = [
+        {"partitions": 0, "lag": None, "lag_partial": False, "records_per_second": None} | each for each in topics
+    ]
+    return {"label": label, "collection": "{topic}", "state": "reading", "lag_partial": False, **sums, "topics": filled}
+
+
 def hostile(now: float, seconds: int) -> Any:
     """Names that are too long or are markup, huge numbers, unknown words and values, a partition that stands."""
     story = Story(partitions=3, topics=(LONG_TOPIC, MARKUP))
@@ -304,6 +337,7 @@ SCENES: dict[str, Scene] = {
         chaos,
         many,
         workers,
+        topics,
         hostile,
         first_minute,
         nothing,

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from workers.auditor.findings import Place, Unaccounted
     from workers.auditor.positions import PositionsFile
-    from workers.auditor.servers import Look, Servers
+    from workers.auditor.servers import AuditedServers, Look
     from workers.identity import TopicIdentity
     from workers.types import TopicPartition
     from workers.verification.report import PartitionReport
@@ -38,8 +38,11 @@ log = structlog.get_logger()
 class Auditor:
     """Its state, and its two steps: `round` and `step_full_pass`. It does no I/O but through `Servers` and the file. For one thread."""
 
-    def __init__(self, topic: str, file: PositionsFile) -> None:
-        """Args: topic: its name."""
+    def __init__(self, topic: str, file: PositionsFile, absent_at: float | None = None) -> None:
+        """Args:
+        absent_at: when it was seen last that there was no such topic (Unix time): it is verified from its beginning.
+        """
+        self._absent_at = absent_at
         self._topic = topic
         self._file = file
         self._teller = Teller()
@@ -71,8 +74,10 @@ class Auditor:
         until = self._proven.committed_until if self._proven else None
         return None if until is None else max(0.0, time.time() - until)
 
-    def round(self, servers: Servers) -> bool:
+    def round(self, servers: AuditedServers, most: int = ROUND_OFFSETS) -> bool:
         """Verify what was committed since the last round, and look again at what was found.
+
+        Args: most: offsets to verify; what is more is left to the next round.
 
         Returns:
             Whether there is a topic.
@@ -92,7 +97,7 @@ class Auditor:
         done = self.audit.done
         try:
             self._look_again(servers, positions, look)
-            self._verify_new(servers, positions, look)
+            self._verify_new(servers, positions, look, most)
             self._pass_markers(servers, positions, look)
             done = now
         finally:
@@ -100,7 +105,7 @@ class Auditor:
             self._file.write(positions)
         return True
 
-    def step_full_pass(self, servers: Servers) -> bool:
+    def step_full_pass(self, servers: AuditedServers) -> bool:
         """Verify a piece of what was verified before, or was there before the first round.
 
         Returns:
@@ -156,7 +161,9 @@ class Auditor:
         positions = self._file.read(topic)
         if positions is None:
             positions = Positions(topic)
-            if before is None:
+            if self._absent_at is not None:
+                positions.until = self._absent_at
+            elif before is None:
                 # What is committed now is left to the first pass, and what comes is verified at once.
                 positions.verified = {partition: committed_end(each) for partition, each in look.offsets.items()}
                 positions.reused = {partition: each.reused for partition, each in look.offsets.items()}
@@ -189,8 +196,8 @@ class Auditor:
         self._teller.gone(gone)
         positions.count_removed(sum(found.outcome != NO_RECORD for found in gone.values()), now)
 
-    def _verify_new(self, servers: Servers, positions: Positions, look: Look) -> None:
-        left = ROUND_OFFSETS
+    def _verify_new(self, servers: AuditedServers, positions: Positions, look: Look, most: int) -> None:
+        left = most
         while not positions.findings.is_full and left > 0 and (spans := next_spans(positions, look.offsets)):
             self._take(positions, servers.compare(look, spans), "new")
             for span in spans:
@@ -198,7 +205,7 @@ class Auditor:
                 left -= span.end - span.first
         self.is_behind = not positions.findings.is_full and bool(next_spans(positions, look.offsets))
 
-    def _pass_markers(self, servers: Servers, positions: Positions, look: Look) -> None:
+    def _pass_markers(self, servers: AuditedServers, positions: Positions, look: Look) -> None:
         """A commit never reaches behind a transaction marker at the end of a log; there is nothing to verify."""
         ends = {
             partition: (at, each.end)
@@ -211,7 +218,7 @@ class Auditor:
         for partition in servers.hold_no_record(look, standing) if standing else ():
             positions.verified[partition] = standing[partition][1]
 
-    def _look_again(self, servers: Servers, positions: Positions, look: Look) -> None:
+    def _look_again(self, servers: AuditedServers, positions: Positions, look: Look) -> None:
         findings, now = positions.findings, time.monotonic()
         for span, places in next_runs(findings.due(now, look.offsets)):
             read: dict[Place, float | None] = {}

@@ -61,9 +61,17 @@ class Positions:
 class PositionsFile:
     """Never raises for what the disk does: without the file the next process begins as if it were the first."""
 
-    def __init__(self, folder: Path, group: str, failures: WriteFailures) -> None:
-        """Does no I/O. Args: folder: WORKERS_STATE_DIR."""
-        self._path = folder / f"{file_name(group)}.audit-positions"
+    def __init__(self, folder: Path, group: str, failures: WriteFailures, topic: str | None = None) -> None:
+        """Does no I/O.
+
+        Args:
+            folder: WORKERS_STATE_DIR.
+            topic: the one of several that it is of; None: there is one only.
+        """
+        of_group = folder / f"{file_name(group)}.audit-positions"
+        self._path = of_group if topic is None else folder / f"{file_name(f'{group}/{topic}')}.audit-topic"
+        self._paths = dict.fromkeys((self._path, of_group))
+        """The second one is from when this was the only topic."""
         self._failures = failures
         self._written = b""
 
@@ -83,13 +91,18 @@ class PositionsFile:
 
     def read(self, topic: TopicIdentity) -> Positions | None:
         """What an earlier process has left; None: nothing for this incarnation of the topic, or nothing that can be parsed."""
-        try:
-            content = json.loads(self._path.read_bytes())
-            if content["version"] != VERSION or content["topic_id"] != str(topic.uuid):
-                return None
-            return _from_dict(topic, content)
-        except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        found = (_read(path, topic) for path in self._paths)
+        return next((each for each in found if each), None)
+
+
+def _read(path: Path, topic: TopicIdentity) -> Positions | None:
+    try:
+        content = json.loads(path.read_bytes())
+        if content["version"] != VERSION or content["topic_id"] != str(topic.uuid):
             return None
+        return _from_dict(topic, content)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return None
 
 
 def _as_dict(positions: Positions) -> dict[str, Any]:

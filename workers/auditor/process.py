@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from workers.auditor.auditor import Auditor
 from workers.auditor.pace import Pace
-from workers.auditor.positions import PositionsFile
 from workers.auditor.servers import Servers
+from workers.auditor.topic_auditors import open_auditor
 from workers.connection import KeptConnection
 from workers.errors import UnavailableError, WorkersError
 from workers.monitoring.audit_metrics import AuditMetrics
@@ -49,7 +48,9 @@ class AuditProcess:
     def __init__(self, settings: Settings, paths: StatePaths, on_iteration: Callable[[], None]) -> None:
         """Args: on_iteration: called after every step, also after one that failed."""
         failures = WriteFailures()
-        self._auditor = Auditor(settings.topic, PositionsFile(paths.state_dir, settings.group, failures))
+        self._auditor = open_auditor(settings, paths.state_dir, failures)
+        if not settings.route_table.has_several_topics:
+            settings = settings.for_topic(settings.route_table.topics[0])
         self._audit_file = audit_file(paths.state_dir, settings.group)
         self._file = StateFile(self._audit_file, SIZE, failures)
         self._servers = KeptConnection(lambda: Servers(settings).connect(), _log_unavailable, _log_available)

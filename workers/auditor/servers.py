@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
 from functools import cache
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple, Protocol, Self
 
 from workers.kafka.admin import WATCH_PATIENCE_SECONDS, Admin
+from workers.kafka.client_errors import NotAuthorizedError
 from workers.kafka.first_records import FirstRecords
 from workers.kafka.log_reader import LogReader
 from workers.kafka.options import log_reader_options
-from workers.sinks.registry import open_reader
+from workers.kafka.routed_topics import routed_topics
+from workers.sinks.registry import open_readers
 from workers.verification.comparison import Comparison
 
 if TYPE_CHECKING:
@@ -46,17 +49,45 @@ class Look(NamedTuple):
     unanswered: Sequence[TopicPartition]
 
 
+class AuditedServers(Protocol):
+    """What the auditor of a topic asks. The three: see `Servers`."""
+
+    def look(self) -> Look | None: ...
+
+    def hold_no_record(self, look: Look, ranges: Mapping[TopicPartition, tuple[int, int]]) -> list[TopicPartition]: ...
+
+    def compare(
+        self, look: Look, spans: Sequence[Span], read: dict[Place, float | None] | None = None
+    ) -> list[PartitionReport]: ...
+
+
+class Looks(NamedTuple):
+    """What Kafka says of all topics of the routes at one moment."""
+
+    time: float
+    """Unix time, from before it was asked."""
+    topics: Mapping[str, Look | None]
+    """By name; None: there is no such topic."""
+    unroutable: Mapping[str, str] = {}
+    """By topic why no route can have it."""
+    refused: Mapping[str, str] = {}
+    """By topic why Kafka does not tell this client of it."""
+
+
 class Servers:
     """Keeps its connections. On any error close it, and open another one. For one thread."""
 
     def __init__(self, settings: Settings) -> None:
         """Does not connect yet."""
         self._settings = settings
+        self._of_topic: Mapping[str, Settings] = {settings.topic: settings}
+        """By topic the settings for it alone: of the last look."""
         self._admin = Admin(settings, WATCH_PATIENCE_SECONDS)
-        self._sink = open_reader(settings)
+        self._sinks = open_readers(settings)
         fetching = {"max_partition_fetch_bytes": FETCH_BYTES, "fetch_max_wait_ms": FETCH_WAIT_MS}
         self._log = LogReader(settings, log_reader_options(settings) | fetching)
-        self._first_records = FirstRecords(settings)
+        self._first_records: dict[str, FirstRecords] = {}
+        """By topic."""
 
     def connect(self) -> Self:
         """Connect to Kafka and to the sink; the log is connected to when it is first read.
@@ -66,7 +97,7 @@ class Servers:
         """
         try:
             self._admin.connect()
-            self._sink.connect()
+            self._sinks.connect()
         except BaseException:  # what has connected already must not be left behind
             self.close()
             raise
@@ -74,7 +105,8 @@ class Servers:
 
     def close(self) -> None:
         """Close all connections."""
-        for close in (self._log.close, self._first_records.close, self._sink.close, self._admin.close):
+        first_records = [each.close for each in self._first_records.values()]
+        for close in (self._log.close, *first_records, self._sinks.close, self._admin.close):
             with suppress(Exception):
                 close()
 
@@ -87,13 +119,36 @@ class Servers:
         topic = self._admin.topic(self._settings.topic)
         if topic is None:
             return None
+        return self._look_at(topic)
+
+    def looks(self) -> Looks:
+        """The same of all topics of the routes.
+
+        Raises:
+            UnavailableError: Kafka does not answer.
+        """
+        now = time.time()
+        routed = routed_topics(self._settings, self._admin)
+        self._of_topic = routed.topics
+        found: dict[str, Look | None] = {}
+        refused: dict[str, str] = {}
+        for name in routed.topics:
+            try:
+                topic = self._admin.topic(name)
+                found[name] = topic and self._look_at(topic)
+            except NotAuthorizedError as error:
+                refused[name] = str(error)
+        return Looks(now, found, routed.unroutable, refused)
+
+    def _look_at(self, topic: Topic) -> Look:
         offsets = self._admin.answered_offsets(topic, self._settings.group)
         return Look(topic, offsets, sorted(set(topic.partitions) - offsets.keys()))
 
     def hold_no_record(self, look: Look, ranges: Mapping[TopicPartition, tuple[int, int]]) -> list[TopicPartition]:
         """Those of these ranges (first, end) without a record, only with transaction markers: no commit reaches their end."""
         epochs = {partition: look.offsets[partition].leader_epoch for partition in ranges}
-        found = self._first_records.times(look.topic.identity, ranges, epochs)
+        first_records = self._first_records.setdefault(look.topic.identity.name, FirstRecords(self._settings))
+        found = first_records.times(look.topic.identity, ranges, epochs)
         return [partition for partition, first in found.items() if first is None]
 
     def compare(
@@ -119,11 +174,12 @@ class Servers:
             span.partition: look.offsets[span.partition]._replace(start=span.first, end=span.end, unstable=0)
             for span in spans
         }
+        name = look.topic.identity.name
         comparison = Comparison(
-            self._settings,
+            self._of_topic[name],
             look.topic.identity,
             offsets,
-            self._sink,
+            self._sinks.reader(self._of_topic[name]),
             lambda _what, _done, _total: None,
             note,
             read=self._log.read,
@@ -134,5 +190,5 @@ class Servers:
         if any(len(each) for each in unmatched.values()):
             # Retention may have removed records since the first look.
             now = {**look.offsets, **self._admin.answered_offsets(look.topic, self._settings.group)}
-            comparison.classify_unmatched(unmatched, now, cache(lambda: self._admin.compacts(self._settings.topic)))
+            comparison.classify_unmatched(unmatched, now, cache(lambda: self._admin.compacts(name)))
         return list(comparison.reports.values())

@@ -36,26 +36,44 @@ class Row(NamedTuple):
 
 
 def rows(told: Mapping[str, Any], width: int, most: int) -> list[Row]:
-    """The bands. Args: width: cells; most: lines; more partitions are grouped, neighbours together."""
-    partitions = told["partitions"]
-    size = -(-len(partitions) // max(1, most))
-    topics = len({each["topic"] for each in partitions})
+    """The bands. Args: width: cells; most: lines; more partitions are grouped, neighbours of a topic first, then topics."""
+    topics: dict[str, list[Mapping[str, Any]]] = {}
+    for each in told["partitions"]:
+        topics.setdefault(each["topic"], []).append(each)
     found: list[Row] = []
-    for topic in dict.fromkeys(each["topic"] for each in partitions):
-        own = [each for each in partitions if each["topic"] == topic]
-        for first in range(0, len(own), size or 1):
-            group = own[first : first + size]
-            numbers = [each["partition"] for each in group]
-            label = str(numbers[0]) if len(numbers) == 1 else f"{numbers[0]}-{numbers[-1]}"
-            cells = [_cells(each["bands"], told["start"], told["now"], width) for each in group]
-            found.append(
-                Row(
-                    f"{topic}:{label}" if topics > 1 else label,
-                    [_one(column) for column in zip(*cells, strict=True)],
-                    _owner(group),
-                )
-            )
+    for group in _groups(topics, max(1, most)):
+        cells = [_cells(each["bands"], told["start"], told["now"], width) for each in group]
+        label = _label(group, topics)
+        found.append(
+            Row(label, [_one(column, mixed=len(topics) > 1) for column in zip(*cells, strict=True)], _owner(group))
+        )
     return found
+
+
+def _groups(topics: Mapping[str, Sequence[Mapping[str, Any]]], most: int) -> list[Sequence[Mapping[str, Any]]]:
+    """At most so many groups of partitions, all of them together."""
+    if len(topics) > most:
+        several, size = list(topics.values()), -(-len(topics) // most)
+        return [
+            [each for topic in several[first : first + size] for each in topic]
+            for first in range(0, len(several), size)
+        ]
+    size = 1
+    while sum(-(-len(each) // size) for each in topics.values()) > most:
+        size += 1
+    return [own[first : first + size] for own in topics.values() for first in range(0, len(own), size)]
+
+
+def _label(group: Sequence[Mapping[str, Any]], topics: Mapping[str, Sequence[object]]) -> str:
+    """`4`, `0-3`; with several topics `orders:0-3`, `orders` for all of it, `orders +2` for it and two others."""
+    names = list(dict.fromkeys(each["topic"] for each in group))
+    if len(names) > 1:
+        return f"{names[0]} +{len(names) - 1}"
+    numbers = [each["partition"] for each in group]
+    label = str(numbers[0]) if len(numbers) == 1 else f"{numbers[0]}-{numbers[-1]}"
+    if len(topics) == 1:
+        return label
+    return names[0] if 1 < len(group) == len(topics[names[0]]) else f"{names[0]}:{label}"
 
 
 def _cells(bands: Sequence[Sequence[Any]], start: float, now: float, width: int) -> list[Cell]:
@@ -83,12 +101,16 @@ def _cells(bands: Sequence[Sequence[Any]], start: float, now: float, width: int)
     return cells
 
 
-def _one(cells: Sequence[Cell]) -> Cell:
-    """Of several partitions: a hole if one is; else what most of them are."""
+def _one(cells: Sequence[Cell], *, mixed: bool) -> Cell:
+    """Of several partitions: a hole if one is; else what most of them are.
+
+    Args: mixed: whether a cell of several workers is nobody's: the partitions of several topics are dealt out one by one.
+    """
     for kind in (HOLE, HALTED, PAUSE):
         if any(cell.kind == kind for cell in cells):
             return next(cell for cell in cells if cell.kind == kind)
-    return max(dict.fromkeys(cells), key=cells.count)
+    most = max(dict.fromkeys(cells), key=cells.count)
+    return Cell(most.kind, None) if mixed and len({cell.worker for cell in cells}) > 1 else most
 
 
 def _owner(group: Iterable[Mapping[str, Any]]) -> str:

@@ -14,9 +14,17 @@ if TYPE_CHECKING:
 
 
 def complete_topic(incomplete: str) -> list[str]:
-    """The topic of the settings."""
+    """The topics that the settings, or the routes, name."""
     loaded = _loaded()
-    return [] if loaded is None else [name for name in (loaded.settings.topic,) if name.startswith(incomplete)]
+    names = () if loaded is None else loaded.settings.route_table.topics
+    return sorted(name for name in names if name.startswith(incomplete))
+
+
+def complete_route(incomplete: str) -> list[str]:
+    """The names of the routes."""
+    loaded = _loaded()
+    routes = () if loaded is None else loaded.settings.route_table.routes
+    return [each.label for each in routes if each.label.startswith(incomplete)]
 
 
 def complete_slot(incomplete: str) -> list[str]:

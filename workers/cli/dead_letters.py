@@ -20,11 +20,14 @@ from workers.cli.options import (
     JsonLines,
     OfPartition,
     OfReason,
+    OfRoute,
+    OfTopic,
     Since,
     Tree,
     Until,
     chosen_by,
-    partition_of,
+    place_of,
+    require_route,
     text,
     time_of,
 )
@@ -47,7 +50,9 @@ err = console(stderr=True)
 @app.command("list")
 def list_letters(
     reason: OfReason = None,
+    topic: OfTopic = None,
     partition: OfPartition = None,
+    route: OfRoute = None,
     since: Since = None,
     until: Until = None,
     limit: Annotated[int, typer.Option(metavar="N", min=1, max=2**31 - 1, help="The most to list, oldest first.")] = 50,
@@ -64,11 +69,13 @@ def list_letters(
     from workers.cli import render_dead_letters as show
     from workers.settings import load
     from workers.sinks.base import DeadLetterFilter
-    from workers.verification.dead_letters import DeadLetters, as_json
+    from workers.verification.dead_letters import as_json, open_letters
 
     settings = load(tree)
-    chosen = DeadLetterFilter((), reason, partition_of(settings, partition), time_of(since), time_of(until))
-    with DeadLetters(settings) as letters:
+    require_route(settings, route)
+    topics, of_partition = place_of(settings, topic, partition)
+    chosen = DeadLetterFilter((), reason, of_partition, topics, time_of(since), time_of(until))
+    with open_letters(settings, route) as letters:
         total = letters.count(chosen)
         found = letters.find(chosen, limit)
         if as_lines:
@@ -77,7 +84,7 @@ def list_letters(
         elif not total:
             out.print("no dead letter matches")
         else:
-            show.listed(out, found, total)
+            show.listed(out, found, total, letters.unrouted)
 
 
 @app.command("show")
@@ -95,21 +102,24 @@ def show_letter(
     # Not at the top: see `workers.cli`.
     from workers.cli import render_dead_letters as show
     from workers.settings import load
-    from workers.verification.dead_letters import DeadLetters, as_json
+    from workers.verification.dead_letters import as_json, open_letters
 
-    with DeadLetters(load(tree)) as letters:
+    with open_letters(load(tree)) as letters:
         letter = letters.get(letter_id)
+        unrouted = letters.unrouted(letter.topic)
     if as_text:
         out.out(json.dumps(json.loads(as_json(letter)), indent=2))
     else:
-        show.shown(out, letter)
+        show.shown(out, letter, unrouted)
 
 
 @app.command()
 def replay(
     ids: Ids = None,
     reason: OfReason = None,
+    topic: OfTopic = None,
     partition: OfPartition = None,
+    route: OfRoute = None,
     since: Since = None,
     until: Until = None,
     every: Annotated[bool, typer.Option("--all", help="All there are.")] = False,
@@ -128,13 +138,15 @@ def replay(
     """
     # Not at the top: see `workers.cli`.
     from workers.settings import load
-    from workers.verification.dead_letters import DeadLetters
+    from workers.verification.dead_letters import open_letters
 
     settings = load(tree)
-    chosen = chosen_by(ids, reason, partition_of(settings, partition), since, until, every=every)
+    require_route(settings, route)
+    every = every or route is not None
+    chosen = chosen_by(ids, reason, place_of(settings, topic, partition), since, until, every=every)
     failed = stored = 0
     interrupted = False
-    with DeadLetters(settings) as letters:
+    with open_letters(settings, route) as letters:
         for letter_id in chosen.ids:
             letters.get(letter_id)
         try:
@@ -166,7 +178,9 @@ def replay(
 def purge(
     ids: Ids = None,
     reason: OfReason = None,
+    topic: OfTopic = None,
     partition: OfPartition = None,
+    route: OfRoute = None,
     since: Since = None,
     until: Until = None,
     every: Annotated[bool, typer.Option("--all", help="All there are.")] = False,
@@ -185,11 +199,13 @@ def purge(
     """
     # Not at the top: see `workers.cli`.
     from workers.settings import load
-    from workers.verification.dead_letters import DeadLetters, Purged
+    from workers.verification.dead_letters import Purged, open_letters
 
     settings = load(tree)
-    chosen = chosen_by(ids, reason, partition_of(settings, partition), since, until, every=every)
-    with DeadLetters(settings) as letters:
+    require_route(settings, route)
+    every = every or route is not None
+    chosen = chosen_by(ids, reason, place_of(settings, topic, partition), since, until, every=every)
+    with open_letters(settings, route) as letters:
         for letter_id in chosen.ids:
             letters.get(letter_id)
         matching, chosen = letters.count(chosen), replace(chosen, unpurged=True)

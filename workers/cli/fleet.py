@@ -13,16 +13,18 @@ import typer
 
 from workers.cli import render as show
 from workers.cli.ctrl_c import ctrl_c
-from workers.cli.options import LONGEST_SECONDS, Tree, finite
+from workers.cli.options import LONGEST_SECONDS, Tree, finite, text
 from workers.errors import BadUsageError, ExitCode
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from workers.fleet.status.collector import StatusCollector
+    from workers.fleet.status.one_route import OneRoute
     from workers.fleet.timeline.reader import TimelineReader
     from workers.settings import Settings
     from workers.settings.paths import StatePaths
+    from workers.settings.route import RouteTable
 
 out = show.console()
 err = show.console(stderr=True)
@@ -41,6 +43,10 @@ def status(
     watch: Annotated[
         bool, typer.Option("--watch", help="Refresh it until Ctrl-C, with the timeline of the last two minutes.")
     ] = False,
+    route: Annotated[
+        str | None,
+        typer.Option(metavar="LABEL", callback=text, help="Only this route, with a line for each of its topics."),
+    ] = None,
     tree: Tree = Path(),
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as one JSON object.")] = False,
 ) -> None:
@@ -62,10 +68,12 @@ def status(
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
     if watch and (as_json or not out.is_terminal):
         raise BadUsageError("--watch needs a terminal; without one, run `workers status --json` repeatedly")
+    if route is not None and settings.route_table.labelled(route) is None:
+        raise BadUsageError(no_route(route, settings.route_table))
     if watch:
-        _watch(settings, paths)
+        _watch(settings, paths, route)
         return
-    with StatusCollector(settings, paths) as collector:
+    with StatusCollector(settings, paths, route=route) as collector:
         found = collector.wait(ANSWER_SECONDS, RATE_SECONDS).collect()
     said = verdict(Facts(found, time.time()))
     if as_json:
@@ -76,21 +84,38 @@ def status(
         raise typer.Exit(found.exit_code)
 
 
-def _watch(settings: Settings, paths: StatePaths) -> None:
+def no_route(given: str, routes: RouteTable) -> str:
+    """The message for a label that no route has."""
+    # Not at the top: see `workers.cli`.
+    from difflib import get_close_matches
+
+    from workers.settings.files import shown
+
+    labels = [each.label for each in routes.routes]
+    if similar := get_close_matches(given, labels, n=1):
+        return f"there is no route {shown(given)}; did you mean {similar[0]}?"
+    return f"there is no route {shown(given)}; there are {', '.join(labels)}: `workers config` shows them"
+
+
+def _watch(settings: Settings, paths: StatePaths, route: str | None) -> None:
     # Not for `status` alone: the timeline is a sixth of all that is imported for it.
     from workers.cli.watch import show_until_interrupted
     from workers.fleet.status.collector import StatusCollector
+    from workers.fleet.status.one_route import OneRoute
     from workers.fleet.timeline.reader import TimelineReader
 
+    chosen = None if route is None else OneRoute(settings.route_table, route)
     with (
-        StatusCollector(settings, paths) as collector,
+        StatusCollector(settings, paths, route=route) as collector,
         TimelineReader(settings, paths) as timeline,
     ):
         collector.wait(ANSWER_SECONDS)
-        show_until_interrupted(out, partial(_watch_screen, collector, timeline))
+        show_until_interrupted(out, partial(_watch_screen, collector, timeline, chosen))
 
 
-def _watch_screen(collector: StatusCollector, timeline: TimelineReader, height: int) -> RenderableType:
+def _watch_screen(
+    collector: StatusCollector, timeline: TimelineReader, route: OneRoute | None, height: int
+) -> RenderableType:
     # Not at the top: see `workers.cli`.
     from workers.cli.render_watch import WatchScreen
     from workers.fleet.timeline.reader import holes_in
@@ -98,6 +123,10 @@ def _watch_screen(collector: StatusCollector, timeline: TimelineReader, height: 
     from workers.fleet.verdict_facts import Facts
 
     status, told = collector.collect(), timeline.read()
+    if route is not None:
+        # What waits, and how fast it is stored, is told by the second of all topics together.
+        own = [each for each in told["partitions"] if route.has(each["topic"])]
+        told = {**told, "partitions": own, "series": {}}
     said = verdict(Facts(status, time.time(), holes_in(told)))
     return WatchScreen(status, said, told, height)
 

@@ -20,13 +20,14 @@ from workers.cli.ctrl_c import clear_line, ctrl_c
 from workers.cli.entry import INTERRUPTED
 from workers.cli.failure import exit_code
 from workers.cli.help import App
-from workers.cli.options import LONGEST_SECONDS, Json, Tree, finite
+from workers.cli.options import LONGEST_SECONDS, Json, OfRoute, Tree, finite, one_topic, require_route
 from workers.errors import BadUsageError, ExitCode, WorkersError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from workers.settings import Settings
+    from workers.verification.report import VerifyReport
 
 COMMANDS = {
     "audit": "audit:audit",
@@ -100,6 +101,7 @@ def verify(
             help="Only records that are no older: fast enough for every minute.",
         ),
     ] = None,
+    route: OfRoute = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on behind what an interrupted run of this group has verified.")
     ] = False,
@@ -123,27 +125,41 @@ def verify(
     A topic is verified in parts. What is done is kept in WORKERS_STATE_DIR until all is, and --resume goes on behind it,
     up to where the log ended at the beginning: each part is proven for the time at which it was read.
 
+    With WORKERS_ROUTES it is one verdict over all topics, with a line for each. A topic that no route can have is no good
+    verdict: nobody reads its records.
+
     Example: workers verify --wait 60
 
     Exit codes: 0 every record that can be read is accounted for, 1 some are missing, twice or unexplained, or with
     --wait still pending or unstable, 2 Kafka or MongoDB could not be read, 130 interrupted: it says what was verified.
     """
+    from workers.cli import render_verify_routes as show_routes
     from workers.cli.render_progress import verifying
     from workers.settings.load import load_all
     from workers.verification import verify as verification
+    from workers.verification.routes_report import RoutesReport
     from workers.verification.unfinished import UnfinishedFile
+    from workers.verification.unfinished_topics import UnfinishedTopicsFile
+    from workers.verification.verify_routes import RoutesRun, verify_routes
 
     if resume and since is not None:
         raise BadUsageError("--resume goes on with a run over the whole topic: leave --since out")
     loaded = load_all(tree)
     settings = loaded.settings
-    file = UnfinishedFile(loaded.paths.state_dir, settings.group)
+    require_route(settings, route)
+    is_one = not settings.route_table.has_several_topics
+    of_all = UnfinishedTopicsFile(loaded.paths.state_dir, settings.group)
+    file = UnfinishedFile(loaded.paths.state_dir, settings.group) if is_one else of_all
     try:
         if wait:
-            _wait_until_committed(settings, wait)
+            _wait_until_committed(settings, wait, route)
         with verifying(err) as on_progress:
-            whole = verification.WholeRun(file, resume, processes)
-            report = verification.verify(settings, since, on_progress, whole=whole)
+            report: VerifyReport | RoutesReport
+            if is_one:
+                whole = verification.WholeRun(file, resume, processes)
+                report = verification.verify(one_topic(settings), since, on_progress, whole=whole)
+            else:
+                report = verify_routes(settings, route, since, on_progress, whole=RoutesRun(of_all, resume, processes))
     except WorkersError as error:
         err.print(f"workers verify: {error}", markup=False)
         err.print(file.describe(), markup=False)
@@ -153,6 +169,8 @@ def verify(
         raise typer.Exit(INTERRUPTED) from None
     if as_json:
         out.print_json(json.dumps(report.as_dict()))
+    elif isinstance(report, RoutesReport):
+        show_routes.routes_report(out, report)
     else:
         show.verify_report(out, report)
     if not report.accounted or (wait and (report.total("pending") or report.total("unstable"))):
@@ -205,7 +223,7 @@ def main() -> NoReturn:
     sys.exit(code)
 
 
-def _wait_until_committed(settings: Settings, seconds: float) -> None:
+def _wait_until_committed(settings: Settings, seconds: float, route: str | None) -> None:
     from workers.verification.backlog import wait_until_committed
 
-    wait_until_committed(settings, seconds, lambda line: err.print(line, markup=False))
+    wait_until_committed(settings, seconds, lambda line: err.print(line, markup=False), route)

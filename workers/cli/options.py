@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from workers.cli.complete import complete_route, complete_topic
 from workers.errors import BadUsageError
 from workers.types import RejectReason, TopicPartition
 
@@ -56,11 +57,48 @@ def texts(values: list[str] | None) -> list[str] | None:
     return [checked for value in values if (checked := text(value)) is not None] if values is not None else None
 
 
+OfRoute = Annotated[
+    str | None,
+    typer.Option(
+        "--route",
+        metavar="NAME",
+        callback=text,
+        autocompletion=complete_route,
+        help="Only the topics of this route of WORKERS_ROUTES.",
+    ),
+]
+
+
+def require_route(settings: Settings, route: str | None) -> None:
+    """Refuse a route that is not there, before anything is asked.
+
+    Raises:
+        BadUsageError: there is none of this name.
+    """
+    # Not at the top: see `workers.cli`.
+    from workers.settings.files import shown
+
+    table = settings.route_table
+    if route is not None and table.labelled(route) is None:
+        names = ", ".join(each.label for each in table.routes)
+        raise BadUsageError(f"there is no route {shown(route)}: the routes are {names}")
+
+
+def one_topic(settings: Settings) -> Settings:
+    """The settings of the one topic, where there is only one: also that of the only route of a file."""
+    (topic,) = settings.route_table.topics
+    return settings.for_topic(topic)
+
+
 # Which dead letters.
 Ids = Annotated[list[str] | None, typer.Argument(metavar="ID", callback=texts, help="Only these ids.")]
 OfReason = Annotated[RejectReason | None, typer.Option("--reason", help="Only this reason.")]
 OfPartition = Annotated[
     int | None, typer.Option("--partition", metavar="N", min=0, max=2**31 - 1, help="Only this partition.")
+]
+OfTopic = Annotated[
+    str | None,
+    typer.Option("--topic", metavar="TOPIC", callback=text, autocompletion=complete_topic, help="Only this topic."),
 ]
 Since = Annotated[
     str | None, typer.Option(metavar="TIME", help="Rejected at or after: 10m, 2h, 3d, or 2026-01-31T12:00.")
@@ -73,7 +111,7 @@ JsonLines = Annotated[bool, typer.Option("--json", help="Print JSON, one object 
 def chosen_by(
     ids: list[str] | None,
     reason: RejectReason | None,
-    partition: TopicPartition | None,
+    place: tuple[tuple[str, ...] | None, TopicPartition | None],
     since: str | None,
     until: str | None,
     *,
@@ -81,21 +119,39 @@ def chosen_by(
 ) -> DeadLetterFilter:
     """What these options choose.
 
+    Args:
+        place: of `place_of`.
+        every: whether a choice of everything is meant.
+
     Raises:
         BadUsageError: nothing, and not --all; or a time is none.
     """
     # Not at the top: see `workers.cli`.
     from workers.sinks.base import DeadLetterFilter
 
-    chosen = DeadLetterFilter(tuple(ids or ()), reason, partition, time_of(since), time_of(until))
+    topics, partition = place
+    chosen = DeadLetterFilter(tuple(ids or ()), reason, partition, topics, time_of(since), time_of(until))
     if chosen.is_everything and not every:
-        raise BadUsageError("select dead letters by ids, --reason, --partition, --since, --until, or --all")
+        raise BadUsageError(
+            "select dead letters by ids, --reason, --topic, --partition, --route, --since, --until, or --all"
+        )
     return chosen
 
 
-def partition_of(settings: Settings, number: int | None) -> TopicPartition | None:
-    """The partition of the settings' topic that has this number."""
-    return None if number is None else TopicPartition(settings.topic, number)
+def place_of(
+    settings: Settings, topic: str | None, number: int | None
+) -> tuple[tuple[str, ...] | None, TopicPartition | None]:
+    """The topic, and its partition of this number; None: any.
+
+    Raises:
+        BadUsageError: nobody says of which topic the partition is.
+    """
+    if number is None:
+        return (None if topic is None else (topic,)), None
+    table = settings.route_table
+    if topic is None and table.has_several_topics:
+        raise BadUsageError(f"of which topic is partition {number}? Add --topic, with {table.names}")
+    return None, TopicPartition(topic or table.topics[0], number)
 
 
 def time_of(given: str | None) -> datetime | None:

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 import typer
 
 from workers.cli import render as show
+from workers.cli.complete import complete_topic
 from workers.cli.ctrl_c import ctrl_c
 from workers.cli.entry import INTERRUPTED
-from workers.cli.options import Json, Tree, finite, text, texts
+from workers.cli.options import Json, OfRoute, Tree, finite, require_route, text, texts
 from workers.errors import BadUsageError, ExitCode, NotFoundError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
     from workers.kafka.producer import Extras, ProduceReport
@@ -40,7 +41,11 @@ def produce(
         int,
         typer.Option(metavar="N", min=1, max=100_000, help="Partitions of the topic, if it has to be created."),
     ] = 6,
-    topic: Annotated[str | None, typer.Option(help="The topic, instead of WORKERS_TOPIC.")] = None,
+    topic: Annotated[
+        str | None,
+        typer.Option(callback=text, autocompletion=complete_topic, help="The topic, instead of WORKERS_TOPIC."),
+    ] = None,
+    route: OfRoute = None,
     source: Annotated[
         str | None,
         typer.Option("--from", metavar="FILE", help="Send the lines of a file, unchanged; -: of standard input."),
@@ -55,7 +60,8 @@ def produce(
 ) -> None:
     """Send numbers to Kafka as JSON, {"number": n}, and count what is acknowledged.
 
-    All in-sync replicas acknowledge a record. The topic is created if there is none.
+    All in-sync replicas acknowledge a record. The topic is created if there is none. With WORKERS_ROUTES the records go in
+    turn to all topics that the routes name.
 
     Example: workers produce --start 1000 --count 500
 
@@ -67,25 +73,51 @@ def produce(
     from workers.settings import load
 
     extras = Extras(None if key is None else key.encode(), headers(header or ()))
-    settings = load(tree, topic=topic)
+    settings = load(tree)
+    if topic is not None and settings.routes is None:
+        settings = load(tree, topic=topic)
+    require_route(settings, route)
+    topics = _topics(settings, topic, route)
     with opened(source) as lines:
         sent, total = (numbers(start, count), count) if lines is None else (values(lines), None)
-        report, interrupted = _produce(settings, sent, total, interval, partitions, extras, quiet=as_json)
+        report, interrupted = _produce(settings, topics, sent, total, interval, partitions, extras, quiet=as_json)
     if as_json:
         by_partition = {str(partition): count for partition, count in sorted(report.by_partition.items())}
-        out.print_json(
-            json.dumps(vars(report) | {"topic": settings.topic, "rate": report.rate, "by_partition": by_partition})
-        )
+        where = {"topic": topics[0]} if len(topics) == 1 else {"topics": topics}
+        out.print_json(json.dumps(vars(report) | where | {"rate": report.rate, "by_partition": by_partition}))
     else:
-        show.produced(out, settings.topic, report)
+        show.produced(out, topics[0] if len(topics) == 1 else f"{len(topics)} topics", report)
     if interrupted:
         raise typer.Exit(INTERRUPTED)
     if report.failed:
         raise typer.Exit(ExitCode.FAILED)
 
 
+def _topics(settings: Settings, topic: str | None, route: str | None) -> Sequence[str]:
+    """To which the records go in turn.
+
+    Raises:
+        BadUsageError: none is named.
+    """
+    # Not at the top: see `workers.cli`.
+    from workers.settings.files import shown
+    from workers.settings.values import topic_problem
+
+    if topic is not None:
+        if problem := topic_problem(topic):
+            raise BadUsageError(f"--topic {shown(topic)}: {problem}")
+        return (topic,)
+    table = settings.route_table
+    only = table.labelled(route) if route is not None else None
+    topics = only.topics if only else table.topics
+    if not topics:
+        raise BadUsageError(f"to which topic? There are only patterns: say it with --topic, as one of {table.names}")
+    return topics
+
+
 def _produce(
     settings: Settings,
+    topics: Sequence[str],
     values: Iterable[bytes],
     total: int | None,
     interval: float,
@@ -100,11 +132,19 @@ def _produce(
     from workers.kafka.producer import Producer
 
     interrupted = False
+    # Errors name the topic of the settings.
+    settings = settings.model_copy(update={"topic": topics[0]})
     with Admin(settings) as admin:
-        created = admin.topic(settings.topic, right="WRITE") is None and admin.create_topic(settings.topic, partitions)
+        created = [
+            each for each in topics if admin.topic(each, right="WRITE") is None and admin.create_topic(each, partitions)
+        ]
     if created and not quiet:
-        out.print(f"created the topic {settings.topic} with {partitions} partitions")
-    with Producer(settings, extras=extras) as producer, show.counting(err, "produced", total) as counted:
+        what = f"the topic {created[0]}" if len(created) == 1 else f"{len(created)} topics, each"
+        out.print(f"created {what} with {partitions} partitions")
+    with (
+        Producer(settings, topics=topics, extras=extras) as producer,
+        show.counting(err, "produced", total) as counted,
+    ):
         try:
             producer.send_all(counted(values), interval)
         except KeyboardInterrupt:

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 from workers.cli.terminal import console
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from rich.console import Console
 
     from workers.kafka.producer import ProduceReport
+    from workers.types import TopicPartition
     from workers.verification.report import VerifyReport
+    from workers.verification.routes_report import RoutesReport
 
 __all__ = ["console", "counting", "produced", "verify_report"]
 
@@ -73,9 +75,7 @@ def produced(console: Console, topic: str, report: ProduceReport) -> None:
 
 def verify_report(console: Console, found: VerifyReport) -> None:
     """The report of `workers verify`: a row for each partition, then the result in one line, and where to look next."""
-    from rich.table import Table
-
-    from workers.verification.report import FAILURES, OUTCOMES
+    from workers.verification.report import OUTCOMES
 
     topics = {account.partition.topic for account in found.partitions}
     names = {
@@ -85,16 +85,37 @@ def verify_report(console: Console, found: VerifyReport) -> None:
     outcomes = [outcome for outcome in OUTCOMES if outcome not in RARE or found.total(outcome)]
     rows = [(names[account.partition], account.counts) for account in found.partitions]
     rows.append(("all", Counter({outcome: found.total(outcome) for outcome in outcomes})))
+    counts_table(console, "partition", rows, outcomes)
+    foreign = f"{found.foreign:,} documents are not of this topic, or of an earlier topic with its name"
+    verify_notes(console, found, [found], names, [foreign] if found.foreign else [])
+    verify_verdict(console, found)
+
+
+def counts_table(
+    console: Console, head: str, rows: Sequence[tuple[str, Mapping[str, int]]], outcomes: Sequence[str]
+) -> None:
+    """A row for each partition or topic; the last one is of all.
+
+    Args: head: of the first column. outcomes: those that are shown.
+    """
+    from rich.table import Table
+
+    from workers.verification.report import FAILURES
+
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 1))
-    table.add_column("partition", justify="right", no_wrap=True)
+    table.add_column(head, justify="right", no_wrap=True)
     heads = [SHORT.get(each, each) for each in outcomes]
-    for head in heads:
-        table.add_column(head, justify="right", no_wrap=True)
-    for name, counts in rows:
+    for each in heads:
+        table.add_column(each, justify="right", no_wrap=True)
+    for number, (name, counts) in enumerate(rows, 1):
         cells = [f"[red]{n:,}[/]" if (n := counts[each]) and each in FAILURES else f"{n:,}" for each in outcomes]
-        table.add_row(name, *cells, style="bold" if name == "all" else "")
-    needed = 11 + sum(
-        2 + max(len(head), len(f"{found.total(each):,}")) for head, each in zip(heads, outcomes, strict=True)
+        table.add_row(name, *cells, style="bold" if number == len(rows) else "")
+    longest = max(len(name) for name in (head, *(name for name, _ in rows)))
+    totals = rows[-1][1]
+    needed = (
+        longest
+        + 2
+        + sum(2 + max(len(head), len(f"{totals[each]:,}")) for head, each in zip(heads, outcomes, strict=True))
     )
     if needed <= console.width:
         console.print(table)
@@ -103,18 +124,34 @@ def verify_report(console: Console, found: VerifyReport) -> None:
         for name, counts in rows:
             parts = (f"{head} {counts[each]:,}" for head, each in zip(heads, outcomes, strict=True) if counts[each])
             console.print(f"{name}: {', '.join(parts) or 'empty'}", markup=False)
+
+
+def verify_notes(
+    console: Console,
+    found: VerifyReport | RoutesReport,
+    reports: Sequence[VerifyReport],
+    names: Mapping[TopicPartition, str],
+    foreign: Sequence[str],
+) -> None:
+    """What the table does not say.
+
+    Args:
+        reports: by topic.
+        names: of the partitions, for people.
+        foreign: lines about what belongs to no topic.
+    """
     for account in found.partitions:
         for outcome, offsets in account.offsets.items():
             listed = ", ".join(str(offset) for offset in offsets)
             more = ", ..." if account.counts[outcome] > len(offsets) else ""
             console.print(f"[red]{outcome}[/] in partition {names[account.partition]}: offsets {listed}{more}")
-    if found.foreign:
-        console.print(f"{found.foreign:,} documents are not of this topic, or of an earlier topic with its name")
+    for line in foreign:
+        console.print(line, markup=False)
     if found.total("ignored"):
         console.print(f"{found.total('ignored'):,} tombstones were ignored: they hold no value that could be lost")
     if found.total("expired"):
         console.print(f"[yellow]{found.total('expired'):,} offsets were deleted from Kafka before they were read[/]")
-    for log in found.truncated:
+    for log in (each for report in reports for each in report.truncated):
         console.print(
             f"[yellow]the log of partition {names[log.partition]} was truncated: {log.committed:,} was committed, and "
             f"its records from {log.divergence:,} on are others now; the workers read on from there[/]"
@@ -123,19 +160,19 @@ def verify_report(console: Console, found: VerifyReport) -> None:
         console.print(
             f"{found.total('replaced'):,} stored records were replaced in Kafka by others when a log was truncated"
         )
-    if not found.committed and found.total("kafka"):
-        console.print(
-            f"[yellow]the group {found.group} has committed nothing in {found.topic}: is WORKERS_GROUP right?[/]"
-        )
-    for partition, each in sorted(found.open_transactions.items()):
-        console.print(f"[yellow]partition {names[partition]}: {each.describe()}[/]")
-    if found.lossy_policies:
-        listed = ", ".join(found.lossy_policies)
+    for report in reports:
+        if not report.committed and report.total("kafka"):
+            console.print(
+                f"[yellow]the group {report.group} has committed nothing in {report.topic}: is WORKERS_GROUP right?[/]"
+            )
+        for partition, each in sorted(report.open_transactions.items()):
+            console.print(f"[yellow]partition {names[partition]}: {each.describe()}[/]")
+    if policies := dict.fromkeys(each for report in reports for each in report.lossy_policies):
+        listed = ", ".join(policies)
         console.print(f"under lossy policies: {listed}; `workers config` says what they lose", markup=False)
-    _verdict(console, found)
 
 
-def _verdict(console: Console, found: VerifyReport) -> None:
+def verify_verdict(console: Console, found: VerifyReport | RoutesReport) -> None:
     """Which commands show more, and, in the last line, the result."""
     pending, unstable, dead = (found.total(outcome) for outcome in ("pending", "unstable", "dead_lettered"))
     if dead:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from rich.text import Text
@@ -13,7 +14,7 @@ from workers.sinks.base import EPOCH
 from workers.types import RejectReason
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from datetime import datetime
 
     from rich.console import Console
@@ -48,13 +49,26 @@ class _Row(NamedTuple):
     error: str
 
 
-def listed(console: Console, letters: Iterable[DeadLetter], total: int) -> None:
-    """A line for each dead letter, oldest first, with the beginning of its value."""
+def listed(
+    console: Console,
+    letters: Iterable[DeadLetter],
+    total: int,
+    unrouted: Callable[[str], str | None] = lambda _topic: None,
+) -> None:
+    """A line for each dead letter, oldest first, with the beginning of its value.
+
+    Args: unrouted: see `DeadLetters.unrouted`.
+    """
+    letters = list(letters)
     rows = [_row(letter) for letter in letters]
     for line in lines(rows, console.width):
         console.print(line)
     if len(rows) < total:
         console.print(f"{len(rows):,} of {total:,}; --limit shows more")
+    for topic, count in sorted(Counter(letter.topic for letter in letters).items()):
+        if why := unrouted(topic):
+            one = "1 of these is" if count == 1 else f"{count:,} of these are"
+            console.print(f"{one} of {escaped(topic)}, and cannot be replayed: {escaped(why)}", markup=False)
 
 
 def lines(rows: list[_Row], width: int) -> Iterator[Text]:
@@ -109,13 +123,16 @@ def _row(letter: DeadLetter) -> _Row:
     )
 
 
-def shown(console: Console, letter: DeadLetter) -> None:
-    """One of them: the record, why it was not stored, and what can be done."""
-    for line in whole(letter, console.width):
+def shown(console: Console, letter: DeadLetter, unrouted: str | None = None) -> None:
+    """One of them: the record, why it was not stored, and what can be done.
+
+    Args: unrouted: see `DeadLetters.unrouted`.
+    """
+    for line in whole(letter, console.width, unrouted):
         console.print(line)
 
 
-def whole(letter: DeadLetter, width: int) -> Iterator[Text]:
+def whole(letter: DeadLetter, width: int, unrouted: str | None = None) -> Iterator[Text]:
     """Its lines."""
     yield Text(escaped(letter.id), style="bold")
     yield from field("reason", Text(letter.reason, style="yellow"), width)
@@ -125,6 +142,8 @@ def whole(letter: DeadLetter, width: int) -> Iterator[Text]:
         yield from field("attempts", Text(str(letter.attempts)), width)
     place = f"{letter.topic}/{letter.partition}/{letter.offset}"
     yield from field("place", Text.assemble(place, (f"  `workers peek {place}`", FAINT)), width)
+    if letter.collection:
+        yield from field("collection", Text(escaped(letter.collection)), width)
     sent = letter.timestamp and local_time(round((letter.timestamp - EPOCH).total_seconds() * 1000))
     yield from field("sent", Text(sent or "without a timestamp"), width)
     if letter.purged_at:
@@ -136,7 +155,8 @@ def whole(letter: DeadLetter, width: int) -> Iterator[Text]:
             yield from field(name, each, width)
         yield from field("value", value_text(letter.value, width, whole=True), width)
         yield from field("size", Text(_size(letter)), width)
-    yield from sentence("replay", _remedy(letter), width)
+    remedy = _remedy(letter) if unrouted is None or letter.replayed_at else f"not possible: {escaped(unrouted)}"
+    yield from sentence("replay", remedy, width)
 
 
 def _remedy(letter: DeadLetter) -> str:

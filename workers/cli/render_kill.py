@@ -67,9 +67,9 @@ def report_lines(report: KillReport) -> list[Line]:
     """What comes after the steps: the longest gap with the verdict, and what there is to remark."""
     label, verdict, style = _verdict(report)
     longest = report.longest_gap
-    time, gap = (
-        ("-", "not known") if longest is None else (_milliseconds(longest[1]), f"of partition {longest[0].partition}")
-    )
+    is_one_topic = len({partition.topic for partition in report.gaps}) < 2
+    place = longest and (longest[0].partition if is_one_topic else longest[0])
+    time, gap = ("-", "not known") if longest is None else (_milliseconds(longest[1]), f"of partition {place}")
     if label:
         lines = [Line(time, GAP, gap)] if longest else []
         lines.append(Line("", label, verdict, style))

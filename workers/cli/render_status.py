@@ -9,14 +9,13 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from workers.cli import render_routes
 from workers.cli.figures import at_least, duration, number, verb
 from workers.cli.hanging import Hanging
-from workers.cli.paste import missing_topic
-from workers.cli.payload import escaped
-from workers.cli.render_audit import audit_line
+from workers.cli.render_group import LABEL_WIDTH, group_lines
 from workers.fleet.event_words import subject, words
 from workers.fleet.sentences import plural
-from workers.fleet.status.group import STABLE, compact_partitions
+from workers.fleet.status.group import compact_partitions
 from workers.fleet.status.slot import IDLE, WAITING_FOR_TOPIC, WORKING
 from workers.fleet.verdict_facts import Level
 from workers.naming import short_name
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from workers.fleet.status.group import GroupStatus
     from workers.fleet.status.model import Status
     from workers.fleet.status.slot import SlotStatus
     from workers.fleet.verdict_facts import Verdict
@@ -39,8 +37,6 @@ LEFT_OUT = ("pid", "restarts", "commit")
 WIDE = 132
 """From so many columns on every number is shown, and no name is shortened."""
 EVENTS = 6
-TRANSACTIONS = 3
-"""The most open transactions that are shown."""
 HIDDEN_EVENTS = ("running", "stopping")
 """They only repeat the event before or after them."""
 NARROW: dict[str, str] = {
@@ -56,7 +52,6 @@ TRANSIENT = (
     State.STOPPING,
 )
 BAD_EVENTS = ("exited", "fatal", "stalled")
-LABEL_WIDTH = 13
 SIGNS = {Level.CALM: ("●", "*"), Level.ATTENTION: ("▲", "!"), Level.ACT: ("■", "#")}
 """Before the verdict, so that not its colour alone says how much it matters; the second where only ASCII is shown."""
 GOOD, WARN, BAD, FAINT = "green", "yellow", "bold red", "dim"
@@ -72,13 +67,22 @@ def screen(status: Status, width: int, said: Verdict | None = None, *, ascii_onl
     """
     parts: list[RenderableType] = [headline(said, ascii_only=ascii_only), Text("")] if said else []
     parts += [summary(status, WARN if said and said.level != Level.ACT else BAD), Text(""), services(status), Text("")]
+    if status.has_several_topics and status.routes:
+        parts += [routes_of(status, width), Text("")]
     if status.slots:
         parts += [slots(status, width), Text("")]
     parts.append(group_lines(status, width))
     shown = last_events(status)[-EVENTS:]
     if shown:
-        parts += [Text(""), events(shown)]
+        parts += [Text(""), events(shown, named=status.has_several_topics)]
     return Group(*parts)
+
+
+def routes_of(status: Status, width: int, most: int = render_routes.MOST) -> RenderableType:
+    """A line for each route; of a single one, for each topic. Args: most: lines."""
+    if len(status.routes) == 1:
+        return render_routes.topics(status.routes[0].topics, width, most)
+    return render_routes.routes(status.routes, width, most)
 
 
 def headline(said: Verdict, *, ascii_only: bool = False) -> RenderableType:
@@ -135,6 +139,8 @@ def slots(status: Status, width: int, shown: Sequence[SlotStatus] | None = None)
         ("commit", 6, lambda slot: duration(slot.seconds_since_commit)),
         ("dead", 4, lambda slot: number(slot.dead_letters, most=4)),
     ]
+    if status.has_several_topics:
+        columns[3] = "parts", 6, lambda slot: number(len(slot.partitions))
     if wide:
         columns += [
             ("records", 10, lambda slot: number(slot.records, most=10)),
@@ -158,64 +164,21 @@ def _state(slot: SlotStatus, *, wide: bool) -> Text:
     return Text(text, style=WARN if slot.state in TRANSIENT else BAD)
 
 
-def group_lines(status: Status, width: int) -> RenderableType:
-    """The consumer group, its topic, what cannot be read of it, and until when it is verified."""
-    rows = [*_group(status, width - LABEL_WIDTH), ("audit", audit_line(status.audit))]
-    return Group(*(Hanging(text, (label, LABEL_WIDTH)) for label, text in rows))
-
-
-def _group(status: Status, width: int) -> list[tuple[str, Text]]:
-    group = status.group
-    if group is None:
-        return [("group", Text("unknown while Kafka is down", style=FAINT))]
-    members = ", ".join(
-        f"{escaped(short_name(each.client_id))} {compact_partitions(each.partitions) or '-'}" for each in group.members
-    )
-    described = f"{group.name}: {group.state}, {plural(len(group.members), 'member')}"
-    style = "" if group.state == STABLE else WARN
-    first = "group", Text(f"{described}: {members}" if members else described, style=style)
-    if group.partitions is None:
-        return [first, *missing_topic(group.topic, group.create_topic or "", width)]
-    if group.unowned:
-        owned = Text(f"unassigned: {compact_partitions(group.unowned)}", style=BAD)
-    else:
-        owned = Text("all assigned") if group.settled else Text("rebalancing", style=WARN)
-    lag = at_least(group.lag, 99, partial=bool(group.unanswered))
-    topic = f"{group.topic}: {plural(group.partitions, 'partition')}, lag {lag}, "
-    return [first, ("topic", Text.assemble(topic, owned)), *_unreadable(group)]
-
-
-def _unreadable(group: GroupStatus) -> list[tuple[str, Text]]:
-    """What stands although every worker is well, a line for each kind."""
-    lines = []
-    if group.unanswered:
-        lines.append(("no answer", Text(f"partition {compact_partitions(group.unanswered)}", style=BAD)))
-    for partition, each in sorted(group.open_transactions.items())[:TRANSACTIONS]:
-        text = (
-            f"partition {partition.partition}: {number(each.offsets)} unstable, open for "
-            f"{duration(each.seconds)} at offset {each.first_offset:,} ({each.source or 'age not known yet'})"
-        )
-        lines.append(("transaction", Text(text, style=BAD if each.hanging else WARN)))
-    if (more := len(group.open_transactions) - TRANSACTIONS) > 0:
-        lines.append(("", Text(f"and open transactions in {plural(more, 'more partition')}", style=WARN)))
-    return lines
-
-
 def last_events(status: Status) -> list[dict[str, Any]]:
     """Those worth a line, oldest first."""
     return [event for event in status.events if event.get("event") not in HIDDEN_EVENTS]
 
 
-def events(shown: Sequence[Mapping[str, Any]]) -> RenderableType:
-    """A line for each event."""
-    return Group(*map(_event, shown))
+def events(shown: Sequence[Mapping[str, Any]], *, named: bool = False) -> RenderableType:
+    """A line for each event. Args: named: see `event_words.words`."""
+    return Group(*(_event(event, named=named) for event in shown))
 
 
-def _event(event: Mapping[str, Any]) -> Hanging:
+def _event(event: Mapping[str, Any], *, named: bool) -> Hanging:
     kind, seconds = str(event.get("event")), event.get("seconds")
     bad = kind in BAD_EVENTS and not event.get("expected")
     after = f" (+{seconds:.2f} s)" if isinstance(seconds, int | float) else ""
-    text = Text(words(event, short=True) + after, style=BAD if bad else WARN if kind == "backoff" else "")
+    text = Text(words(event, short=True, named=named) + after, style=BAD if bad else WARN if kind == "backoff" else "")
     return Hanging(text, (Text(_clock(event.get("time")), style=FAINT), LABEL_WIDTH), (subject(event), 11))
 
 

@@ -23,6 +23,8 @@ WHITE_ON = (0,)
 DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 BAD, GOOD, FAINT = "bold red", "green", "dim"
 LABEL_WIDTH, LONGEST_LABEL = 9, 16
+WIDE, LONGEST_WIDE_LABEL = 100, 28
+"""From so many columns on there is room for longer ones."""
 RIGHT_WIDTH = 11
 
 
@@ -35,6 +37,8 @@ class Glyphs(NamedTuple):
     """A hole that is much shorter than a cell."""
     halted: str
     unknown: str
+    several: str
+    """Stored, by several workers."""
     patterns: str
     """Of a worker's band, by how often the colours were used before it."""
     levels: str
@@ -43,8 +47,8 @@ class Glyphs(NamedTuple):
     up: str
 
 
-UNICODE = Glyphs("─", "▞", "┆", "▚", "·", " ·░▒", "▁▂▃▄▅▆▇█", "▼", "▲")
-ASCII = Glyphs("-", "!", ":", "x", ".", " .:%", "_.-~=+*#", "v", "^")
+UNICODE = Glyphs("─", "▞", "┆", "▚", "·", "▒", " ·░▒", "▁▂▃▄▅▆▇█", "▼", "▲")
+ASCII = Glyphs("-", "!", ":", "x", ".", "+", " .:%", "_.-~=+*#", "v", "^")
 
 
 class Terminal(NamedTuple):
@@ -65,7 +69,8 @@ def lines(told: Mapping[str, Any], terminal: Terminal, most: int) -> list[Text]:
     rows = cells.rows(told, terminal.cells, most)
     if not rows:
         return [Text("no partition is known yet", style=FAINT)]
-    label = min(LONGEST_LABEL, max([LABEL_WIDTH, *(len(row.label) + 1 for row in rows)]))
+    longest = LONGEST_LABEL if terminal.width < WIDE else LONGEST_WIDE_LABEL
+    label = min(longest, max([LABEL_WIDTH, *(len(row.label) + 1 for row in rows)]))
     if label > LABEL_WIDTH:
         terminal = terminal._replace(width=terminal.width - (label - LABEL_WIDTH))
         rows = cells.rows(told, terminal.cells, most)
@@ -78,12 +83,13 @@ def lines(told: Mapping[str, Any], terminal: Terminal, most: int) -> list[Text]:
     return [*found, *_charts(told["series"], terminal, label)]
 
 
-def legend(terminal: Terminal) -> Text:
+def legend(terminal: Terminal, *, has_several_topics: bool = False) -> Text:
     """What the cells mean, where it is not said beside them."""
     glyphs = terminal.glyphs
     hole = "nobody stores" if terminal.width < 76 else "records wait, nobody stores them"
+    several = f"  {glyphs.several} by several workers" if has_several_topics else ""
     return Text(
-        f"{glyphs.hole} {hole}  {glyphs.idle} nothing waits  {glyphs.halted} halted  {glyphs.unknown} unknown",
+        f"{glyphs.hole} {hole}  {glyphs.idle} nothing waits  {glyphs.halted} halted  {glyphs.unknown} unknown{several}",
         style=FAINT,
     )
 
@@ -115,6 +121,8 @@ def _stretch(cell: Cell, length: int, terminal: Terminal) -> Text:
         return Text(glyphs.pause * length, style=f"bold {ink} on {colour}" if terminal.colours and number >= 0 else BAD)
     if cell.kind == "idle":
         return Text(glyphs.idle * length, style=colour if number >= 0 else FAINT)
+    if cell.worker is None:
+        return Text(glyphs.several * length, style=FAINT)
     if not terminal.colours:
         return Text((DIGITS[number] if 0 <= number < len(DIGITS) else "+") * length)
     fill = glyphs.patterns[number // len(COLOURS) % len(glyphs.patterns)]
@@ -133,7 +141,9 @@ def _marks(told: Mapping[str, Any], terminal: Terminal) -> Text:
 
 
 def _charts(series: Mapping[str, Sequence[float | None]], terminal: Terminal, label: int) -> list[Text]:
-    found = []
+    found: list[Text] = []
+    if not series:
+        return found
     for name, title, colour, most in (
         ("stored", "stored/s", COLOURS[4], False),
         ("waiting", "waiting", COLOURS[5], True),
@@ -166,5 +176,5 @@ def _figure(name: str, value: float | None) -> str:
 
 
 def _cut(text: str, most: int) -> str:
-    """Its end, which tells partitions of one topic apart."""
-    return text if len(text) <= most else text[-most:]
+    """Its beginning, and its end, which tells partitions of one topic apart."""
+    return text if len(text) <= most else f"{text[: most // 3]}~{text[-(most - most // 3 - 1) :]}"

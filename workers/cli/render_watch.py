@@ -13,7 +13,7 @@ from workers.cli import render_timeline as timeline
 from workers.fleet.status.slot import WORKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 LEAST_BANDS = 3
 MOST_BANDS = 24
 LEAST_SLOTS = 2
+LEAST_ROUTES, LEAST_HEIGHT = 3, 24
+"""Lines of routes, and of a terminal on which there is room for them."""
 CHARTS = 5
 """Lines of the timeline besides its bands: marks, times, three charts."""
 
@@ -49,9 +51,10 @@ class WatchScreen:
 
         head = drawn(parts.headline(self.said, ascii_only=ascii_only))[:4]
         services = drawn(self._services())[:8]
+        routes = self._routes(drawn, width)
         events = parts.last_events(self.status)[-parts.EVENTS :]
         # The last line stays empty: a terminal scrolls when it is written to its end.
-        room = self.height - len(head) - len(services) - CHARTS - 1 - 1
+        room = self.height - len(head) - len(services) - len(routes) - CHARTS - 1 - 1
         wanted = min(max(LEAST_BANDS, self.height // 3), len(self.told["partitions"]))
         slots = self._slots(max(LEAST_SLOTS, room - wanted - 2))
         room -= len(slots) + (len(slots) < len(self.status.slots))
@@ -64,14 +67,14 @@ class WatchScreen:
         graph = [line for text in timeline.lines(self.told, terminal, bands) for line in drawn(text)[:1]]
         room -= max(0, len(graph) - CHARTS)
         if room > len(events) + 1 and self.told["partitions"]:
-            graph += drawn(timeline.legend(terminal))[:1]
+            graph += drawn(timeline.legend(terminal, has_several_topics=self.status.has_several_topics))[:1]
             room -= 1
         table = drawn(parts.slots(self.status, width, slots)) if slots else []
         if (more := len(self.status.slots) - len(slots)) > 0:
             table += drawn(Text(f"and {more} more workers", style=parts.FAINT))
-        told = drawn(parts.events(events)) if events else []
+        told = drawn(parts.events(events, named=self.status.has_several_topics)) if events else []
         told = told[-max(0, room) :] if room > 0 else []
-        blocks = [head, graph, table, services, told]
+        blocks = [head, routes, graph, table, services, told]
         spare = room - len(told)
         for number, block in enumerate(blocks):
             if number and block and spare > 0:
@@ -80,6 +83,12 @@ class WatchScreen:
             for line in block:
                 yield from line
                 yield Segment.line()
+
+    def _routes(self, drawn: Callable[[RenderableType], Lines], width: int) -> Lines:
+        """A quarter of the screen at most; none where there is one topic."""
+        if not self.status.has_several_topics or not self.status.routes or self.height < LEAST_HEIGHT:
+            return []
+        return drawn(parts.routes_of(self.status, width, max(LEAST_ROUTES, self.height // 4)))
 
     def _services(self) -> RenderableType:
         """One line while all are up: then only what runs is of interest."""

@@ -79,10 +79,10 @@ class Drill:
             found = look(self._settings, self._processes, self._paths.tree)
             ends, self._slots = found.ends, found.slots
             self._report.remarks += found.remarks
-            with Load(self._settings, rate, bad_share, ends) as load:
+            with Load(self._settings, rate, bad_share, ends, found.topics) as load:
                 with FleetCounters(self._settings, self._slots) as counters:
                     effects = Effects(counters)
-                    transactions = Transactions(self._settings, load)
+                    transactions = Transactions(self._settings, load, found.topics)
                     injector = Injector(
                         self._settings, self._processes, counters, effects, transactions, self._kinds, self._outside
                     )

@@ -7,6 +7,7 @@ from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 
 from workers.connection import KeptConnection
+from workers.drill.drill_topics import offsets_by_topic, offsets_of_all
 from workers.errors import UnavailableError
 from workers.kafka.admin import Admin
 from workers.kafka.first_records import FirstRecords
@@ -86,10 +87,9 @@ def wait_until_past(
 
 
 def _left_before(admin: Admin, settings: Settings, ends: Mapping[TopicPartition, int]) -> int | None:
-    topic = admin.topic(settings.topic)
-    if topic is None:
+    offsets = offsets_of_all(settings, admin, answered=True)
+    if not offsets:
         return None
-    offsets = admin.answered_offsets(topic, settings.group)
     return sum(max(0, end - offsets[part].next_offset) if part in offsets else end for part, end in ends.items())
 
 
@@ -98,17 +98,18 @@ class _Left:
 
     def __init__(self, settings: Settings, load: Load) -> None:
         self._settings, self._load = settings, load
-        self._first_records = FirstRecords(settings)
+        self._first_records: dict[str, FirstRecords] = {}
+        """By topic."""
         self._before: dict[TopicPartition, tuple[int, int]] = {}
 
     def count(self, admin: Admin) -> int | None:
         """The number of offsets, up to what was acknowledged, also where a transaction that is open still hides it from
-        all readers; None: there is no such topic.
+        all readers; None: there is no topic.
         """
-        topic = admin.topic(self._settings.topic)
-        if topic is None:
+        by_topic = offsets_by_topic(self._settings, admin)
+        if not by_topic:
             return None
-        offsets = admin.partition_offsets(topic, self._settings.group)
+        offsets = {partition: each for found in by_topic.values() for partition, each in found.offsets.items()}
         left = {
             partition: (each.next_offset, max(each.end, self._load.next_offsets.get(partition, 0)))
             for partition, each in offsets.items()
@@ -122,8 +123,13 @@ class _Left:
             if self._before.get(partition) == each and each[0] >= self._load.next_offsets.get(partition, 0)
         }
         self._before = left
-        times = self._first_records.times(topic.identity, still, leader_epochs(offsets)) if still else {}
+        times: dict[TopicPartition, float | None] = {}
+        for name, found in by_topic.items():
+            if of_topic := {partition: each for partition, each in still.items() if partition.topic == name}:
+                first_records = self._first_records.setdefault(name, FirstRecords(self._settings))
+                times |= first_records.times(found.topic.identity, of_topic, leader_epochs(found.offsets))
         return sum(end - first for partition, (first, end) in left.items() if times.get(partition, 0.0) is not None)
 
     def close(self) -> None:
-        self._first_records.close()
+        for each in self._first_records.values():
+            each.close()

@@ -9,6 +9,7 @@ from workers.connection import KeptConnection
 from workers.fleet.status.group import STABLE
 from workers.fleet.status.poller import Down, Poller
 from workers.kafka.admin import Admin
+from workers.kafka.fleet_topics import TopicFinder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,6 +46,7 @@ class GroupLooks:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._topics = TopicFinder(settings)
         self.wants_lag = False
         """Whether the lag is asked for too, from the next question on."""
         connection = KeptConnection(lambda: Admin(settings).connect())
@@ -66,15 +68,15 @@ class GroupLooks:
 
     def _look(self, admin: Admin) -> GroupLook:
         asked = time.monotonic()
-        group = admin.group(self._settings.group, self._settings.topic)
+        topics = self._topics.find(admin)
+        group = self._topics.group(admin, topics)
         owners = {
             partition: (member_id, f"{member.client_id} at {member.host}")
             for member_id, member in (group.members.items() if group.state == STABLE else ())
             for partition in member.partitions
         }
         look = GroupLook(asked, frozenset(group.members), owners, None)
-        topic = admin.topic(self._settings.topic) if self.wants_lag else None
-        if topic is None:
+        if not self.wants_lag or not topics.topics:
             return look
-        offsets = admin.answered_offsets(topic, self._settings.group)
+        offsets = admin.offsets_of_topics(topics.topics, self._settings.group)
         return look._replace(lag={partition: each.lag for partition, each in offsets.items()})

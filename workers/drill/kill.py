@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from workers.drill.drain import wait_until_past
+from workers.drill.drill_topics import names_of
 from workers.drill.fleet_files import FleetFiles
 from workers.drill.group_looks import GroupLooks
 from workers.drill.interrupt import Interrupts, LeftUnprovenError
@@ -84,7 +85,8 @@ class Kill:
                 if load:
                     stack.enter_context(load)
                 files = FleetFiles(self._settings, self._paths, found.slots)
-                if self._await_stored(files, victim, load, list(found.ends)):
+                sent = [partition for partition in found.ends if partition.topic in found.topics]
+                if self._await_stored(files, victim, load, sent):
                     self._kill(report, stack.enter_context(victim), files, load, watched=found.watched)
                 report.interrupted = self._interrupts.name
                 if report.killed is not None:
@@ -96,7 +98,7 @@ class Kill:
     def _load(self, report: KillReport, found: Found, rate: int | None, *, may_send: bool) -> Load | None:
         """What is to be sent; None: enough flows."""
         rate = rate or min(MOST_RATE, max(LEAST_RATE, RATE_PER_PARTITION * len(found.ends)))
-        topic = self._settings.topic
+        topic = names_of(self._settings)
         self._narrator.now(f"looking whether records flow into {topic}")
         report.rate = arrival_rate(self._settings, found.ends, self._interrupts)
         if self._interrupts:
@@ -104,7 +106,7 @@ class Kill:
         if may_send and report.rate < rate:
             report.own_load, report.rate = True, rate
             self._narrator.line(f"sending {rate:,} records a second to {topic}")
-            return Load(self._settings, rate, 0.0, found.next_offsets)
+            return Load(self._settings, rate, 0.0, found.next_offsets, found.topics)
         if report.rate < 1:
             raise BadUsageError(
                 f"nothing was killed: no records flow into {topic} at {self._settings.bootstrap_servers}, which is not the "

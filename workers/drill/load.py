@@ -9,12 +9,13 @@ import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Self
 
+from workers.drill.drill_topics import offsets_of_all
 from workers.kafka.admin import Admin
 from workers.kafka.producer import Producer
 from workers.verification.offset_bitmap import OffsetBitmap
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from workers.drill.interrupt import Interrupts
     from workers.settings import Settings
@@ -40,9 +41,17 @@ def is_bad(value: bytes | None) -> bool:
 class Load:
     """Sends on a thread of its own inside a `with`, until it is stopped."""
 
-    def __init__(self, settings: Settings, rate: int, bad_share: float, ends: Mapping[TopicPartition, int]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        rate: int,
+        bad_share: float,
+        ends: Mapping[TopicPartition, int],
+        topics: Sequence[str] = (),
+    ) -> None:
         """Args:
-        rate: records a second.
+        topics: to which the records go in turn; empty: to that of the settings.
+        rate: records a second, to all of them together.
         bad_share: of tombstones and of values that are not JSON, half of each.
         ends: by partition: the end of the log before the first record.
         """
@@ -51,7 +60,7 @@ class Load:
         self.next_offsets: dict[TopicPartition, int] = {}
         """By partition: one more than the last offset that was acknowledged."""
         self._lock = threading.Lock()
-        self._producer = Producer(settings, lambda partition, offset, _value: self.note(partition, offset))
+        self._producer = Producer(settings, lambda partition, offset, _value: self.note(partition, offset), topics)
         self._closing = ExitStack()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._send, name="drill-load", daemon=True)
@@ -153,12 +162,10 @@ def arrival_rate(settings: Settings, ends: Mapping[TopicPartition, int], interru
 
 
 def log_ends(settings: Settings) -> dict[TopicPartition, int]:
-    """By partition: the end of what can be read. Empty: there is no such topic.
+    """By partition of all topics: the end of what can be read. Empty: there is no topic.
 
     Raises:
         UnavailableError: Kafka does not answer.
     """
     with Admin(settings) as admin:
-        topic = admin.topic(settings.topic)
-        offsets = admin.partition_offsets(topic, settings.group) if topic else {}
-    return {partition: each.end for partition, each in offsets.items()}
+        return {partition: each.end for partition, each in offsets_of_all(settings, admin).items()}

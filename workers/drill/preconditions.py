@@ -6,15 +6,16 @@ import time
 from contextlib import closing
 from typing import TYPE_CHECKING, NamedTuple
 
+from workers.drill.drill_topics import loaded_topics, offsets_by_topic
 from workers.errors import BadUsageError, UnavailableError
 from workers.fleet.start_command import how_to_start
 from workers.fleet.status.collector import StatusCollector
-from workers.kafka import topics
 from workers.kafka.admin import Admin
 from workers.kafka.client_errors import NotAuthorizedError
 from workers.kafka.log_reader import read_log
 from workers.naming import is_worker
 from workers.sinks.registry import open_reader
+from workers.verification.chosen_topics import chosen_topics, missing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,12 +39,14 @@ class Found(NamedTuple):
     slots: list[str]
     """The names of the workers that run."""
     ends: dict[TopicPartition, int]
-    """By partition: the end of the log."""
+    """By partition of all topics: the end of the log."""
     next_offsets: dict[TopicPartition, int]
     """By partition: what the group reads next."""
     watched: bool
     """Whether a watchdog runs."""
     remarks: list[str]
+    topics: tuple[str, ...]
+    """To which the drill sends."""
 
 
 def look(settings: Settings, processes: Processes, tree: Path) -> Found:
@@ -67,16 +70,17 @@ def look(settings: Settings, processes: Processes, tree: Path) -> Found:
     with closing(open_reader(settings)) as sink:
         sink.connect()
     with Admin(settings) as admin:
-        topic = admin.topic(settings.topic)
-        if topic is None:
-            raise BadUsageError(topics.missing(settings))
-        offsets = admin.partition_offsets(topic, settings.group)
+        existing = offsets_by_topic(settings, admin)
+        if not existing:
+            raise BadUsageError(missing(chosen_topics(settings, admin)))
+    offsets = {partition: each for found in existing.values() for partition, each in found.offsets.items()}
     return Found(
         slots,
         {partition: each.end for partition, each in offsets.items()},
         {partition: each.next_offset for partition, each in offsets.items()},
         watched,
         [] if watched else ["no watchdog runs: a dead worker waits for Kafka's session timeout"],
+        loaded_topics(settings, existing),
     )
 
 

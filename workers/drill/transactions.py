@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from workers.errors import UnavailableError
@@ -34,15 +34,17 @@ class Begun(NamedTuple):
 class Transactions:
     """Their records are good, and numbered below 0: stored if committed, never seen if not."""
 
-    def __init__(self, settings: Settings, load: Load) -> None:
-        self._settings, self._load = settings, load
+    def __init__(self, settings: Settings, load: Load, topics: Sequence[str]) -> None:
+        """Args: topics: each of them has its turn."""
+        self._settings, self._load, self._topics = settings, load, topics
         self._count = 0
         self._ending: list[HeldTransaction] = []
 
     def begin(self) -> Begun | None:
         """Open one; None: Kafka did not take it now."""
         self._count += 1
-        transaction = HeldTransaction(self._settings, f"{self._settings.topic}-drill-{self._count}")
+        topic = self._topics[self._count % len(self._topics)]
+        transaction = HeldTransaction(self._settings.for_topic(topic), f"{topic}-drill-{self._count}")
         first = -RECORDS * self._count
         try:
             partition = transaction.begin([b'{"number": %d}' % (first + each) for each in range(RECORDS)])

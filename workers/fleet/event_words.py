@@ -44,10 +44,12 @@ def subject(event: Mapping[str, Any]) -> str:
     return str(event.get("process") or "fleet")
 
 
-def words(event: Mapping[str, Any], *, short: bool = False) -> str:
+def words(event: Mapping[str, Any], *, short: bool = False, named: bool = False) -> str:
     """What happened, without who it happened to: `killed (SIGKILL)`.
 
-    Args: short: workers by their two digits, for narrow output.
+    Args:
+        short: workers by their two digits, for narrow output.
+        named: whether partitions are named with their topic also where all are of one: the fleet has several.
     """
     kind = str(event.get("event"))
     if kind == Event.EXITED:
@@ -56,9 +58,9 @@ def words(event: Mapping[str, Any], *, short: bool = False) -> str:
         why = str(event.get("kind"))
         return f"hung ({HANGS.get(why, why)}) and was killed by the watchdog"
     if kind in (Event.TAKEN_OVER, Event.STORED_AGAIN):
-        return _moved(event, kind, short=short)
+        return _moved(event, kind, short=short, named=named)
     if kind == Event.REBALANCED:
-        return f"rebalanced: {_owners(event.get('partitions'))}"
+        return f"rebalanced: {_owners(event.get('partitions'), named=named)}"
     return PLAIN.get(kind, kind)
 
 
@@ -82,18 +84,20 @@ def owners_of(event: Mapping[str, Any]) -> dict[str, list[TopicPartition]]:
         return {}
 
 
-def _moved(event: Mapping[str, Any], kind: str, *, short: bool) -> str:
+def _moved(event: Mapping[str, Any], kind: str, *, short: bool, named: bool) -> str:
     owners = {name: owned for name, owned in owners_of(event).items() if owned}
     moved = sorted({partition for owned in owners.values() for partition in owned})
-    what = which(moved) if moved else "its partitions"
+    what = which(moved, named=named) if moved else "its partitions"
     who = listed([short_name(name) if short else name for name in owners])
     if kind == Event.TAKEN_OVER:
         return f"{what} taken over by {who}" if who else "its partitions were taken over"
     return f"first record of {what} stored again{f', by {who}' if who else ''}"
 
 
-def _owners(owners: object) -> str:
+def _owners(owners: object, *, named: bool) -> str:
     found = owners_of({"partitions": owners})
     if not found:
         return "partitions moved"
-    return ", ".join(f"{short_name(name)} {compact_partitions(owned) or '-'}" for name, owned in found.items())
+    return ", ".join(
+        f"{short_name(name)} {compact_partitions(owned, named=named) or '-'}" for name, owned in found.items()
+    )

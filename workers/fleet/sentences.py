@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from workers.fleet.status.group import compact_partitions
+from workers.fleet.status.group import FEW_TOPICS, compact_numbers
 from workers.types import by_topic
 
 if TYPE_CHECKING:
@@ -19,13 +19,21 @@ def listed(words: Sequence[str]) -> str:
     return f"{', '.join(words[:-1])} and {words[-1]}" if len(words) > 1 else "".join(words)
 
 
-def which(partitions: Sequence[TopicPartition]) -> str:
-    """`partition 4`, `partitions 2 and 3`, `partitions 0-5,7`; of several topics: `partitions orders:0-2 refunds:5`."""
+def which(partitions: Sequence[TopicPartition], *, named: bool = False) -> str:
+    """`partition 4`, `partitions 2 and 3`, `partitions 0-5,7`; of several topics: `partitions 0-2 of orders and 5 of refunds`;
+    of many: `40 partitions of 20 topics`.
+
+    Args: named: whether the topic is named also where all are of one: the fleet has several.
+    """
     topics = by_topic(partitions)
-    numbers = [str(number) for each in topics.values() for number in each]
-    if len(topics) == 1 and 1 < len(numbers) <= 3:
-        return f"partitions {listed(numbers)}"
-    return f"partition{'' if len(numbers) == 1 else 's'} {compact_partitions(sorted(partitions))}"
+    if len(topics) > FEW_TOPICS:
+        return f"{len(partitions)} partitions of {len(topics)} topics"
+    parts = []
+    for topic, numbers in topics.items():
+        words = [str(number) for number in numbers]
+        text = listed(words) if len(topics) == 1 and 1 < len(numbers) <= 3 else compact_numbers(numbers)
+        parts.append(f"{text} of {topic}" if named or len(topics) > 1 else text)
+    return f"partition{'' if len(partitions) == 1 else 's'} {listed(parts)}"
 
 
 def duration(seconds: float) -> str:

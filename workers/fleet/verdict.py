@@ -6,13 +6,21 @@ Act: a person must do something.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from workers.fleet.audit_verdict import proven, unaccounted, unproven
 from workers.fleet.deaths import Death, recent_deaths
 from workers.fleet.sentences import capital, duration, listed, plural, which
+from workers.fleet.status.group import CORRECT, no_topics
 from workers.fleet.status.slot import WORKING
 from workers.fleet.verdict_facts import Facts, Level, Verdict
 from workers.naming import is_worker
 from workers.state.heartbeat import State
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from workers.types import TopicPartition
 
 ACT_SECONDS = 60.0
 """A service that does not answer for longer needs a person."""
@@ -78,11 +86,25 @@ def _away(who: str, what: str, seconds: float, rest: str, detail: str) -> Verdic
 def _standing(facts: Facts) -> Verdict | None:
     """What keeps a partition from being read although all services answer."""
     status, group = facts.status, facts.status.group
+    if group and group.unroutable:
+        topics = sorted(group.unroutable)
+        more = f" and {plural(len(topics) - 1, 'more topic')}" if len(topics) > 1 else ""
+        verb = "are" if more else "is"
+        text = (
+            f"The topic {topics[0]}{more} {verb} halted: no route can have {'them' if more else 'it'}; {facts.waiting}"
+        )
+        return Verdict(Level.ACT, text, f"{group.unroutable[topics[0]]}; {CORRECT}")
+    if group and group.refused:
+        topics = sorted(group.refused)
+        more = f" and {plural(len(topics) - 1, 'more topic')}" if len(topics) > 1 else ""
+        return Verdict(
+            Level.ACT, f"Kafka does not let this client see the topic {topics[0]}{more}", group.refused[topics[0]]
+        )
     halted = sorted(partition for slot in status.slots for partition in slot.halted_partitions)
     if halted:
         why = next((slot.problem for slot in status.slots if slot.halted_partitions and slot.problem), "")
         verb = "is" if len(halted) == 1 else "are"
-        return Verdict(Level.ACT, f"{capital(which(halted))} {verb} halted; {facts.waiting}", why or "")
+        return Verdict(Level.ACT, f"{capital(_which(facts, halted))} {verb} halted; {facts.waiting}", why or "")
     fatal = [slot for slot in status.slots if slot.state == "fatal"]
     if fatal:
         names = listed([slot.name for slot in fatal])
@@ -91,9 +113,10 @@ def _standing(facts: Facts) -> Verdict | None:
     if group is None:
         return None
     if group.partitions is None:
-        return Verdict(
-            Level.ATTENTION, f"There is no topic {group.topic} yet", "`workers doctor` shows the command that makes it"
-        )
+        none = no_topics(group.missing) if group.has_several_topics else f"there is no topic {group.topic}"
+        if group.has_several_topics and not group.missing:
+            none = f"there is no topic of {group.topic}"
+        return Verdict(Level.ATTENTION, f"{capital(none)} yet", "`workers doctor` shows the command that makes it")
     hanging = {partition: each for partition, each in group.open_transactions.items() if each.hanging}
     if hanging:
         first = max(hanging.values(), key=lambda each: each.seconds or 0.0)
@@ -101,10 +124,10 @@ def _standing(facts: Facts) -> Verdict | None:
         verb, transaction = (
             ("has", "an open transaction hides") if len(hanging) == 1 else ("have", "open transactions hide")
         )
-        text = f"{capital(which(sorted(hanging)))} {verb} stood still for {duration(first.seconds or 0.0)}: {transaction} {hidden:,} records"
+        text = f"{capital(_which(facts, hanging))} {verb} stood still for {duration(first.seconds or 0.0)}: {transaction} {hidden:,} records"
         return Verdict(Level.ACT, text, first.describe())
     if group.unanswered:
-        text = f"Kafka does not answer for {which(group.unanswered)}; the others are read"
+        text = f"Kafka does not answer for {_which(facts, group.unanswered)}; the others are read"
         return Verdict(Level.ATTENTION, text, "is every broker up?")
     return None
 
@@ -134,7 +157,7 @@ def _deaths(facts: Facts) -> Verdict | None:
     starts = "" if last.process not in away else "; it starts again" if len(dead) == 1 else "; they start again"
     if facts.holes:
         verb = "waits" if len(facts.holes) == 1 else "wait"
-        return Verdict(Level.ATTENTION, f"{text}; {which(sorted(facts.holes))} {verb}", facts.waiting)
+        return Verdict(Level.ATTENTION, f"{text}; {_which(facts, facts.holes)} {verb}", facts.waiting)
     owners = listed(sorted({name for death in dead for name in death.owners}))
     if owners:
         its = "its" if len(dead) == 1 else "their"
@@ -163,7 +186,7 @@ def _holes(facts: Facts) -> Verdict | None:
         return None
     seconds = max(long.values())
     have = "has" if len(long) == 1 else "have"
-    text = f"{capital(which(sorted(long)))} {have} not been stored for {duration(seconds)}; {facts.waiting}"
+    text = f"{capital(_which(facts, long))} {have} not been stored for {duration(seconds)}; {facts.waiting}"
     return Verdict(Level.ACT if seconds > ACT_SECONDS else Level.ATTENTION, text, "")
 
 
@@ -177,11 +200,17 @@ def _calm(facts: Facts) -> Verdict:
     work = f"{plural(reading, 'worker')}{where} {'reads' if reading == 1 else 'read'}"
     if status.group and status.group.partitions:
         work += f" {plural(status.group.partitions, 'partition')}"
+        topics = sum(topic.partitions > 0 for route in status.routes for topic in route.topics)
+        work += f" of {plural(topics, 'topic')}" if status.has_several_topics else ""
     happened = _what_happened(facts)
     text, besides = proven(facts)
     known = happened or (f"{work}; {facts.waiting}" if text else "")
     separator = "" if not known or not besides else " " if known.endswith(".") else ". "
     return Verdict(Level.CALM, text or f"{work}; {facts.waiting}", f"{known}{separator}{besides}")
+
+
+def _which(facts: Facts, partitions: Iterable[TopicPartition]) -> str:
+    return which(sorted(partitions), named=facts.status.has_several_topics)
 
 
 def _what_happened(facts: Facts) -> str:

@@ -5,28 +5,26 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, Self
 
-from kafka import IsolationLevel, OffsetSpec
 from kafka.admin import ConfigResource, ConfigResourceType, MemberToRemove, OffsetTimestamp
 from kafka.errors import KafkaError
 
 from workers.errors import UnavailableError
 from workers.kafka import topics
 from workers.kafka.admin_client import AdminClient
+from workers.kafka.assignors import routes_of
 from workers.kafka.beginning import margin_of
 from workers.kafka.client_errors import LOOK, unavailable
 from workers.kafka.compat_brokers import forget_coordinators
-from workers.kafka.compat_logs import epoch_ends
 from workers.kafka.diagnosis import DIAGNOSIS_SECONDS, require_admission
-from workers.kafka.group_commits import NOTHING_COMMITTED, EpochEnds, group_commits
 from workers.kafka.group_description import GroupDescription, Member, assigned_in
-from workers.kafka.leaders import log_offsets
+from workers.kafka.group_offsets import ask_epoch_ends, group_offsets
 from workers.kafka.options import connection_options
 from workers.kafka.partition_offsets import PartitionOffsets
 from workers.kafka.partitions import to_client
 from workers.types import TopicPartition
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from workers.kafka.topics import Topic
     from workers.settings import Settings
@@ -45,6 +43,7 @@ class Admin:
         """Args: patience: seconds to wait for a broker, and for each answer."""
         self._settings = settings
         self._patience = patience
+        self._timeout_ms = int(patience * 1000)
         self._diagnosis_seconds = min(DIAGNOSIS_SECONDS, patience / 2)
         self._client: Any = None
 
@@ -59,7 +58,7 @@ class Admin:
             self._client = AdminClient(
                 **connection_options(self._settings),
                 client_id=f"{self._settings.worker}-admin",
-                bootstrap_timeout_ms=int(self._patience * 1000),
+                bootstrap_timeout_ms=self._timeout_ms,
                 request_timeout_ms=10_000,
             )
         except KafkaError as error:
@@ -89,6 +88,17 @@ class Admin:
         if found is None:
             return None
         return topics.from_description(found)
+
+    def topics(self, names: Collection[str]) -> tuple[dict[str, Topic], dict[str, KafkaError]]:
+        """By name, those of these topics that exist, and why Kafka does not describe the others that do. In one request.
+
+        Raises:
+            UnavailableError: no broker answered.
+        """
+        answer: tuple[dict[str, Topic], dict[str, KafkaError]] = self._ask(
+            lambda: topics.describe_all(self._client, names)
+        )
+        return answer
 
     def topic_names(self) -> list[str]:
         """The names of all topics that this client may see.
@@ -131,6 +141,7 @@ class Admin:
                 each["client_host"].removeprefix("/"),
                 assigned_in(each, topics),
                 each.get("group_instance_id"),
+                routes_of((each["member_metadata"] or {}).get("user_data")),
             )
             for each in found["members"]
         }
@@ -158,37 +169,13 @@ class Admin:
         Raises:
             UnavailableError: Kafka answered for none of those that have a leader.
         """
-        partitions = to_client(topic.partitions)
-        commits = self._ask(lambda: self._client.list_group_offsets({group: partitions}))[group]
-        leaders = {partition: topic.leaders.get(partition, (0, 0))[0] for partition in topic.partitions}
-        starts = self._ask(lambda: log_offsets(self._client, leaders, OffsetSpec.EARLIEST))
-        # Before the last stable offset: a record that arrives in between must not look as if a transaction were open.
-        leaders = {each: leaders[each] for each in starts}
-        watermarks = self._ask(lambda: log_offsets(self._client, leaders, OffsetSpec.LATEST))
-        leaders = {each: leaders[each] for each in watermarks}
-        ends = self._ask(lambda: log_offsets(self._client, leaders, OffsetSpec.LATEST, IsolationLevel.READ_COMMITTED))
-        committed = group_commits(
-            {partition: commit for partition, commit in commits.items() if partition in ends},
-            topic.identity.uuid,
-            topic.leaders,
-            {partition: found.offset for partition, found in starts.items()},
-            margin_of(self._settings.max_poll_records),
-            self._epoch_ends(topic),
+        return self.offsets_of_topics((topic,), group)
+
+    def offsets_of_topics(self, topics: Collection[Topic], group: str) -> dict[TopicPartition, PartitionOffsets]:
+        """The same of several topics, in as few requests as for one."""
+        return group_offsets(
+            self._ask, self._client, topics, group, margin_of(self._settings.max_poll_records), self._timeout_ms
         )
-        found = {}
-        for partition in sorted(ends):
-            commit = committed.get(partition, NOTHING_COMMITTED)
-            end = ends[partition].offset
-            found[TopicPartition(*partition)] = PartitionOffsets(
-                starts[partition].offset,
-                end,
-                commit.offset,
-                unstable=max(0, watermarks[partition].offset - end),
-                truncation=commit.truncation,
-                reused=commit.reused,
-                leader_epoch=topic.leaders.get(TopicPartition(*partition), (0, -1))[1],
-            )
-        return found
 
     def epoch_ends(
         self, topic: Topic, epochs: Mapping[TopicPartition, int]
@@ -198,11 +185,7 @@ class Admin:
         Raises:
             UnavailableError: no broker answered, or this client is not authorized.
         """
-        return self._epoch_ends(topic)(epochs)
-
-    def _epoch_ends(self, topic: Topic) -> EpochEnds:
-        timeout_ms = int(self._patience * 1000)
-        return lambda asked: self._ask(lambda: epoch_ends(self._client, asked, topic.leaders, timeout_ms))
+        return ask_epoch_ends(self._ask, self._client, (topic,), self._timeout_ms)(epochs)
 
     def since(
         self, offsets: Mapping[TopicPartition, PartitionOffsets], seconds: float

@@ -11,7 +11,7 @@ What was fetched is in three places: the partition in line (`_next_partition_rec
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 LEAST_FETCH_BYTES = 64 * 1024
 
@@ -62,25 +62,54 @@ class _FetchedRecords:
         self._fetcher, self._fetched_records, self._by_turns = fetcher, fetched_records, by_turns
         self._kept_before = False
         """Whether the last turn was that of a partition that was kept."""
+        self._failure: Exception | None = None
 
-    def __call__(self, *args: Any, **options: Any) -> Any:
-        fetcher = self._fetcher
-        in_line, kept = fetcher._next_partition_records, fetcher._paused_partition_records
-        may_go_on = bool(kept) and self._may_go_on(kept)
+    def __call__(self, max_records: int, update_offsets: bool = True) -> Any:
+        if failure := self._failure:
+            self._failure = None
+            raise failure
         if self._by_turns:
-            new = fetcher._completed_fetches
-            if in_line and (new or may_go_on):
-                # At the end: the client takes the one that was kept first.
-                kept[in_line.topic_partition] = in_line
-                in_line, may_go_on = None, True
-            # By turns, or one of the two would have to wait for the end of the other.
-            self._kept_before = may_go_on and not (new and self._kept_before)
-            if not in_line:
-                fetcher._next_partition_records = None if self._kept_before else _NobodyInLine()
-        elif may_go_on and not in_line:
-            fetcher._next_partition_records = None
-        return self._fetched_records(*args, **options)
+            self._choose()
+        else:
+            self._let_go_on()
+        found, more_waits = self._fetched_records(max_records, update_offsets)
+        left = max_records - sum(sum(map(len, pieces)) for pieces in found.values())
+        if self._by_turns and found and left > 0 and self._let_go_on():
+            try:
+                more, more_waits = self._fetched_records(left, update_offsets)
+            except Exception as error:  # noqa: BLE001 as the client does it: what is good is returned first
+                self._failure = error
+            else:
+                for partition, pieces in more.items():
+                    found.setdefault(partition, []).extend(pieces)
+        return found, more_waits
+
+    def _choose(self) -> None:
+        """Who is returned first by the next call of the client."""
+        fetcher = self._fetcher
+        in_line, kept, new = (
+            fetcher._next_partition_records,
+            fetcher._paused_partition_records,
+            fetcher._completed_fetches,
+        )
+        may_go_on = self._may_go_on(kept)
+        if in_line and (new or may_go_on):
+            # At the end: the client takes the one that was kept first.
+            kept[in_line.topic_partition] = in_line
+            in_line, may_go_on = None, True
+        # By turns, or one of the two would have to wait for the end of the other.
+        self._kept_before = may_go_on and not (new and self._kept_before)
+        if not in_line:
+            fetcher._next_partition_records = None if self._kept_before else _NobodyInLine()
+
+    def _let_go_on(self) -> bool:
+        """Let the client return what it has kept, if nobody is in line; whether it will."""
+        may = not self._fetcher._next_partition_records and self._may_go_on(self._fetcher._paused_partition_records)
+        if may:
+            self._fetcher._next_partition_records = None
+        return may
 
     def _may_go_on(self, kept: Any) -> bool:
         """Whether one of these is not paused."""
-        return any(not cast("bool", self._fetcher._subscriptions.is_paused(partition)) for partition in kept)
+        is_paused = self._fetcher._subscriptions.is_paused
+        return bool(kept) and any(not is_paused(partition) for partition in kept)

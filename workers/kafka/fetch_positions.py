@@ -22,7 +22,7 @@ from workers.kafka.log_history import UNKNOWN, LogHistory, Validation
 from workers.kafka.partitions import from_client, to_client
 from workers.kafka.position import Admitted, Fetch, Position
 from workers.kafka.running_truncations import RunningTruncations
-from workers.log_fields import Action, listed
+from workers.log_fields import Action, of_partition, of_partitions
 from workers.types import TopicPartition, Truncation
 
 if TYPE_CHECKING:
@@ -216,7 +216,7 @@ class FetchPositions:
             return None
         commit = read_commit(committed.offset, committed.metadata, committed.leader_epoch, topic_id)
         if commit.warning:
-            log.warning(commit.warning, action=Action.READ, partition=partition.partition)
+            log.warning(commit.warning, action=Action.READ, **of_partition(partition))
         return None if commit.deleted_topic else commit
 
     def _skip_to_log_start(self, partition: TopicPartition, start: int) -> None:
@@ -233,7 +233,7 @@ class FetchPositions:
             log.warning(
                 "cannot read the committed offsets and log starts; trying again at the next poll",
                 action=Action.READ,
-                partitions=listed(partitions),
+                **of_partitions(partitions),
                 error=error,
             )
         self._failure = error

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import structlog
 
+from workers.identity import TopicIdentity
 from workers.kafka import compat_logs
 from workers.kafka.client_errors import refusal
 from workers.kafka.fetched_records import from_poll
@@ -17,12 +18,16 @@ from workers.kafka.partitions import to_client
 from workers.types import TopicPartition
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from workers.identity import TopicIdentity
     from workers.settings import Settings
 
 log = structlog.get_logger()
+
+
+def by_name(topics: TopicIdentity | Iterable[TopicIdentity]) -> dict[str, TopicIdentity]:
+    """One topic, or several, by name."""
+    return {each.name: each for each in ([topics] if isinstance(topics, TopicIdentity) else topics)}
 
 
 class _Asked(NamedTuple):
@@ -51,7 +56,7 @@ class FirstRecords:
         self._settings = settings
         self._options = options or first_records_options(settings)
         self._consumer: Any = None
-        self._topic: TopicIdentity | None = None
+        self._topics: dict[str, TopicIdentity] = {}
         self._said: str | None = None
         """The error that was logged last; None: the last answer was none. The lag is polled every few seconds, for months."""
         self._known: dict[TopicPartition, float | None] = {}
@@ -63,7 +68,7 @@ class FirstRecords:
 
     def times(
         self,
-        topic: TopicIdentity,
+        topics: TopicIdentity | Iterable[TopicIdentity],
         ranges: Mapping[TopicPartition, tuple[int, int]],
         epochs: Mapping[TopicPartition, int] | None = None,
     ) -> dict[TopicPartition, float | None]:
@@ -72,12 +77,12 @@ class FirstRecords:
         None: the range holds no record, only transaction markers. A partition without an answer within
         `FIRST_RECORDS_SECONDS`, or whose record has no timestamp, is left out.
 
-        Args: epochs: of the leaders. Under another leader a log may have been truncated, and hold other records at the
-        same offsets, so what is known of them is read again. Without them only a log that is shorter shows that.
+        Args:
+            topics: all those of the ranges.
+            epochs: of the leaders. Under another leader a log may have been truncated, and hold other records at the same
+                offsets, so what is known of them is read again. Without them only a log that is shorter shows that.
         """
-        if topic != self._topic:
-            self.close()
-            self._topic, self._known, self._asked, self._failed = topic, {}, {}, set()
+        self._forget_others(by_name(topics))
         before = self._asked
         self._asked = {p: _Asked(*each, (epochs or {}).get(p, UNKNOWN)) for p, each in ranges.items()}
         self._known = {
@@ -94,6 +99,16 @@ class FirstRecords:
                 # Any of them may be at fault: the others are read without it.
                 groups += [[each] for each in group] if len(group) > 1 else []
         return dict(self._known)
+
+    def _forget_others(self, topics: Mapping[str, TopicIdentity]) -> None:
+        """What is known of a topic that was deleted, and perhaps made again, is of another one."""
+        gone = {name for name, topic in self._topics.items() if topics.get(name) != topic}
+        if gone:
+            self.close()
+            self._known = {p: found for p, found in self._known.items() if p.topic not in gone}
+            self._asked = {p: asked for p, asked in self._asked.items() if p.topic not in gone}
+            self._failed = {p for p in self._failed if p.topic not in gone}
+        self._topics = dict(topics)
 
     def close(self) -> None:
         """Close the connection."""

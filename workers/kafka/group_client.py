@@ -9,6 +9,7 @@ import structlog
 from workers.connection import KeptConnection
 from workers.kafka.admin import WATCH_PATIENCE_SECONDS, Admin
 from workers.kafka.client_errors import NotAuthorizedError, describe
+from workers.kafka.fleet_topics import TopicFinder
 from workers.kafka.log_reader import read_log
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class GroupClient:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._topics = TopicFinder(settings)
         self._connection = KeptConnection(
             lambda: Admin(settings, WATCH_PATIENCE_SECONDS).connect(), _log_unavailable, _log_available
         )
@@ -43,7 +45,7 @@ class GroupClient:
         """By kind of question: the message about the right that was missing at the last one."""
 
     def partition_offsets(self) -> dict[TopicPartition, PartitionOffsets] | None:
-        """By partition of the topic for which Kafka answers: a worker is judged by those that can be read.
+        """By partition of the topics for which Kafka answers: a worker is judged by those that can be read.
 
         Offsets that are known to hold no record count as committed.
         """
@@ -66,14 +68,14 @@ class GroupClient:
         return bool(found)
 
     def _partition_offsets(self, admin: Admin) -> dict[TopicPartition, PartitionOffsets] | None:
-        topic = admin.topic(self._settings.topic)
-        if topic is None:
+        found = self._topics.find(admin)
+        if not found.topics:
             return None
         return {
             partition: offsets._replace(committed=offsets.end)
             if self._empty.get(partition) == (offsets.next_offset, offsets.end)
             else offsets
-            for partition, offsets in admin.answered_offsets(topic, self._settings.group).items()
+            for partition, offsets in admin.offsets_of_topics(found.topics, self._settings.group).items()
         }
 
     def _ask(self, kind: str, consequence: str, question: Callable[[Admin], T | None]) -> T | None:

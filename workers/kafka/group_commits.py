@@ -34,22 +34,23 @@ NOTHING_COMMITTED = Committed(None)
 
 def group_commits(
     commits: Mapping[Any, Any],
-    topic_id: UUID,
+    topic_ids: Mapping[str, UUID],
     leaders: Mapping[TopicPartition, tuple[int, int]],
     starts: Mapping[Any, int],
     margin: int,
     epoch_ends: EpochEnds,
 ) -> dict[TopicPartition, Committed]:
-    """By partition, the commits that count for this topic, validated as a worker would do it.
+    """By partition, the commits that count for these topics, validated as a worker would do it.
 
     Args:
         commits: by partition, what the broker returned.
+        topic_ids: by topic.
         leaders: the node id and the epoch of each leader.
         starts: the log starts.
         margin: see `beginning.begin`.
     """
     read = {
-        TopicPartition(*partition): read_commit(each.offset, each.metadata, each.leader_epoch, topic_id)
+        TopicPartition(*partition): read_commit(each.offset, each.metadata, each.leader_epoch, topic_ids[partition[0]])
         for partition, each in commits.items()
         if each.offset >= 0
     }

@@ -19,6 +19,8 @@ class Member(NamedTuple):
     """Its assignment, in the topics that were asked for."""
     static_id: str | None = None
     """Its `group.instance.id`; None: a dynamic member."""
+    routes: str | None = None
+    """The fingerprint of its routes: `RouteTable.fingerprint`; None: it does not tell."""
 
 
 class GroupDescription(NamedTuple):
@@ -28,6 +30,14 @@ class GroupDescription(NamedTuple):
     """Stable, PreparingRebalance, CompletingRebalance, Empty, or Dead: there is no such group."""
     members: dict[str, Member]
     """By member id."""
+
+    def with_other_routes(self, fingerprint: str) -> list[str]:
+        """The client ids and hosts of members that have other routes than these, as `worker_01 at 10.0.0.7`."""
+        return sorted(
+            f"{each.client_id} at {each.host}"
+            for each in self.members.values()
+            if each.routes not in (None, fingerprint)
+        )
 
 
 def assigned_in(member: Mapping[str, Any], topics: Collection[str]) -> list[TopicPartition]:

@@ -1,4 +1,4 @@
-"""What Kafka says of topic and group at one moment, for those who look at the fleet from outside."""
+"""What Kafka says of topics and group at one moment, for those who look at the fleet from outside."""
 
 from __future__ import annotations
 
@@ -18,8 +18,16 @@ class KafkaLook(NamedTuple):
 
     group: GroupDescription
     offsets: Mapping[TopicPartition, PartitionOffsets] | None
-    """By partition; None: there is no such topic."""
+    """By partition, of all topics; None: none of them exists."""
     unanswered: Collection[TopicPartition] = ()
-    """Partitions of the topic for which it did not answer."""
+    """Partitions of the topics for which it did not answer."""
     open_transactions: Mapping[TopicPartition, OpenTransaction] = {}
     """By partition in which there is one."""
+    missing: Collection[str] = ()
+    """Topics that a route names and that do not exist."""
+    unroutable: Mapping[str, str] = {}
+    """By topic that no route can have, why: workers halt it. Its partitions are not in `offsets`."""
+    refused: Mapping[str, str] = {}
+    """By topic that Kafka does not describe, why: nothing is known of it."""
+    at: float | None = None
+    """When the offsets were asked for, in seconds of `time.monotonic`."""

@@ -9,12 +9,12 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from workers.kafka.first_records import FirstRecords
+from workers.kafka.first_records import FirstRecords, by_name
 from workers.kafka.options import first_records_options, uncommitted
 from workers.kafka.partition_offsets import leader_epochs
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from workers.identity import TopicIdentity
     from workers.kafka.partition_offsets import PartitionOffsets
@@ -89,18 +89,23 @@ class OpenTransactions:
     def __init__(self, settings: Settings) -> None:
         # Only timestamps are read: nothing that is not committed is ever stored.
         self._first_records = FirstRecords(settings, uncommitted(first_records_options(settings)))
-        self._topic: TopicIdentity | None = None
+        self._topics: dict[str, TopicIdentity] = {}
         self._seen: dict[TopicPartition, _Seen] = {}
 
     def look(
-        self, topic: TopicIdentity, offsets: Mapping[TopicPartition, PartitionOffsets], now: float
+        self,
+        topics: TopicIdentity | Collection[TopicIdentity],
+        offsets: Mapping[TopicPartition, PartitionOffsets],
+        now: float,
     ) -> dict[TopicPartition, OpenTransaction]:
-        """By partition in which a transaction is open. Args: now: Unix time."""
-        if topic != self._topic:
-            self._topic, self._seen = topic, {}
+        """By partition in which a transaction is open. Args: topics: all those of the offsets; now: Unix time."""
+        named = by_name(topics)
+        if gone := {name for name, topic in self._topics.items() if named.get(name) != topic}:
+            self._seen = {partition: seen for partition, seen in self._seen.items() if partition.topic not in gone}
+        self._topics = named
         unstable = {partition: each for partition, each in offsets.items() if each.unstable}
         ranges = {partition: (each.end, each.high_watermark) for partition, each in unstable.items()}
-        times = self._first_records.times(topic, ranges, leader_epochs(unstable)) if ranges else {}
+        times = self._first_records.times(topics, ranges, leader_epochs(unstable)) if ranges else {}
         for partition, each in offsets.items():
             before = self._seen.get(partition)
             offset, timestamp = each.end if each.unstable else None, times.get(partition)

@@ -12,9 +12,9 @@ from kafka.record import util as record_util
 
 from workers.errors import BadConfigurationError
 from workers.kafka import compat, compat_brokers, compat_turns, fetched_records
+from workers.kafka.assignors import assignors
 from workers.kafka.client_errors import unavailable
 from workers.kafka.diagnosis import require_admission
-from workers.kafka.subscription import assignors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

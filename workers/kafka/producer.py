@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass, field
+from itertools import cycle
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from kafka import KafkaProducer
@@ -62,15 +63,18 @@ class Producer:
         self,
         settings: Settings,
         on_acknowledged: Callable[[TopicPartition, int, bytes | None], None] = lambda _partition, _offset, _value: None,
+        topics: Sequence[str] = (),
         extras: Extras = Extras(),
     ) -> None:
         """Args:
         on_acknowledged: called with partition, offset and value of every acknowledged record, on the client's thread.
+        topics: to which the records go in turn; empty: all to that of the settings.
         extras: of each record.
         """
         self.report = ProduceReport()
         self._settings = settings
-        self._topic = settings.topic
+        self._name = topics[0] if topics else settings.topic
+        self._topics = cycle(topics or (settings.topic,))
         self._on_acknowledged = on_acknowledged
         self._extras = extras
         self._in_flight = threading.BoundedSemaphore(IN_FLIGHT)
@@ -88,7 +92,7 @@ class Producer:
         try:
             self._client = KafkaProducer(
                 **connection_options(self._settings),
-                client_id=f"{self._topic}-producer",
+                client_id=f"{self._name}-producer",
                 acks="all",
                 enable_idempotence=True,
                 allow_auto_create_topics=False,
@@ -127,7 +131,7 @@ class Producer:
         if value is None and key is None:
             key = b"%d" % self.report.acknowledged
         try:
-            future = self._client.send(self._topic, value=value, key=key, headers=[*headers])
+            future = self._client.send(next(self._topics), value=value, key=key, headers=[*headers])
         except (KafkaError, ValueError) as error:
             self._count_failure(error)
         else:

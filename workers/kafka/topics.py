@@ -13,7 +13,7 @@ from workers.kafka.client_errors import refusal
 from workers.types import TopicPartition
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from workers.settings import Settings
 
@@ -60,6 +60,20 @@ def describe(client: Any, name: str) -> Any:
     if found["error_code"]:
         raise error(name)
     return found
+
+
+def describe_all(client: Any, names: Collection[str]) -> tuple[dict[str, Topic], dict[str, KafkaError]]:
+    """By name, those of these topics that exist, and the error of those that do and are not described: without a leader yet,
+    or not for everybody to see. One that does not exist is in neither.
+    """
+    found, refused = {}, {}
+    for each in client.describe_topics(sorted(names)):
+        error = for_code(each["error_code"])
+        if not each["error_code"]:
+            found[each["name"]] = from_description(each)
+        elif error is not UnknownTopicOrPartitionError:
+            refused[each["name"]] = error(each["name"])
+    return found, refused
 
 
 def from_description(found: Any) -> Topic:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -76,7 +76,10 @@ class LagSnapshot:
     members: int | None
     """None: there is no such group."""
     partitions: Mapping[TopicPartition, PartitionLag] | None
-    """None: the topic does not exist."""
+    """Of all topics; None: none of them exists."""
+    missing: Collection[str] = ()
+    unroutable: Mapping[str, str] = field(default_factory=dict)
+    """Both: see `KafkaLook`."""
 
     @property
     def point(self) -> Point:
@@ -123,22 +126,25 @@ def lag_snapshot(
     waiting: Mapping[TopicPartition, float] | None = None,
     open_transactions: Mapping[TopicPartition, OpenTransaction] | None = None,
     unanswered: Collection[TopicPartition] = (),
+    missing: Collection[str] = (),
+    unroutable: Mapping[str, str] | None = None,
 ) -> LagSnapshot:
     """Make a snapshot of Kafka's answers.
 
     Args:
         now: Unix time.
-        offsets: by partition; None: the topic does not exist.
+        offsets: by partition of all topics; None: none of them exists.
         times: by partition: the Unix time of the first record in `uncommitted_ranges`; None: there is no record, only
             transaction markers; absent: not known.
         moved: by partition, from `CommitTimes`.
         waiting: by partition: since when it was seen to have a lag at this next offset.
         open_transactions: by partition in which there is one.
-        unanswered: partitions of the topic for which Kafka did not answer.
+        unanswered: partitions of the topics for which Kafka did not answer.
+        missing, unroutable: see `KafkaLook`.
     """
     members = None if group.state == NO_GROUP else len(group.members)
     if offsets is None:
-        return LagSnapshot(now, members, None)
+        return LagSnapshot(now, members, None, missing, unroutable or {})
     owners = {partition: member.client_id for member in group.members.values() for partition in member.partitions}
     partitions = {
         partition: PartitionLag(None, None, None, None, None, owners.get(partition), None) for partition in unanswered
@@ -161,7 +167,7 @@ def lag_snapshot(
             unstable.source if unstable else None,
             unstable is not None and unstable.hanging,
         )
-    return LagSnapshot(now, members, partitions)
+    return LagSnapshot(now, members, partitions, missing, unroutable or {})
 
 
 def _age(now: float, offsets: PartitionOffsets, looked: bool, timestamp: float | None, waiting: float) -> float | None:

@@ -9,13 +9,17 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
+from workers.monitoring.route_labels import RouteLabels
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from workers.monitoring.lag import LagSnapshot, PartitionLag
+    from workers.settings.route import RouteTable
 
 GROUP = ("consumergroup", "topic", "partition")
 PARTITION = ("topic", "partition")
+TOPIC = ("topic",)
 NOT_COMMITTED = -1
 
 BY_PARTITION: dict[str, tuple[str, tuple[str, ...], Callable[[PartitionLag], float | None]]] = {
@@ -104,6 +108,10 @@ BY_PARTITION: dict[str, tuple[str, tuple[str, ...], Callable[[PartitionLag], flo
 }
 NEEDS_A_COMMIT = ("kafka_consumergroup_current_offset", "kafka_consumergroup_lag")
 """Absent where the group has committed nothing in the whole topic."""
+HELP_MISSING = "1 if a route names the topic and it does not exist; else 0."
+HELP_UNROUTABLE = (
+    "1 if no route can have the topic: workers halt its partitions, which are in no series of `workers lag`; else 0."
+)
 HELP_SUM = "kafka_consumergroup_lag, over the partitions in which something is committed. Absent: in none."
 HELP_MEMBERS = (
     "Members of the group; a killed one counts until it is evicted, or its session times out. Absent: no such group."
@@ -121,8 +129,11 @@ class LagMetrics(Collector):
         topic: str,
         current: Callable[[], LagSnapshot | None],
         last_success: Callable[[], float | None],
+        routes: RouteTable | None = None,
     ) -> None:
+        """Args: routes: None: `topic` is all that there is. With several topics each series of a topic has the label `route`."""
         self._group, self._topic = group, topic
+        self._route_labels = RouteLabels(routes)
         self._current, self._last_success = current, last_success
         self.registry = CollectorRegistry()
         self.registry.register(self)
@@ -130,31 +141,50 @@ class LagMetrics(Collector):
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         snapshot = self._current()
-        partitions = snapshot.partitions if snapshot else None
-        unread = [part.unread for part in (partitions or {}).values() if part.unread is not None]
+        partitions = (snapshot.partitions if snapshot else None) or {}
+        unread: dict[str, int] = {}
+        """By topic in which something is committed."""
+        for partition, part in partitions.items():
+            if part.unread is not None:
+                unread[partition.topic] = unread.get(partition.topic, 0) + part.unread
+        route = self._route_labels
         for name, (text, labels, value) in BY_PARTITION.items():
-            family = GaugeMetricFamily(name, text, labels=labels)
-            shown = {} if name in NEEDS_A_COMMIT and not unread else partitions or {}
-            for partition, part in sorted(shown.items()):
+            family = GaugeMetricFamily(name, text, labels=[*labels, *route.names])
+            needs_a_commit = name in NEEDS_A_COMMIT
+            for partition, part in sorted(partitions.items()):
+                if needs_a_commit and partition.topic not in unread:
+                    continue
                 if (number := value(part)) is not None:
-                    values = {
-                        "consumergroup": self._group,
-                        "topic": partition.topic,
-                        "partition": str(partition.partition),
-                    }
-                    family.add_metric([values[label] for label in labels], number)
+                    own = [partition.topic, str(partition.partition), *route.values(partition.topic)]
+                    family.add_metric([self._group, *own] if labels is GROUP else own, number)
             yield family
-        lag_sum = GaugeMetricFamily("kafka_consumergroup_lag_sum", HELP_SUM, labels=["consumergroup", "topic"])
+        lag_sum = GaugeMetricFamily(
+            "kafka_consumergroup_lag_sum", HELP_SUM, labels=["consumergroup", *TOPIC, *route.names]
+        )
+        for topic, records in sorted(unread.items()):
+            lag_sum.add_metric([self._group, topic, *route.values(topic)], records)
+        yield lag_sum
+        yield from self._of_topics(snapshot)
         members = GaugeMetricFamily("kafka_consumergroup_members", HELP_MEMBERS, labels=["consumergroup"])
         if snapshot and snapshot.members is not None:
             members.add_metric([self._group], snapshot.members)
-        if unread:
-            lag_sum.add_metric([self._group, self._topic], sum(unread))
         up = GaugeMetricFamily("workers_lag_up", HELP_UP, value=float(snapshot is not None))
         success = GaugeMetricFamily("workers_lag_last_success_timestamp_seconds", HELP_SUCCESS)
         if (time := self._last_success()) is not None:
             success.add_metric([], time)
-        yield from (lag_sum, members, up, success)
+        yield from (members, up, success)
+
+    def _of_topics(self, snapshot: LagSnapshot | None) -> Iterator[GaugeMetricFamily]:
+        """Those that are not there, and those that are not read."""
+        route = self._route_labels
+        missing = GaugeMetricFamily("workers_topic_missing", HELP_MISSING, labels=[*TOPIC, *route.names])
+        unroutable = GaugeMetricFamily("workers_topic_unroutable", HELP_UNROUTABLE, labels=[*TOPIC, *route.names])
+        if snapshot:
+            there = {partition.topic for partition in snapshot.partitions or ()}
+            for topic in sorted(there.union(snapshot.missing, snapshot.unroutable)):
+                missing.add_metric([topic, *route.values(topic)], float(topic in snapshot.missing))
+                unroutable.add_metric([topic, *route.values(topic)], float(topic in snapshot.unroutable))
+        yield from (missing, unroutable)
 
     def describe(self) -> list[GaugeMetricFamily]:
         """The metrics for the registry, which needs their names."""

@@ -15,16 +15,17 @@ from workers.connection import KeptConnection
 from workers.errors import UnavailableError, WorkersError
 from workers.kafka.admin import WATCH_PATIENCE_SECONDS, Admin
 from workers.kafka.first_records import FirstRecords
-from workers.kafka.kafka_look import KafkaLook
+from workers.kafka.fleet_topics import TopicFinder
 from workers.kafka.open_transactions import OpenTransactions
 from workers.kafka.partition_offsets import leader_epochs
-from workers.log_fields import Action
+from workers.log_fields import Action, of_partition
 from workers.monitoring.lag import CommitTimes, LagSnapshot, Point, lag_snapshot, uncommitted_ranges
 from workers.process import start_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from workers.kafka.kafka_look import KafkaLook
     from workers.settings import Settings
     from workers.types import TopicPartition
 
@@ -56,6 +57,7 @@ class LagPoller:
         self._connection = KeptConnection(
             lambda: Admin(settings, WATCH_PATIENCE_SECONDS).connect(), _log_unavailable, _log_available
         )
+        self._topics = TopicFinder(settings)
         self._first_records = FirstRecords(settings)
         self._open_transactions = OpenTransactions(settings)
         self._commit_times = CommitTimes()
@@ -131,28 +133,34 @@ class LagPoller:
 
     def _ask(self, admin: Admin) -> LagSnapshot:
         settings, now = self._settings, time.time()
-        group = admin.group(settings.group, settings.topic)
-        topic = admin.topic(settings.topic)
-        if topic is None:
+        found = self._topics.find(admin)
+        look = found.look(self._topics.group(admin, found))
+        if not found.topics:
             self._asked_at = self._answered_at = time.monotonic()
-            self._look = KafkaLook(group, None)
-            return lag_snapshot(now, group, None, {}, {})
+            self._look = look
+            return lag_snapshot(now, look.group, None, {}, {}, missing=look.missing, unroutable=look.unroutable)
         self._asked_at = time.monotonic()
-        offsets = admin.answered_offsets(topic, settings.group)
+        offsets = admin.offsets_of_topics(found.topics, settings.group)
         # It does answer: reading the first records may take its time.
         self._polling_since = None
-        self._answered_at, unanswered = time.monotonic(), set(topic.partitions) - offsets.keys()
-        open_transactions = self._open_transactions.look(topic.identity, offsets, now)
-        self._look = KafkaLook(group, offsets, unanswered, open_transactions)
+        self._answered_at = time.monotonic()
+        self._look = look = look._replace(
+            offsets=offsets,
+            unanswered=found.partitions - offsets.keys(),
+            open_transactions=self._open_transactions.look(found.identities, offsets, now),
+            at=self._asked_at,
+        )
         return lag_snapshot(
             now,
-            group,
+            look.group,
             offsets,
-            self._first_records.times(topic.identity, uncommitted_ranges(offsets), leader_epochs(offsets)),
+            self._first_records.times(found.identities, uncommitted_ranges(offsets), leader_epochs(offsets)),
             self._commit_times.update(offsets, now),
             waiting=self._waiting_times.update(offsets, now),
-            open_transactions=open_transactions,
-            unanswered=unanswered,
+            open_transactions=look.open_transactions,
+            unanswered=look.unanswered,
+            missing=look.missing,
+            unroutable=look.unroutable,
         )
 
     def close(self) -> None:
@@ -208,8 +216,7 @@ class LagPoller:
                 log.info(
                     "a partition can be read again",
                     action=Action.READ,
-                    topic=partition.topic,
-                    partition=partition.partition,
+                    **of_partition(partition),
                 )
                 continue
             part = (snapshot.partitions or {})[partition]
@@ -217,8 +224,7 @@ class LagPoller:
             log.warning(
                 why,
                 action=Action.READ,
-                topic=partition.topic,
-                partition=partition.partition,
+                **of_partition(partition),
                 **(facts if part.answered else {}),
             )
         self._standing = found

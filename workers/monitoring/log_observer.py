@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from workers.log_fields import Action, listed
+from workers.log_fields import Action, of_partition, of_partitions
 from workers.types import CommitResult
 
 if TYPE_CHECKING:
@@ -38,10 +38,10 @@ class LogObserver:
             self._log.warning(
                 "removed from the group; joining again. The batch in flight is redelivered, perhaps to another worker",
                 action=Action.REBALANCE,
-                partitions=listed(partitions),
+                **of_partitions(partitions),
             )
         elif partitions:
-            self._log.info(f"partitions {event}", action=Action.REBALANCE, partitions=listed(partitions))
+            self._log.info(f"partitions {event}", action=Action.REBALANCE, **of_partitions(partitions))
 
     def owns(self, partitions: Collection[TopicPartition]) -> None:
         if not partitions:
@@ -54,7 +54,7 @@ class LogObserver:
         self._log.error(
             "Kafka removed records before they were read",
             action=Action.READ,
-            partition=partition.partition,
+            **of_partition(partition),
             first=first,
             last=first + count - 1,
             lost=count,
@@ -64,12 +64,12 @@ class LogObserver:
         self._log.error(
             "the log was truncated: records that were read are not in it any more; reading on from where the logs part",
             action=Action.READ,
-            partition=partition.partition,
+            **of_partition(partition),
             **truncation._asdict(),
         )
 
     def halted(self, partitions: Collection[TopicPartition], reason: str) -> None:
-        self._log.error(f"partitions halted: {reason}", action=Action.READ, partitions=listed(partitions))
+        self._log.error(f"partitions halted: {reason}", action=Action.READ, **of_partitions(partitions))
 
     def written(self, batch: Batch, result: WriteResult, seconds: float) -> None:
         if self._unavailable_since is not None:
@@ -86,7 +86,7 @@ class LogObserver:
                     "other documents are stored at these offsets, of records that the log does not hold any more; these "
                     "records are stored beside them",
                     action=Action.WRITE,
-                    partition=partition.partition,
+                    **of_partition(partition),
                     first=part.replaced.first,
                     last=part.replaced.end - 1,
                 )
@@ -94,7 +94,7 @@ class LogObserver:
             self._log.warning(
                 "dead letters",
                 action=Action.DEAD_LETTER,
-                partition=partition.partition,
+                **of_partition(partition),
                 reason=str(reason),
                 records=count,
             )
@@ -116,7 +116,7 @@ class LogObserver:
             self._log.info(
                 "batch",
                 action=Action.COMMIT,
-                partitions=listed(batch.partitions),
+                **of_partitions(batch.partitions),
                 offsets=ranges,
                 **not_zero,
                 write_ms=round(self._write_seconds * 1000, 1),
@@ -125,7 +125,7 @@ class LogObserver:
             self._log.warning(
                 "batch written, but not committed; it will be redelivered",
                 action=Action.COMMIT,
-                partitions=listed(batch.partitions),
+                **of_partitions(batch.partitions),
                 offsets=ranges,
                 **not_zero,
                 commit=str(result),

@@ -37,10 +37,15 @@ def configure(settings: Settings, name: str | None = None) -> LogOutput:
     Returns:
         Where the lines go: it counts those that could not be written.
     """
+    routes = settings.route_table
+    # With several topics a line about partitions names them, and no other is about one of them.
+    topic = None if routes.has_several_topics else routes.topics[0]
 
     def name_worker(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
         event["worker"] = name or settings.worker
-        event.setdefault("topic", settings.topic)
+        if topic is not None:
+            # Behind what is said of it.
+            event["topic"] = event.pop("topic", topic)
         if out.dropped_in_a_row:
             event[DROPPED_FIELD] = out.dropped_in_a_row
         return event

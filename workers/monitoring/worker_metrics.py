@@ -13,12 +13,14 @@ from prometheus_client.process_collector import ProcessCollector
 
 from workers import __version__
 from workers.errors import RetryReason
+from workers.monitoring.route_labels import RouteLabels
 from workers.types import CommitResult, RejectReason
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from workers.errors import SinkUnavailableError
+    from workers.settings.route import RouteTable
     from workers.types import Batch, TopicPartition, Truncation, WriteResult
 
 OUTCOMES = ("stored", "duplicate", "dead_lettered", "ignored")
@@ -29,27 +31,29 @@ SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 1
 class WorkerMetrics:
     """The metrics of one worker, in a registry of its own."""
 
-    def __init__(self, topic: str) -> None:
+    def __init__(self, topic: str, routes: RouteTable | None = None) -> None:
+        """Args: routes: None: `topic` is all that there is. With several topics each series of a topic has the label `route`."""
         # Otherwise each counter has a second series, for the time of its creation.
         disable_created_metrics()  # type: ignore[no-untyped-call] # the library's own
         self.registry = registry = CollectorRegistry()
         self._halted: set[TopicPartition] = set()
+        self._route = route = RouteLabels(routes)
         self._records = Counter(
-            "workers_records", "Records by outcome.", ["topic", "partition", "outcome"], registry=registry
+            "workers_records", "Records by outcome.", ["topic", "partition", "outcome", *route.names], registry=registry
         )
         self._dead_letters = Counter(
-            "workers_dead_letters", "Dead letters by reason.", ["topic", "reason"], registry=registry
+            "workers_dead_letters", "Dead letters by reason.", ["topic", "reason", *route.names], registry=registry
         )
         self._lost_records = Counter(
             "workers_lost_records",
             "Records that Kafka removed before they were read.",
-            ["topic", "partition"],
+            ["topic", "partition", *route.names],
             registry=registry,
         )
         self._truncations = Counter(
             "workers_log_truncations",
             "Times that a log was found to have lost records which were read: it is another log from there on.",
-            ["topic", "partition"],
+            ["topic", "partition", *route.names],
             registry=registry,
         )
         self._batches = Counter("workers_batches", "Batches that were written.", registry=registry)
@@ -64,12 +68,18 @@ class WorkerMetrics:
         self._owned = Gauge(
             "workers_partition_owned",
             "Partitions in the assignment of this worker: 1 for each.",
-            ["topic", "partition"],
+            ["topic", "partition", *route.names],
             registry=registry,
         )
         self._halted_partitions = Gauge(
             "workers_stopped_partitions",
             "Halted partitions: paused until the worker is restarted, after too many rejects or lost records.",
+            registry=registry,
+        )
+        self._partition_halted = Gauge(
+            "workers_partition_halted",
+            "1 for a partition of its assignment that this worker does not read until it is restarted; 0 for the others.",
+            ["topic", "partition", *route.names],
             registry=registry,
         )
         self._write_seconds = Histogram(
@@ -95,8 +105,8 @@ class WorkerMetrics:
             self._rebalances.labels(event)
         for retry_reason in RetryReason:
             self._retries.labels(retry_reason)
-        for reject_reason in RejectReason:
-            self._dead_letters.labels(topic, reject_reason)
+        if not route.names:
+            self._dead_letter_series(topic)
         Info("workers_build", "Versions.", registry=registry).info(
             {
                 "version": __version__,
@@ -117,37 +127,50 @@ class WorkerMetrics:
         if event != "assigned":
             self._assigned.set(0)
             self._owned.clear()
+            self._partition_halted.clear()
 
     def owns(self, partitions: Collection[TopicPartition]) -> None:
         self._assigned.set(len(partitions))
         self._owned.clear()
+        self._partition_halted.clear()
+        for topic in {partition.topic for partition in partitions}:
+            self._dead_letter_series(topic)
         for partition in partitions:
-            self._owned.labels(*partition).set(1)
-            self._lost_records.labels(*partition)
-            self._truncations.labels(*partition)
+            route = self._route.values(partition.topic)
+            self._owned.labels(*partition, *route).set(1)
+            self._lost_records.labels(*partition, *route)
+            self._truncations.labels(*partition, *route)
             for outcome in OUTCOMES:
-                self._records.labels(*partition, outcome)
+                self._records.labels(*partition, outcome, *route)
+            self._partition_halted.labels(*partition, *route).set(partition in self._halted)
+
+    def _dead_letter_series(self, topic: str) -> None:
+        for reason in RejectReason:
+            self._dead_letters.labels(topic, reason, *self._route.values(topic))
 
     def records_lost(self, partition: TopicPartition, first: int, count: int) -> None:
-        self._lost_records.labels(*partition).inc(count)
+        self._lost_records.labels(*partition, *self._route.values(partition.topic)).inc(count)
 
     def log_truncated(self, partition: TopicPartition, truncation: Truncation) -> None:
-        self._truncations.labels(*partition).inc()
+        self._truncations.labels(*partition, *self._route.values(partition.topic)).inc()
 
     def halted(self, partitions: Collection[TopicPartition], reason: str) -> None:
         self._halted.update(partitions)
         self._halted_partitions.set(len(self._halted))
+        for partition in partitions:
+            self._partition_halted.labels(*partition, *self._route.values(partition.topic)).set(1)
 
     def written(self, batch: Batch, result: WriteResult, seconds: float) -> None:
         self._batches.inc()
         self._write_seconds.observe(seconds)
         for partition, count in result.stored.items():
-            self._records.labels(*partition, "stored").inc(count)
+            self._records.labels(*partition, "stored", *self._route.values(partition.topic)).inc(count)
         for partition, count in result.duplicates.items():
-            self._records.labels(*partition, "duplicate").inc(count)
+            self._records.labels(*partition, "duplicate", *self._route.values(partition.topic)).inc(count)
         for (partition, reason), count in result.dead_letters.items():
-            self._records.labels(*partition, "dead_lettered").inc(count)
-            self._dead_letters.labels(partition.topic, reason).inc(count)
+            route = self._route.values(partition.topic)
+            self._records.labels(*partition, "dead_lettered", *route).inc(count)
+            self._dead_letters.labels(partition.topic, reason, *route).inc(count)
 
     def committed(self, batch: Batch, result: CommitResult) -> None:
         self._commits.labels(result).inc()
@@ -156,7 +179,8 @@ class WorkerMetrics:
             # Counted here and not when it is written: it leaves no trace by which a redelivery would be known.
             for partition, part in batch.partitions.items():
                 if part.ignored:
-                    self._records.labels(*partition, "ignored").inc(part.ignored)
+                    route = self._route.values(partition.topic)
+                    self._records.labels(*partition, "ignored", *route).inc(part.ignored)
 
     def source_refused(self, refused: bool) -> None: ...
 

@@ -71,6 +71,11 @@ class Decoder:
         self._ignore_tombstones, self._may_grow, self._remedy_words = ignore_tombstones, may_grow, remedy_words
         self._record_metadata = metadata
 
+    @property
+    def metadata_parts(self) -> Sequence[str]:
+        """What of a record is stored besides its value."""
+        return self._record_metadata.parts if self._record_metadata else ()
+
     def decode_plain(
         self, prefix: str, records: Records, values: Sequence[bytes | None]
     ) -> tuple[list[Any], list[int]]:

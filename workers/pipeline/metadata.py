@@ -42,7 +42,7 @@ class Metadata:
         field: into which they go.
         key: what is stored of a key: see `workers.formats.keys`.
         """
-        self._parts = tuple(part for part in ("place", "timestamp", "key", "headers") if part in parts)
+        self.parts = tuple(part for part in ("place", "timestamp", "key", "headers") if part in parts)
         self._field, self._key = field, key
         self._has_content = bool({"key", "headers"} & {*parts})
 
@@ -56,7 +56,7 @@ class Metadata:
             raise RejectedError(
                 RejectReason.RESERVED_FIELD, f"the value has a field {self._field}, into which the metadata goes"
             )
-        fields[self._field] = {part: self._of_record(part, record) for part in self._parts}
+        fields[self._field] = {part: self._of_record(part, record) for part in self.parts}
 
     def add_plain(self, records: Records, found: Sequence[dict[str, Any]], others: list[int]) -> tuple[list[int], int]:
         """Add those of many records to the fields of their plain values.
@@ -71,7 +71,7 @@ class Metadata:
         """
         if not found:
             return others, 0
-        field, parts = self._field, self._parts
+        field, parts = self._field, self.parts
         left_out = {*others}
         if any(map(dict.__contains__, found, repeat(field))):
             left_out.update(index for index, fields in enumerate(found) if field in fields)

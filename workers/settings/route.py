@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -107,6 +109,12 @@ class RouteTable:
     def topics(self) -> tuple[str, ...]:
         """Those that are named."""
         return tuple(topic for route in self.routes for topic in route.topics)
+
+    @property
+    def fingerprint(self) -> str:
+        """Eight hex digits of all that the routes say. Two with the same treat every record alike."""
+        said = json.dumps([route.model_dump(mode="json") for route in self.routes], sort_keys=True)
+        return hashlib.sha256(said.encode()).hexdigest()[:8]
 
     @property
     def names(self) -> str:

@@ -17,17 +17,17 @@ MetadataPart = Literal["place", "timestamp", "key", "headers"]
 class RouteOptions(PolicyOptions):
     """A part of `Settings`, and of each `Route`. A decoder is made of them: `workers.decoding.open_decoder`."""
 
-    value_format: ValueFormat = Field("json", description="what the values of the records are")
-    value_field: Text = Field("value", description="the field into which a value of text or bytes goes")
+    value_format: ValueFormat = Field(default="json", description="what the values of the records are")
+    value_field: Text = Field(default="value", description="the field into which a value of text or bytes goes")
     key_format: KeyFormat = Field(
-        "bytes", description="what the keys of the records are; a key that is something else is stored as bytes"
+        default="bytes", description="what the keys of the records are; a key that is something else is stored as bytes"
     )
     metadata: tuple[MetadataPart, ...] = Field(
-        (),
+        default=(),
         description="what else of a record is stored: place, timestamp, key, headers; several with commas between them",
     )
     metadata_field: Text = Field(
-        "_kafka",
+        default="_kafka",
         description="the field into which it goes; a value that has it is a dead letter",
     )
     on_tombstone: Literal["dead_letter", "ignore"] = Field(

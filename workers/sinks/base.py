@@ -177,6 +177,8 @@ class DeadLetter:
     replayed_at: datetime | None = None
     purged_at: datetime | None = None
     """When its payload was deleted."""
+    collection: str = ""
+    """Where its document would be, where there are several collections; else empty."""
     cut: Sequence[str] = ()
     """Which of key and headers were too large, so that only their beginning was kept."""
 
@@ -194,6 +196,7 @@ class DeadLetterFilter:
     ids: tuple[str, ...] = ()
     reason: RejectReason | None = None
     partition: TopicPartition | None = None
+    topics: tuple[str, ...] | None = None
     since: datetime | None = None
     """Rejected at this time or later."""
     until: datetime | None = None
@@ -207,33 +210,6 @@ class DeadLetterFilter:
     def is_everything(self) -> bool:
         """Whether it restricts nothing."""
         return self == DeadLetterFilter()
-
-
-class DeadLetterStore(Protocol):
-    """The dead letters that a sink has written. Every method raises `UnavailableError` if the server does not answer."""
-
-    def connect(self) -> None:
-        """Return if the server answers."""
-
-    def count(self, chosen: DeadLetterFilter) -> int:
-        """The number of dead letters, including purged ones."""
-
-    def find(self, chosen: DeadLetterFilter, limit: int = 0) -> Iterator[DeadLetter]:
-        """The dead letters, oldest first. Args: limit: return no more; 0: all."""
-
-    def get(self, letter_id: str) -> DeadLetter | None:
-        """The dead letter of this id."""
-
-    def record_replay(self, letter_id: str, reject: Reject | None) -> None:
-        """Count a replay. Args: reject: its new reason and error; None: the record is stored now."""
-
-    def drop_payload(self, letter_id: str) -> bool:
-        """Delete key, value and headers, and keep the rest, which accounts for the record; whether it had them still."""
-
-    def delete(self, letter_id: str) -> bool:
-        """Delete the dead letter; whether it was there still. Only for one whose record is stored."""
-
-    def close(self) -> None: ...
 
 
 class SinkDoctor(Protocol):

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from workers.settings import Settings
-    from workers.sinks.base import DeadLetterStore, Sink, SinkDoctor, SinkReader
+    from workers.sinks.base import Sink, SinkDoctor, SinkReader
+    from workers.sinks.dead_letter_store import DeadLetterStore
+    from workers.sinks.readers import SinkReaders
 
 
 def open_sink(settings: Settings) -> Sink:
@@ -26,6 +28,13 @@ def open_reader(settings: Settings) -> SinkReader:
     from workers.sinks.mongodb.reader import MongoReader
 
     return MongoReader(settings)
+
+
+def open_readers(settings: Settings) -> SinkReaders:
+    """For reading from the collections of several topics, on one connection. Does not connect before `connect`."""
+    from workers.sinks.mongodb.shared_client import MongoReaders
+
+    return MongoReaders(settings)
 
 
 def open_dead_letters(settings: Settings) -> DeadLetterStore:

@@ -9,6 +9,7 @@ from workers.kafka.admin import Admin
 from workers.kafka.first_records import FirstRecords
 from workers.kafka.open_transactions import OpenTransactions
 from workers.kafka.partition_offsets import leader_epochs
+from workers.verification.chosen_topics import chosen_topics
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -43,6 +44,32 @@ class Remaining(NamedTuple):
         return "; ".join(parts)
 
 
+class RoutesBacklog:
+    """The same of all topics of the routes, or of one route. Use it with `with`, or close it."""
+
+    def __init__(self, settings: Settings, route: str | None) -> None:
+        self._settings, self._route = settings, route
+        self._topics: dict[str, Backlog] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for each in self._topics.values():
+            each.close()
+
+    def look(self, admin: Admin) -> Remaining | None:
+        """See `Backlog.look`. None: there is none of the topics."""
+        chosen = chosen_topics(self._settings, admin, self._route).topics
+        for name in chosen.keys() - self._topics.keys():
+            self._topics[name] = Backlog(chosen[name])
+        found = [left for name in chosen if (left := self._topics[name].look(admin))]
+        if not found:
+            return None
+        transactions = {p: each for left in found for p, each in left.open_transactions.items()}
+        return Remaining(sum(left.pending for left in found), transactions)
+
+
 class Backlog:
     """Looks at what is left, with the connection of the caller. For one thread. Use it with `with`, or close it."""
 
@@ -56,6 +83,10 @@ class Backlog:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections that it has opened itself."""
         self._first_records.close()
         self._open_transactions.close()
 
@@ -82,17 +113,21 @@ class Backlog:
         )
 
 
-def wait_until_committed(settings: Settings, seconds: float, tell: Callable[[str], None]) -> None:
+def wait_until_committed(
+    settings: Settings, seconds: float, tell: Callable[[str], None], route: str | None = None
+) -> None:
     """Wait until everything that Kafka has acknowledged is committed, at most so many seconds, and tell what for.
 
     Polls on one connection: a new one is expensive.
+
+    Args: route: the name of the only one whose topics are waited for, which exists; None: all.
 
     Raises:
         UnavailableError: Kafka did not answer.
     """
     started = time.monotonic()
     deadline, tell_at = started + seconds, started + FIRST_TELL_SECONDS
-    with Admin(settings) as admin, Backlog(settings) as backlog:
+    with Admin(settings) as admin, RoutesBacklog(settings, route) as backlog:
         while (left := backlog.look(admin)) and not left.nothing and (now := time.monotonic()) < deadline:
             if now >= tell_at:
                 tell(f"waiting: {left.describe()}")

@@ -38,14 +38,16 @@ class Checker:
         offsets: Mapping[TopicPartition, PartitionOffsets],
         admin: Admin,
         sink: SinkReader,
+        log: LogReader | None = None,
     ) -> None:
         """Args:
         offsets: asked for before anything is read.
         admin, sink: connected; whoever opened them closes them.
+        log: the same; None: one of its own.
         """
         self._settings, self._topic, self._offsets = settings, topic, offsets
         self._admin, self._sink = admin, sink
-        self._log = LogReader(settings, log_reader_options(settings) | FETCHING)
+        self._log = log or LogReader(settings, log_reader_options(settings) | FETCHING)
 
     def check(self, part: Part, progress: PartProgress) -> PartResult:
         """Verify one part.

@@ -21,8 +21,10 @@ from workers.types import Reject, RejectReason
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from workers.pipeline.decoder import Decoder
     from workers.settings import Settings
     from workers.sinks.base import DeadLetter, DeadLetterFilter
+    from workers.sinks.dead_letter_store import DeadLetterStore
 
 
 class ReplayResult(NamedTuple):
@@ -53,11 +55,10 @@ class DeadLetters:
         self._sink = open_sink(settings)
         self._store = open_dead_letters(settings)
         self._decoder = open_decoder(settings, self._sink)
-        self._stored_besides = settings.metadata
 
     def __enter__(self) -> Self:
         try:
-            self._store.connect()
+            self.connect()
         except UnavailableError:
             self.close()
             raise
@@ -65,6 +66,10 @@ class DeadLetters:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def connect(self) -> None:
+        """Raises: UnavailableError."""
+        self._store.connect()
 
     def close(self) -> None:
         self._store.close()
@@ -98,7 +103,7 @@ class DeadLetters:
         """
         decoded = self._decode(letter)
         reject = decoded if isinstance(decoded, Reject) else self._write(decoded)
-        self._store.record_replay(letter.id, reject)
+        self._store_of(letter).record_replay(letter.id, reject)
         return ReplayResult(letter.id, reject and reject.error)
 
     def try_out(self, letter: DeadLetter) -> ReplayResult:
@@ -108,9 +113,20 @@ class DeadLetters:
 
     def purge(self, letter: DeadLetter) -> Purged:
         """Delete a dead letter whose record is stored by now; of any other, delete only the payload."""
+        store = self._store_of(letter)
         if letter.replayed_at:
-            return Purged.DELETED if self._store.delete(letter.id) else Purged.BEFORE
-        return Purged.PAYLOAD_DELETED if self._store.drop_payload(letter.id) else Purged.BEFORE
+            return Purged.DELETED if store.delete(letter.id) else Purged.BEFORE
+        return Purged.PAYLOAD_DELETED if store.drop_payload(letter.id) else Purged.BEFORE
+
+    def unrouted(self, topic: str) -> str | None:
+        """Why dead letters of this topic cannot be replayed: no route has it any more; None: they can."""
+        return None
+
+    def _decoder_of(self, letter: DeadLetter) -> Decoder:
+        return self._decoder
+
+    def _store_of(self, letter: DeadLetter) -> DeadLetterStore:
+        return self._store
 
     def _write(self, operation: Any) -> Reject | None:
         try:
@@ -123,17 +139,32 @@ class DeadLetters:
             return Reject(letter.id, RejectReason(letter.reason), "its payload was purged", letter.record)
         if letter.value_bytes is not None and len(letter.value or b"") < letter.value_bytes:
             return Reject(letter.id, RejectReason.TOO_LARGE, "only the beginning of its value was kept", letter.record)
-        if missing := [part for part in letter.cut if part in self._stored_besides]:
-            said = f"only the beginning of its {' and '.join(missing)} was kept, which WORKERS_METADATA stores"
+        decoder = self._decoder_of(letter)
+        if missing := [part for part in letter.cut if part in decoder.metadata_parts]:
+            said = f"only the beginning of its {' and '.join(missing)} was kept, which is part of the metadata"
             return Reject(letter.id, RejectReason.TOO_LARGE, said, letter.record)
-        return self._decoder.decode(letter.id, letter.record)
+        return decoder.decode(letter.id, letter.record)
+
+
+def open_letters(settings: Settings, route: str | None = None) -> DeadLetters:
+    """The dead letters of the one topic, or of all routes. Args: route: see `RoutedDeadLetters`."""
+    if not settings.route_table.has_several_topics:
+        (topic,) = settings.route_table.topics
+        return DeadLetters(settings.for_topic(topic))
+    from workers.verification.routed_dead_letters import RoutedDeadLetters
+
+    return RoutedDeadLetters(settings, route)
 
 
 def as_json(letter: DeadLetter) -> str:
     """A dead letter as MongoDB's relaxed extended JSON, the form that `mongoexport` gives: bytes in base64."""
     fields = {"_id": letter.id} | {
-        name: value for name, value in vars(letter).items() if name not in ("id", "replayed_at", "purged_at")
+        name: value
+        for name, value in vars(letter).items()
+        if name not in ("id", "collection", "replayed_at", "purged_at")
     }
+    if letter.collection:
+        fields["collection"] = letter.collection
     fields["headers"] = [{"key": key, "value": value} for key, value in letter.headers]
     if letter.purged_at:
         for name in ("key", "value", "headers"):

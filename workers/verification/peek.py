@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
-from workers.errors import NotFoundError, UnavailableError
+from workers.errors import BadUsageError, NotFoundError, UnavailableError
 from workers.kafka.admin import Admin
 from workers.kafka.log_reader import read_log
 from workers.kafka.options import few_records_options, uncommitted
 from workers.kafka.recent_records import recent_records
+from workers.settings.route import UnroutableError
 from workers.sinks.registry import open_dead_letters, open_reader
 from workers.types import TopicPartition
 from workers.verification.place import OF_DOCUMENT
@@ -41,12 +42,17 @@ class Peek:
     """
 
     def __init__(self, settings: Settings, place: Place) -> None:
-        """Args: place: what to look at; a topic in it takes the place of the settings' one."""
+        """Args: place: what to look at; a topic in it takes the place of the settings' one.
+
+        Raises:
+            BadUsageError: there are several topics, and the place names none of them.
+        """
         self._place = place
         self._of_document = OF_DOCUMENT.fullmatch(place.topic or "")
         named = self._of_document[1] if self._of_document else place.topic
-        # Errors name the topic of the settings.
-        self.settings = settings = settings.model_copy(update={"topic": named or settings.topic})
+        self._of_all = settings
+        # Errors name the topic of the settings. A topic may be called like the first part of an id.
+        self.settings = settings = _of_topic(settings, named, place.topic)
         self.sink = open_reader(settings)
         self._letters = open_dead_letters(settings)
         self._admin = Admin(settings)
@@ -173,7 +179,11 @@ class Peek:
 
     def _use(self, topic: Topic) -> bool:
         self._topic = topic
-        self.settings = self.settings.model_copy(update={"topic": topic.identity.name})
+        before, self.settings = self.settings, _of_topic(self._of_all, topic.identity.name)
+        if self.settings.collection != before.collection:
+            self.sink.close()
+            self._letters.close()
+            self.sink, self._letters = open_reader(self.settings), open_dead_letters(self.settings)
         return True
 
     def _read(self, partition: TopicPartition, offset: int, *, is_committed: bool = True) -> Record | None:
@@ -187,3 +197,21 @@ class Peek:
         document = self.sink.documents([document_id]).get(document_id)
         letter = letters_of(self._letters, [document_id]).get(document_id)
         return Peeked(partition, offset, document_id, "", document=document, letter=letter)
+
+
+def _of_topic(settings: Settings, named: str | None, or_else: str | None = None) -> Settings:
+    """For the topic that was named, or the only one. Args: or_else: the name, if no route has the first one."""
+    table = settings.route_table
+    if named is None:
+        if table.has_several_topics:
+            raise BadUsageError(f"which topic? Write TOPIC, or TOPIC/PARTITION/OFFSET, with {table.names}")
+        return settings.for_topic(table.topics[0])
+    try:
+        return settings.for_topic(named)
+    except UnroutableError as error:
+        if or_else not in (None, named):
+            with suppress(BadUsageError):
+                return _of_topic(settings, or_else)
+        raise BadUsageError(
+            f"{error}: it is not known where its documents are, and nobody reads its records"
+        ) from error

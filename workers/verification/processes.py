@@ -1,4 +1,4 @@
-"""Verifies parts of one topic in several processes, each with connections of its own."""
+"""Verifies parts of topics in several processes, each with connections of its own."""
 
 from __future__ import annotations
 
@@ -13,29 +13,23 @@ from typing import TYPE_CHECKING, Any, cast
 
 from workers.errors import UnavailableError, WorkersError
 from workers.kafka.admin import Admin
-from workers.sinks.registry import open_reader
-from workers.verification.checker import Checker
+from workers.sinks.registry import open_readers
+from workers.verification.checkers import Checkers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
     from multiprocessing.connection import Connection
 
-    from workers.kafka.partition_offsets import PartitionOffsets
-    from workers.kafka.topics import Topic
-    from workers.settings import Settings
-    from workers.types import TopicPartition
+    from workers.verification.checkers import TopicPart, TopicWork
     from workers.verification.part_check import PartResult
-    from workers.verification.segments import Part
-    from workers.verification.whole_topic import Told
+    from workers.verification.verify_parts import Told
 
 JOIN_SECONDS = 5.0
 
 
 def check_in_processes(
-    settings: Settings,
-    topic: Topic,
-    offsets: Mapping[TopicPartition, PartitionOffsets],
-    parts: Sequence[tuple[int, Part]],
+    works: Sequence[TopicWork],
+    parts: Sequence[tuple[int, TopicPart]],
     count: int,
     told: Told,
 ) -> Iterator[tuple[int, PartResult]]:
@@ -45,7 +39,7 @@ def check_in_processes(
         UnavailableError: in one of them Kafka or the sink did not answer, or it was killed.
     """
     waiting = list(parts)[::-1]
-    with _processes(min(count, len(parts)), (settings, topic, offsets)) as pipes:
+    with _processes(min(count, len(parts)), (works,)) as pipes:
         for pipe in pipes:
             _send(pipe, waiting.pop())
         at_work = len(pipes)
@@ -67,7 +61,7 @@ def check_in_processes(
                         at_work -= 1
 
 
-def _send(pipe: Connection, part: tuple[int, Part]) -> None:
+def _send(pipe: Connection, part: tuple[int, TopicPart]) -> None:
     with _unless_killed():
         pipe.send(part)
 
@@ -111,23 +105,18 @@ def _processes(count: int, arguments: tuple[Any, ...]) -> Iterator[list[Connecti
             pipe.close()
 
 
-def _serve(
-    pipe: Connection,
-    settings: Settings,
-    topic: Topic,
-    offsets: Mapping[TopicPartition, PartitionOffsets],
-) -> None:
+def _serve(pipe: Connection, works: Sequence[TopicWork]) -> None:
     """What each of the processes does. It ends with the one that started it: then the pipe is closed."""
     with suppress(EOFError, BrokenPipeError):
         try:
             with (
-                Admin(settings) as admin,
-                closing(open_reader(settings)) as sink,
-                closing(Checker(settings, topic, offsets, admin, sink)) as checker,
+                Admin(works[0].settings) as admin,
+                closing(open_readers(works[0].settings)) as readers,
+                closing(Checkers(works, admin, readers)) as checkers,
             ):
                 while True:
                     number, part = pipe.recv()
-                    pipe.send(("done", number, checker.check(part, partial(_tell, pipe, number))))
+                    pipe.send(("done", number, checkers.check(part, partial(_tell, pipe, number))))
         except WorkersError as error:
             pipe.send(("failed", str(error)))
         except Exception:  # noqa: BLE001 a defect: whoever started this process is to show it

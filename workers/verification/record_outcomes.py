@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from workers.kafka.partition_offsets import PartitionOffsets
     from workers.records import Record
     from workers.settings import Settings
-    from workers.sinks.base import DeadLetter, DeadLetterStore, SinkReader
+    from workers.sinks.base import DeadLetter, SinkReader
+    from workers.sinks.dead_letter_store import DeadLetterStore
     from workers.types import TopicPartition
 
 ABORTED, NO_RECORD, NOT_WRITTEN, EARLIER_TOPIC = "aborted", "no record", "not written", "earlier topic"

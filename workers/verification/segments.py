@@ -13,7 +13,7 @@ from workers.identity import SECOND, OffsetRange
 from workers.sinks.id_range import EVERY_ID, IdRange
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from workers.identity import TopicIdentity
     from workers.types import TopicPartition
@@ -72,13 +72,19 @@ class Part(NamedTuple):
 
 
 def plan(
-    topic: TopicIdentity, ranges: Mapping[TopicPartition, OffsetRange], most: int, *, by_index: bool
+    topic: TopicIdentity,
+    ranges: Mapping[TopicPartition, OffsetRange],
+    most: int,
+    *,
+    by_index: bool,
+    with_rest: bool = True,
 ) -> list[Part]:
     """Parts of at most so many offsets, which have all of these offsets together, and every id in exactly one of them.
 
     Args: by_index: whether the sink finds ranges of ids by an index. Then the segments of a part follow each other as text,
         also those of many partitions, so that a few queries read them, and the ids outside all segments are a last part.
         Otherwise every part reads all ids.
+        with_rest: whether ids outside all segments are counted; False: they may be those of other topics.
     """
     together: list[list[Segment]] = [[]]
     size = 0
@@ -92,21 +98,35 @@ def plan(
             together[-1].append(segment)
             size += count
     if not by_index:
-        return [Part(tuple(each), (EVERY_ID,), has_rest=number == 0) for number, each in enumerate(together)]
+        return [
+            Part(tuple(each), (EVERY_ID,), has_rest=with_rest and number == 0) for number, each in enumerate(together)
+        ]
     parts = []
     found = [each for each in together if each]
     for number, each in enumerate(found):
         behind = found[number + 1][0].ids(topic).first if number + 1 < len(found) else each[-1].ids(topic).end
         others = [ids for segment in each for ids in segment.other_ids(topic)]
         parts.append(Part(tuple(each), (IdRange(each[0].ids(topic).first, behind), *others)))
-    return [*parts, Part((), tuple(_rest(parts)), has_rest=True)]
+    if not with_rest:
+        return parts
+    covered = [IdRange(parts[0].scanned[0].first, parts[-1].scanned[0].end)] if parts else []
+    return [*parts, Part((), tuple(outside(covered)), has_rest=True)]
 
 
-def _rest(parts: Sequence[Part]) -> list[IdRange]:
-    """The ids, all that are text, before and behind these parts."""
-    if not parts:
-        return [EVERY_ID]
-    return [IdRange(None, parts[0].scanned[0].first), IdRange(parts[-1].scanned[0].end, None)]
+def covered_ids(topic: TopicIdentity, partitions: Iterable[TopicPartition]) -> IdRange | None:
+    """The range of ids that the parts of `plan` read, by an index; None: there is no partition."""
+    segments = sorted((Segment(each).ids(topic) for each in partitions), key=lambda ids: ids.first or "")
+    return IdRange(segments[0].first, segments[-1].end) if segments else None
+
+
+def outside(covered: Iterable[IdRange]) -> list[IdRange]:
+    """The ids, all that are text, before, between and behind these ranges, which have none in common."""
+    first: str | None = None
+    found = []
+    for ids in sorted(covered, key=lambda each: each.first or ""):
+        found.append(IdRange(first, ids.first))
+        first = ids.end
+    return [*found, IdRange(first, None)]
 
 
 def split(partition: TopicPartition, start: int, end: int, most: int) -> list[Segment]:

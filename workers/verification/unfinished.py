@@ -18,7 +18,7 @@ from workers.verification.part_check import PartResult
 from workers.verification.report import FAILURES, PartitionReport
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from workers.kafka.admin import Admin
@@ -71,9 +71,7 @@ class Unfinished:
 
     def describe(self) -> str:
         """What is done, in one line."""
-        failures = [f"{self.total(each):,} {each}" for each in FAILURES if self.total(each)]
-        verdict = f"not all accounted for: {', '.join(failures)}" if failures else "all of them accounted for"
-        return f"{self.total('kafka'):,} records were verified, of a log of {self.offsets:,} offsets, {verdict}"
+        return describe([self])
 
     def go_on(
         self, settings: Settings, admin: Admin, topic: Topic, now: Mapping[TopicPartition, PartitionOffsets]
@@ -103,6 +101,15 @@ class Unfinished:
         return {p: now[p]._replace(start=start, end=end) for p, (start, end, _) in self.ends.items()}
 
 
+def describe(runs: Sequence[Unfinished]) -> str:
+    """What is done of runs over different topics, in one line."""
+    totals = {outcome: sum(run.total(outcome) for run in runs) for outcome in ("kafka", *FAILURES)}
+    failures = [f"{totals[each]:,} {each}" for each in FAILURES if totals[each]]
+    verdict = f"not all accounted for: {', '.join(failures)}" if failures else "all of them accounted for"
+    offsets = sum(run.offsets for run in runs)
+    return f"{totals['kafka']:,} records were verified, of a log of {offsets:,} offsets, {verdict}"
+
+
 class UnfinishedFile:
     """The file of a group. One that cannot be written costs nothing but the chance to resume."""
 
@@ -121,31 +128,42 @@ class UnfinishedFile:
         Raises:
             BadUsageError: there is none.
         """
+        return from_json(self._read(VERSION))
+
+    def _read(self, version: int) -> dict[str, Any]:
         content = read_checked(self.path)
-        if not isinstance(content, dict) or content.get("version") != VERSION:
-            why = "is of another version" if content else "does not exist, or is damaged"
+        if not isinstance(content, dict) or content.get("version") != version:
+            why = "is of another version, or of other topics" if content else "does not exist, or is damaged"
             raise BadUsageError(f"nothing to resume: {self.path} {why}; verify from the beginning")
-        return _from_json(content)
+        return content
 
     def write(self, run: Unfinished, *, at_once: bool = False) -> None:
         """Keep what is done, some times a second at most."""
-        if run.done and (at_once or time.monotonic() - self._saved_at >= SAVE_SECONDS):
+        if run.done and (at_once or self._is_due):
             self.begun = run
-            try:
-                make_folder(self.path.parent)
-                replace_file(self.path, checked(_to_json(run)))
-                self._problem = None
-            except OSError as error:
-                self._problem = error
-            self._saved_at = time.monotonic()
+            self._save(to_json(run))
+
+    @property
+    def _is_due(self) -> bool:
+        return time.monotonic() - self._saved_at >= SAVE_SECONDS
+
+    def _save(self, content: dict[str, Any]) -> None:
+        try:
+            make_folder(self.path.parent)
+            replace_file(self.path, checked(content))
+            self._problem = None
+        except OSError as error:
+            self._problem = error
+        self._saved_at = time.monotonic()
 
     def describe(self) -> str:
         """What was verified by a run that ended before it was finished, and how to go on."""
-        if self.begun is None:
-            return "nothing was verified"
+        return "nothing was verified" if self.begun is None else self._with_advice(self.begun.describe())
+
+    def _with_advice(self, done: str) -> str:
         if self._problem:
-            return f"{self.begun.describe()}; it cannot be resumed: {self._problem}"
-        return f"{self.begun.describe()}; `workers verify --resume` goes on behind them"
+            return f"{done}; it cannot be resumed: {self._problem}"
+        return f"{done}; `workers verify --resume` goes on behind them"
 
     def remove(self) -> None:
         """The run is finished, or another one begins."""
@@ -164,7 +182,8 @@ def _about(settings: Settings, topic: Topic) -> dict[str, Any]:
     }
 
 
-def _to_json(run: Unfinished) -> dict[str, Any]:
+def to_json(run: Unfinished) -> dict[str, Any]:
+    """For the file."""
     return {
         "version": VERSION,
         "about": run.about,
@@ -183,7 +202,8 @@ def _to_json(run: Unfinished) -> dict[str, Any]:
     }
 
 
-def _from_json(content: Mapping[str, Any]) -> Unfinished:
+def from_json(content: Mapping[str, Any]) -> Unfinished:
+    """The inverse of `to_json`."""
     done = {}
     for number, result in content["done"].items():
         reports = {

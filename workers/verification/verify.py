@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 from contextlib import closing
-from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from workers.errors import NotFoundError
 from workers.kafka import topics
 from workers.kafka.admin import Admin
-from workers.settings.policies import lossy
 from workers.sinks.registry import open_reader
-from workers.verification.comparison import Comparison
-from workers.verification.report import TruncatedLog, VerifyReport
-from workers.verification.whole_topic import WholeTopic
+from workers.verification.topic_run import TopicRun
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from workers.kafka.partition_offsets import PartitionOffsets
     from workers.records import Record
     from workers.settings import Settings
     from workers.types import TopicPartition
     from workers.verification.comparison import Progress
+    from workers.verification.report import VerifyReport
     from workers.verification.unfinished import UnfinishedFile
 
 
@@ -67,33 +63,15 @@ def verify(
         topic = admin.topic(settings.topic)
         if topic is None:
             raise NotFoundError(topics.missing(settings))
-        offsets: Mapping[TopicPartition, PartitionOffsets] = admin.partition_offsets(topic, settings.group)
-        if since_seconds is not None:
-            offsets = admin.since(offsets, since_seconds)
-        if from_offsets is not None:
-            offsets = {p: each._replace(start=max(each.start, from_offsets.get(p, 0))) for p, each in offsets.items()}
-        comparison = Comparison(settings, topic.identity, offsets, sink, progress, on_records)
-        open_transactions = comparison.count_unstable()
+        run = TopicRun(settings, topic, admin, sink, since_seconds, from_offsets)
         foreign = None
         if since_seconds is None and from_offsets is None:
             how = whole or WholeRun()
-            run = WholeTopic(settings, topic, offsets, admin, sink, how.file, resume=how.resume, most=how.most)
-            run.verify(progress, how.processes)
-            foreign = run.join(comparison.reports)
+            of_topic = run.whole(how.file, resume=how.resume, most=how.most)
+            of_topic.verify(progress, how.processes)
+            foreign = run.join(of_topic)
         else:
-            in_kafka = comparison.compare_records()
-            if from_offsets is not None:
-                unmatched = comparison.unmatched_between(in_kafka)
-                now = admin.partition_offsets(topic, settings.group)
-                comparison.classify_unmatched(unmatched, now, cache(lambda: admin.compacts(settings.topic)))
-        report = VerifyReport(settings.topic, settings.group, list(comparison.reports.values()))
-        report.committed = any(each.committed is not None for each in offsets.values())
+            run.few(progress, on_records)
+        report = run.report()
         report.foreign = foreign
-        report.open_transactions = open_transactions
-        report.lossy_policies = [f"{each.name}={each.value}" for each in lossy(settings)]
-        report.truncated = [
-            TruncatedLog(partition, each.committed or 0, each.truncation.divergence)
-            for partition, each in offsets.items()
-            if each.truncation
-        ]
     return report

@@ -109,7 +109,9 @@ class FleetView:
         snapshot, status = self._lag.current(), self._collector.collect()
         partitions = snapshot.partitions if snapshot else None
         told = status.as_dict()
-        told["events"] = [{**event, "text": words(event)} for event in told.get("events", ())]
+        told["events"] = [
+            {**event, "text": words(event, named=status.has_several_topics)} for event in told.get("events", ())
+        ]
         found = verdict(Facts(status, time.time(), self._timeline.holes()))
         return {
             "about": self._about,

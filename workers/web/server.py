@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 LONGEST_POLL_SECONDS = 60.0
 """The longest poll of Kafka, with all timeouts of the client. After a longer one the process is unhealthy."""
 CHECK_SECONDS = 1.0
+SHOWN_ROUTES = 3
+"""On top of the page; its table has all."""
 
 log = structlog.get_logger()
 
@@ -50,13 +52,8 @@ def serve(settings: Settings, paths: StatePaths) -> None:
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
     health = Health(LONGEST_POLL_SECONDS + settings.lag_interval)
     lag = LagPoller(settings, health.iterated)
-    metrics = LagMetrics(settings.group, settings.topic, lag.current, lambda: lag.last_success)
-    about = {
-        "topic": settings.topic,
-        "group": settings.group,
-        "sink": "MongoDB",
-        "target": f"{settings.database}.{settings.collection}",
-    }
+    metrics = LagMetrics(settings.group, settings.topic, lag.current, lambda: lag.last_success, settings.route_table)
+    about = {**named_by(settings), "group": settings.group, "sink": "MongoDB"}
     timeline = Sampler(settings, paths, lag)
     fleet = FleetView(
         lag,
@@ -81,6 +78,17 @@ def serve(settings: Settings, paths: StatePaths) -> None:
     timeline.stop()
     lag.stop()
     log.info("stopped")
+
+
+def named_by(settings: Settings) -> dict[str, str]:
+    """What is read, and where it goes: the topic and the collection; of several, the routes and the database."""
+    routes = settings.route_table
+    if not routes.has_several_topics:
+        topic = routes.topics[0]
+        return {"topic": topic, "target": f"{settings.database}.{routes.routes[0].collection_of(topic)}"}
+    labels = [route.label for route in routes.routes]
+    more = f" and {len(labels) - SHOWN_ROUTES} more routes" if len(labels) > SHOWN_ROUTES else ""
+    return {"topic": ", ".join(labels[:SHOWN_ROUTES]) + more, "target": settings.database}
 
 
 def _begins(timeline: Sampler, *, again: bool = False) -> bool:

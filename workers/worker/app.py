@@ -34,6 +34,7 @@ from workers.state.write_failures import WriteFailures
 from workers.worker.membership import Membership
 from workers.worker.process_setup import require_time_to_stop, tune_interpreter
 from workers.worker.recycling import Recycling
+from workers.worker.routes_watch import RoutesWatch
 from workers.worker.signals import StopSignal
 from workers.worker.slot_files import SlotFiles
 from workers.worker.stall_timer import StallTimer, enable_stack_dumps
@@ -58,13 +59,15 @@ class Worker:
         self._settings = settings
         self._stop = StopSignal(self._on_stop)
         self._stall = StallTimer(settings.stall_timeout)
-        self._metrics = WorkerMetrics(settings.topic)
+        self._metrics = WorkerMetrics(settings.topic, settings.route_table)
         self._health = Health(settings.max_iteration_seconds)
         recycle = Recycling(settings.max_records, settings.max_memory, settings.healthy_after, self._stop.request)
         failures = WriteFailures(standard_error())
         self._files = SlotFiles(settings, failures)
         self._membership = Membership(settings, self._files)
         self._observer = Observers(self._stall, self._metrics, self._health, LogObserver(), recycle, self._files)
+        if settings.routes:
+            self._observer = Observers(self._observer, RoutesWatch(settings))
         self._health.degraded = failures.problem
         OutputMetrics(
             self._metrics.registry,

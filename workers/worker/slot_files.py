@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from workers.errors import BadConfigurationError, UnavailableError
-from workers.log_fields import Action
+from workers.log_fields import Action, of_partition
 from workers.pipeline.backoff import Backoff
 from workers.pipeline.observer import Observers
 from workers.pipeline.poison import NullPoisonGuard, PoisonGuard
@@ -211,7 +211,7 @@ def _log_crash(crash: Crash) -> None:
     log.warning(
         "a worker crashed while it decoded these records",
         action=Action.READ,
-        partition=crash.partition.partition,
+        **of_partition(crash.partition),
         first=crash.first,
         last=crash.next - 1,
     )

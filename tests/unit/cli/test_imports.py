@@ -46,17 +46,17 @@ LOG = {"pygments", "structlog"}
 KAFKA = LOG | {"cramjam", "crc32c", "kafka", "lz4", "snappy", "zstandard"}
 METRICS = {"prometheus_client"}
 COMMON = {"cli", "errors", "identity", "naming", "operations", "records", "settings", "types"}
-DATA = {"formats", "kafka", "pipeline", "sinks"}
+DATA = {"decoding", "formats", "kafka", "pipeline", "sinks"}
 FLEET = {"connection", "fleet", "kafka", "pipeline", "process", "sinks", "state"}
 
 USES = {
     "audit": (KAFKA | METRICS | {"orjson"}, DATA | {"auditor", "connection", "log_fields", "monitoring", "process", "state", "verification"}),
     "chaos": (KAFKA | {"orjson"}, DATA | FLEET | {"drill", "verification"}),
     "config": (set(), set()),
-    "dead-letters list": ({"orjson"}, {"formats", "pipeline", "sinks", "verification"}),
-    "dead-letters purge --all": ({"orjson"}, {"formats", "pipeline", "sinks", "verification"}),
-    "dead-letters replay --all": ({"orjson"}, {"formats", "pipeline", "sinks", "verification"}),
-    "dead-letters show x": ({"orjson"}, {"formats", "pipeline", "sinks", "verification"}),
+    "dead-letters list": ({"orjson"}, {"decoding", "formats", "pipeline", "sinks", "verification"}),
+    "dead-letters purge --all": ({"orjson"}, {"decoding", "formats", "pipeline", "sinks", "verification"}),
+    "dead-letters replay --all": ({"orjson"}, {"decoding", "formats", "pipeline", "sinks", "verification"}),
+    "dead-letters show x": ({"orjson"}, {"decoding", "formats", "pipeline", "sinks", "verification"}),
     "doctor": (KAFKA, {"doctor", "findings", "fleet", "kafka", "pipeline", "process", "sinks", "state"}),
     "init": ({"supervisor"}, {"fleet", "scaffold"}),
     "kill": (KAFKA | {"orjson"}, DATA | FLEET | {"drill", "verification"}),

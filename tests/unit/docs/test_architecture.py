@@ -11,7 +11,7 @@ REPOSITORY = Path(__file__).resolve().parents[3]
 PRODUCT = REPOSITORY / "workers"
 DOC = (REPOSITORY / "docs/ARCHITECTURE.md").read_text(encoding="utf-8")
 MAP = DOC.split("\n## File map\n")[1].split("\n## ")[0]
-MOST_LINES = 600
+MOST_LINES = 680
 PLACE = re.compile(r"`([\w/]+\.py):(\w+(?:\.\w+)?)`")
 GOALS = {"One record": 13, "One `kill -9`": 8, "`workers status`": 8, "`workers verify`": 11}
 """By the beginning of its heading: how many files a reader has to open to follow one way through the code."""

@@ -19,7 +19,7 @@ from workers.kafka.topics import Topic
 from workers.settings import load
 from workers.sinks.id_range import EVERY_ID, IdRange
 from workers.types import Truncation
-from workers.verification import checker, comparison, part_check, whole_topic
+from workers.verification import checker, comparison, part_check, verify_parts, whole_topic
 from workers.verification import verify as verification
 from workers.verification.comparison import MAX_DISTANCE
 from workers.verification.report import PartitionReport, VerifyReport
@@ -80,7 +80,7 @@ def now(request, monkeypatch) -> Situation:
     if many_dead_letters:
         monkeypatch.setattr(part_check, "MOST_DEAD_LETTERS", 0)
     monkeypatch.setattr(whole_topic, "OFFSETS_BY_INDEX", 3)
-    monkeypatch.setattr(whole_topic, "MOST_PROCESSES", 1)
+    monkeypatch.setattr(verify_parts, "MOST_PROCESSES", 1)
 
     class FakeAdmin(_Context):
         def topic(self, _name: str) -> Topic | None:

@@ -18,7 +18,7 @@ from workers.kafka.partition_offsets import PartitionOffsets
 from workers.kafka.topics import Topic
 from workers.settings import Settings, load
 from workers.types import TopicPartition
-from workers.verification import checker, whole_topic
+from workers.verification import checker, verify_parts
 from workers.verification.report import PartitionReport
 from workers.verification.unfinished import Unfinished, UnfinishedFile
 from workers.verification.whole_topic import WholeTopic
@@ -59,7 +59,7 @@ class Kafka:
 def kafka(monkeypatch: pytest.MonkeyPatch) -> Kafka:
     kafka = Kafka(random_sides(5))
     monkeypatch.setattr(checker, "LogReader", lambda *_: kafka)
-    monkeypatch.setattr(whole_topic, "MOST_PROCESSES", 1)
+    monkeypatch.setattr(verify_parts, "MOST_PROCESSES", 1)
     return kafka
 
 

@@ -11,9 +11,11 @@ from workers.fleet.endings import Endings
 from workers.fleet.start_command import how_to_start
 from workers.fleet.status.event_file import EventFile
 from workers.fleet.status.model import Answers, FleetInfo, Status, SupervisordAnswer, build_status
+from workers.fleet.status.one_route import OneRoute
 from workers.fleet.status.poller import Down, Poller
 from workers.fleet.status.requests import KafkaRequest, MongoDBRequest
 from workers.fleet.status.slot_facts import SlotFacts
+from workers.fleet.status.topic_rates import TopicRates
 from workers.fleet.supervisor import Process, SupervisorClient
 from workers.kafka.topics import create_command
 from workers.naming import all_worker_names, is_worker
@@ -47,23 +49,29 @@ class StatusCollector:
         every: float = 2.0,
         events: int = EVENTS,
         kafka: Callable[[], KafkaLook] | None = None,
+        route: str | None = None,
     ) -> None:
         """Args:
         paths: of the tree whose fleet it is.
         every: seconds between two requests to Kafka, and to MongoDB.
         events: how many of the last events are in the status.
         kafka: what somebody else asks Kafka anyway; None: asked here.
+        route: only what is of this route, one of the settings'; None: of all.
         """
         self._tree, self._state_dir = paths.tree, paths.state_dir
         self._settings = settings
+        table = settings.route_table
+        self._one_route = None if route is None else OneRoute(table, route)
+        table = self._one_route.table if self._one_route else table
         self._info = FleetInfo(
             str(paths.tree),
-            settings.topic,
+            table.names,
             settings.group,
             settings.bootstrap_servers,
             redact(settings)["WORKERS_MONGODB_URI"].partition("?")[0],
             settings.max_iteration_seconds,
-            create_command(settings.topic, settings.bootstrap_servers, settings.security_protocol),
+            create_command((*table.topics, settings.topic)[0], settings.bootstrap_servers, settings.security_protocol),
+            routes=table,
         )
         client = SupervisorClient(paths.supervisord_socket)
         self._endings = Endings(client)
@@ -73,7 +81,7 @@ class StatusCollector:
         self._kafka = Poller(kafka, SHARED_SECONDS) if kafka else Poller(own, every, own.close)
         self._mongodb = Poller(mongodb, every, mongodb.close)
         self._pollers: list[Poller[Any]] = [self._supervisord, self._kafka, self._mongodb]
-        self._rates = _Rates()
+        self._rates, self._topic_rates = _Rates(), TopicRates()
         self._audit_file = audit_file(paths.state_dir, settings.group)
 
     def start(self) -> None:
@@ -104,6 +112,8 @@ class StatusCollector:
         # The first sample of the heartbeats, from which the rates are computed.
         self.collect()
         self._await_answers(started + seconds)
+        # The first sample of the offsets, too.
+        self._kafka_answer(time.monotonic())
         if least and self._rates.has_samples:
             time.sleep(max(0.0, started + least - time.monotonic()))
             # What Kafka said before this wait may contradict what the heartbeats say after it: a worker has just joined.
@@ -129,9 +139,10 @@ class StatusCollector:
             "Kafka": self._kafka,
             "MongoDB": self._mongodb,
         }
+        kafka = self._kafka_answer(now)
         answers = Answers(
             supervisord,
-            self._kafka.answer(now),
+            kafka,
             mongodb if isinstance(mongodb, Down) else None,
             slots,
             {
@@ -142,9 +153,18 @@ class StatusCollector:
             self._endings.explained(self._events.last()),
             {name: seconds for name, poller in services.items() if (seconds := poller.down_seconds(now)) is not None},
             read_audit(self._audit_file),
+            self._topic_rates.now,
         )
+        if self._one_route:
+            answers = self._one_route.of(answers)
         info = self._info._replace(start=how_to_start(self._tree)) if isinstance(supervisord, Down) else self._info
         return build_status(info, answers, now, datetime.now(UTC).isoformat(timespec="milliseconds"))
+
+    def _kafka_answer(self, now: float) -> KafkaLook | Down:
+        answer = self._kafka.answer(now)
+        if not isinstance(answer, Down):
+            self._topic_rates.add(answer)
+        return answer
 
     def _ask_supervisord(self, client: SupervisorClient) -> SupervisordAnswer:
         answer = SupervisordAnswer(client.pid(), client.processes())

@@ -12,9 +12,13 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from workers.kafka.group_description import GroupDescription
+    from workers.kafka.kafka_look import KafkaLook
     from workers.kafka.open_transactions import OpenTransaction
 
 STABLE = "Stable"
+CORRECT = "correct WORKERS_ROUTES, and restart the workers"
+FEW_TOPICS = 3
+"""So many are named in a sentence or a cell; of more, how many they are."""
 SETTLED = (STABLE, "Empty", "Dead")
 """States in which no rebalance is going on. Dead: there is no such group."""
 
@@ -37,10 +41,11 @@ class GroupStatus:
 
     name: str
     topic: str
+    """Of several, as words: see `RouteTable.names`."""
     state: str
     members: list[GroupMember]
     partitions: int | None
-    """Of the topic; None: there is no such topic."""
+    """Of all topics; None: none of them exists."""
     unowned: list[TopicPartition]
     """Partitions that no live member is assigned; empty while the group rebalances."""
     lag: int | None
@@ -50,7 +55,13 @@ class GroupStatus:
     open_transactions: Mapping[TopicPartition, OpenTransaction] = field(default_factory=dict)
     """By partition in which there is one: what is behind it cannot be read yet."""
     create_topic: str | None = None
-    """Kafka's own command that makes the topic; None: it is there."""
+    """Kafka's own command that makes the topic; None: it is there, or there are several."""
+    missing: list[str] = field(default_factory=list)
+    unroutable: Mapping[str, str] = field(default_factory=dict)
+    refused: Mapping[str, str] = field(default_factory=dict)
+    """The three: see `KafkaLook`."""
+    has_several_topics: bool = False
+    """Whether there are, or may be: then each partition is named with its topic."""
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -73,23 +84,31 @@ class GroupStatus:
     @property
     def problems(self) -> list[str]:
         """Everything that is wrong with it, in sentences."""
-        if self.partitions is None:
+        if self.partitions is None and not self.has_several_topics:
             return [f"there is no topic {self.topic} yet; `workers doctor` says how to make it"]
+        missing = [f"{no_topics(self.missing)} yet; `workers doctor` says how to make it"] if self.missing else []
         standing = [
+            *(f"the topic {topic} is halted: {why}; {CORRECT}" for topic, why in sorted(self.unroutable.items())),
+            *(f"nothing is known of the topic {topic}: {why}" for topic, why in sorted(self.refused.items())),
+        ]
+        standing += [
             f"{describe_partitions([partition])}: {each.describe()}"
             for partition, each in sorted(self.open_transactions.items())
             if each.hanging
         ]
         if self.unanswered:
-            standing.insert(0, f"Kafka does not answer for {describe_partitions(self.unanswered)}: is every broker up?")
+            standing.insert(
+                len(self.unroutable) + len(self.refused),
+                f"Kafka does not answer for {describe_partitions(self.unanswered)}: is every broker up?",
+            )
         if not self.settled:
-            return [f"the group {self.name} is rebalancing", *standing]
+            return [f"the group {self.name} is rebalancing", *standing, *missing]
         owners = Counter(partition for member in self.members for partition in member.partitions)
         shared = sorted(partition for partition, count in owners.items() if count > 1)
         problems = [f"{describe_partitions(shared)} assigned to more than one member"] if shared else []
         if self.unowned:
             problems.append(f"{describe_partitions(self.unowned)} not assigned to any live member")
-        return problems + standing
+        return problems + standing + missing
 
 
 def build_group_status(
@@ -101,6 +120,9 @@ def build_group_status(
     unanswered: Collection[TopicPartition] = (),
     open_transactions: Mapping[TopicPartition, OpenTransaction] | None = None,
     create_topic: str = "",
+    *,
+    look: KafkaLook | None = None,
+    has_several_topics: bool = False,
 ) -> GroupStatus:
     """The status of the group from the broker's answers.
 
@@ -110,8 +132,10 @@ def build_group_status(
         unanswered: partitions of the topic that are not in `lags`, since Kafka did not answer for them.
         open_transactions: by partition in which there is one.
         create_topic: the command that makes the topic, where there is none.
+        look: what is missing, unroutable and refused; None: nothing.
+        has_several_topics: whether there are, or may be.
     """
-    members = [GroupMember(member_id, *member) for member_id, member in group.members.items()]
+    members = [GroupMember(member_id, *member[:4]) for member_id, member in group.members.items()]
     owned = {partition for each in members if each.member_id not in dead for partition in each.partitions}
     partitions = {*(lags or ()), *unanswered}
     return GroupStatus(
@@ -124,26 +148,44 @@ def build_group_status(
         lag=None if lags is None else sum(lags.values()),
         unanswered=sorted(unanswered),
         open_transactions=open_transactions or {},
-        create_topic=create_topic if lags is None else None,
+        create_topic=create_topic if lags is None and not has_several_topics else None,
+        missing=sorted(look.missing) if look else [],
+        unroutable=look.unroutable if look else {},
+        refused=look.refused if look else {},
+        has_several_topics=has_several_topics,
     )
 
 
+def no_topics(names: Sequence[str]) -> str:
+    """`there is no topic orders`, `there are no topics orders, refunds`; of many, the first and how many more."""
+    shown = ", ".join(names[:FEW_TOPICS]) + (f" and {len(names) - FEW_TOPICS} more" if len(names) > FEW_TOPICS else "")
+    return f"there is no topic {shown}" if len(names) == 1 else f"there are no topics {shown}"
+
+
 def describe_partitions(partitions: Sequence[TopicPartition]) -> str:
-    """For a sentence: `partition 3 of numtest`, or `partitions 0-2,5 of numtest`."""
+    """For a sentence: `partition 3 of numtest`, or `partitions 0-2,5 of numtest`; of many topics: `40 partitions of 20 topics`."""
     topics = by_topic(partitions)
+    if len(topics) > FEW_TOPICS:
+        return f"{len(partitions)} partitions of {len(topics)} topics"
     noun = "partition" if len(partitions) == 1 else "partitions"
-    return " and ".join(f"{noun} {_compact_numbers(numbers)} of {topic}" for topic, numbers in topics.items())
+    return " and ".join(f"{noun} {compact_numbers(numbers)} of {topic}" for topic, numbers in topics.items())
 
 
-def compact_partitions(partitions: Iterable[TopicPartition]) -> str:
-    """For a table: `0-2,5`; of several topics: `orders:0-2 refunds:5`."""
+def compact_partitions(partitions: Iterable[TopicPartition], *, named: bool = False) -> str:
+    """For a table: `0-2,5`; of several topics: `orders:0-2 refunds:5`; of many: `40 of 20 topics`.
+
+    Args: named: whether the topic is named also where all are of one: the fleet has several.
+    """
     topics = by_topic(partitions)
-    if len(topics) > 1:
-        return " ".join(f"{topic}:{_compact_numbers(numbers)}" for topic, numbers in topics.items())
-    return "".join(map(_compact_numbers, topics.values()))
+    if len(topics) > FEW_TOPICS:
+        return f"{sum(map(len, topics.values()))} of {len(topics)} topics"
+    if named or len(topics) > 1:
+        return " ".join(f"{topic}:{compact_numbers(numbers)}" for topic, numbers in topics.items())
+    return "".join(map(compact_numbers, topics.values()))
 
 
-def _compact_numbers(numbers: Sequence[int]) -> str:
+def compact_numbers(numbers: Sequence[int]) -> str:
+    """Of ascending numbers: `0-2,5`."""
     found: list[list[int]] = []
     for each in numbers:
         if found and found[-1][1] == each - 1:

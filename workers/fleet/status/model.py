@@ -7,12 +7,13 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from workers.errors import ExitCode
-from workers.fleet.sentences import plural
 from workers.fleet.status.audit import AUDITOR, age, audit_now, is_spare
 from workers.fleet.status.group import GroupStatus, build_group_status
 from workers.fleet.status.poller import Down
+from workers.fleet.status.services import Service, services_of, supervisord_problems
 from workers.fleet.status.slot import WAITING_FOR_TOPIC, SlotStatus, build_slot_status
 from workers.fleet.status.slot_facts import SlotFacts
+from workers.fleet.status.topics import RouteStatus, build_route_statuses
 from workers.fleet.supervisor import NOT_RUNNING
 from workers.kafka.kafka_look import KafkaLook
 from workers.state.heartbeat import State
@@ -21,10 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from workers.fleet.supervisor import Process
+    from workers.settings.route import RouteTable
     from workers.state.audit_file import Audit
-
-NOT_YET = ("ended", State.STARTING)
-"""States of a slot whose process is about to end, or to begin its work."""
 
 
 class SupervisordAnswer(NamedTuple):
@@ -51,17 +50,8 @@ class Answers:
     """By name of a service that is down: for how long."""
     audit: Audit | None = None
     """What the auditor found last; None: it has left no file."""
-
-
-@dataclass(frozen=True)
-class Service:
-    """A service that the fleet needs."""
-
-    up: bool
-    detail: str
-    """Its address, or why it is down."""
-    seconds: float | None = None
-    """For how long it has been down, as far as this process knows; None: it is up, or that is not known."""
+    rates: Mapping[str, float] = field(default_factory=dict)
+    """By topic: offsets that the group commits a second."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +72,13 @@ class Status:
     """Whether there is a fleet at all: a supervisord, or a live worker."""
     audit: Audit | None = None
     """What counts of it: see `audit_now`."""
+    routes: list[RouteStatus] = field(default_factory=list)
+    """Every route, with its topics. Empty: Kafka does not answer."""
+
+    @property
+    def has_several_topics(self) -> bool:
+        """Whether there are, or may be: then each partition is named with its topic."""
+        return self.group is not None and self.group.has_several_topics
 
     @property
     def healthy(self) -> bool:
@@ -108,6 +105,7 @@ class Status:
             "group": group,
             "audit": self.audit and self.audit._asdict(),
             "slots": [slot.as_dict() for slot in self.slots],
+            "routes": [route.as_dict() for route in self.routes],
         }
 
 
@@ -116,6 +114,7 @@ class FleetInfo(NamedTuple):
 
     tree: str
     topic: str
+    """Of several, as words: see `RouteTable.names`."""
     group: str
     bootstrap_servers: str
     mongodb: str
@@ -125,6 +124,8 @@ class FleetInfo(NamedTuple):
     """The command that makes the topic, for when there is none."""
     start: str = "supervisord starts one"
     """How one is started."""
+    routes: RouteTable | None = None
+    """None: nothing is told by route."""
 
 
 def build_status(info: FleetInfo, answers: Answers, now: float, time: str) -> Status:
@@ -139,23 +140,36 @@ def build_status(info: FleetInfo, answers: Answers, now: float, time: str) -> St
     if kafka and kafka.offsets is not None:
         lags = {partition: each.lag for partition, each in kafka.offsets.items()}
     dead = {member for facts in answers.slots.values() for member in facts.dead_members}
+    several = info.routes is not None and info.routes.has_several_topics
     group = kafka and build_group_status(
-        info.group, info.topic, kafka.group, lags, dead, kafka.unanswered, kafka.open_transactions, info.create_topic
+        info.group,
+        info.topic,
+        kafka.group,
+        lags,
+        dead,
+        kafka.unanswered,
+        kafka.open_transactions,
+        info.create_topic,
+        look=kafka,
+        has_several_topics=several,
     )
     members = kafka.group.members if kafka and group and group.settled else None
+    unread = {*kafka.unroutable, *kafka.refused} if kafka else ()
     slots = [
-        build_slot_status(name, facts, now, info.max_iteration_seconds, answers.uptimes.get(name), lags, members)
+        build_slot_status(
+            name, facts, now, info.max_iteration_seconds, answers.uptimes.get(name), lags, members, unread
+        )
         for name, facts in sorted(answers.slots.items())
     ]
     if kafka and kafka.offsets is None:
         # That is said once, by the group, and not once for each worker.
         slots = [_without_topic(slot) for slot in slots]
     fleet = isinstance(answers.supervisord, SupervisordAnswer) or bool(slots)
-    services = _services(info, answers, slots)
+    services = services_of(info, answers, slots)
     problems = [f"{name}: {service.detail}" for name, service in services.items() if not service.up]
     if not fleet and isinstance(answers.supervisord, Down) and answers.supervisord.why == NOT_RUNNING:
         problems[0] = f"no fleet runs in {info.tree}; {info.start}"
-    problems += _supervisord_problems(answers.supervisord, slots)
+    problems += supervisord_problems(answers.supervisord, slots)
     problems += [slot.problem for slot in slots if slot.problem]
     problems += group.problems if group and fleet else []
     unix_now = datetime.fromisoformat(time).timestamp()
@@ -164,7 +178,13 @@ def build_status(info: FleetInfo, answers: Answers, now: float, time: str) -> St
         found = f"{audit.failures}{age(audit, unix_now)}"
         problems.append(f"records are not accounted for: {found}; `{audit.command}` shows more")
     events = [dict(event) for event in answers.events]
-    return Status(time, problems, services, slots, group, events, fleet, audit)
+    halted = {partition for slot in slots for partition in slot.halted_partitions}
+    routes = (
+        build_route_statuses(info.routes, kafka, dead=dead, halted=halted, rates=answers.rates)
+        if kafka and info.routes
+        else []
+    )
+    return Status(time, problems, services, slots, group, events, fleet, audit, routes)
 
 
 def _has_auditor(supervisord: SupervisordAnswer | Down) -> bool:
@@ -176,46 +196,3 @@ def _has_auditor(supervisord: SupervisordAnswer | Down) -> bool:
 def _without_topic(slot: SlotStatus) -> SlotStatus:
     """Kafka answers and there is no topic, so a worker that waits for Kafka waits for that, and nothing is wrong with it."""
     return replace(slot, text=WAITING_FOR_TOPIC, problem=None) if slot.state == State.WAITING_FOR_KAFKA else slot
-
-
-def _services(info: FleetInfo, answers: Answers, slots: list[SlotStatus]) -> dict[str, Service]:
-    found = {}
-    if isinstance(answers.supervisord, Down):
-        seconds = answers.down_seconds.get("supervisord")
-        found["supervisord"] = Service(up=False, detail=answers.supervisord.why, seconds=seconds)
-    else:
-        supervised = [slot for slot in slots if slot.supervised]
-        running = sum(slot.pid is not None and slot.state not in NOT_YET for slot in supervised)
-        others = [process for process in answers.supervisord.processes if process.name not in answers.slots]
-        well = [process.name for process in others if process.state == "RUNNING"]
-        listed = f", {', '.join(well)} up" if well else ""
-        listed += "".join(
-            f", {process.name} {process.state.lower()}" for process in others if process.state != "RUNNING"
-        )
-        # Within 80 columns: what is needed least stands last.
-        workers = f"{running} of {plural(len(supervised), 'worker')} running"
-        detail = f"{workers}{listed}; pid {answers.supervisord.pid}"
-        found["supervisord"] = Service(up=True, detail=detail)
-    for name, answer, address in (
-        ("Kafka", answers.kafka, info.bootstrap_servers),
-        ("MongoDB", answers.mongodb, info.mongodb),
-    ):
-        down = isinstance(answer, Down)
-        detail = answer.why if isinstance(answer, Down) else address
-        found[name] = Service(up=not down, detail=detail, seconds=answers.down_seconds.get(name) if down else None)
-    return found
-
-
-def _supervisord_problems(supervisord: SupervisordAnswer | Down, slots: list[SlotStatus]) -> list[str]:
-    if isinstance(supervisord, Down):
-        return []
-    names = {slot.name for slot in slots}
-    problems = [
-        f"program {process.name} is {process.state}" + (f"; see {process.log}" if process.log else "")
-        for process in supervisord.processes
-        if process.name not in names and process.state != "RUNNING" and not is_spare(process)
-    ]
-    if not any(slot.supervised for slot in slots):
-        problems.append("supervisord has no workers")
-    unsupervised = [slot for slot in slots if not slot.supervised]
-    return problems + [f"{slot.name}: pid {slot.pid} is not a process of this supervisord" for slot in unsupervised]

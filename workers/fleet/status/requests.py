@@ -10,12 +10,13 @@ from workers.errors import SinkRefusesError, SinkUnavailableError, UnavailableEr
 from workers.fleet.status.listening import nobody_listens
 from workers.kafka.admin import Admin
 from workers.kafka.diagnosis import nobody_answers, split_address
-from workers.kafka.kafka_look import KafkaLook
+from workers.kafka.fleet_topics import TopicFinder
 from workers.kafka.open_transactions import OpenTransactions
 from workers.settings.mongodb_hosts import hosts
 from workers.sinks.registry import open_sink
 
 if TYPE_CHECKING:
+    from workers.kafka.kafka_look import KafkaLook
     from workers.settings import Settings
     from workers.sinks.base import Sink
 
@@ -34,6 +35,7 @@ class KafkaRequest:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._topics = TopicFinder(settings)
         self._connection = KeptConnection(self._connect)
         self._open_transactions = OpenTransactions(settings)
 
@@ -47,13 +49,16 @@ class KafkaRequest:
         return Admin(self._settings, KAFKA_TIMEOUT_SECONDS).connect()
 
     def _ask(self, admin: Admin) -> KafkaLook:
-        topic = admin.topic(self._settings.topic)
-        group = admin.group(self._settings.group, self._settings.topic)
-        if topic is None:
-            return KafkaLook(group, None)
-        offsets = admin.answered_offsets(topic, self._settings.group)
-        unanswered = set(topic.partitions) - offsets.keys()
-        return KafkaLook(group, offsets, unanswered, self._open_transactions.look(topic.identity, offsets, time.time()))
+        found = self._topics.find(admin)
+        look = found.look(self._topics.group(admin, found))
+        if not found.topics:
+            return look
+        offsets = admin.offsets_of_topics(found.topics, self._settings.group)
+        return look._replace(
+            offsets=offsets,
+            unanswered=found.partitions - offsets.keys(),
+            open_transactions=self._open_transactions.look(found.identities, offsets, time.time()),
+        )
 
     def close(self) -> None:
         self._open_transactions.close()

@@ -11,7 +11,7 @@ from workers.state.heartbeat import State
 from workers.types import by_topic
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from workers.fleet.status.slot_facts import SlotFacts
     from workers.fleet.supervisor import Process
@@ -95,6 +95,7 @@ def build_slot_status(
     uptime: float | None = None,
     lags: Mapping[TopicPartition, int] | None = None,
     members: Mapping[str, object] | None = None,
+    unread: Collection[str] = (),
 ) -> SlotStatus:
     """The status of a slot from what is known about it.
 
@@ -104,6 +105,7 @@ def build_slot_status(
         uptime: seconds since the process was started, if supervisord does not know them.
         lags: by partition; None: Kafka did not answer.
         members: by member id; None: the broker did not answer, or the group is rebalancing.
+        unread: topics of which nothing is read, or known: they are in no lag.
     """
     process, beat = facts.process, facts.live_beat
     state, text, problem = (
@@ -131,7 +133,7 @@ def build_slot_status(
         member_id=own_member,
         log=process.log if process else "",
     )
-    return _with_numbers(own, facts, beat, now, lags) if beat and beat.iterated <= now + CLOCK_SLACK else own
+    return _with_numbers(own, facts, beat, now, lags, unread) if beat and beat.iterated <= now + CLOCK_SLACK else own
 
 
 def _ended(process: Process) -> tuple[str, str, str | None]:
@@ -188,10 +190,16 @@ def _running(facts: SlotFacts, now: float, max_iteration_seconds: float) -> tupl
 
 
 def _with_numbers(
-    own: SlotStatus, facts: SlotFacts, beat: Beat, now: float, lags: Mapping[TopicPartition, int] | None
+    own: SlotStatus,
+    facts: SlotFacts,
+    beat: Beat,
+    now: float,
+    lags: Mapping[TopicPartition, int] | None,
+    unread: Collection[str],
 ) -> SlotStatus:
-    known = [lags[partition] for partition in beat.partitions if partition in lags] if lags is not None else []
-    partial = lags is not None and len(known) < len(beat.partitions)
+    read = [partition for partition in beat.partitions if partition.topic not in unread]
+    known = [lags[partition] for partition in read if partition in lags] if lags is not None else []
+    partial = lags is not None and len(known) < len(read)
     return replace(
         own,
         state_seconds=max(0.0, now - beat.since) if own.state == beat.state else None,

@@ -79,12 +79,12 @@ class Marks:
         """Add what was seen here. An end that the watchdog has told of already, or tells of later, is not there twice."""
         self._seen = [*self._seen[-KEPT:], mark]
 
-    def tell(self, events: Iterable[Mapping[str, Any]], to_monotonic: float) -> None:
-        """Replace what the watchdog tells. Args: to_monotonic: what is added to Unix times."""
+    def tell(self, events: Iterable[Mapping[str, Any]], to_monotonic: float, *, named: bool = False) -> None:
+        """Replace what the watchdog tells. Args: to_monotonic: what is added to Unix times; named: see `event_words.words`."""
         times, told = self._times, []
         self._times = {}
         for event in events:
-            if (mark := _mark_of(event)) is None:
+            if (mark := _mark_of(event, named=named)) is None:
                 continue
             key = str(event.get("time")), mark.kind, str(mark.process)
             at = self._times[key] = times.get(key, mark.time + to_monotonic)
@@ -128,7 +128,7 @@ def _fewer(marks: Sequence[Mark]) -> list[Mark]:
     return [mark for mark in marks if mark.kind is not MarkKind.REBALANCED][-TOLD:]
 
 
-def _mark_of(event: Mapping[str, Any]) -> Mark | None:
+def _mark_of(event: Mapping[str, Any], *, named: bool) -> Mark | None:
     """With its Unix time."""
     process = event.get("process")
     if process is not None and not is_worker(str(process)):
@@ -144,7 +144,7 @@ def _mark_of(event: Mapping[str, Any]) -> Mark | None:
                 at,
                 kind,
                 process,
-                words(event),
+                words(event, named=named),
                 float(seconds) if seconds is not None else None,
                 partitions if isinstance(partitions, dict) else None,
             )

@@ -45,8 +45,9 @@ UNKNOWN = None, BandKind.UNKNOWN
 class Timeline:
     """Call the `saw_` methods in the order in which things are seen, and `as_dict` at any time. For one thread at a time."""
 
-    def __init__(self, now: float) -> None:
-        self._start = now
+    def __init__(self, now: float, *, has_several_topics: bool = False) -> None:
+        """Args: has_several_topics: then partitions are named with their topics."""
+        self._start, self._has_several_topics = now, has_several_topics
         self._partitions: dict[TopicPartition, PartitionTrack] = {}
         self._workers: dict[str, WorkerTrack] = {}
         self._series = Series(now)
@@ -124,7 +125,7 @@ class Timeline:
 
     def saw_events(self, events: Iterable[Mapping[str, Any]], to_monotonic: float) -> None:
         """The events of the watchdog, all that are to be marked. Args: to_monotonic: what is added to Unix times."""
-        self._marks.tell(events, to_monotonic)
+        self._marks.tell(events, to_monotonic, named=self._has_several_topics)
 
     def _add(self, name: str, increase: Increase | None) -> None:
         if increase:
@@ -157,7 +158,7 @@ class Timeline:
         since = track.ended_with_partitions
         if since is not None and now.lives and beat.partitions and beat.assigned and beat.assigned > since:
             track.ended_with_partitions = None
-            text = f"back; {which(beat.partitions)} with it again"
+            text = f"back; {which(beat.partitions, named=self._has_several_topics)} with it again"
             owned = {name: by_topic(beat.partitions)}
             self._marks.see(Mark(beat.assigned, MarkKind.BACK, name, text, round(beat.assigned - since, 3), owned))
         if before and before.lives and now.lives and before.beat.pid == beat.pid:

@@ -30,7 +30,7 @@ class TimelineReader:
     def __init__(self, settings: Settings, paths: StatePaths, seconds: int = 120) -> None:
         """Does no I/O. Args: seconds: how far back."""
         host = "127.0.0.1" if _is_any(settings.metrics_host) else settings.metrics_host
-        self._seconds, self._group, self._topic = seconds, settings.group, settings.topic
+        self._seconds, self._group, self._topic = seconds, settings.group, settings.route_table.names
         self._url = f"http://{address(host, settings.lag_port)}/timeline.json?seconds={seconds}"
         # It is on this host: no proxy is asked.
         self._opener = build_opener(ProxyHandler({}))

@@ -67,7 +67,8 @@ class Sampler:
     def __init__(self, settings: Settings, paths: StatePaths, offsets: Offsets | None = None) -> None:
         """Does no I/O. Args: paths: of the tree whose fleet it is; offsets: None: nothing is known of Kafka."""
         self._offsets = offsets
-        self._names = {"group": settings.group, "topic": settings.topic}
+        routes = settings.route_table
+        self._names = {"group": settings.group, "topic": routes.names}
         self._slots = [_SlotFiles(Slot(paths.state_dir, settings.group, name), name) for name in all_worker_names()]
         self._used: list[_SlotFiles] = []
         self._ends = ProcessEnds()
@@ -78,7 +79,7 @@ class Sampler:
         self._answer: tuple[float, float, LagSnapshot] | None = None
         """Kafka's last answer, which is told a moment later."""
         self._taken: LagSnapshot | None = None
-        self._timeline = Timeline(time.monotonic())
+        self._timeline = Timeline(time.monotonic(), has_several_topics=routes.has_several_topics)
         self._lock = threading.Lock()
         """Guards the timeline. Held for about a millisecond: no I/O."""
         self._stop_event = threading.Event()
@@ -93,7 +94,7 @@ class Sampler:
         self._stop_event.set()
 
     def as_dict(self, seconds: int) -> dict[str, Any]:
-        """See `Timeline.as_dict`; and whose it is: the group and its topic."""
+        """See `Timeline.as_dict`; and whose it is: the group, and its topics in words."""
         with self._lock:
             now = time.monotonic()
             return self._names | self._timeline.as_dict(seconds, now, time.time() - now)

@@ -11,7 +11,9 @@ from workers.sinks.mongodb.client import READING, Collections
 from workers.sinks.mongodb.errors import translate_read_errors
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
+
+    from pymongo import MongoClient
 
     from workers.records import Record
     from workers.settings import Settings
@@ -75,8 +77,9 @@ def from_document(document: dict[str, Any]) -> DeadLetter:
 class MongoDeadLetters:
     """See `DeadLetterStore`."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._client = (collections := Collections(settings, **READING)).client
+    def __init__(self, settings: Settings, client: MongoClient[Any] | None = None) -> None:
+        """Args: client: where several share one; whoever closes one of them closes it. None: one of its own."""
+        self._client = (collections := Collections(settings, client, **READING)).client
         self._letters = collections.dead_letters
 
     def connect(self) -> None:
@@ -95,6 +98,10 @@ class MongoDeadLetters:
         with translate_read_errors():
             found = self._letters.find_one({"_id": letter_id})
         return None if found is None else from_document(found)
+
+    def topics(self) -> Sequence[str]:
+        with translate_read_errors():
+            return sorted(each for each in self._letters.distinct("topic") if isinstance(each, str))
 
     def record_replay(self, letter_id: str, reject: Reject | None) -> None:
         if reject is None:
@@ -125,6 +132,8 @@ def _query(chosen: DeadLetterFilter) -> dict[str, Any]:
         query["_id"] = {"$in": list(chosen.ids)}
     if chosen.reason is not None:
         query["reason"] = str(chosen.reason)
+    if chosen.topics is not None:
+        query["topic"] = {"$in": list(chosen.topics)}
     if chosen.partition is not None:
         query |= chosen.partition._asdict()
     if chosen.unpurged:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from bson.raw_bson import RawBSONDocument
+    from pymongo import MongoClient
     from pymongo.collection import Collection
 
     from workers.settings import Settings
@@ -50,8 +51,9 @@ REASON = {"reason": 1, "replayed_at": 1}
 class MongoReader:
     """See `SinkReader`."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._collections = Collections(settings, **READING)
+    def __init__(self, settings: Settings, client: MongoClient[Any] | None = None) -> None:
+        """Args: client: where several readers share one; whoever closes one of them closes it. None: one of its own."""
+        self._collections = Collections(settings, client, **READING)
 
     def connect(self) -> None:
         with translate_read_errors():

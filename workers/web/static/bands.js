@@ -10,6 +10,8 @@ const MANY = 40;
 const LEAST_PX = 60;
 const PITCH = { least: 1, most: 28 };
 const HEADING_PX = 20;
+const GROUP_GAP_PX = 4;
+const LETTER_PX = 8;
 const LABEL_PX = 12;
 const HOLE_PX = 3;
 const NAMED_PX = { width: 34, height: 16 };
@@ -17,8 +19,9 @@ const ORDER = ["idle", "storing", "halted", "waiting"];
 
 export const BY_PARTITION = "partition", BY_WORKER = "worker";
 
-/* The rows, from `top` on: {rows: [{part, y, height}], headings: [{y, text}], pitch, bottom}. */
-export function layout(partitions, order, top) {
+/* The rows, from `top` on: {rows: [{part, y, height}], headings: [{y, text}], pitch, bottom}. isNamed: whether the headings
+   stand beside the bands, and not above them. */
+export function layout(partitions, order, top, isNamed = false) {
   const groups = order === BY_WORKER ? byWorker(partitions) : byTopic(partitions);
   const hasHeadings = groups.length > 1;
   const pitch = Math.min(PITCH.most, Math.max(PITCH.least, Math.floor((partitions.length > MANY ? AREA_PX.many : AREA_PX.few) / Math.max(1, partitions.length))));
@@ -26,13 +29,18 @@ export function layout(partitions, order, top) {
   const rows = [], headings = [];
   let y = top;
   for (const [name, parts] of groups) {
-    if (hasHeadings) headings.push({ y: (y += HEADING_PX) - 6, text: name });
+    if (isNamed) {
+      const middle = y + (parts.length * pitch - gap) / 2;
+      // As many as there is room for.
+      if (middle - (headings.at(-1)?.y ?? -LABEL_PX) >= LABEL_PX) headings.push({ y: middle, text: name });
+    } else if (hasHeadings) headings.push({ y: (y += HEADING_PX) - 6, text: name });
     for (const part of parts) {
       rows.push({ part, y, height: pitch - gap });
       y += pitch;
     }
+    if (isNamed) y += pitch >= 4 ? GROUP_GAP_PX : 1;
   }
-  return { rows, headings, pitch, top, bottom: Math.max(y, top + LEAST_PX) };
+  return { rows, headings, pitch, isNamed, hasTopics: new Set(partitions.map(({ topic }) => topic)).size > 1, isByWorker: order === BY_WORKER, top, bottom: Math.max(y, top + LEAST_PX) };
 }
 
 function byTopic(partitions) {
@@ -108,13 +116,15 @@ function widened(from, to, scale) {
 /* The numbers in the gutter; as many as there is room for. */
 export function drawLabels(into, plan, scale) {
   const every = [1, 2, 5, 10, 20, 50, 100, 200, 500].find((each) => each * plan.pitch >= LABEL_PX) ?? 1000;
-  const labelled = plan.rows.filter((_, i) => i % every === 0);
+  // Beside a name there is room only for rows that are high; and a number alone tells nothing of many topics.
+  const isHidden = plan.hasTopics && (plan.isByWorker || plan.pitch < LABEL_PX);
+  const labelled = isHidden ? [] : plan.rows.filter((_, i) => i % every === 0);
   keyed(into.labels, labelled, ({ part }) => `${part.topic} ${part.partition}`, () => drawn("text", { class: "row-label" }), (node, row) => {
     set(say(node, String(row.part.partition)), { x: scale.left - 10, y: row.y + row.height / 2 });
   });
-  const most = Math.floor(scale.width / 8);
+  const most = Math.floor((plan.isNamed ? scale.left - (isHidden ? 8 : 32) : scale.width) / LETTER_PX);
   keyed(into.headings, plan.headings, ({ text }) => text, () => drawn("text", { class: "heading" }), (node, heading) => {
-    set(say(node, shortened(heading.text, most)), { x: scale.left, y: heading.y });
+    set(say(node, shortened(heading.text, most)), { x: plan.isNamed ? 2 : scale.left, y: heading.y, class: plan.isNamed ? "heading beside" : "heading" });
   });
 }
 

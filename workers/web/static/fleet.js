@@ -2,7 +2,7 @@
 // does is computed in Python; here it is put where a person sees it.
 //
 // feed: requests, and how fresh an answer is. timeline: the plot, of bands, marks, chart, timescale, cursor and reading.
-// verdict, facts, workers, events, partitions: one part of the page each. dom, format, palette: elements, words, colours.
+// verdict, facts, workers, events, partitions, topics: one part of the page each. dom, format, palette: elements, words, colours.
 
 import { at, say, set } from "./dom.js";
 import { showEvents } from "./events.js";
@@ -11,6 +11,7 @@ import { Feed } from "./feed.js";
 import { clock } from "./format.js";
 import { showPartitions } from "./partitions.js";
 import { Timeline } from "./timeline.js";
+import { Topics } from "./topics.js";
 import { Verdict } from "./verdict.js";
 import { showWorkers } from "./workers.js";
 
@@ -21,7 +22,11 @@ const TAIL_SECONDS = 60;
 const verdict = new Verdict();
 let fleet = null, recent = null, now = null, lastMark = null;
 
-const timeline = new Timeline(() => { timelineFeed.ask(); tailFeed.ask(); });
+const topics = new Topics(() => {
+  timeline.draw();
+  if (fleet) showFigures();
+});
+const timeline = new Timeline((topic) => topics.has(topic), () => { timelineFeed.ask(); tailFeed.ask(); });
 const timelineFeed = new Feed({
   path: () => `timeline.json?seconds=${timeline.seconds}`,
   every: () => Math.max(POLL_MS, Math.min(60, timeline.seconds / 1200) * 1000),
@@ -64,13 +69,18 @@ function showFleet(data) {
   showAbout(about);
   verdict.show(data.verdict, status.problems, about?.topic ?? "");
   showSums(recent?.series, data.totals, data.points.at(-1));
-  showWorkers(status.slots);
+  topics.show(status.routes);
   showServices(status.services);
   showProof(data.audit);
   showEvents(status.events, timeline.marks, now);
-  showPartitions(data.partitions, status.slots);
+  showFigures();
   document.body.dataset.shown = status.time;
   showFreshness();
+}
+
+function showFigures() {
+  showPartitions(fleet.partitions?.filter(({ topic }) => topics.has(topic)) ?? null, fleet.status.slots);
+  showWorkers(fleet.status.slots, (topic) => topics.has(topic));
 }
 
 function showAbout(about) {
@@ -92,6 +102,6 @@ function showFreshness() {
   say(at("as-of"), now === null ? "" : `as of ${clock(now)}`);
 }
 
-at("figures").addEventListener("toggle", () => fleet && showPartitions(fleet.partitions, fleet.status.slots));
+at("figures").addEventListener("toggle", () => fleet && showFigures());
 setInterval(showFreshness, POLL_MS);
 for (const feed of [fleetFeed, timelineFeed, tailFeed]) feed.ask();

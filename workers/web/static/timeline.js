@@ -10,7 +10,7 @@ import { indexAt, read } from "./reading.js";
 import { TimeScale } from "./timescale.js";
 
 export const ZOOMS = [[120, "2 min"], [600, "10 min"], [3600, "1 h"], [21_600, "6 h"], [86_400, "1 day"]];
-const GUTTER = { wide: 48, narrow: 40 };
+const GUTTER = { wide: 48, narrow: 40, named: 150 };
 const NARROW_PX = 520;
 const RIGHT_PX = 14;
 const AXIS_PX = 24;
@@ -21,10 +21,12 @@ const HINT = "Point at the timeline, or focus it and use the arrow keys, to read
 
 export class Timeline {
   #data = null; #kept = null; #order = BY_PARTITION; #scale = null; #plan = { rows: [], headings: [] }; #marks = []; #problem = "";
+  #isShown;
   #plot = at("plot"); #svg = at("plot").querySelector("svg"); #into = {}; #charts; #pen; #font;
 
-  /* changed(): the time that is shown is another one. */
-  constructor(changed) {
+  /* isShown(topic): whether its partitions are drawn; changed(): the time that is shown is another one. */
+  constructor(isShown, changed) {
+    this.#isShown = isShown;
     this.seconds = ZOOMS[0][0];
     const groups = ["ticks", "lines", "bands", "names", "labels", "headings", "charts", "shapes", "texts", "axis", "notes"];
     for (const name of groups) this.#into[name] = this.#svg.appendChild(drawn("g", { class: `layer-${name}` }));
@@ -87,11 +89,14 @@ export class Timeline {
   draw() {
     const data = this.#kept ?? this.#data, width = this.#plot.clientWidth;
     if (!data || !width) return;
-    const isNarrow = width < NARROW_PX, left = isNarrow ? GUTTER.narrow : GUTTER.wide, lanes = 3;
+    const partitions = this.#partitions, isNarrow = width < NARROW_PX, lanes = 3;
+    // The names of several topics stand beside their bands.
+    const isNamed = !isNarrow && new Set(partitions.map(({ topic }) => topic)).size > 1;
+    const left = isNarrow ? GUTTER.narrow : isNamed ? GUTTER.named : GUTTER.wide;
     const scale = new TimeScale(data.start, data.now, left, width - left - RIGHT_PX);
     this.#scale = scale;
-    at("order").hidden = data.partitions.length <= MANY;
-    const plan = (this.#plan = layout(data.partitions, at("order").hidden ? BY_PARTITION : this.#order, heightOf(lanes)));
+    at("order").hidden = partitions.length <= MANY;
+    const plan = (this.#plan = layout(partitions, at("order").hidden ? BY_PARTITION : this.#order, heightOf(lanes), isNamed));
     this.#marks = data.marks.filter(({ time }) => time >= data.start && time <= data.now);
     const chartsTop = plan.bottom + 8, bottom = chartsTop + this.#charts.length * CHART_PX;
     set(this.#svg, { viewBox: `0 0 ${width} ${bottom + AXIS_PX}`, width, height: bottom + AXIS_PX });
@@ -116,7 +121,7 @@ export class Timeline {
       set(say(node, text), { x: x.toFixed(1), y: bottom + 17, "text-anchor": text === "now" ? "end" : "middle" });
     });
     // What was before the recording began is no hole.
-    const partitions = this.#dataShown.partitions, known = ({ bands }) => bands.find(([, , , kind]) => kind !== "unknown")?.[0] ?? Infinity;
+    const partitions = this.#partitions, known = ({ bands }) => bands.find(([, , , kind]) => kind !== "unknown")?.[0] ?? Infinity;
     const first = Math.min(...partitions.map(known)), x = Number.isFinite(first) ? scale.x(first) : scale.left;
     const note = [];
     if (!partitions.length) note.push({ text: "no partition is known", x: (scale.left + scale.right) / 2 });
@@ -133,6 +138,11 @@ export class Timeline {
 
   get #dataShown() {
     return this.#kept ?? this.#data;
+  }
+
+  /* Those of the chosen topics. */
+  get #partitions() {
+    return this.#dataShown.partitions.filter(({ topic }) => this.#isShown(topic));
   }
 
   #measure(text) {
@@ -160,7 +170,7 @@ export class Timeline {
     const i = indexAt(data.series.time, time);
     for (const chart of this.#charts) chart.point(data.series, scale, i);
     const parts = read({
-      time, row: row?.part, partitions: data.partitions, charts: this.#charts, series: data.series, marks: this.#marks, scale,
+      time, row: row?.part, partitions: this.#partitions, charts: this.#charts, series: data.series, marks: this.#marks, scale,
     });
     reading.replaceChildren(...parts.map(({ kind, text }) => element("span", { class: kind }, text)));
     set(this.#plot, { "aria-valuemin": -Math.round(scale.seconds) });

@@ -191,7 +191,8 @@ def test_everything_is_in_the_json():
     status = judged(**with_slot("worker_02", kernel="T"), events=[{"event": "exited", "process": "worker_02"}])
     found = json.loads(json.dumps(status.as_dict()))
 
-    assert set(found) == {"healthy", "time", "problems", "services", "slots", "group", "events", "fleet", "audit"}
+    keys = {"healthy", "time", "problems", "services", "slots", "group", "events", "fleet", "audit", "routes"}
+    assert set(found) == keys
     assert found["slots"][2]["state"] == "stopped (SIGSTOP)"
     assert [slot["healthy"] for slot in found["slots"]] == [True, True, False, True]
     assert found["group"]["members"][3] == {
