@@ -8,7 +8,7 @@ from workers.formats import keys
 from workers.formats.binary import Binary
 from workers.formats.json import Json
 from workers.formats.limits import Limits
-from workers.formats.policies import Policies
+from workers.formats.policies import NO_POLICY, Policies
 from workers.formats.text import Text
 from workers.pipeline.decoder import Decoder
 from workers.pipeline.metadata import Metadata
@@ -41,7 +41,7 @@ def open_decoder(settings: Settings, encoder: Encoder, limits: Limits | None = N
         encoder,
         limits,
         ignore_tombstones=settings.on_tombstone == "ignore",
-        metadata=_metadata(settings, policies),
+        metadata=_metadata(settings),
         may_grow=policies.may_grow,
         remedy_words=_remedy_words(settings.route_label),
     )
@@ -61,15 +61,13 @@ def _format(name: str, value_field: str, policies: Policies) -> Format:
     return made[name]()
 
 
-def _metadata(settings: Settings, policies: Policies) -> Metadata | None:
+def _metadata(settings: Settings) -> Metadata | None:
     if not settings.metadata:
         return None
     key = {"bytes": keys.as_bytes, "text": keys.as_text}.get(settings.key_format)
-    return Metadata(
-        settings.metadata,
-        settings.metadata_field,
-        key or keys.as_json(_format(settings.key_format, "", policies).parse),
-    )
+    # Policies are for values. They would make decimals of numbers, which the plain way cannot encode.
+    of_json = _format(settings.key_format, "", NO_POLICY).parse
+    return Metadata(settings.metadata, settings.metadata_field, key or keys.as_json(of_json))
 
 
 def policies_of(settings: Settings) -> Policies:

@@ -112,7 +112,8 @@ METADATA_RULES = """
 - `timestamp` is a date, and null where the record has none, or a number that is no time in milliseconds: less than 0, or after the
   year 6429. With `message.timestamp.type=LogAppendTime` it is the broker's time.
 - `key` is what `WORKERS_KEY_FORMAT` says: `bytes`, `text` in UTF-8, `json` or `extended_json` (any value, not only an
-  object). **A key that is something else is stored as its bytes**: it never makes a record a dead letter. Without a key: null.
+  object). **A key that is something else is stored as its bytes**: it never makes a record a dead letter. Without a key: null. Policies
+  are for values, and change nothing about keys.
 - `headers` is a list, since a name may be there twice. A value is binary, or null; bytes of a name that are not UTF-8 are
   escaped (`\\xff`).
 - A value that already has the field is a dead letter, `reserved_field`: choose another name. The whole document counts for MongoDB's

@@ -54,7 +54,8 @@ class Metadata:
         """
         if self._field in fields:
             raise RejectedError(
-                RejectReason.RESERVED_FIELD, f"the value has a field {self._field}, into which the metadata goes"
+                RejectReason.RESERVED_FIELD,
+                f"the value has a field {self._field}, into which the metadata goes; metadata_field is another name for it",
             )
         fields[self._field] = {part: self._of_record(part, record) for part in self.parts}
 

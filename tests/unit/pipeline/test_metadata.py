@@ -116,6 +116,21 @@ def test_a_batch_is_what_its_records_are_one_by_one(found: list[FakeRecord], par
     assert bool(part.operations.other_bytes) == (bool(parts) and bool(records))
 
 
+def test_policies_are_for_values_and_not_for_keys() -> None:
+    """A key with a decimal number would be one that the driver cannot encode, in the plain way."""
+    decodes = open_decoder(
+        Settings(metadata=("key",), key_format="json", decimals="decimal128", field_names="escape"),
+        Encoding(),
+        Limits(),
+    )
+    records = [RECORD._replace(key=b"1.5"), RECORD._replace(offset=43, key=b'{"a.b": 1}')]
+    part = PartitionBatch(TOPIC, 42, 44)
+
+    decodes.decode_into(part, PREFIX, ListedRecords(records))
+
+    assert [bson.decode(as_raw(each.document).raw)["_kafka"]["key"] for each in part.operations] == [1.5, b'{"a.b": 1}']
+
+
 def test_what_is_large_besides_the_value_does_not_take_the_plain_way() -> None:
     """The plain way is for what is far below every limit of a server."""
     large, small = RECORD._replace(key=b"x" * (9 << 20)), RECORD._replace(offset=43)

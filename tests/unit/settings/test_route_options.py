@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from workers.errors import BadConfigurationError
-from workers.settings import load, redact
+from workers.settings import load, redact, unused
 from workers.settings.routes_file import read_routes
 
 
@@ -69,3 +69,10 @@ def test_two_fields_of_one_name_are_no_problem_where_only_one_is_used(
         for name, value in given.items():
             monkeypatch.setenv(f"WORKERS_{name}", value)
         load(tmp_path)
+
+
+def test_a_format_of_keys_without_keys_is_noted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("WORKERS_KEY_FORMAT", "json")
+    assert [note.partition(" is ")[0] for note in unused(load(tmp_path))] == ["WORKERS_KEY_FORMAT"]
+    monkeypatch.setenv("WORKERS_METADATA", "key")
+    assert unused(load(tmp_path)) == []
