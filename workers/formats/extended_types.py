@@ -23,11 +23,16 @@ if TYPE_CHECKING:
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
+OBJECT_ID = re.compile("[0-9a-fA-F]{24}")
+BASE64 = re.compile("([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
+SUBTYPE = re.compile("[0-9a-fA-F]{1,2}")
 INTEGER = re.compile(r"-?[0-9]{1,20}")
 NUMBER = re.compile(r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?")
 DATE = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T([01][0-9]|2[0-3]):[0-9]{2}:[0-9]{2}(\.[0-9]{1,3}0*)?(Z|[-+][0-9]{2}:[0-9]{2})"
 )
+FINER = re.compile(r"\.[0-9]{3,}[1-9]")
+"""In a date: than a millisecond."""
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 SPECIAL = ("Infinity", "-Infinity", "NaN")
 OPTIONS = {"i": re.IGNORECASE, "l": re.LOCALE, "m": re.MULTILINE, "s": re.DOTALL, "u": re.UNICODE, "x": re.VERBOSE}
@@ -54,7 +59,7 @@ def _matched(pattern: re.Pattern[str], text: Any) -> str:
 
 
 def _object_id(text: Any) -> ObjectId:
-    return ObjectId(_matched(re.compile("[0-9a-fA-F]{24}"), text))
+    return ObjectId(_matched(OBJECT_ID, text))
 
 
 def _int32(text: Any) -> int:
@@ -92,7 +97,7 @@ def _date(date: Any) -> DatetimeMS:
     """Of a text, or of milliseconds, which are {"$numberLong": "..."} in version 2."""
     if isinstance(date, int) and type(date) is not bool:
         return DatetimeMS(int(date))
-    if type(date) is str and re.search(r"\.[0-9]{3,}[1-9]", date):
+    if type(date) is str and FINER.search(date):
         raise not_exact("a $date is finer than a millisecond, which a document cannot hold")
     return DatetimeMS((datetime.fromisoformat(_matched(DATE, date)) - EPOCH) // MILLISECOND)
 
@@ -104,8 +109,8 @@ def _binary(binary: Any) -> Binary | bytes:
 
 
 def _bytes(base64: Any, subtype: Any) -> Binary | bytes:
-    content = b64decode(_matched(re.compile("[A-Za-z0-9+/]*={0,2}"), base64), validate=True)
-    number = int(_matched(re.compile("[0-9a-fA-F]{1,2}"), subtype), 16)
+    content = b64decode(_matched(BASE64, base64))
+    number = int(_matched(SUBTYPE, subtype), 16)
     return Binary(content, number) if number else content
 
 

@@ -38,11 +38,11 @@ class Metadata:
 
     def __init__(self, parts: Collection[str], field: str, key: Callable[[bytes], Any]) -> None:
         """Args:
-        parts: of place, timestamp, key, headers, which is the order in which they are stored.
+        parts: some of place, timestamp, key, headers, in the order in which they are stored.
         field: into which they go.
         key: what is stored of a key: see `workers.formats.keys`.
         """
-        self.parts = tuple(part for part in ("place", "timestamp", "key", "headers") if part in parts)
+        self.parts = tuple(parts)
         self._field, self._key = field, key
         self._has_content = bool({"key", "headers"} & {*parts})
 

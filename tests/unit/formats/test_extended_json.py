@@ -150,6 +150,13 @@ def test_each_type_is_stored_exactly(text: str, value: object) -> None:
     assert bson.encode(parse(f'{{"v": {text}}}')) == bson.encode({"v": value})
 
 
+def test_the_error_says_what_a_document_cannot_hold() -> None:
+    with pytest.raises(RejectedError, match=r"^a \$date is finer than a millisecond"):
+        parse('{"v": {"$date": "2026-11-27T12:00:00.1234Z"}}')
+    with pytest.raises(RejectedError, match=r"^\$date does not stand as Extended JSON defines it"):
+        parse('{"v": {"$date": "2026-11-27"}}')
+
+
 def test_a_double_that_is_no_number_is_stored_as_it_is() -> None:
     assert str(parse('{"n": {"$numberDouble": "NaN"}}')["n"]) == "nan"
 

@@ -9,7 +9,7 @@ import bson
 import pytest
 from bson.codec_options import CodecOptions
 from bson.raw_bson import RawBSONDocument
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.support.batches import TOPIC, Encoding
@@ -32,7 +32,9 @@ PREFIX = TOPIC.partition_prefix(3)
 ALL = ("place", "timestamp", "key", "headers")
 ZONED: CodecOptions[dict[str, Any]] = CodecOptions(tz_aware=True)
 HEADERS = st.lists(st.tuples(st.text(st.characters(exclude_categories=["Cs"]), max_size=5), st.none() | st.binary(max_size=5)), max_size=3).map(tuple)  # fmt: skip
-TIMES = st.integers(0, 2**41) | st.sampled_from([-1, -2, 0, 999, 1000, LATEST - 1, LATEST, 2**63 - 1, -(2**63)])
+TIMES = st.integers(0, 2**41) | st.sampled_from(
+    [-1, -2, 0, 999, 1000, LATEST - 1, LATEST, 17_375_593_506_363, 2**63 - 1, -(2**63)]
+)
 RECORDS = st.builds(
     lambda value, time, key, headers: FakeRecord(3, 0, value, time, key, headers),
     st.sampled_from([b'{"a": 1}', b'{"a": "\\n"}', b'{"_kafka": 1}', b"x", None]),
@@ -158,6 +160,7 @@ def test_of_a_record_that_is_left_out_no_key_is_decoded() -> None:
 
 
 @given(RECORDS)
+@example(RECORD._replace(timestamp=138_459_887_966_671))
 def test_a_replay_of_a_dead_letter_makes_the_same_document(record: FakeRecord) -> None:
     good = record._replace(value=b'{"a": 1}')
     kept = to_document(Reject("x", RejectReason.CONFLICT, "", good), "worker_00", EPOCH)
