@@ -196,6 +196,9 @@ class Settings(RouteOptions, Connections):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Settings:
-        if problems := conflicts(self):
+        problems = conflicts(self)
+        if problem := self.fields_problem():
+            problems.append(f"WORKERS_METADATA_FIELD={self.metadata_field}: {problem}")
+        if problems:
             raise BadConfigurationError(problems)
         return self
