@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from workers.kafka.open_transactions import OpenTransaction
     from workers.kafka.partition_offsets import PartitionOffsets
+    from workers.pauses import Pause
     from workers.types import TopicPartition
 
 MAX_OFFSETS = 10
@@ -116,6 +117,13 @@ class VerifyReport:
     starts: list[BegunAt] = field(default_factory=list)
     skips: list[SkipNote] = field(default_factory=list)
     """Also of records that are stored all the same, or that Kafka has removed since."""
+    policies: list[str] = field(default_factory=list)
+    """Those in force that are not the default: `nan=null`. *Stored* is what a record becomes under them, and a document that was
+    stored under others is *conflicting*."""
+    lossy_policies: list[str] = field(default_factory=list)
+    """Those of them with which a document does not tell all that its record has."""
+    paused: Mapping[TopicPartition, Pause] = field(default_factory=dict)
+    """Partitions that are not read now, since somebody has paused them: that is why records of them are *pending*."""
 
     @property
     def accounted(self) -> bool:
@@ -139,12 +147,14 @@ class VerifyReport:
         open_transactions = [
             partition._asdict() | each.as_dict() for partition, each in sorted(self.open_transactions.items())
         ]
-        return asdict(replace(self, open_transactions={})) | {
+        paused = [{**why.as_dict(), **partition._asdict()} for partition, why in sorted(self.paused.items())]
+        return asdict(replace(self, open_transactions={}, paused={})) | {
             "partitions": partitions,
             "open_transactions": open_transactions,
             "truncated": _with_partition(self.truncated),
             "starts": _with_partition(self.starts),
             "skips": _with_partition(self.skips),
+            "paused": paused,
             "accounted": self.accounted,
         }
 
