@@ -71,6 +71,7 @@ class RejectReason(StrEnum):
     INTEGER_OUT_OF_RANGE = "integer_out_of_range"
     NUMBER_OUT_OF_RANGE = "number_out_of_range"
     BAD_STRING = "bad_string"
+    NOT_EXTENDED_JSON = "not_extended_json"
     REFUSED_BY_SERVER = "refused_by_server"
     CONFLICT = "conflict"
     DUPLICATE_KEY = "duplicate_key"

@@ -5,33 +5,23 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import bson
 from bson import json_util
 
+from docs.generate import formats
 from docs.generate.markdown import as_code, code, page, table
 from tests.corpus.corpus import CORPUS
-from workers.formats.json import parse_json
-from workers.formats.limits import Limits
-from workers.settings import Settings
 from workers.settings.policies import POLICIES
 from workers.sinks.mongodb.dead_letters import to_document
 from workers.sinks.mongodb.encoding import encode
 from workers.types import Reject, RejectReason
 
+if TYPE_CHECKING:
+    pass
+
 ID = "numtest-08b40071/3/42"
-BSON = {
-    0x01: "double",
-    0x02: "string",
-    0x03: "object",
-    0x04: "array",
-    0x08: "bool",
-    0x0A: "null",
-    0x10: "int (32 bits)",
-    0x12: "long (64 bits)",
-}
-"""The names of BSON's types, by the byte that stands before an element: https://bsonspec.org/spec.html"""
 SAMPLES = (
     "7",
     "2147483648",
@@ -65,10 +55,11 @@ MEANINGS = {
     RejectReason.DUPLICATE_FIELD: "An object has two fields of one name. Parsers disagree on which of them counts.",
     RejectReason.FIELD_COLLISION: "Two fields of an object would have one name in the document, by a policy that gives fields other names.",
     RejectReason.BAD_FIELD_NAME: "A field name is empty, begins with `$`, or holds a dot or a NUL: MongoDB could not find the field, or takes it for a command.",
-    RejectReason.RESERVED_FIELD: "The object has a field `_id`. The `_id` of a document is made of the record's place in Kafka, and of nothing else.",
+    RejectReason.RESERVED_FIELD: "The object has a field `_id`, and the `_id` of a document is made of the record's place in Kafka, and of nothing else; or it has the field into which the metadata goes.",
     RejectReason.INTEGER_OUT_OF_RANGE: "An integer does not fit into 64 bits, so a document could only hold a rounded one.",
     RejectReason.NUMBER_OUT_OF_RANGE: "A number would become infinity or zero as a double.",
     RejectReason.BAD_STRING: "A string holds half of a surrogate pair, which is no character.",
+    RejectReason.NOT_EXTENDED_JSON: "With `extended_json`: an object with a name such as `$date` is not what Extended JSON 2 defines, or has no exact form.",
     RejectReason.REFUSED_BY_SERVER: "MongoDB refused the document, and took others. The dead letter has its code and message.",
     RejectReason.CONFLICT: "Another document is stored under the id of this record. It stays.",
     RejectReason.DUPLICATE_KEY: "Another unique index of the collection has these values already.",
@@ -81,8 +72,9 @@ The rule: **what a document can hold exactly as it was sent is stored.** What wo
 refused by the server becomes a dead letter, with its raw bytes and the reason, and the worker goes on. [Policies](#policies)
 take some of it nevertheless, each of them by a setting.
 
-The value of a record must be one JSON object in UTF-8. The key and the headers may be anything: they are not decoded, and
-not part of the document. Every payload that is tested, with its verdict:
+The value of a record must be one JSON object in UTF-8, or what else [`WORKERS_VALUE_FORMAT`](#other-formats) says. The key and
+the headers may be anything: they are not decoded, and not part of the document, unless [metadata](#metadata) is asked for. Every
+payload that is tested, with its verdict:
 [reliability](../reliability.md#what-each-payload-becomes).
 """
 DOCUMENT = """
@@ -122,22 +114,6 @@ It is in the collection `<collection>_dead_letters`, under the `_id` that the do
 """
 
 
-def settings_limits() -> Limits:
-    settings = Settings()
-    return Limits(settings.max_value_bytes, settings.max_depth, settings.max_fields)
-
-
-def becomes(value: str) -> str:
-    """The type in BSON of a field with this value; or the reason why there is no document."""
-    try:
-        fields = parse_json(f'{{"n": {value}}}'.encode(), settings_limits())
-    except Exception as error:  # noqa: BLE001 a RejectedError, and anything else is worse: it is shown
-        return f"dead letter, {code(str(getattr(error, 'reason', error)))}"
-    raw = encode("x", fields).raw
-    # Behind the length (4), the `_id` (1 + 4 + 4 + 2) comes the byte of the next element's type.
-    return BSON[raw[4 + 11]]
-
-
 def reasons() -> list[list[str]]:
     found = []
     for reason in RejectReason:
@@ -175,7 +151,7 @@ def dead_letter() -> str:
 def make() -> str:
     types = table(
         ("JSON value of a field", "becomes in BSON", "note"),
-        [[code(each), becomes(each), NOTES.get(each, "")] for each in SAMPLES],
+        [[code(each), formats.becomes(each), NOTES.get(each, "")] for each in SAMPLES],
     )
     document = json.dumps({"_id": ID, **bson.decode(encode(ID, {"number": 41}).raw)})
     return page(
@@ -191,6 +167,7 @@ def make() -> str:
             policies(),
         ),
         POLICY_NOTES,
+        *formats.sections(),
         LETTER,
         f"```json\n{dead_letter()}\n```",
         "`value` and `key` are the raw bytes, 8 MiB of the value at most; `value_bytes` and `value_sha256` are of the whole "

@@ -24,7 +24,7 @@ GROUPS = {
         "Policies; the default of each is a dead letter. Which are exact, and which lossy: [policies](payloads.md#policies).",
     ),
     "What becomes of a record": (
-        "on_tombstone",
+        "value_format",
         "Of every record of the topic; with WORKERS_ROUTES each route has its own: [several topics](../how-to/several-topics.md).",
     ),
     "The place of a process": (
@@ -34,6 +34,10 @@ GROUPS = {
     "Batches and sizes": (
         "max_poll_records",
         "What is read at once, and what is too large: [types and payloads](payloads.md).",
+    ),
+    "How fast": (
+        "max_rate",
+        "Limits, for a database that has other work to do: [pause, and limits](../how-to/pause.md).",
     ),
     "What to do with bad records": (
         "max_reject_share",
@@ -91,7 +95,7 @@ def allowed(field: FieldInfo) -> str:
 
 def default(field: FieldInfo) -> str:
     value = field.default.get_secret_value() if isinstance(field.default, SecretStr) else field.default
-    if value is None:
+    if value is None or value == ():
         return ""
     return code(str(value).lower() if isinstance(value, bool) else str(value))
 

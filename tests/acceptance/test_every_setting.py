@@ -66,6 +66,9 @@ IMPATIENT = {
     "audit_share": "0.0",
     "on_lost_records": "stop",
     "on_tombstone": "ignore",
+    "metadata": "place,timestamp,key,headers",
+    "metadata_field": "of kafka",
+    "key_format": "json",
     "refusal_patience": "5",
     # All that FerretDB holds; the others on another server: tests/integration/test_policies.py.
     "field_names": "escape",
@@ -93,6 +96,8 @@ ELSEWHERE = {
     "max_fields": "3",
     "max_reject_share": "1",
     "min_reject_records": "5",
+    "value_format": "text",
+    "value_field": "line",
     "static_membership": "true",
     "session_timeout": "6",
 }

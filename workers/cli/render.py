@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["console", "counting", "produced", "verify_report"]
 
 SHORT = {"dead_lettered": "dead", "conflicting": "conflict"}
+TOPIC = "topic"
+"""The head of the first column, if that is of names."""
 RARE = ("ignored", "unstable", "expired", "compacted", "replaced", "conflicting", "unexpected")
 """Columns that are shown only if there are any, so that the table fits into 80 columns."""
 LINE_SECONDS = 2.0
@@ -105,7 +107,7 @@ def counts_table(
     from workers.verification.report import FAILURES
 
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 1))
-    table.add_column(head, justify="right", no_wrap=True)
+    table.add_column(head, justify="left" if head == TOPIC else "right", no_wrap=True)
     heads = [SHORT.get(each, each) for each in outcomes]
     for each in heads:
         table.add_column(each, justify="right", no_wrap=True)
@@ -142,6 +144,8 @@ def verify_notes(
         names: of the partitions, for people.
         foreign: lines about what belongs to no topic.
     """
+    from workers.cli.render_pauses import paused_lines
+
     for account in found.partitions:
         for outcome, offsets in account.offsets.items():
             listed = ", ".join(str(offset) for offset in offsets)
@@ -167,6 +171,8 @@ def verify_notes(
             console.print(
                 f"[yellow]the group {report.group} has committed nothing in {report.topic}: is WORKERS_GROUP right?[/]"
             )
+        for line in paused_lines(report):
+            console.print(line, style="yellow", markup=False)
         for partition, each in sorted(report.open_transactions.items()):
             console.print(f"[yellow]partition {names[partition]}: {each.describe()}[/]")
     if policies := _by_policy([(each.topic, each.policies) for each in reports if each.total("conflicting")]):

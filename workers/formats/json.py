@@ -19,7 +19,7 @@ from workers.formats.policies import NO_POLICY
 from workers.types import RejectedError, RejectReason, Remedy
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from workers.formats.limits import Limits
     from workers.formats.policies import Policies
@@ -39,12 +39,16 @@ class Json:
         self._policies = policies
         self._rules = PlainRules.of(policies)
         self._decode = json.JSONDecoder(
-            object_pairs_hook=object_builder(policies),
+            object_pairs_hook=self._object_builder(policies),
             parse_int=integer_parser(policies.big_integers),
             parse_float=number_parser(policies.decimals),
             parse_constant=constant_parser(policies.nan),
         ).decode
         self._replaces_surrogates = policies.surrogates == "replace"
+
+    def _object_builder(self, policies: Policies) -> Callable[[list[tuple[str, Any]]], Any]:
+        """What an object of the value becomes."""
+        return object_builder(policies)
 
     def parse(self, value: bytes | None, limits: Limits) -> dict[str, Any]:
         """The fields of a value that is one JSON object in UTF-8.

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from workers.types import RejectReason, TopicPartition
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from workers.types import Batch, Operation, Reject, WriteResult
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MILLISECOND = timedelta(milliseconds=1)
 
 
 class Sink(Protocol):
@@ -178,11 +179,13 @@ class DeadLetter:
     """When its payload was deleted."""
     collection: str = ""
     """Where its document would be, where there are several collections; else empty."""
+    cut: Sequence[str] = ()
+    """Which of key and headers were too large, so that only their beginning was kept."""
 
     @property
     def record(self) -> KeptRecord:
         """The record, for a replay."""
-        milliseconds = -1 if self.timestamp is None else int((self.timestamp - EPOCH).total_seconds() * 1000)
+        milliseconds = -1 if self.timestamp is None else (self.timestamp - EPOCH) // MILLISECOND
         return KeptRecord(self.topic, self.partition, self.offset, milliseconds, self.key, self.value, self.headers)
 
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from workers.kafka.open_transactions import OpenTransaction
+    from workers.pauses import Pause
     from workers.types import TopicPartition
 
 MAX_OFFSETS = 10
@@ -94,6 +95,8 @@ class VerifyReport:
     stored under others is *conflicting*."""
     lossy_policies: list[str] = field(default_factory=list)
     """Those of them with which a document does not tell all that its record has."""
+    paused: Mapping[TopicPartition, Pause] = field(default_factory=dict)
+    """Partitions that are not read now, since somebody has paused them: that is why records of them are *pending*."""
 
     @property
     def accounted(self) -> bool:
@@ -121,9 +124,11 @@ class VerifyReport:
             {**each.partition._asdict(), **each._asdict(), "partition": each.partition.partition}
             for each in self.truncated
         ]
-        return asdict(replace(self, open_transactions={})) | {
+        paused = [{**why.as_dict(), **partition._asdict()} for partition, why in sorted(self.paused.items())]
+        return asdict(replace(self, open_transactions={}, paused={})) | {
             "partitions": partitions,
             "open_transactions": open_transactions,
             "truncated": truncated,
+            "paused": paused,
             "accounted": self.accounted,
         }

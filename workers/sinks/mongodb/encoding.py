@@ -6,7 +6,7 @@ from decimal import Decimal, DecimalException
 from typing import TYPE_CHECKING, Any
 
 import bson
-from bson.codec_options import CodecOptions, TypeRegistry
+from bson.codec_options import CodecOptions, DatetimeConversion, TypeRegistry
 from bson.decimal128 import Decimal128
 from bson.errors import BSONError
 from bson.raw_bson import RawBSONDocument
@@ -16,6 +16,8 @@ from workers.types import RejectedError, RejectReason, Remedy
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+DATES: CodecOptions[dict[str, Any]] = CodecOptions(datetime_conversion=DatetimeConversion.DATETIME_AUTO)
+"""Those that Python's type cannot hold are compared, and shown, as well."""
 MAX_BSON_BYTES = 16 * 1024 * 1024
 """The largest document that a MongoDB server accepts (its `maxBsonObjectSize`)."""
 
@@ -72,12 +74,30 @@ def as_raw(document: RawBSONDocument | dict[str, Any]) -> RawBSONDocument:
     return document if isinstance(document, RawBSONDocument) else RawBSONDocument(bson.encode(document))
 
 
-def documents_equal(stored: RawBSONDocument, document: RawBSONDocument) -> bool:
+def documents_equal(stored: RawBSONDocument, document: RawBSONDocument, metadata_field: str | None = None) -> bool:
     """Whether two documents are equal: fields, order, types and values.
 
     A server may return -0.0 as 0.0 (FerretDB 1 does), so these two are equal; and NaN is equal to itself, unlike in Python.
+
+    Args: metadata_field: into which metadata goes now; None: there is none. A document of the same value that was stored when
+        there was no metadata, or when it had other parts, is equal: what both have of it must be.
     """
-    return stored.raw == document.raw or _values_equal(bson.decode(stored.raw), bson.decode(document.raw))
+    if stored.raw == document.raw:
+        return True
+    one, other = bson.decode(stored.raw, DATES), bson.decode(document.raw, DATES)
+    if metadata_field is not None:
+        before, now = one.pop(metadata_field, {}), other.pop(metadata_field, {})
+        if not _parts_equal(before, now):
+            return False
+    return _values_equal(one, other)
+
+
+def _parts_equal(before: Any, now: Any) -> bool:
+    return (
+        isinstance(before, dict)
+        and isinstance(now, dict)
+        and all(_values_equal(before[part], now[part]) for part in before.keys() & now.keys())
+    )
 
 
 def _values_equal(one: Any, other: Any) -> bool:

@@ -65,13 +65,18 @@ class InsertCommand:
         self._limits: _Limits | None = None
 
     def send(
-        self, documents: Sequence[Any], values: Sequence[bytes | None] | None = None, *, may_grow: bool = False
+        self,
+        documents: Sequence[Any],
+        values: Sequence[bytes | None] | None = None,
+        *,
+        may_grow: bool = False,
+        other_bytes: int = 0,
     ) -> list[Mapping[str, Any]]:
         """Insert them, each independent of the others.
 
         Args:
-            values: the JSON that they were made of, if all of it is known.
-            may_grow: see `Operations`.
+            values: the JSON, or text, or bytes, that they were made of, if all of it is known.
+            may_grow, other_bytes: see `Operations`.
 
         Returns:
             The failures of single documents, as the server says them; `index` is that of the document.
@@ -83,7 +88,7 @@ class InsertCommand:
         """
         failures: list[Mapping[str, Any]] = []
         first = 0
-        for message in self._messages(documents, values, may_grow=may_grow):
+        for message in self._messages(documents, values, may_grow=may_grow, other_bytes=other_bytes):
             failures += ({**failure, "index": failure["index"] + first} for failure in self._send(message))
             first += len(message)
         return failures
@@ -107,10 +112,15 @@ class InsertCommand:
         return failures
 
     def _messages(
-        self, documents: Sequence[Any], values: Sequence[bytes | None] | None, *, may_grow: bool
+        self,
+        documents: Sequence[Any],
+        values: Sequence[bytes | None] | None,
+        *,
+        may_grow: bool,
+        other_bytes: int,
     ) -> Iterator[Sequence[Any]]:
         limits = self._limits = self._limits or self._ask_limits()
-        room = limits.command_bytes - ID_BYTES * (len(documents) + 1)
+        room = limits.command_bytes - ID_BYTES * (len(documents) + 1) - other_bytes
         if values is not None and len(documents) <= limits.documents and bson_fits(values, room, may_grow=may_grow):
             # Nothing needs to be encoded to know it.
             yield documents
