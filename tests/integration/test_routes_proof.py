@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
@@ -130,6 +132,38 @@ def test_recent_records_only(served: RoutedWorkers) -> None:
 
 def test_in_several_processes(served: RoutedWorkers) -> None:
     assert verified(served, "--processes", "2")["sum"]["stored"] == 14
+
+
+INTERRUPTED = """
+from workers.verification import whole_topic
+from workers.verification.unfinished_topics import UnfinishedTopicsFile
+whole_topic.OFFSETS_BY_INDEX = whole_topic.OFFSETS_AT_ONCE = 1
+write_all = UnfinishedTopicsFile.write_all
+def interrupt(file, runs, **options):
+    write_all(file, runs, at_once=True)
+    if sum(len(run.done) for run in runs.values()) == 7:
+        UnfinishedTopicsFile.write_all = write_all
+        raise KeyboardInterrupt
+UnfinishedTopicsFile.write_all = interrupt
+from workers.cli.main import main
+main()
+"""
+"""Ctrl-C when seven parts of four topics are done."""
+
+
+def test_interrupted_and_gone_on_with_it_says_the_same(served: RoutedWorkers) -> None:
+    command = [sys.executable, "-c", INTERRUPTED, "verify", "--processes", "1", "--json"]
+    ran = subprocess.run(
+        command, env=served.environment, cwd=served.folder, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert ran.returncode == 130, ran.stderr
+    assert "records were verified, of a log of 19 offsets, all of them accounted for" in ran.stderr
+    assert served.command("verify", "--resume", "--route", "shop").returncode == 2, "it was not of these topics alone"
+
+    report = verified(served, "--resume")
+
+    assert (report["sum"]["stored"], report["sum"]["dead_lettered"], report["sum"]["ignored"]) == (14, 4, 1)
+    assert served.command("verify", "--resume").returncode == 2, "it is finished"
 
 
 def test_what_is_missing_or_without_a_record_is_named_by_topic(served: RoutedWorkers) -> None:
@@ -270,6 +304,36 @@ def test_the_auditor_proves_all_of_them(served: RoutedWorkers) -> None:
     assert auditors.audit.until is not None
     assert (auditors.audit.is_clean, auditors.audit.problem, auditors.audit.since) == (True, None, None)
     assert auditors.verified["new"] == 19
+
+
+def test_the_doctor_looks_at_all_of_them_and_says_once_what_is_the_same(served: RoutedWorkers) -> None:
+    ran = served.command("doctor", "--json")
+    found = [each for section in json.loads(ran.stdout)["sections"] for each in section["findings"]]
+    texts = {check: [each["text"] for each in found if each["check"] == check] for check in {e["check"] for e in found}}
+
+    four = ", ".join(name(served, each) for each in ("lines", "log.api", "orders", "refunds"))
+    assert texts["topic.exists"] == [
+        f"{name(served, 'later')} is not there yet",
+        f"4 topics ({four}): 2 partitions, replication factor 1",
+    ]
+    assert any("committed in 8 of 8 partitions, nothing waits" in text for text in texts["group.commits"])
+    assert any(text.startswith("no topic that is there now is of the route webs") for text in texts["routes.pattern"])
+    assert any("is a plain collection" in text for text in texts["mongodb.collection"])
+    assert len(found) < 50
+
+
+def test_a_capped_collection_of_one_route_is_found(served: RoutedWorkers) -> None:
+    database = served._client[served.database]
+    database.create_collection(name(served, "later"), capped=True, size=4096)
+    try:
+        ran = served.command("doctor", "--json")
+    finally:
+        database.drop_collection(name(served, "later"))
+    found = [each for section in json.loads(ran.stdout)["sections"] for each in section["findings"]]
+    (wrong,) = [each for each in found if each["check"] == "mongodb.collection" and each["mark"] == "wrong"]
+
+    assert f"{name(served, 'later')} is capped" in wrong["text"]
+    assert wrong["fix"] == "use a plain collection: give its route another collection"
 
 
 def test_numbers_go_to_all_topics_in_turn(stack: EmbeddedStack, tmp_path_factory: pytest.TempPathFactory) -> None:

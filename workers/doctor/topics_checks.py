@@ -45,8 +45,8 @@ def _of_one(name: str, finding: Finding, *, is_wrong: bool) -> Finding:
     """Args: is_wrong: whether it is, that this topic does not exist: no other does."""
     if finding.check != "topic.exists":
         return finding
-    if finding.mark is Severity.WRONG and not is_wrong and finding.text.startswith("there is no topic"):
-        return replace(finding, mark=Severity.WARNING)
+    if finding.mark is Severity.WRONG and finding.text.startswith("there is no topic"):
+        return replace(finding, mark=Severity.WRONG if is_wrong else Severity.WARNING, text=f"{name} is not there yet")
     # Its id says nothing to a person who has twenty of them, and would make each of them another one.
     return replace(finding, text=re.sub(r", id [0-9a-f]{8}$", "", finding.text).removeprefix(f"{name}: "))
 

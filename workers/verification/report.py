@@ -90,6 +90,11 @@ class VerifyReport:
     open_transactions: Mapping[TopicPartition, OpenTransaction] = field(default_factory=dict)
     """By partition: the transaction that was open at the beginning, and keeps its *unstable* records from being read."""
     truncated: list[TruncatedLog] = field(default_factory=list)
+    policies: list[str] = field(default_factory=list)
+    """Those in force that are not the default: `nan=null`. *Stored* is what a record becomes under them, and a document that was
+    stored under others is *conflicting*."""
+    lossy_policies: list[str] = field(default_factory=list)
+    """Those of them with which a document does not tell all that its record has."""
     paused: Mapping[TopicPartition, Pause] = field(default_factory=dict)
     """Partitions that are not read now, since somebody has paused them: that is why records of them are *pending*."""
 
