@@ -100,6 +100,8 @@ POLICY_NOTES = """
 - Not every server holds everything. Where a policy needs it, a worker stores a document of that kind in the collection
   `_workers_probe` of its database when it starts, reads it back, and removes it. What the server does not hold is refused then, with exit code
   78 and what to set instead; `workers doctor` says the same. FerretDB 1 holds neither names with a dot or a `$`, nor Decimal128, nor NaN.
+- With `decimals = "decimal128"` each value that has such a number is decoded by itself, which takes about 10 us a record more. No other policy
+  slows down a value that does not need it; `escape` takes less than a microsecond for a name.
 - A policy that is changed holds for records that are read from then on. A document that was stored under another one is `conflicting` for
   `workers verify`, since it is not what its record becomes now.
 - Dead letters that a policy would have stored name it. Set it, restart the workers, and replay them:

@@ -21,10 +21,7 @@ GROUPS = {
     "MongoDB": ("mongodb_uri", "Where the documents go."),
     "Names and numbers that a document has not": (
         "field_names",
-        (
-            "Policies: what becomes of it, as the default a dead letter. Which of them are exact and which lossy: "
-            "[types and payloads](payloads.md#policies). With WORKERS_ROUTES each route has its own."
-        ),
+        "Policies; the default of each is a dead letter. Which are exact, and which lossy: [policies](payloads.md#policies).",
     ),
     "What becomes of a record": (
         "value_format",
@@ -37,6 +34,10 @@ GROUPS = {
     "Batches and sizes": (
         "max_poll_records",
         "What is read at once, and what is too large: [types and payloads](payloads.md).",
+    ),
+    "How fast": (
+        "max_rate",
+        "Limits, for a database that has other work to do: [pause, and limits](../how-to/pause.md).",
     ),
     "What to do with bad records": (
         "max_reject_share",

@@ -103,7 +103,7 @@ def test_every_topic_is_seen_by_route_and_one_that_is_not_read_hides_no_other(fl
     assert {topic["topic"] for topic in one["routes"][0]["topics"]} == set(LOGS)
     assert {topic for slot in one["slots"] for topic in slot["partitions"]} == set(LOGS)
     wrong = fleet.command("status", "--route", "log")
-    assert (wrong.returncode, "did you mean logs?" in wrong.stderr) == (64, True)
+    assert (wrong.returncode, "there is no route log: the routes are orders, logs, eu" in wrong.stderr) == (64, True)
 
 
 def test_metrics_have_every_partition_with_its_topic_and_its_route(fleet: Fleet) -> None:
@@ -116,6 +116,20 @@ def test_metrics_have_every_partition_with_its_topic_and_its_route(fleet: Fleet)
     assert sums == dict.fromkeys(TOPICS, 0.0)
     assert fleet.total("workers_partition_halted", topic=BOTH) == PARTITIONS
     assert fleet.total("workers_records_total", topic="orders", route="orders", outcome="stored") >= 60
+
+
+def test_the_page_counts_the_dead_letters_of_all_collections(fleet: Fleet) -> None:
+    producer = KafkaProducer(bootstrap_servers=fleet.environment["WORKERS_BOOTSTRAP_SERVERS"])
+    for topic in ("orders", "log.api", "audit.eu"):
+        producer.send(topic, b"no JSON", partition=0)
+    producer.flush()
+    producer.close()
+
+    def counted() -> bool:
+        _, text = scrape.page(fleet.lag_port, "/fleet.json")
+        return bool(text) and json.loads(text)["totals"]["dead_letters"] == 3
+
+    wait_until(counted, 30, "three dead letters are counted")
 
 
 def test_a_kill_is_followed_over_all_topics(fleet: Fleet) -> None:
@@ -136,6 +150,22 @@ def test_a_kill_is_followed_over_all_topics(fleet: Fleet) -> None:
     timeline = json.loads(text)
     assert code == 200
     assert len({(each["topic"], each["partition"]) for each in timeline["partitions"]}) >= ALL
-    shown = fleet.command("status", env={"COLUMNS": "80"}).stdout
-    assert "worker_01" in shown
-    assert max(map(len, shown.splitlines())) <= 80
+    shown = fleet.command("status").stdout
+    assert [label for label in ("orders ", "logs ", "eu ", LATER, BOTH) if f"\n{label}" not in shown] == []
+
+
+def test_what_waits_has_an_age_in_every_partition_while_every_worker_is_down(fleet: Fleet) -> None:
+    fleet.supervisor("stopProcessGroup", "worker")
+    try:
+        sent = send(fleet, PARTITIONS)
+        wait_until(lambda: lag(fleet, "workers_lag_records") == sent, 20, "all of it waits")
+
+        def ages() -> list[float]:
+            return [value for _, value in scrape.metrics(fleet.lag_port)["workers_lag_seconds"] if value > 0]
+
+        wait_until(lambda: len(ages()) == ALL, 20, "each partition has its age")
+        assert lag(fleet, "workers_partition_unknown") == 0
+        assert status(fleet, "--route", "orders")["routes"][0]["lag"] == 2 * PARTITIONS
+    finally:
+        fleet.supervisor("startProcessGroup", "worker")
+    wait_until(lambda: lag(fleet, "workers_lag_records") == 0, 60, "nothing waits any more")

@@ -59,7 +59,7 @@ def test_all_topics_at_once_and_one_route_or_topic_by_itself(page: PageView, ser
     assert page.text("#slots .chip").splitlines() == ["34 of 17 topics"] * 3
 
     choose(page, "topic=orders")
-    page.wait("document.querySelectorAll('#plot .row-label').length === 6", "its six partitions, with numbers")
+    page.wait("document.querySelectorAll('#plot .layer-labels text').length === 6", "its six partitions, with numbers")
     page.click("#figures summary")
     page.wait("document.querySelectorAll('#partitions tr').length === 6", "its figures")
     assert page.text("#slots .chip").splitlines() == ["0", "3", "1", "4", "2", "5"]
@@ -82,7 +82,7 @@ def test_with_one_topic_there_is_nothing_of_it(page: PageView, server: PageServe
     server.scene = SCENES["calm"]
     page.open(server.url, width=1280, height=1000)
     assert page.boxes("#choice")[0]["width"] == page.boxes("#routes-panel")[0]["width"] == 0
-    assert page.text("#plot .row-label").splitlines() == ["0", "1", "2", "3", "4", "5"]
+    assert page.text("#plot .layer-labels text").splitlines() == ["0", "1", "2", "3", "4", "5"]
 
 
 @pytest.mark.parametrize(("width", "dark"), [(1280, False), (400, True)])

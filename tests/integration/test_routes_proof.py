@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
+from pymongo.collection import Collection
 
 from tests.support.embedded import EmbeddedStack
-from tests.support.many_routes import RoutedWorkers
+from tests.support.routed_workers import RoutedWorkers
 from workers.auditor.servers import Servers
 from workers.auditor.topic_auditors import TopicAuditors
 from workers.kafka.admin import Admin
+from workers.settings import Settings, load
 from workers.state.write_failures import WriteFailures
 
 pytestmark = pytest.mark.integration
@@ -20,20 +25,20 @@ pytestmark = pytest.mark.integration
 ROUTES = """
 [[route]]
 name = "shop"
-topics = ["orders@", "lines@"]
+topics = ["PREFIXorders", "PREFIXlines"]
 collection = "shop"
 
 [[route]]
-topics = ["refunds@", "later@"]
+topics = ["PREFIXrefunds", "PREFIXlater"]
 
 [[route]]
 name = "logs"
-topic_pattern = 'log\\..*@'
+topic_pattern = 'PREFIXlog\\..*'
 on_tombstone = "ignore"
 
 [[route]]
 name = "webs"
-topic_pattern = '.*web@'
+topic_pattern = 'PREFIX.*web'
 """
 STORED = {"orders": 5, "lines": 3, "refunds": 4, "log.api": 2}
 """Documents by topic. Each of `orders` and `refunds` has two dead letters besides, and `log.api` a tombstone."""
@@ -43,17 +48,32 @@ STORED = {"orders": 5, "lines": 3, "refunds": 4, "log.api": 2}
 def served(stack: EmbeddedStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RoutedWorkers]:
     """All is read, but for what `log.web` would hold, which two routes match."""
     with RoutedWorkers(stack, tmp_path_factory.mktemp("routes"), ROUTES) as workers:
-        workers.create_topics(2, *STORED)
         for topic, count in STORED.items():
-            workers.send_to(topic, 0, *[b'{"number": %d}' % number for number in range(count - 1)])
+            workers.create_topic(topic, 2)
+            workers.numbers_to(topic, 0, 0, count - 1)
             workers.send_to(topic, 1, b'{"number": 100}')
         for topic in ("orders", "refunds"):
             workers.send_to(topic, 1, b"no json", b'{"a": 1, "a": 2}')
-        workers.send_to("log.api", 1, None)
+        workers.send_to("log.api", 1, None, key=b"1")
         workers.start(WORKERS_MIN_REJECT_RECORDS="1000000")
-        workers.wait_all_committed({"orders": 7, "lines": 3, "refunds": 6, "log.api": 3})
+        workers.wait_all_committed()
         assert workers.stop() == 0
         yield workers
+
+
+def name(workers: RoutedWorkers, topic: str) -> str:
+    """Its whole name."""
+    return workers.prefix + topic
+
+
+def collection(workers: RoutedWorkers, name: str) -> Collection[dict[str, Any]]:
+    return workers._client[workers.database][name]
+
+
+def settings_of(workers: RoutedWorkers) -> Settings:
+    """As the commands load them."""
+    given = {name: value for name, value in workers.environment.items() if name.startswith("WORKERS_")}
+    return load(**{name.removeprefix("WORKERS_").lower(): value for name, value in given.items()})
 
 
 def verified(served: RoutedWorkers, *options: str, code: int = 0) -> dict[str, Any]:
@@ -63,7 +83,7 @@ def verified(served: RoutedWorkers, *options: str, code: int = 0) -> dict[str, A
 
 
 def of_topic(report: dict[str, Any], served: RoutedWorkers, topic: str) -> dict[str, Any]:
-    (found,) = [each for each in report["topics"] if each["topic"] == served.name(topic)]
+    (found,) = [each for each in report["topics"] if each["topic"] == name(served, topic)]
     return found
 
 
@@ -76,7 +96,7 @@ def test_one_verdict_over_all_topics(served: RoutedWorkers) -> None:
     }  # fmt: skip
     assert of_topic(report, served, "log.api")["ignored"] == 1
     assert of_topic(report, served, "later")["exists"] is False
-    assert {each["route"] for each in report["topics"]} == {"shop", served.name("refunds"), "logs"}
+    assert {each["route"] for each in report["topics"]} == {"shop", name(served, "refunds"), "logs"}
     assert (report["sum"]["kafka"], report["sum"]["stored"], report["sum"]["unexpected"]) == (19, 14, 0)
     assert all(each["foreign"] == 0 for each in report["collections"])
     assert report["accounted"] is True
@@ -86,16 +106,16 @@ def test_its_lines(served: RoutedWorkers) -> None:
     shown = served.command("verify").stdout.splitlines()
 
     assert [shown[0].split()[0], *(line.split()[0] for line in shown[1:6])] == [
-        "topic", *map(served.name, ("lines", "log.api", "orders", "refunds")), "all",
+        "topic", *map(partial(name, served), ("lines", "log.api", "orders", "refunds")), "all",
     ]  # fmt: skip
-    assert f"{served.name('later')}: not there yet" in shown
+    assert f"{name(served, 'later')}: not there yet" in shown
     assert shown[-1] == "every record is accounted for"
 
 
 def test_one_route(served: RoutedWorkers) -> None:
     report = verified(served, "--route", "shop")
 
-    assert [each["topic"] for each in report["topics"]] == [served.name("orders"), served.name("lines")][::-1]
+    assert [each["topic"] for each in report["topics"]] == [name(served, "orders"), name(served, "lines")][::-1]
     (shop,) = report["collections"]
     assert shop["foreign"] == 0
     refused = served.command("verify", "--route", "shoe")
@@ -114,9 +134,41 @@ def test_in_several_processes(served: RoutedWorkers) -> None:
     assert verified(served, "--processes", "2")["sum"]["stored"] == 14
 
 
+INTERRUPTED = """
+from workers.verification import whole_topic
+from workers.verification.unfinished_topics import UnfinishedTopicsFile
+whole_topic.OFFSETS_BY_INDEX = whole_topic.OFFSETS_AT_ONCE = 1
+write_all = UnfinishedTopicsFile.write_all
+def interrupt(file, runs, **options):
+    write_all(file, runs, at_once=True)
+    if sum(len(run.done) for run in runs.values()) == 7:
+        UnfinishedTopicsFile.write_all = write_all
+        raise KeyboardInterrupt
+UnfinishedTopicsFile.write_all = interrupt
+from workers.cli.main import main
+main()
+"""
+"""Ctrl-C when seven parts of four topics are done."""
+
+
+def test_interrupted_and_gone_on_with_it_says_the_same(served: RoutedWorkers) -> None:
+    command = [sys.executable, "-c", INTERRUPTED, "verify", "--processes", "1", "--json"]
+    ran = subprocess.run(
+        command, env=served.environment, cwd=served.folder, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert ran.returncode == 130, ran.stderr
+    assert "records were verified, of a log of 19 offsets, all of them accounted for" in ran.stderr
+    assert served.command("verify", "--resume", "--route", "shop").returncode == 2, "it was not of these topics alone"
+
+    report = verified(served, "--resume")
+
+    assert (report["sum"]["stored"], report["sum"]["dead_lettered"], report["sum"]["ignored"]) == (14, 4, 1)
+    assert served.command("verify", "--resume").returncode == 2, "it is finished"
+
+
 def test_what_is_missing_or_without_a_record_is_named_by_topic(served: RoutedWorkers) -> None:
-    shop = served.collection("shop")
-    document = shop.find_one({"_id": {"$regex": served.name("lines")}, "number": 0})
+    shop = collection(served, "shop")
+    document = shop.find_one({"_id": {"$regex": name(served, "lines")}, "number": 0})
     assert document is not None
     prefix = document["_id"].split("/")[0]
     try:
@@ -128,25 +180,25 @@ def test_what_is_missing_or_without_a_record_is_named_by_topic(served: RoutedWor
         shop.delete_one({"_id": f"{prefix}/0/1_000"})
         shop.insert_one(document)
 
-    assert [each["topic"] for each in report["topics"] if not each.get("accounted", True)] == [served.name("lines")]
+    assert [each["topic"] for each in report["topics"] if not each.get("accounted", True)] == [name(served, "lines")]
     assert of_topic(report, served, "lines")["missing"] == 1
     assert report["sum"]["missing"] == 1
-    assert f"missing in partition {served.name('lines')}-0: offsets 0" in shown
+    assert f"missing in partition {name(served, 'lines')}-0: offsets 0" in shown
     assert [each["foreign"] for each in report["collections"] if each["collection"] == "shop"] == [1]
 
 
 def test_what_belongs_to_no_topic_is_said_once_for_its_collection(served: RoutedWorkers) -> None:
-    with Admin(served.settings()) as admin:
-        refunds = admin.topic(served.name("refunds"))
+    with Admin(settings_of(served)) as admin:
+        refunds = admin.topic(name(served, "refunds"))
     assert refunds is not None
     foreign = {
-        f"{served.name('orders')}-00000001/0/1": "earlier",
+        f"{name(served, 'orders')}-00000001/0/1": "earlier",
         "nobody-00000001/0/1": "no_route",
-        f"{served.name('log.web')}-00000001/0/1": "unroutable",
+        f"{name(served, 'log.web')}-00000001/0/1": "unroutable",
         refunds.identity.document_id(0, 0): "elsewhere",
         "by hand": "no_topic",
     }
-    shop = served.collection("shop")
+    shop = collection(served, "shop")
     try:
         shop.insert_many([{"_id": each} for each in foreign])
         report = verified(served)
@@ -158,21 +210,21 @@ def test_what_belongs_to_no_topic_is_said_once_for_its_collection(served: Routed
     assert found["foreign"] == 5
     assert {each["why"]: each["documents"] for each in found["of"]} == dict.fromkeys(foreign.values(), 1)
     assert sum(each["foreign"] for each in report["collections"]) == 5
-    assert f"shop: 1 document is of {served.name('refunds')}, which goes into {served.name('refunds')} now" in shown
+    assert f"shop: 1 document is of {name(served, 'refunds')}, which goes into {name(served, 'refunds')} now" in shown
 
 
 def test_a_topic_that_no_route_can_have_is_no_good_verdict(served: RoutedWorkers) -> None:
-    served.create_topics(1, "log.web")
+    served.create_topic("log.web", 1)
     try:
         report = verified(served, code=1)
         assert verified(served, "--route", "shop")["unroutable"] == []
         shown = served.command("verify").stdout
     finally:
-        served.delete_topic("log.web")
+        served.kafka.admin.delete_topics([served._created.pop()])
 
     assert report["accounted"] is False
-    assert [each["topic"] for each in report["unroutable"]] == [served.name("log.web")]
-    assert f"not routed: {served.name('log.web')}, whose records nobody reads" in shown
+    assert [each["topic"] for each in report["unroutable"]] == [name(served, "log.web")]
+    assert f"not routed: {name(served, 'log.web')}, whose records nobody reads" in shown
     assert shown.splitlines()[-1] == "not every record is accounted for"
 
 
@@ -183,11 +235,11 @@ def test_dead_letters_of_all_collections(served: RoutedWorkers) -> None:
         return [json.loads(line) for line in ran.stdout.splitlines()]
 
     every = listed()
-    assert sorted(each["collection"] for each in every) == [served.name("refunds")] * 2 + ["shop"] * 2
+    assert sorted(each["collection"] for each in every) == [name(served, "refunds")] * 2 + ["shop"] * 2
     assert [each["rejected_at"]["$date"] for each in every] == sorted(each["rejected_at"]["$date"] for each in every)
-    assert {each["topic"] for each in listed("--route", "shop")} == {served.name("orders")}
-    assert {each["topic"] for each in listed("--topic", served.name("refunds"))} == {served.name("refunds")}
-    assert listed("--topic", served.name("refunds"), "--partition", "0") == []
+    assert {each["topic"] for each in listed("--route", "shop")} == {name(served, "orders")}
+    assert {each["topic"] for each in listed("--topic", name(served, "refunds"))} == {name(served, "refunds")}
+    assert listed("--topic", name(served, "refunds"), "--partition", "0") == []
     assert served.command("dead-letters", "list", "--partition", "1").returncode == 64
     for each in every:
         ran = served.command("dead-letters", "show", each["_id"])
@@ -196,7 +248,7 @@ def test_dead_letters_of_all_collections(served: RoutedWorkers) -> None:
 
 
 def test_a_replay_goes_by_the_route_of_its_topic_and_a_topic_without_one_is_left(served: RoutedWorkers) -> None:
-    letters = served.collection("shop_dead_letters")
+    letters = collection(served, "shop_dead_letters")
     letter = letters.find_one({"reason": "not_json"})
     assert letter is not None
     mended = {**letter, "value": b'{"number": 7}', "value_bytes": 13}
@@ -208,11 +260,11 @@ def test_a_replay_goes_by_the_route_of_its_topic_and_a_topic_without_one_is_left
         one = served.command("dead-letters", "show", nobody["_id"]).stdout
         ran = served.command("dead-letters", "replay", "--reason", "not_json", "--json", "--route", "shop")
         other = served.command("dead-letters", "replay", nobody["_id"], "--json")
-        documents = list(served.collection("shop").find({"_id": letter["_id"]}))
+        documents = list(collection(served, "shop").find({"_id": letter["_id"]}))
     finally:
         letters.delete_one({"_id": nobody["_id"]})
         letters.replace_one({"_id": letter["_id"]}, letter)
-        served.collection("shop").delete_one({"_id": letter["_id"]})
+        collection(served, "shop").delete_one({"_id": letter["_id"]})
 
     why = "no route of WORKERS_ROUTES has the topic nobody"
     assert f"1 of these is of nobody, and cannot be replayed: {why}" in shown
@@ -225,7 +277,7 @@ def test_a_replay_goes_by_the_route_of_its_topic_and_a_topic_without_one_is_left
 
 def test_peek_finds_the_collection_of_a_topic(served: RoutedWorkers) -> None:
     for topic in STORED:
-        ran = served.command("peek", f"{served.name(topic)}/0/0", "--json")
+        ran = served.command("peek", f"{name(served, topic)}/0/0", "--json")
         assert ran.returncode == 0, ran.stderr
         found = json.loads(ran.stdout)
         assert found["outcome"] == "stored"
@@ -238,7 +290,7 @@ def test_peek_finds_the_collection_of_a_topic(served: RoutedWorkers) -> None:
 
 
 def test_the_auditor_proves_all_of_them(served: RoutedWorkers) -> None:
-    settings = served.settings()
+    settings = settings_of(served)
     auditors = TopicAuditors(settings, served.folder, WriteFailures())
     servers = Servers(settings).connect()
     try:
@@ -251,16 +303,46 @@ def test_the_auditor_proves_all_of_them(served: RoutedWorkers) -> None:
 
     assert auditors.audit.until is not None
     assert (auditors.audit.is_clean, auditors.audit.problem, auditors.audit.since) == (True, None, None)
-    assert sum(auditors.verified.values()) == 19
+    assert auditors.verified["new"] == 19
+
+
+def test_the_doctor_looks_at_all_of_them_and_says_once_what_is_the_same(served: RoutedWorkers) -> None:
+    ran = served.command("doctor", "--json")
+    found = [each for section in json.loads(ran.stdout)["sections"] for each in section["findings"]]
+    texts = {check: [each["text"] for each in found if each["check"] == check] for check in {e["check"] for e in found}}
+
+    four = ", ".join(name(served, each) for each in ("lines", "log.api", "orders", "refunds"))
+    assert texts["topic.exists"] == [
+        f"{name(served, 'later')} is not there yet",
+        f"4 topics ({four}): 2 partitions, replication factor 1",
+    ]
+    assert any("committed in 8 of 8 partitions, nothing waits" in text for text in texts["group.commits"])
+    assert any(text.startswith("no topic that is there now is of the route webs") for text in texts["routes.pattern"])
+    assert any("is a plain collection" in text for text in texts["mongodb.collection"])
+    assert len(found) < 50
+
+
+def test_a_capped_collection_of_one_route_is_found(served: RoutedWorkers) -> None:
+    database = served._client[served.database]
+    database.create_collection(name(served, "later"), capped=True, size=4096)
+    try:
+        ran = served.command("doctor", "--json")
+    finally:
+        database.drop_collection(name(served, "later"))
+    found = [each for section in json.loads(ran.stdout)["sections"] for each in section["findings"]]
+    (wrong,) = [each for each in found if each["check"] == "mongodb.collection" and each["mark"] == "wrong"]
+
+    assert f"{name(served, 'later')} is capped" in wrong["text"]
+    assert wrong["fix"] == "use a plain collection: give its route another collection"
 
 
 def test_numbers_go_to_all_topics_in_turn(stack: EmbeddedStack, tmp_path_factory: pytest.TempPathFactory) -> None:
-    routes = '[[route]]\ntopics = ["one@", "two@"]\n\n[[route]]\ntopics = ["three@"]\n'
+    routes = '[[route]]\ntopics = ["PREFIXone", "PREFIXtwo"]\n\n[[route]]\ntopics = ["PREFIXthree"]\n'
     with RoutedWorkers(stack, tmp_path_factory.mktemp("produce"), routes) as workers:
         made = workers.produce("--count", "9", "--partitions", "1")
-        only = workers.produce("--count", "4", "--route", workers.name("three"))
-        workers._created += [workers.name(each) for each in ("one", "two", "three")]
+        only = workers.produce("--count", "4", "--route", name(workers, "three"))
+        workers._created += [name(workers, each) for each in ("one", "two", "three")]
 
-    assert made["by_partition"] == {f"{workers.name(each)}-0": 3 for each in ("one", "two", "three")}
-    assert made["topics"] == [workers.name(each) for each in ("one", "two", "three")]
-    assert only["topic"] == workers.name("three")
+    assert made["by_partition"] == {f"{name(workers, each)}-0": 3 for each in ("one", "two", "three")}
+    assert made["topics"] == [name(workers, each) for each in ("one", "two", "three")]
+    assert only["topic"] == name(workers, "three")

@@ -118,6 +118,15 @@ class LoopMachine(RuleBasedStateMachine):
         self.world.produce(partition, 1, poison=False)
         self.world.produce_choking(partition)
 
+    @rule(partition=st.none() | PARTITION)
+    def pause(self, partition: int | None) -> None:
+        """Somebody pauses a partition, or everything, while workers stand anywhere."""
+        self.world.pause(partition)
+
+    @rule()
+    def resume(self) -> None:
+        self.world.resume()
+
     @rule(late=st.booleans())
     def write_late(self, late: bool) -> None:
         """The database is slow, or quick: a batch is written after the next poll, or before it."""

@@ -165,7 +165,11 @@ def _act(world: World, chance: random.Random) -> None:
         world.truncate(partition, chance.randint(0, 8))
     elif action < 0.31:
         world.broker.elect(partition)
-    elif action < 0.33:
+    elif action < 0.32:
+        world.pause(chance.choice([None, partition]))
+    elif action < 0.34:
+        world.resume()
+    elif action < 0.36:
         world.expire(partition, chance.randint(1, 8))
     elif action < 0.45:
         world.turns(chance.randint(1, 3))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 from tests.model.stepper import Stepper
@@ -13,6 +13,8 @@ from tests.support.fakes import CHOKES, FakeDatabase, FakeSink, FakeSource, Fake
 from tests.support.oracle import BrokenPromiseError, Oracle, Seen, Sent
 from workers.errors import SinkUnavailableError
 from workers.kafka.write_observer import WriteObserver
+from workers.pauses import NO_PAUSES, Pauses
+from workers.pauses import Pause as Order
 from workers.pipeline.backoff import Backoff, BatchSize
 from workers.pipeline.loop import Loop, Reader
 from workers.pipeline.observer import NullObserver, Observers
@@ -45,9 +47,19 @@ class Witness(NullObserver):
 
     def __init__(self, sightings: Counter[str]) -> None:
         self._sightings = sightings
+        self._resting: set[TopicPartition] = set()
+        """Paused partitions of which nothing is in flight."""
 
     def rebalanced(self, event: str, partitions: object) -> None:
         self._sightings[f"partitions {event}"] += bool(partitions)
+
+    def owns(self, partitions: Collection[TopicPartition]) -> None:
+        self._resting &= set(partitions)
+
+    def paused(self, pauses: Mapping[TopicPartition, Order]) -> None:
+        """From now on nothing of them may be written, until they are not paused any more."""
+        self._resting = {*pauses}
+        self._sightings["partitions paused"] += len(pauses)
 
     def records_lost(self, partition: TopicPartition, first: int, count: int) -> None:
         self._sightings["records lost to retention"] += count
@@ -62,6 +74,8 @@ class Witness(NullObserver):
             p.replaced is not None for p in batch.partitions.values()
         )
         self._sightings["dead letters"] += sum(result.dead_letters.values())
+        if resting := {p for p, part in batch.partitions.items() if part.size} & self._resting:
+            raise BrokenPromiseError(f"a paused partition was written: {sorted(resting)}")
         told = [*result.stored.values(), *result.duplicates.values(), *result.dead_letters.values()]
         ignored = sum(part.ignored for part in batch.partitions.values())
         self._sightings["tombstones ignored"] += ignored
@@ -87,7 +101,7 @@ class FakeWorker:
         stopping = lambda: self.asked_to_stop  # noqa: E731
         pause = self._stepper.pause
         witness = Witness(world.sightings)
-        self.source = world.variant.source(world.broker, witness, pause, stopping)
+        self.source = world.variant.source(world.broker, witness, pause, stopping, lambda: world.pauses)
         sink = world.variant.sink(world.database, pause)
         self._loop = world.variant.loop(
             self.source,
@@ -131,6 +145,8 @@ class World:
     reject_share: float = 1.0
     """What workers are started with; 1: no limit, as a schedule of random poison needs it."""
 
+    pauses: Pauses = NO_PAUSES
+    """What people have paused: in a file, so no kill changes it."""
     ignores_tombstones: bool = False
     """WORKERS_ON_TOMBSTONE=ignore: what workers are started with, and so to be set before the first tombstone."""
 
@@ -226,6 +242,16 @@ class World:
         """It goes away after so many writes; None: it is back."""
         self.database.up, self.database.breaks_after = True, after
 
+    def pause(self, partition: int | None) -> None:
+        """`workers pause`. Args: partition: None: everything."""
+        topic = None if partition is None else self.broker.topic.name
+        self.pauses = Pauses((*self.pauses.all, Order("a test", "ann@db1", 0.0, topic, partition)))
+
+    def resume(self) -> None:
+        """`workers resume`, of everything."""
+        self.sightings["pauses ended"] += len(self.pauses.all)
+        self.pauses = Pauses()
+
     def seen(self) -> Seen:
         return Seen(self.broker.stored_to(), self.database.documents, self.database.dead_letters)
 
@@ -238,6 +264,7 @@ class World:
         """Nothing fails any more: then everything must be stored and committed, in a bounded number of turns."""
         self.break_the_database(None)
         self.refuse(0)
+        self.resume()
         self.broker.next_answer = Answer.LANDS
         while self.ghosts:
             self.evict_ghost()

@@ -18,6 +18,8 @@ from workers.kafka.beginning import Leader, begin
 from workers.kafka.commit_mark import CommitMark, read_commit
 from workers.kafka.log_history import LogHistory, Question, Validation, validate
 from workers.operations import Operations
+from workers.pauses import NO_PAUSES, Pauses
+from workers.pauses import Pause as Order
 from workers.pipeline.observer import NullObserver, Observer
 from workers.records import Record, Records
 from workers.sinks.id_range import IdRange
@@ -63,8 +65,14 @@ class FakeSource:
         observer: Observer | None = None,
         pause: Pause = no_pause,
         stopping: Callable[[], bool] = lambda: False,
+        pauses: Callable[[], Pauses] = lambda: NO_PAUSES,
     ) -> None:
         self.member = broker.new_member_id()
+        self._pauses = pauses
+        self._ordered = NO_PAUSES
+        self._paused: dict[TopicPartition, Order] = {}
+        self._resting: dict[TopicPartition, Order] = {}
+        self._settling = False
         self._broker = broker
         self._observer = observer or NullObserver()
         self._pause = pause
@@ -86,6 +94,7 @@ class FakeSource:
 
     def poll(self, most: int, *, wait: bool) -> Fetched | None:
         self._pause("poll")
+        self._look()
         return self._fetch(most) if self._keep_membership() else None
 
     def commit(self, next_offsets: Mapping[TopicPartition, int], assignment_epoch: int) -> CommitResult:
@@ -111,6 +120,30 @@ class FakeSource:
             return
         self._positions |= {p: offset for p, offset in first_offsets.items() if p in self._positions}
         self._skipped |= {p: offset for p, offset in first_offsets.items() if self._behind_a_loss.get(p) == offset}
+
+    def _look(self) -> None:
+        """As `UnreadPartitions.look`."""
+        if self._settling:
+            self._settling = False
+            self._rest(self._paused)
+        if (ordered := self._pauses()) is not self._ordered:
+            self._ordered = ordered
+            self._apply_pauses()
+
+    def _apply_pauses(self, *, anew: bool = False) -> None:
+        before, self._paused = self._paused, self._ordered.among(self._positions)
+        if anew or self._paused.keys() - before.keys():
+            self._settling = True
+        resting = {partition: why for partition, why in self._paused.items() if partition in self._resting}
+        if resting != self._resting:
+            self._rest(resting)
+
+    def _rest(self, resting: dict[TopicPartition, Order]) -> None:
+        self._resting = resting
+        self._observer.paused(resting)
+
+    def _is_read(self, partition: TopicPartition) -> bool:
+        return partition not in self._halted and partition not in self._paused
 
     def hold(self, seconds: float) -> None:
         self._pause("hold")
@@ -154,6 +187,7 @@ class FakeSource:
             self._begin({TopicPartition(broker.topic.name, p): broker.start(p) for p in broker.assignment[self.member]})
             self._observer.rebalanced("assigned", self.assigned)
             self._observer.owns(self.assigned)
+            self._apply_pauses(anew=True)
         if self._topic != broker.topic:
             self._begin(dict.fromkeys(self._positions, 0))
         return True
@@ -213,7 +247,7 @@ class FakeSource:
         for partition, position in self._positions.items():
             if (
                 most > 0
-                and partition not in self._halted
+                and self._is_read(partition)
                 and (records := self._broker.partitions[partition.partition].read(position, most))
             ):
                 fetched[partition] = ListedRecords(records)

@@ -16,6 +16,7 @@ from workers.identity import TopicIdentity
 from workers.kafka.admin import Admin
 from workers.kafka.options import group_member_options, open_consumer
 from workers.kafka.source import KafkaSource
+from workers.pauses import NO_PAUSES, Pause, Pauses
 from workers.pipeline.loop import Source
 from workers.pipeline.observer import NullObserver
 from workers.settings import load
@@ -35,6 +36,8 @@ class Recorder(NullObserver):
         self.gone: list[tuple[int, int, int]] = []
         self.rebalances: list[str] = []
         self.truncations: list[Truncation] = []
+        self.resting: list[int] = []
+        """Paused partitions of which nothing is in flight."""
 
     def log_truncated(self, partition: TopicPartition, truncation: Truncation) -> None:
         self.truncations.append(truncation)
@@ -42,6 +45,9 @@ class Recorder(NullObserver):
     def owns(self, partitions: Collection[TopicPartition]) -> None:
         self.joined = True
         self.owned = sorted(tp.partition for tp in partitions)
+
+    def paused(self, pauses: Mapping[TopicPartition, Pause]) -> None:
+        self.resting = sorted(tp.partition for tp in pauses)
 
     def records_lost(self, partition: TopicPartition, first: int, count: int) -> None:
         self.gone.append((partition.partition, first, count))
@@ -107,7 +113,21 @@ class Member:
         return taken
 
 
-class FakeKafka:
+class Orders:
+    """What people pause, as every member sees it."""
+
+    pauses = NO_PAUSES
+
+    def pause(self, *partitions: int) -> None:
+        """Args: partitions: none: everything."""
+        topic = self.topic.name if partitions else None  # type: ignore[attr-defined]
+        self.pauses = Pauses(tuple(Pause("a test", "ann@db1", 0.0, topic, each) for each in partitions or (None,)))
+
+    def resume(self) -> None:
+        self.pauses = Pauses()
+
+
+class FakeKafka(Orders):
     def __init__(self, partitions: int) -> None:
         self.broker = FakeBroker(partitions)
         self._open: list[Member] = []
@@ -118,7 +138,7 @@ class FakeKafka:
 
     def member(self) -> Member:
         told = Recorder()
-        source = FakeSource(self.broker, told)
+        source = FakeSource(self.broker, told, pauses=lambda: self.pauses)
         return Member(source, told, lambda: self.broker.remove(source.member), self.topic.name)
 
     def produce(self, partition: int, *values: bytes) -> None:
@@ -140,7 +160,7 @@ class FakeKafka:
     def close(self) -> None: ...
 
 
-class RealKafka:
+class RealKafka(Orders):
     """A topic and a group of its own on the embedded broker."""
 
     def __init__(self, stack: Any, partitions: int) -> None:
@@ -179,6 +199,7 @@ class RealKafka:
             told,
             lambda: False,
             ids.append,
+            lambda: self.pauses,
         )
         self._open.append(source)
 

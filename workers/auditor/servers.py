@@ -8,7 +8,7 @@ from functools import cache
 from typing import TYPE_CHECKING, NamedTuple, Protocol, Self
 
 from workers.kafka.admin import WATCH_PATIENCE_SECONDS, Admin
-from workers.kafka.client_errors import NotAuthorizedError
+from workers.kafka.client_errors import LOOK, refusal
 from workers.kafka.first_records import FirstRecords
 from workers.kafka.log_reader import LogReader
 from workers.kafka.options import log_reader_options
@@ -130,14 +130,14 @@ class Servers:
         now = time.time()
         routed = routed_topics(self._settings, self._admin)
         self._of_topic = routed.topics
-        found: dict[str, Look | None] = {}
-        refused: dict[str, str] = {}
-        for name in routed.topics:
-            try:
-                topic = self._admin.topic(name)
-                found[name] = topic and self._look_at(topic)
-            except NotAuthorizedError as error:
-                refused[name] = str(error)
+        # Without a name it would be asked for all that there are.
+        topics, errors = self._admin.topics(routed.topics.keys()) if routed.topics else ({}, {})
+        offsets = self._admin.offsets_of_topics(topics.values(), self._settings.group) if topics else {}
+        found: dict[str, Look | None] = {name: None for name in routed.topics if name not in errors}
+        for name, topic in topics.items():
+            of_topic = {partition: each for partition, each in offsets.items() if partition.topic == name}
+            found[name] = Look(topic, of_topic, sorted(set(topic.partitions) - of_topic.keys()))
+        refused = {name: refusal(routed.topics[name], error, right=LOOK) for name, error in errors.items()}
         return Looks(now, found, routed.unroutable, refused)
 
     def _look_at(self, topic: Topic) -> Look:

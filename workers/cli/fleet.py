@@ -13,7 +13,7 @@ import typer
 
 from workers.cli import render as show
 from workers.cli.ctrl_c import ctrl_c
-from workers.cli.options import LONGEST_SECONDS, Tree, finite, text
+from workers.cli.options import LONGEST_SECONDS, OfRoute, Tree, finite, require_route
 from workers.errors import BadUsageError, ExitCode
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from workers.fleet.timeline.reader import TimelineReader
     from workers.settings import Settings
     from workers.settings.paths import StatePaths
-    from workers.settings.route import RouteTable
 
 out = show.console()
 err = show.console(stderr=True)
@@ -43,10 +42,7 @@ def status(
     watch: Annotated[
         bool, typer.Option("--watch", help="Refresh it until Ctrl-C, with the timeline of the last two minutes.")
     ] = False,
-    route: Annotated[
-        str | None,
-        typer.Option(metavar="LABEL", callback=text, help="Only this route, with a line for each of its topics."),
-    ] = None,
+    route: OfRoute = None,
     tree: Tree = Path(),
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as one JSON object.")] = False,
 ) -> None:
@@ -68,8 +64,7 @@ def status(
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
     if watch and (as_json or not out.is_terminal):
         raise BadUsageError("--watch needs a terminal; without one, run `workers status --json` repeatedly")
-    if route is not None and settings.route_table.labelled(route) is None:
-        raise BadUsageError(no_route(route, settings.route_table))
+    require_route(settings, route)
     if watch:
         _watch(settings, paths, route)
         return
@@ -82,19 +77,6 @@ def status(
         out.print(show_status.screen(found, out.width, said, ascii_only=out.options.ascii_only), soft_wrap=False)
     if found.exit_code is not ExitCode.OK:
         raise typer.Exit(found.exit_code)
-
-
-def no_route(given: str, routes: RouteTable) -> str:
-    """The message for a label that no route has."""
-    # Not at the top: see `workers.cli`.
-    from difflib import get_close_matches
-
-    from workers.settings.files import shown
-
-    labels = [each.label for each in routes.routes]
-    if similar := get_close_matches(given, labels, n=1):
-        return f"there is no route {shown(given)}; did you mean {similar[0]}?"
-    return f"there is no route {shown(given)}; there are {', '.join(labels)}: `workers config` shows them"
 
 
 def _watch(settings: Settings, paths: StatePaths, route: str | None) -> None:
@@ -154,10 +136,14 @@ def restart(
     from workers.fleet.restart import Restart
     from workers.fleet.status.collector import StatusCollector
     from workers.fleet.status.group import describe_partitions
+    from workers.pauses import described
     from workers.settings import load_all
+    from workers.state.pause_file import pause_file, read_pauses
 
     settings, _, paths = load_all(tree)
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
+    if pauses := read_pauses(pause_file(paths.state_dir, settings.group)).all:
+        err.print(f"{described(pauses)}; it stays so after the restart", markup=False)
     started, done = time.monotonic(), 0
     with StatusCollector(settings, paths, POLL_SECONDS) as collector, out.status("collecting the status") as spinner:
         collector.wait(RESTART_ANSWER_SECONDS)

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["console", "counting", "produced", "verify_report"]
 
 SHORT = {"dead_lettered": "dead", "conflicting": "conflict"}
+TOPIC = "topic"
+"""The head of the first column, if that is of names."""
 RARE = ("ignored", "unstable", "expired", "compacted", "replaced", "conflicting", "unexpected")
 """Columns that are shown only if there are any, so that the table fits into 80 columns."""
 LINE_SECONDS = 2.0
@@ -86,8 +88,10 @@ def verify_report(console: Console, found: VerifyReport) -> None:
     rows = [(names[account.partition], account.counts) for account in found.partitions]
     rows.append(("all", Counter({outcome: found.total(outcome) for outcome in outcomes})))
     counts_table(console, "partition", rows, outcomes)
-    foreign = f"{found.foreign:,} documents are not of this topic, or of an earlier topic with its name"
-    verify_notes(console, found, [found], names, [foreign] if found.foreign else [])
+    foreign = []
+    if found.foreign:
+        foreign = [f"{found.foreign:,} documents are not of this topic, or of an earlier topic with its name"]
+    verify_notes(console, found, [found], names, foreign)
     verify_verdict(console, found)
 
 
@@ -103,7 +107,7 @@ def counts_table(
     from workers.verification.report import FAILURES
 
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 1))
-    table.add_column(head, justify="right", no_wrap=True)
+    table.add_column(head, justify="left" if head == TOPIC else "right", no_wrap=True)
     heads = [SHORT.get(each, each) for each in outcomes]
     for each in heads:
         table.add_column(each, justify="right", no_wrap=True)
@@ -140,6 +144,8 @@ def verify_notes(
         names: of the partitions, for people.
         foreign: lines about what belongs to no topic.
     """
+    from workers.cli.render_pauses import paused_lines
+
     for account in found.partitions:
         for outcome, offsets in account.offsets.items():
             listed = ", ".join(str(offset) for offset in offsets)
@@ -165,11 +171,25 @@ def verify_notes(
             console.print(
                 f"[yellow]the group {report.group} has committed nothing in {report.topic}: is WORKERS_GROUP right?[/]"
             )
+        for line in paused_lines(report):
+            console.print(line, style="yellow", markup=False)
         for partition, each in sorted(report.open_transactions.items()):
             console.print(f"[yellow]partition {names[partition]}: {each.describe()}[/]")
-    if policies := dict.fromkeys(each for report in reports for each in report.lossy_policies):
-        listed = ", ".join(policies)
-        console.print(f"under lossy policies: {listed}; `workers config` says what they lose", markup=False)
+    if policies := _by_policy([(each.topic, each.policies) for each in reports if each.total("conflicting")]):
+        console.print(f"what was stored under other policies than {policies} is conflicting, too", markup=False)
+    if lossy := _by_policy([(each.topic, each.lossy_policies) for each in reports]):
+        console.print(f"under lossy policies: {lossy}; `workers config` says what they lose", markup=False)
+
+
+def _by_policy(by_topic: Sequence[tuple[str, Sequence[str]]]) -> str:
+    """All policies in one line, with their topics where there are several."""
+    topics: dict[str, list[str]] = {}
+    for topic, policies in by_topic:
+        for policy in policies:
+            topics.setdefault(policy, []).append(topic)
+    if len(by_topic) == 1:
+        return ", ".join(topics)
+    return ", ".join(f"{policy} in {' and '.join(each)}" for policy, each in topics.items())
 
 
 def verify_verdict(console: Console, found: VerifyReport | RoutesReport) -> None:

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from workers.cli.payload import escaped
-from workers.cli.render import RARE, counts_table, verify_notes, verify_verdict
+from workers.cli.render import RARE, TOPIC, counts_table, verify_notes, verify_verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,7 +37,7 @@ def routes_report(console: Console, found: RoutesReport) -> None:
             for each in found.topics
             if each.report
         ]
-        head = "topic"
+        head = TOPIC
     if rows:
         rows.append(("all", Counter({outcome: found.total(outcome) for outcome in outcomes})))
         counts_table(console, head, rows, outcomes)

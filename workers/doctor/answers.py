@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from workers.kafka.group_description import GroupDescription
     from workers.kafka.inspector import BatchHeader, Cluster, Commits, TopicDetails
     from workers.kafka.partition_offsets import PartitionOffsets
+    from workers.kafka.routed_topics import RoutedTopics
     from workers.kafka.servers import KafkaServer
     from workers.settings.load import Loaded
     from workers.types import TopicPartition
@@ -57,6 +58,10 @@ class KafkaAnswers:
     newest_times: Mapping[TopicPartition, float] | Unanswered = NOT_YET
     oldest_unread: Mapping[TopicPartition, BatchHeader] | Unanswered = NOT_YET
     last_batches: Mapping[TopicPartition, BatchHeader] | Unanswered = NOT_YET
+    by_topic: dict[str, KafkaAnswers] = field(default_factory=dict)
+    """With several topics, the answers about each of them; the others are about all of them then."""
+    routed: RoutedTopics | Unanswered | None = None
+    """Which topics the routes have; None: not asked."""
     own_hosts: frozenset[str] = frozenset()
     """Of the hosts of the group's members, those that are this machine."""
     now: float = 0.0

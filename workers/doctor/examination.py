@@ -16,8 +16,10 @@ from workers.doctor import (
     host_checks,
     kafka_checks,
     retention_checks,
+    routes_checks,
     settings_checks,
     topic_checks,
+    topics_checks,
 )
 from workers.doctor.answers import DoctorAnswers, Unanswered, asked
 from workers.doctor.fleet_answers import ask_fleet
@@ -123,7 +125,7 @@ def _sections(answers: DoctorAnswers) -> Iterable[Section]:
     sections: list[tuple[str, Sequence[Callable[[DoctorAnswers], Iterable[Finding]]]]] = [
         ("settings", settings_checks.CHECKS),
         ("Kafka", kafka_checks.CHECKS),
-        ("topic", topic_checks.CHECKS + retention_checks.CHECKS),
+        *_topics(answers),
         ("group", group_checks.CHECKS),
         (answers.sink_name, (_sink,)),
         ("this machine", host_checks.CHECKS),
@@ -131,6 +133,15 @@ def _sections(answers: DoctorAnswers) -> Iterable[Section]:
     ]
     for name, checks in sections:
         yield Section(name, tuple(finding for check in checks for finding in _checked(check, answers)))
+
+
+def _topics(answers: DoctorAnswers) -> Sequence[tuple[str, Sequence[Callable[[DoctorAnswers], Iterable[Finding]]]]]:
+    if not answers.loaded.settings.route_table.has_several_topics:
+        return [("topic", topic_checks.CHECKS + retention_checks.CHECKS)]
+    if not answers.kafka.by_topic:
+        # Kafka did not answer: the check of one topic says so.
+        return [("routes", routes_checks.CHECKS), ("topics", (topic_checks.check_topic,))]
+    return [("routes", routes_checks.CHECKS), ("topics", topics_checks.CHECKS)]
 
 
 def _sink(answers: DoctorAnswers) -> Iterable[Finding]:

@@ -5,18 +5,21 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from workers.doctor.answers import Unanswered, asked
+from workers.doctor.answers import KafkaAnswers, Unanswered, asked
 from workers.doctor.host import is_own_address
 from workers.kafka.group_description import GroupDescription
-from workers.kafka.inspector import Cluster, Inspector, TopicDetails
+from workers.kafka.inspector import Cluster, Commits, Inspector, TopicDetails
+from workers.kafka.routed_topics import routed_topics
 from workers.kafka.servers import ask_bootstrap_servers, unreachable
 
 if TYPE_CHECKING:
-    from workers.doctor.answers import KafkaAnswers
+    from workers.kafka.routed_topics import RoutedTopics
     from workers.settings import Settings
 
 PATIENCE_SECONDS = 3.0
 """For a broker that answers a connection, and then a question."""
+TOPICS_SECONDS = 10.0
+"""For the questions about several topics; what is not asked then is said."""
 
 
 def ask_kafka(settings: Settings, answers: KafkaAnswers) -> None:
@@ -54,11 +57,42 @@ def _ask(settings: Settings, inspector: Inspector, answers: KafkaAnswers) -> Non
             version = asked(lambda: inspector.version(near))
             answers.cluster = cluster._replace(version="" if isinstance(version, Unanswered) else version)
             answers.broker_configuration = asked(lambda: inspector.broker_configuration(near[0]))
-    answers.group = asked(lambda: inspector.group(settings.group, settings.topic))
+    table = settings.route_table
+    topics = () if table.has_patterns else table.topics
+    answers.group = asked(lambda: inspector.group(settings.group, *topics))
     if isinstance(answers.group, GroupDescription):
         hosts = {each.host for each in answers.group.members.values()}
         answers.own_hosts = frozenset(host for host in hosts if is_own_address(host))
     answers.group_rights = asked(lambda: inspector.group_rights(settings.group))
+    if not table.has_several_topics:
+        _ask_topic(settings.for_topic(table.topics[0]), inspector, answers)
+        return
+    answers.routed = routed = asked(lambda: routed_topics(settings, inspector))
+    if not isinstance(routed, Unanswered):
+        _ask_topics(routed, inspector, answers)
+    _leave_out(answers, "it is asked for each topic")
+
+
+def _ask_topics(routed: RoutedTopics, inspector: Inspector, answers: KafkaAnswers) -> None:
+    """The same of each topic; then what is known of all of them."""
+    deadline = time.monotonic() + TOPICS_SECONDS
+    for name, of_topic in routed.topics.items():
+        answers.by_topic[name] = own = KafkaAnswers(now=time.time())
+        if time.monotonic() > deadline:
+            _leave_out(own, "there are too many topics")
+            own.topic = Unanswered("not asked: the topics before took too long", was_asked=False)
+        else:
+            _ask_topic(of_topic, inspector, own)
+    every = answers.by_topic.values()
+    details = [each.topic for each in every if isinstance(each.topic, TopicDetails)]
+    answers.topic = details[0] if details else None
+    answers.offsets = {p: each for own in every if isinstance(own.offsets, dict) for p, each in own.offsets.items()}
+    commits = [own.commits for own in every if isinstance(own.commits, Commits)]
+    answers.commits = Commits(*(sum(figures) for figures in zip(*commits, strict=True)))
+    answers.now = time.time()
+
+
+def _ask_topic(settings: Settings, inspector: Inspector, answers: KafkaAnswers) -> None:
     answers.topic = details = asked(lambda: inspector.details(settings.topic))
     if not isinstance(details, TopicDetails):
         _leave_out(answers, "there is no such topic" if details is None else "the topic is not shown to this user")

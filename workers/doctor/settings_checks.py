@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from workers.doctor.answers import DoctorAnswers
+    from workers.settings import Settings
 
 DEFAULT = "default"
 
@@ -43,10 +44,18 @@ def check_settings(answers: DoctorAnswers) -> Iterator[Finding]:
     uri = redact(settings)["WORKERS_MONGODB_URI"].partition("?")[0]
     yield ok(
         "settings.names",
-        f"topic {settings.topic}, group {settings.group}, into {settings.database}.{settings.collection} at {uri}",
+        f"{_what(settings)} at {uri}",
     )
     for note in unused(settings):
         yield advised("settings.unused", Severity.WARNING, note, "remove what is not used")
+
+
+def _what(settings: Settings) -> str:
+    table = settings.route_table
+    if table.has_several_topics:
+        return f"{count(len(table.routes), 'route')} of {settings.routes}, group {settings.group}, into {settings.database}"
+    of_topic = settings.for_topic(table.topics[0])
+    return f"topic {of_topic.topic}, group {settings.group}, into {settings.database}.{of_topic.collection}"
 
 
 CHECKS = (check_settings, check_memory)

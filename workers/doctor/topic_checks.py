@@ -42,10 +42,11 @@ def check_topic(answers: DoctorAnswers) -> Iterator[Finding]:
     copies = min((len(each.replicas) for each in found.partitions), default=0)
     text = f"{settings.topic}: {count(len(found.partitions), 'partition')}, replication factor {copies}"
     yield ok("topic.exists", f"{text}, id {found.topic.identity.uuid.hex[:8]}")
-    yield from _workers(answers, len(found.partitions))
+    yield from check_workers(answers, len(found.partitions))
 
 
-def _workers(answers: DoctorAnswers, partitions: int) -> Iterator[Finding]:
+def check_workers(answers: DoctorAnswers, partitions: int) -> Iterator[Finding]:
+    """Whether there is a partition for each worker."""
     if isinstance(answers.fleet, Unanswered) or not (workers := len(answers.fleet.workers)):
         return
     if workers > partitions:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from workers.kafka.client_errors import unavailable
 from workers.kafka.routed_topics import routed_topics
 
 if TYPE_CHECKING:
@@ -31,11 +32,22 @@ def offsets_by_topic(settings: Settings, admin: Admin, *, answered: bool = False
     Raises:
         UnavailableError: Kafka did not answer.
     """
+    names = routed_topics(settings, admin).topics.keys()
+    # Without a name it would be asked for all that there are.
+    topics, errors = admin.topics(names) if names else ({}, {})
+    if errors and not answered:
+        name, error = next(iter(errors.items()))
+        raise unavailable(settings.for_topic(name), error)
+    offsets: dict[TopicPartition, PartitionOffsets] = {}
+    if topics:
+        offsets = admin.offsets_of_topics(topics.values(), settings.group)
     found = {}
-    for name in routed_topics(settings, admin).topics:
-        if topic := admin.topic(name):
-            ask = admin.answered_offsets if answered else admin.partition_offsets
-            found[name] = TopicOffsets(topic, ask(topic, settings.group))
+    for name, topic in topics.items():
+        of_topic = {partition: offsets[partition] for partition in topic.partitions if partition in offsets}
+        if len(of_topic) < len(topic.partitions) and not answered:
+            # Waits for those without a leader, or says which they are.
+            of_topic = admin.partition_offsets(topic, settings.group)
+        found[name] = TopicOffsets(topic, of_topic)
     return found
 
 

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 MARK = "\ufeff"
 """The byte order mark."""
+FRACTION = re.compile(rb"[0-9][.eE]")
+"""What every number with a fraction or an exponent has, and a string may have, too."""
 ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
@@ -64,7 +66,15 @@ class Json:
 
     def parse_plain(self, values: Sequence[bytes | None], limits: Limits) -> tuple[list[dict[str, Any]], list[int]]:
         """See `workers.formats.plain_json.parse_plain`."""
-        return parse_plain(values, limits, self._rules)
+        if self._rules is None or self._rules.has_doubles:
+            return parse_plain(values, limits, self._rules)
+        # Nearly all of them may have a fraction, and each would make its neighbours be looked at again.
+        aside = [index for index, value in enumerate(values) if value and FRACTION.search(value)]
+        left = list(values)
+        for index in aside:
+            left[index] = b"{}"
+        fields, others = parse_plain(left, limits, self._rules)
+        return fields, sorted({*aside, *others})
 
     def parse_strict(self, value: bytes | None, limits: Limits) -> dict[str, Any]:
         """The same as `parse`, by checking every token.

@@ -141,7 +141,7 @@ class Admin:
                 each["client_host"].removeprefix("/"),
                 assigned_in(each, topics),
                 each.get("group_instance_id"),
-                routes_of((each["member_metadata"] or {}).get("user_data")),
+                routes_of(_user_data(each)),
             )
             for each in found["members"]
         }
@@ -226,3 +226,9 @@ class Admin:
                     ) from error
             forget_coordinators(self._client)
             time.sleep(0.1)
+
+
+def _user_data(member: Mapping[str, Any]) -> bytes | None:
+    """Of a member's subscription. The client returns it as text, as all bytes of a description."""
+    found = (member["member_metadata"] or {}).get("user_data")
+    return found.encode("utf-8", "replace") if isinstance(found, str) else found

@@ -65,6 +65,19 @@ class Settings(RouteOptions, Connections):
     max_depth: int = Field(32, ge=1, le=90, description="a deeper value is a dead letter")
     max_fields: int = Field(10_000, ge=1, le=1_000_000, description="a value with more fields is a dead letter")
 
+    max_rate: int = Field(
+        0, ge=0, le=1_000_000_000, description="records a second that a worker reads, at most; 0: no limit"
+    )
+    max_byte_rate: int = Field(
+        0, ge=0, le=1_000_000_000_000, description="bytes of values a second that a worker reads, at most; 0: no limit"
+    )
+    max_fleet_rate: int = Field(
+        0,
+        ge=0,
+        le=1_000_000_000,
+        description="records a second that all workers of the group read together, divided by those that own partitions; 0: no limit",
+    )
+
     max_reject_share: float = Field(
         0.5, gt=0, le=1, description="a partition with a larger share of rejects is halted; 1: no limit"
     )

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from workers.kafka.open_transactions import OpenTransaction
+    from workers.pauses import Pause
     from workers.types import TopicPartition
 
 MAX_OFFSETS = 10
@@ -89,9 +90,13 @@ class VerifyReport:
     open_transactions: Mapping[TopicPartition, OpenTransaction] = field(default_factory=dict)
     """By partition: the transaction that was open at the beginning, and keeps its *unstable* records from being read."""
     truncated: list[TruncatedLog] = field(default_factory=list)
+    policies: list[str] = field(default_factory=list)
+    """Those in force that are not the default: `nan=null`. *Stored* is what a record becomes under them, and a document that was
+    stored under others is *conflicting*."""
     lossy_policies: list[str] = field(default_factory=list)
-    """The policies in force with which a document does not have all that its record has: `nan=null`. *Stored* is what a record
-    becomes under them."""
+    """Those of them with which a document does not tell all that its record has."""
+    paused: Mapping[TopicPartition, Pause] = field(default_factory=dict)
+    """Partitions that are not read now, since somebody has paused them: that is why records of them are *pending*."""
 
     @property
     def accounted(self) -> bool:
@@ -119,9 +124,11 @@ class VerifyReport:
             {**each.partition._asdict(), **each._asdict(), "partition": each.partition.partition}
             for each in self.truncated
         ]
-        return asdict(replace(self, open_transactions={})) | {
+        paused = [{**why.as_dict(), **partition._asdict()} for partition, why in sorted(self.paused.items())]
+        return asdict(replace(self, open_transactions={}, paused={})) | {
             "partitions": partitions,
             "open_transactions": open_transactions,
             "truncated": truncated,
+            "paused": paused,
             "accounted": self.accounted,
         }

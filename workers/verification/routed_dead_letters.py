@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import heapq
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import islice
 from typing import TYPE_CHECKING
 
 from workers.decoding import open_decoder
 from workers.errors import NotFoundError
 from workers.settings.files import shown
-from workers.settings.route import UnroutableError
+from workers.settings.route import LETTERS, UnroutableError
+from workers.settings.route_collections import collections_of
 from workers.sinks.registry import open_readers, open_sink
 from workers.verification.dead_letters import DeadLetters, ReplayResult
-from workers.verification.letter_collections import letter_collections
 from workers.verification.place import OF_DOCUMENT
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class RoutedDeadLetters(DeadLetters):
 
     def find(self, chosen: DeadLetterFilter, limit: int = 0) -> Iterator[DeadLetter]:
         found = [
-            (replace(letter, collection=collection) for letter in store.find(each, limit))
+            map(partial(_of_collection, collection), store.find(each, limit))
             for store, each, collection in self._chosen(chosen)
         ]
         merged = heapq.merge(*found, key=lambda letter: letter.rejected_at)
@@ -99,7 +99,11 @@ class RoutedDeadLetters(DeadLetters):
     @cached_property
     def _collections(self) -> list[str]:
         routes = [self._only] if self._only else self._table.routes
-        return letter_collections(routes, self._readers.collections)
+
+        def with_letters() -> list[str]:
+            return [name.removesuffix(LETTERS) for name in self._readers.collections() if name.endswith(LETTERS)]
+
+        return collections_of(routes, with_letters)
 
     def _store_in(self, collection: str) -> DeadLetterStore:
         return self._readers.dead_letters(self._settings.model_copy(update={"collection": collection}))
@@ -120,3 +124,7 @@ class RoutedDeadLetters(DeadLetters):
             return self._table.route_of(topic)
         except UnroutableError:
             return None
+
+
+def _of_collection(collection: str, letter: DeadLetter) -> DeadLetter:
+    return replace(letter, collection=collection)

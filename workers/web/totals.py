@@ -7,15 +7,43 @@ from typing import TYPE_CHECKING
 
 from workers.connection import KeptConnection
 from workers.fleet.status.poller import Down, Poller
+from workers.settings.route import LETTERS
+from workers.settings.route_collections import collections_of
 from workers.sinks.base import DeadLetterFilter
-from workers.sinks.registry import open_dead_letters
+from workers.sinks.registry import open_dead_letters, open_readers
 
 if TYPE_CHECKING:
     from workers.monitoring.lag import LagSnapshot
     from workers.settings import Settings
+    from workers.sinks.dead_letter_store import DeadLetterStore
 
 COUNT_SECONDS = 5.0
 """Between two counts of the dead letters. The database counts them one by one, and they may be many."""
+
+
+class RouteLetters:
+    """The dead letters of all routes, in whatever collections they are; on one connection."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings, self._readers = settings, open_readers(settings)
+
+    def connect(self) -> None:
+        self._readers.connect()
+
+    def count(self, chosen: DeadLetterFilter) -> int:
+        """How many there are of these."""
+        found = collections_of(self._settings.route_table.routes, self._with_letters)
+        stores = (
+            self._readers.dead_letters(self._settings.model_copy(update={"collection": collection}))
+            for collection in found
+        )
+        return sum(store.count(chosen) for store in stores)
+
+    def _with_letters(self) -> list[str]:
+        return [name.removesuffix(LETTERS) for name in self._readers.collections() if name.endswith(LETTERS)]
+
+    def close(self) -> None:
+        self._readers.close()
 
 
 class Totals:
@@ -27,7 +55,10 @@ class Totals:
 
     def start(self) -> None:
         """Raises: NoThreadError."""
-        connection = KeptConnection(lambda: open_dead_letters(self._settings))
+        several = self._settings.route_table.has_several_topics
+        connection: KeptConnection[DeadLetterStore | RouteLetters] = KeptConnection(
+            lambda: RouteLetters(self._settings) if several else open_dead_letters(self._settings)
+        )
         poller = Poller(
             lambda: connection.ask(lambda store: store.count(DeadLetterFilter(unreplayed=True))),
             COUNT_SECONDS,

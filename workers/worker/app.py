@@ -12,6 +12,7 @@ import structlog
 from workers.decoding import open_record_reader
 from workers.errors import SinkUnavailableError, UnavailableError
 from workers.kafka.admin import Admin
+from workers.kafka.fleet_share import open_limit
 from workers.kafka.options import group_member_options, open_consumer, require_extras
 from workers.kafka.source import KafkaSource
 from workers.kafka.write_observer import WriteObserver
@@ -183,7 +184,10 @@ class Worker:
         settings = self._settings
         self._membership.prepare()
         consumer = open_consumer(settings, group_member_options(settings))
-        return KafkaSource(settings, consumer, self._observer, self._stop, self._membership.joined)
+        limit = open_limit(settings)
+        return KafkaSource(
+            settings, consumer, self._observer, self._stop, self._membership.joined, self._files.pauses, limit
+        )
 
     def _on_stop(self) -> None:
         self._stall.finish_within(self._settings.drain_timeout)

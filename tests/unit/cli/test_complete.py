@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from workers.cli.complete import complete_slot, complete_topic
+from workers.cli.complete import complete_route, complete_slot, complete_topic
 
 
 @pytest.fixture(autouse=True)
@@ -54,6 +54,19 @@ def test_options_and_their_words_are_completed():
 def test_a_topic_is_completed_from_the_settings():
     assert completed("peek", "or") == ["orders"]
     assert completed("peek", "x") == []
+
+
+def test_topics_and_routes_are_completed_from_the_file_of_routes(folder):
+    (folder / ".env").write_text("WORKERS_ROUTES=routes.toml\n")
+    (folder / "routes.toml").write_text(
+        '[[route]]\nname = "shop"\ntopics = ["orders", "lines"]\n[[route]]\nname = "logs"\ntopic_pattern = "log.+"\n'
+    )
+    assert completed("peek", "or") == ["orders"]
+    assert completed("verify", "--route", "") == ["shop", "logs"]
+    assert completed("dead-letters", "list", "--topic", "l") == ["lines"]
+    assert complete_route("s") == ["shop"]
+    (folder / "routes.toml").write_text("[[")
+    assert complete_route("") == complete_topic("") == []
 
 
 def test_slots_are_completed_from_the_files_of_this_folder():

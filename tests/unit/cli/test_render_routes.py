@@ -48,7 +48,7 @@ EVENTS = [
 ]
 BAD = look(
     missing=["later"],
-    unroutable={"log.both": "the routes logs and eu both match it"},
+    unroutable={"log.both.of.several": "the routes logs and eu both match it"},
     refused={"audit.eu": "not authorized"},
     offsets={each: offsets for each, offsets in EVERYTHING.items() if each != PARTITIONS[3]},
     unanswered=[PARTITIONS[3]],
@@ -79,12 +79,13 @@ def test_no_line_is_longer_than_the_terminal_and_all_fits_a_screen(width, facts)
 
 def test_partitions_are_named_with_their_topic():
     said = screen(200, kafka=BAD)
+    assert "\nlog.both.of.several " in said
 
     for part in (
         "partitions 1, 2 and 4 of orders taken over by 00 and 02",
         "no answer    partition orders:3",
         "partition orders-1: 40 unstable",
-        "topic log.both: the routes logs and eu both match it; correct WORKERS_ROUTES",
+        "topic log.both.of.several: the routes logs and eu both match it; correct WORKERS_ROUTES",
         "topic audit.eu: not authorized",
         "there is no topic later yet",
         "00 40 of 20 topics",

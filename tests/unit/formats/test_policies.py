@@ -25,6 +25,8 @@ from workers.formats.json import Json
 from workers.formats.limits import Limits
 from workers.formats.mistaken import seems_to_be
 from workers.formats.names import escape
+from workers.formats.plain_json import parse_plain
+from workers.formats.plain_names import PlainRules
 from workers.formats.policies import NO_POLICY, Policies
 from workers.pipeline.decoder import Decoder
 from workers.settings import Settings, load
@@ -314,6 +316,16 @@ def test_a_byte_order_mark_is_named() -> None:
     found = decoded(b'\xef\xbb\xbf{"n":1}', NO_POLICY)
     assert isinstance(found, Reject)
     assert found.error == "the value begins with a byte order mark, which is not JSON"
+
+
+def test_no_double_takes_the_plain_way_where_decimals_are_wanted() -> None:
+    """Whether or not the value was set aside before."""
+    policies = Policies(decimals="decimal128")
+    rules = PlainRules.of(policies)
+
+    assert parse_plain([b'{"n": 1.5}', b'{"n": [[{"a": 1E5}]]}'], LIMITS, rules)[1] == [0, 1]
+    large = b'{"n": 1.5, "text": "%s"}' % (b"x" * 100_000)
+    assert Json(policies).parse(large, LIMITS)["n"] == Decimal("1.5")
 
 
 def test_a_large_value_has_the_policies_too() -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 STABLE = "Stable"
 CORRECT = "correct WORKERS_ROUTES, and restart the workers"
+OTHER_ROUTES = "other routes than this folder: give all the same WORKERS_ROUTES, and restart them"
 FEW_TOPICS = 3
 """So many are named in a sentence or a cell; of more, how many they are."""
 SETTLED = (STABLE, "Empty", "Dead")
@@ -62,6 +63,8 @@ class GroupStatus:
     """The three: see `KafkaLook`."""
     has_several_topics: bool = False
     """Whether there are, or may be: then each partition is named with its topic."""
+    other_routes: list[str] = field(default_factory=list)
+    """Members with other routes than those of this folder, with their hosts."""
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -91,6 +94,10 @@ class GroupStatus:
             *(f"the topic {topic} is halted: {why}; {CORRECT}" for topic, why in sorted(self.unroutable.items())),
             *(f"nothing is known of the topic {topic}: {why}" for topic, why in sorted(self.refused.items())),
         ]
+        if self.other_routes:
+            standing.append(
+                f"{_few(self.other_routes)} {'has' if len(self.other_routes) == 1 else 'have'} {OTHER_ROUTES}"
+            )
         standing += [
             f"{describe_partitions([partition])}: {each.describe()}"
             for partition, each in sorted(self.open_transactions.items())
@@ -123,6 +130,7 @@ def build_group_status(
     *,
     look: KafkaLook | None = None,
     has_several_topics: bool = False,
+    fingerprint: str | None = None,
 ) -> GroupStatus:
     """The status of the group from the broker's answers.
 
@@ -134,6 +142,7 @@ def build_group_status(
         create_topic: the command that makes the topic, where there is none.
         look: what is missing, unroutable and refused; None: nothing.
         has_several_topics: whether there are, or may be.
+        fingerprint: of the routes that all members should have; None: not compared.
     """
     members = [GroupMember(member_id, *member[:4]) for member_id, member in group.members.items()]
     owned = {partition for each in members if each.member_id not in dead for partition in each.partitions}
@@ -153,13 +162,18 @@ def build_group_status(
         unroutable=look.unroutable if look else {},
         refused=look.refused if look else {},
         has_several_topics=has_several_topics,
+        other_routes=group.with_other_routes(fingerprint) if fingerprint else [],
     )
 
 
 def no_topics(names: Sequence[str]) -> str:
     """`there is no topic orders`, `there are no topics orders, refunds`; of many, the first and how many more."""
-    shown = ", ".join(names[:FEW_TOPICS]) + (f" and {len(names) - FEW_TOPICS} more" if len(names) > FEW_TOPICS else "")
-    return f"there is no topic {shown}" if len(names) == 1 else f"there are no topics {shown}"
+    return f"there is no topic {names[0]}" if len(names) == 1 else f"there are no topics {_few(names)}"
+
+
+def _few(names: Sequence[str]) -> str:
+    more = len(names) - FEW_TOPICS
+    return ", ".join(names[:FEW_TOPICS]) + (f" and {more} more" if more > 0 else "")
 
 
 def describe_partitions(partitions: Sequence[TopicPartition]) -> str:

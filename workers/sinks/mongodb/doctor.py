@@ -6,18 +6,21 @@ Only commands that read, but for the probe of policies that need one: it leaves 
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pymongo
 from pymongo.errors import ConfigurationError, OperationFailure, PyMongoError
 
-from workers.errors import BadConfigurationError, SinkUnavailableError
-from workers.findings import Finding, Severity, advised, ok, unknown, wrong
+from workers.errors import BadConfigurationError
+from workers.findings import Finding, Severity, advised, unknown, wrong
+from workers.grouped_findings import grouped
+from workers.settings.route_collections import collections_of
 from workers.sinks.mongodb import connecting
 from workers.sinks.mongodb.client import READING, SUFFIX, Collections
 from workers.sinks.mongodb.collection_checks import Collection, check_collection
 from workers.sinks.mongodb.messages import describe_error, one_line
-from workers.sinks.mongodb.probe import needs_of, require_policies
+from workers.sinks.mongodb.policy_checks import check_policies
 from workers.sinks.mongodb.server_checks import (
     MongoServer,
     check_clock,
@@ -34,6 +37,9 @@ if TYPE_CHECKING:
 
 ANSWER_SECONDS = 4.0
 """For one question, also for finding the server: long enough for one that is busy, and short for a person who waits."""
+
+
+OTHER_COLLECTION, OTHER_ROUTE = "set WORKERS_COLLECTION to another name", "give its route another collection"
 
 
 class MongoDoctor:
@@ -63,13 +69,41 @@ class MongoDoctor:
             yield unknown("mongodb.collection", "not asked: MongoDB does not show the collections to this user")
         else:
             status = self._optional("connectionStatus", showPrivileges=True)
-            yield from check_login(server, status, self._settings.database, self._settings.collection)
-            for name in (self._settings.collection, self._settings.collection + SUFFIX):
-                yield from check_collection(self._settings, self._collection(name, found, server))
+            if not self._settings.route_table.has_several_topics:
+                settings = self._settings.for_topic(self._settings.route_table.topics[0])
+                yield from self._about(settings, found, server, status)
+            else:
+                said = {
+                    name: [
+                        replace(each, fix=each.fix.replace(OTHER_COLLECTION, OTHER_ROUTE))
+                        for each in self._about(self._of_collection(name), found, server, status)
+                    ]
+                    for name in self._names(found)
+                }
+                yield from grouped(said, "collections")
         yield from check_copies(server)
         yield from check_limits(server, self._optional("dbStats", on=self._settings.database), self._settings)
         yield from check_clock(server)
-        yield from self._policies()
+        yield from check_policies(self._client, self._settings)
+
+    def _about(
+        self,
+        settings: Settings,
+        found: Mapping[str, Mapping[str, Any]],
+        server: MongoServer,
+        status: Mapping[str, Any] | None,
+    ) -> Iterator[Finding]:
+        """The rights on one collection, and what is unusual about it and its dead letters."""
+        yield from check_login(server, status, settings.database, settings.collection)
+        for name in (settings.collection, settings.collection + SUFFIX):
+            yield from check_collection(settings, self._collection(name, found, server))
+
+    def _names(self, existing: Mapping[str, Any]) -> list[str]:
+        """The collections of the routes: of a pattern those that are there already."""
+        return collections_of(self._settings.route_table.routes, lambda: existing)
+
+    def _of_collection(self, name: str) -> Settings:
+        return self._settings.model_copy(update={"collection": name})
 
     def close(self) -> None:
         if self._collections is not None:
@@ -101,28 +135,12 @@ class MongoDoctor:
             return "the server"
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
-    def _policies(self) -> Iterator[Finding]:
-        """Whether the server holds what the policies would store. Nothing is written where none of them needs it."""
-        check = "mongodb.policies"
-        needs = [need for route in self._settings.route_table.routes for need in needs_of(route)]
-        if not needs:
-            return
-        try:
-            require_policies(self._client, self._settings)
-        except BadConfigurationError as error:
-            for problem in error.problems:
-                said, _, fix = problem.partition(". Set ")
-                yield wrong(check, said, f"set {fix}")
-        except SinkUnavailableError as error:
-            yield unknown(check, f"it is not known whether the database holds what the policies store: {error}")
-        else:
-            held = ", ".join(dict.fromkeys(need.what for need in needs))
-            yield ok(check, f"it holds what the policies store: {held}")
-
     def _collection_infos(self) -> dict[str, Mapping[str, Any]] | Finding:
         """By name, what the server says of the collections of the settings that are there."""
-        names = [self._settings.collection, self._settings.collection + SUFFIX]
-        chosen = {"name": {"$in": names}}
+        table = self._settings.route_table
+        names = collections_of(table.routes, list)
+        # Those of a pattern are not known before.
+        chosen = None if table.has_patterns else {"name": {"$in": [*names, *(name + SUFFIX for name in names)]}}
         database = self._client[self._settings.database]
         try:
             return {each["name"]: each for each in self._ask(lambda: list(database.list_collections(filter=chosen)))}

@@ -106,6 +106,18 @@ def test_partitions_of_a_topic_that_is_not_read_make_no_lag_partial():
     assert (found.lag, found.lag_partial) == (400, False)
 
 
+def test_members_with_other_routes_are_told():
+    members = look().group.members
+    changed = members | {"worker_02-m": members["worker_02-m"]._replace(routes="others")}
+    same = {name: each._replace(routes="ours") for name, each in members.items()}
+    info = INFO._replace(fingerprint="ours")
+
+    assert judged(info, kafka=look(group=look().group._replace(members=same))).healthy
+    assert judged(info, kafka=look(group=look().group._replace(members=changed))).problems == [
+        "worker_02 at 10.0.0.1 has other routes than this folder: give all the same WORKERS_ROUTES, and restart them"
+    ]
+
+
 def test_one_route_by_itself_has_its_topics_only_and_all_workers():
     one = OneRoute(ROUTES, "orders")
     found = one.of(answers(kafka=look(missing=["audit.eu"], unroutable={"x": "y"}, unanswered=[PARTITIONS[-1]])))

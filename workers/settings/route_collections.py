@@ -1,25 +1,25 @@
-"""In which collections the dead letters of the routes are. Pure."""
+"""The collections of routes, as far as they can be known without Kafka. Pure."""
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
 
-from workers.settings.route import LETTERS, TOPIC
+from workers.settings.route import TOPIC
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable
 
     from workers.settings.route import Route
 
 
-def letter_collections(routes: Iterable[Route], existing: Callable[[], Sequence[str]]) -> list[str]:
-    """The collections of documents of these routes, whose dead letters are beside them.
+def collections_of(routes: Iterable[Route], existing: Callable[[], Iterable[str]]) -> list[str]:
+    """The collections of these routes.
 
     Those of a pattern with one collection a topic are found among the collections that are there, also of topics that are
-    not there any more: Kafka is not asked.
+    not there any more.
 
-    Args: existing: the names of all collections; asked for only if it is needed.
+    Args: existing: the names of collections; asked for only if they are needed.
     """
     found: set[str] = set()
     for route in routes:
@@ -28,8 +28,7 @@ def letter_collections(routes: Iterable[Route], existing: Callable[[], Sequence[
         elif route.topic_pattern is None:
             found.update(route.collection_of(topic) for topic in route.topics)
         else:
-            names = (name.removesuffix(LETTERS) for name in existing() if name.endswith(LETTERS))
-            found.update(name for name in names if (topic := topic_of(route, name)) and route.matches(topic))
+            found.update(name for name in existing() if (topic := topic_of(route, name)) and route.matches(topic))
     return sorted(found)
 
 
