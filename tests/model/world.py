@@ -19,10 +19,12 @@ from workers.pipeline.backoff import Backoff, BatchSize
 from workers.pipeline.loop import Loop, Reader
 from workers.pipeline.observer import NullObserver, Observers
 from workers.pipeline.reject_limit import RejectLimit
+from workers.settings.start import EARLIEST
 from workers.sinks.refusals import UndecidedError
 from workers.types import Batch, CommitResult, TopicPartition, Truncation, WriteResult
 
 PARTITIONS = 3
+MOST_PARTITIONS = PARTITIONS + 2
 MOST = 4
 MOST_WORKERS = 3
 POINTS = ("poll", "write", "half", "dead letters", "written", "commit", "committed", "hold")
@@ -101,7 +103,9 @@ class FakeWorker:
         stopping = lambda: self.asked_to_stop  # noqa: E731
         pause = self._stepper.pause
         witness = Witness(world.sightings)
-        self.source = world.variant.source(world.broker, witness, pause, stopping, lambda: world.pauses)
+        self.source = world.variant.source(
+            world.broker, witness, pause, stopping, lambda: world.pauses, start=world.start_at
+        )
         sink = world.variant.sink(world.database, pause)
         self._loop = world.variant.loop(
             self.source,
@@ -142,6 +146,7 @@ class World:
     """Member ids of killed workers that the group still counts."""
     writes_late: bool = False
     """Whether a batch is still to be written when the next one has been polled."""
+    _has_begun: bool = False
     reject_share: float = 1.0
     """What workers are started with; 1: no limit, as a schedule of random poison needs it."""
 
@@ -149,6 +154,9 @@ class World:
     """What people have paused: in a file, so no kill changes it."""
     ignores_tombstones: bool = False
     """WORKERS_ON_TOMBSTONE=ignore: what workers are started with, and so to be set before the first tombstone."""
+
+    start_at: str = EARLIEST
+    """`start`, with which workers are started."""
 
     def __post_init__(self) -> None:
         self.oracle = Oracle(self.broker.topic.prefix)
@@ -242,6 +250,11 @@ class World:
         """It goes away after so many writes; None: it is back."""
         self.database.up, self.database.breaks_after = True, after
 
+    def add_partition(self) -> None:
+        """The topic grows. What is new begins with its first record, whatever `start` says."""
+        self.sightings["partitions added"] += 1
+        self.broker.add_partition()
+
     def pause(self, partition: int | None) -> None:
         """`workers pause`. Args: partition: None: everything."""
         topic = None if partition is None else self.broker.topic.name
@@ -253,7 +266,15 @@ class World:
         self.pauses = Pauses()
 
     def seen(self) -> Seen:
+        self._learn_where_the_group_began()
         return Seen(self.broker.stored_to(), self.database.documents, self.database.dead_letters)
+
+    def _learn_where_the_group_began(self) -> None:
+        """The first commit of the topic says it, once and for all."""
+        if self.start_at != EARLIEST and self.broker.begun_at and not self._has_begun:
+            self._has_begun = True
+            self.oracle.begun = dict(self.broker.begun_at)
+            self.sightings["records before the start"] += sum(self.broker.begun_at.values())
 
     def check(self) -> None:
         """Called before every step of every worker."""

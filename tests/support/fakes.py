@@ -11,6 +11,7 @@ from bson import json_util
 from bson.raw_bson import RawBSONDocument
 
 from tests.support.fake_broker import Answer, FakeBroker, UnknownMemberError
+from tests.support.fake_start import FakeStart
 from tests.support.records import ListedRecords
 from workers.errors import RetryReason, SinkUnavailableError, UnavailableError
 from workers.identity import OffsetRange, second_id
@@ -22,6 +23,7 @@ from workers.pauses import NO_PAUSES, Pauses
 from workers.pauses import Pause as Order
 from workers.pipeline.observer import NullObserver, Observer
 from workers.records import Record, Records
+from workers.settings.start import EARLIEST
 from workers.sinks.id_range import IdRange
 from workers.sinks.mongodb.encoding import as_raw, encode, encode_plain
 from workers.sinks.refusals import Refusal, Suspects, refused_alone, undecided
@@ -59,6 +61,8 @@ def no_pause(_point: str) -> None: ...
 class FakeSource:
     """One member of the broker's group."""
 
+    start_type: type[FakeStart] = FakeStart
+
     def __init__(
         self,
         broker: FakeBroker,
@@ -66,7 +70,10 @@ class FakeSource:
         pause: Pause = no_pause,
         stopping: Callable[[], bool] = lambda: False,
         pauses: Callable[[], Pauses] = lambda: NO_PAUSES,
+        *,
+        start: str = EARLIEST,
     ) -> None:
+        self.starts = self.start_type(broker, start)
         self.member = broker.new_member_id()
         self._pauses = pauses
         self._ordered = NO_PAUSES
@@ -101,6 +108,7 @@ class FakeSource:
         self._pause("commit")
         if assignment_epoch != self.assignment_epoch:
             return CommitResult.REBALANCED
+        self.starts.ended(next_offsets)
         try:
             answer = self._broker.commit(
                 self.member,
@@ -118,6 +126,7 @@ class FakeSource:
     def rewind(self, first_offsets: Mapping[TopicPartition, int], assignment_epoch: int) -> None:
         if assignment_epoch != self.assignment_epoch:
             return
+        self.starts.ended(first_offsets)
         self._positions |= {p: offset for p, offset in first_offsets.items() if p in self._positions}
         self._skipped |= {p: offset for p, offset in first_offsets.items() if self._behind_a_loss.get(p) == offset}
 
@@ -164,7 +173,7 @@ class FakeSource:
                     self._histories[partition].reuse(part.replaced.first, part.replaced.end + MARGIN)
 
     def _mark(self, partition: TopicPartition, offset: int) -> tuple[str, int]:
-        history = self._histories[partition].before(offset)
+        history = self._histories.get(partition, self.starts.history(partition)).before(offset)
         return str(CommitMark(self._topic.uuid, history)), history.epoch_before(offset)
 
     def _keep_membership(self) -> bool:
@@ -196,8 +205,11 @@ class FakeSource:
         self.assignment_epoch += 1
         self._topic = self._broker.topic
         self._positions, self._skipped, self._behind_a_loss = dict(positions), {}, {}
+        self._histories = {}
+        self.starts.begin(self._topic, positions, self._group_generation)
         for partition in positions:
-            self._begin_partition(partition)
+            if partition not in self.starts.held:
+                self._begin_partition(partition)
         self._parted = {}
         self._notice_gaps()
 
@@ -221,6 +233,8 @@ class FakeSource:
     def _find_truncations(self) -> bool:
         """Compare the positions with the logs of leaders that are new; begin again at the commits if one was truncated."""
         for partition, position in self._positions.items():
+            if partition in self.starts.held:
+                continue
             epoch = self._broker.partitions[partition.partition].epoch
             if epoch != self._leader_epochs[partition]:
                 self._leader_epochs[partition] = epoch
@@ -234,6 +248,8 @@ class FakeSource:
 
     def _notice_gaps(self) -> None:
         for partition, offset in self._positions.items():
+            if partition in self.starts.held:
+                continue
             beginning = self._broker.partitions[partition.partition].beginning
             if beginning > offset:
                 self._positions[partition] = self._skipped[partition] = self._behind_a_loss[partition] = beginning
@@ -242,12 +258,16 @@ class FakeSource:
     def _fetch(self, most: int) -> Fetched | None:
         if self._find_truncations():
             return None
+        for partition in self.starts.look():
+            self._positions[partition] = self._broker.start(partition.partition)
+            self._begin_partition(partition)
         self._notice_gaps()
         fetched: dict[TopicPartition, Records] = {}
         for partition, position in self._positions.items():
             if (
                 most > 0
                 and self._is_read(partition)
+                and partition not in self.starts.held
                 and (records := self._broker.partitions[partition.partition].read(position, most))
             ):
                 fetched[partition] = ListedRecords(records)
@@ -255,7 +275,7 @@ class FakeSource:
         for partition, records in fetched.items():
             self._positions[partition] = records.offsets[-1] + 1
             self._histories[partition].read(records, MARGIN)
-        skipped, self._skipped = self._skipped, {}
+        skipped, self._skipped = self._skipped | self.starts.take(), {}
         if not fetched and not skipped:
             return None
         reused = {

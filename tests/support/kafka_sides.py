@@ -68,6 +68,8 @@ class Member:
         self.topics: set[TopicIdentity] = set()
         self.next_offsets: dict[int, int] = {}
         self.first_offsets: dict[int, int] = {}
+        self.skipped: dict[int, int] = {}
+        """What a poll returned last that is to be committed though no record follows."""
         self.assignment_epoch = 0
         """Of what was fetched last."""
 
@@ -90,6 +92,7 @@ class Member:
         fetched = self.source.poll(most, wait=True)
         if fetched is None:
             return []
+        self.skipped = {p.partition: offset for p, offset in fetched.skipped.items()} or self.skipped
         self.topics.update(fetched.topics.values())
         self.assignment_epoch = fetched.assignment_epoch
         self.first_offsets = {p.partition: records[0].offset for p, records in fetched.records.items()}
@@ -136,9 +139,9 @@ class FakeKafka(Orders):
     def topic(self) -> TopicIdentity:
         return self.broker.topic
 
-    def member(self) -> Member:
+    def member(self, start: str = "earliest") -> Member:
         told = Recorder()
-        source = FakeSource(self.broker, told, pauses=lambda: self.pauses)
+        source = FakeSource(self.broker, told, pauses=lambda: self.pauses, start=start)
         return Member(source, told, lambda: self.broker.remove(source.member), self.topic.name)
 
     def produce(self, partition: int, *values: bytes) -> None:
@@ -147,6 +150,9 @@ class FakeKafka(Orders):
 
     def abort(self, partition: int) -> None:
         self.broker.append_gap(partition)
+
+    def grow(self) -> None:
+        self.broker.add_partition()
 
     def committed(self) -> dict[int, int]:
         return dict(self.broker.committed)
@@ -191,11 +197,12 @@ class RealKafka(Orders):
         wait(there, "the topic is there")
         return found[0]
 
-    def member(self) -> Member:
+    def member(self, start: str = "earliest") -> Member:
         told, ids = Recorder(), [""]
+        settings = self.settings.model_copy(update={"start": start})
         source = KafkaSource(
-            self.settings,
-            open_consumer(self.settings, group_member_options(self.settings)),
+            settings,
+            open_consumer(settings, group_member_options(settings)),
             told,
             lambda: False,
             ids.append,
@@ -219,6 +226,11 @@ class RealKafka(Orders):
         producer.begin_transaction()
         producer.send(self.settings.topic, b'{"aborted": true}', partition=partition).get(PATIENCE_SECONDS)
         producer.abort_transaction()
+
+    def grow(self) -> None:
+        self._partitions += 1
+        self._admin.create_partitions({self.settings.topic: self._partitions})
+        self._forget_producers()
 
     def committed(self) -> dict[int, int]:
         return {partition: found.offset for partition, found in self.commits().items() if found.offset >= 0}

@@ -47,6 +47,7 @@ COMMANDS = {
     "restart": "fleet:restart",
     "resume": "pause:resume",
     "run": "main:run",
+    "seek": "seek:seek",
     "status": "fleet:status",
     "verify": "main:verify",
     "watchdog": "watchdog:watchdog",

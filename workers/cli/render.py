@@ -21,10 +21,20 @@ if TYPE_CHECKING:
 
 __all__ = ["console", "counting", "produced", "verify_report"]
 
-SHORT = {"dead_lettered": "dead", "conflicting": "conflict"}
+SHORT = {"dead_lettered": "dead", "before_start": "before", "conflicting": "conflict"}
 TOPIC = "topic"
 """The head of the first column, if that is of names."""
-RARE = ("ignored", "unstable", "expired", "compacted", "replaced", "conflicting", "unexpected")
+RARE = (
+    "ignored",
+    "before_start",
+    "skipped",
+    "unstable",
+    "expired",
+    "compacted",
+    "replaced",
+    "conflicting",
+    "unexpected",
+)
 """Columns that are shown only if there are any, so that the table fits into 80 columns."""
 LINE_SECONDS = 2.0
 """Between two lines of progress, without a terminal."""
@@ -144,6 +154,8 @@ def verify_notes(
         names: of the partitions, for people.
         foreign: lines about what belongs to no topic.
     """
+    # Not at the top: see `workers.cli`.
+    from workers.cli.render_left_out import left_out
     from workers.cli.render_pauses import paused_lines
 
     for account in found.partitions:
@@ -155,6 +167,7 @@ def verify_notes(
         console.print(line, markup=False)
     if found.total("ignored"):
         console.print(f"{found.total('ignored'):,} tombstones were ignored: they hold no value that could be lost")
+    left_out(console, reports, names)
     if found.total("expired"):
         console.print(f"[yellow]{found.total('expired'):,} offsets were deleted from Kafka before they were read[/]")
     for log in (each for report in reports for each in report.truncated):

@@ -25,6 +25,7 @@ from workers.kafka.partitions import from_client, to_client
 from workers.kafka.position import Admitted
 from workers.kafka.rebalance_listener import RebalanceListener
 from workers.kafka.subscription import subscribe
+from workers.kafka.topic_starts import TopicStarts, start_of
 from workers.kafka.unread_partitions import UnreadPartitions
 from workers.log_fields import Action
 from workers.pauses import NO_PAUSES, Pauses
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
     from kafka import KafkaConsumer
 
+    from workers.kafka.topic_memory import TopicMemory
     from workers.pipeline.observer import Observer
     from workers.pipeline.rate_limit import RateLimit
     from workers.records import Records
@@ -73,6 +75,7 @@ class KafkaSource:
         on_joined: Callable[[str], None] = lambda _member_id: None,
         pauses: Callable[[], Pauses] = lambda: NO_PAUSES,
         limit: RateLimit | None = None,
+        memory: TopicMemory | None = None,
     ) -> None:
         """Subscribe; the first polls join the group.
 
@@ -96,6 +99,7 @@ class KafkaSource:
             margin_of(settings.max_poll_records),
             self._on_records_lost,
             self._on_truncated,
+            TopicStarts(consumer, int(settings.commit_timeout * 1000), start_of(settings.route_table), memory),
         )
         self._listener = RebalanceListener(observer)
         self._contact = Contact(settings, consumer)

@@ -179,7 +179,7 @@ class LogObserver:
 
 
 def _offsets(part: PartitionBatch) -> str:
-    """The range; `<100`: no record, but the log start is now 100, and records before it were lost."""
+    """The range; `<100`: no record, but those before 100 were lost, or are before the start."""
     if part.first_offset == part.next_offset:
         return f"<{part.first_offset}"
     return f"{part.first_offset}-{part.next_offset - 1}"

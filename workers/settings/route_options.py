@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
 from workers.settings.policies import PolicyOptions
+from workers.settings.start import EARLIEST, parse_start
 from workers.settings.values import Text, field_problem
 
 ValueFormat = Literal["json", "extended_json", "text", "bytes"]
@@ -34,6 +36,21 @@ class RouteOptions(PolicyOptions):
         "dead_letter",
         description="what becomes of a record without a value; ignore: it is counted, and leaves nothing behind",
     )
+    start: str = Field(
+        default=EARLIEST,
+        max_length=40,
+        description="where a topic begins that the group has never committed: earliest, latest, a time, or how long ago (-6h)",
+    )
+
+    @field_validator("start", mode="before")
+    @classmethod
+    def _is_a_time_of_toml(cls, value: object) -> object:
+        return value.isoformat() if isinstance(value, datetime) else value
+
+    @field_validator("start")
+    @classmethod
+    def _is_a_start(cls, value: str) -> str:
+        return parse_start(value.strip()).text
 
     @field_validator("metadata", mode="before")
     @classmethod

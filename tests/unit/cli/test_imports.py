@@ -67,6 +67,7 @@ USES = {
     "restart": (KAFKA, FLEET),
     "resume": (KAFKA, FLEET),
     "run": (KAFKA | METRICS | {"orjson"}, DATA | {"fleet", "log_fields", "monitoring", "process", "state", "worker"}),
+    "seek --to=latest": (KAFKA, {"kafka", "log_fields", "pipeline"}),
     "status": (KAFKA, FLEET),
     "verify": (KAFKA | {"orjson"}, DATA | {"state", "verification"}),
     "watchdog": (KAFKA | METRICS | {"supervisor"}, (FLEET - {"sinks"}) | {"log_fields", "monitoring"}),
