@@ -14,7 +14,7 @@ import json
 import sys
 import tracemalloc
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -23,12 +23,15 @@ from uuid import UUID
 from kafka.record.default_records import DefaultRecordBatch, DefaultRecordBatchBuilder
 
 from bench.backlog import shape
+from workers.formats import keys
 from workers.formats.json import Json
 from workers.formats.limits import Limits
+from workers.formats.policies import NO_POLICY, Policies
 from workers.identity import TopicIdentity
 from workers.kafka.fetched_records import FetchedRecords, Piece
 from workers.kafka.record_batch import decode as decode_batch
 from workers.pipeline.decoder import Decoder
+from workers.pipeline.metadata import Metadata
 from workers.pipeline.reader import RecordReader
 from workers.sinks.mongodb import encoding
 from workers.types import Batch, Fetched, TopicPartition
@@ -51,12 +54,32 @@ SHAPES: dict[str, Callable[[int], bytes]] = {
         (NESTED % number).replace(b"12.5", b"1e300") if number % 10 == 0 else NESTED % number
     ),
 }
+LABELS = b'{"pod": "web-%d", "app_kubernetes_io/name": "web", "app_kubernetes_io/part-of": "shop", "app_kubernetes_io/version": "1", "app_kubernetes_io/managed-by": "helm", "level": "info", "text": "a line of a log"}'
+"""Four names of seven are those of Kubernetes' labels, or would be with a dot in place of `_`."""
+ESCAPE = Policies(field_names="escape")
+WITH_POLICIES: dict[str, tuple[Callable[[int], bytes], Policies]] = {
+    "labels without a dot": (lambda number: LABELS % number, NO_POLICY),
+    "labels without a dot, field_names = escape": (lambda number: LABELS % number, ESCAPE),
+    "labels with dots, field_names = escape": (lambda number: (LABELS % number).replace(b"_", b"."), ESCAPE),
+    "a number, field_names = escape": (shape(0), ESCAPE),
+}
+WITH_METADATA: dict[str, tuple[str, ...]] = {
+    "nested, 100 bytes, with place and timestamp": ("place", "timestamp"),
+    "nested, 100 bytes, with place, timestamp, key and headers": ("place", "timestamp", "key", "headers"),
+}
+HEADERS = [("ce_id", b"0123456789"), ("ce_type", b"order.created")]
 Figures = dict[str, float]
 
 
 def measured() -> dict[str, Figures]:
     """By shape of the record and by what is counted: how many, a record."""
-    return {name: _measure(value) for name, value in SHAPES.items()}
+    without = {name: _measure(value) for name, value in SHAPES.items()}
+    nested = SHAPES["nested, 100 bytes"]
+    return (
+        without
+        | {name: _measure(value, policies) for name, (value, policies) in WITH_POLICIES.items()}
+        | {name: _measure(nested, metadata=parts) for name, parts in WITH_METADATA.items()}
+    )
 
 
 def rises(found: Mapping[str, Figures], stored: Mapping[str, Figures]) -> list[str]:
@@ -75,16 +98,9 @@ def stored() -> dict[str, dict[str, Figures]]:
     return found
 
 
-def _measure(value: Callable[[int], bytes]) -> Figures:
+def _measure(value: Callable[[int], bytes], policies: Policies = NO_POLICY, metadata: Sequence[str] = ()) -> Figures:
+    fetched, reader = prepared(value, policies, metadata)
     partition = TopicPartition(TOPIC.name, 0)
-    builder = DefaultRecordBatchBuilder(2, 0, False, -1, -1, -1, 1 << 20)
-    for number in range(RECORDS):
-        builder.append(number, 1_700_000_000_000, None, value(number), [])
-    (decoded,) = decode_batch(DefaultRecordBatch(bytes(builder.build())))
-    records = FetchedRecords([Piece(partition, decoded, 0, RECORDS)])
-    decoder = Decoder(Json(), encoding, Limits())
-    reader = RecordReader(lambda _: decoder)
-    fetched = Fetched({TOPIC.name: TOPIC}, {partition: records})
 
     def decode() -> Batch:
         batch = reader.read(fetched)
@@ -94,7 +110,10 @@ def _measure(value: Callable[[int], bytes]) -> Figures:
 
     # What is made once, and kept, is no cost of a record.
     decode()
+    # The records anew: their timestamps are decoded once.
+    fetched, _ = prepared(value, policies, metadata)
     counted = _count(decode)
+    fetched, _ = prepared(value, policies, metadata)
     gc.collect()
     tracemalloc.start()
     bytes_before, blocks_before = tracemalloc.get_traced_memory()[0], sys.getallocatedblocks()
@@ -104,6 +123,22 @@ def _measure(value: Callable[[int], bytes]) -> Figures:
     del decoded
     total = {"instructions": counted["opcode"], "calls into C": counted["c_call"], "blocks": blocks, "bytes": held}
     return {what: round(count / RECORDS, 1) for what, count in total.items()}
+
+
+def prepared(
+    value: Callable[[int], bytes], policies: Policies = NO_POLICY, metadata: Sequence[str] = ()
+) -> tuple[Fetched, RecordReader]:
+    """Records of this shape as a poll returns them, and their reader."""
+    partition = TopicPartition(TOPIC.name, 0)
+    builder = DefaultRecordBatchBuilder(2, 0, False, -1, -1, -1, 1 << 20)
+    for number in range(RECORDS):
+        key, headers = (b"order-42", HEADERS) if "key" in metadata else (None, [])
+        builder.append(number, 1_700_000_000_000, key, value(number), headers)
+    (decoded,) = decode_batch(DefaultRecordBatch(bytes(builder.build())))
+    records = FetchedRecords([Piece(partition, decoded, 0, RECORDS)])
+    of_records = Metadata(metadata, "_kafka", keys.as_bytes) if metadata else None
+    decoder = Decoder(Json(policies), encoding, Limits(), metadata=of_records)
+    return Fetched({TOPIC.name: TOPIC}, {partition: records}), RecordReader(lambda _: decoder)
 
 
 def _count(work: Callable[[], object]) -> Counter[str]:

@@ -12,8 +12,10 @@ from workers.monitoring.audit_metrics import AuditMetrics
 from workers.monitoring.lag import lag_snapshot
 from workers.monitoring.lag_metrics import LagMetrics
 from workers.monitoring.output_metrics import OutputMetrics
+from workers.monitoring.pause_metrics import PauseMetrics
 from workers.monitoring.watchdog_metrics import WatchdogMetrics
 from workers.monitoring.worker_metrics import WorkerMetrics
+from workers.pauses import Pause, Pauses
 from workers.state.audit_file import Audit
 from workers.types import TopicPartition
 
@@ -44,7 +46,8 @@ fleet in a Prometheus of many jobs. `var/run/targets.json` has them; targets fro
 | `worker` | Of a worker: its slot (`worker_00`), or its pod. |
 
 With several topics (`WORKERS_ROUTES`) every series that has the label `topic` has the label `route` too: the name of the route, as
-`--route` takes it. With one topic no series has it.
+`--route` takes it. With one topic no series has it. The number of series grows with topics and partitions, and with nothing else:
+with twenty topics of six partitions the page of each of three workers is 65 KB, and that of `workers lag` 150 KB.
 
 What scrapes cost: a page is 9 KB, does not grow, and takes 3 ms of the worker's CPU. Scraped 50 times a second, which is
 a hundred times what `deploy/prometheus/` does, a worker that drains a backlog as fast as it can keeps 90 % of its speed;
@@ -59,6 +62,7 @@ def workers() -> CollectorRegistry:
     metrics = WorkerMetrics("numtest")
     OutputMetrics(metrics.registry, lambda: None, lambda: 0, lambda: 0)
     metrics.owns([TopicPartition("numtest", 0)])
+    metrics.paused({TopicPartition("numtest", 0): Pause("", "", 0.0)})
     metrics.sink_unavailable(SinkUnavailableError(RetryReason.TIMEOUT, ""), 1, 0.1)
     return metrics.registry
 
@@ -73,7 +77,9 @@ def lag() -> CollectorRegistry:
     partition = TopicPartition("numtest", 0)
     group = GroupDescription("Stable", {"m": Member("worker_00", "127.0.0.1", [partition])})
     seen = lag_snapshot(1.0, group, {partition: PartitionOffsets(0, 2, 1)}, {partition: 0.5}, {})
-    return LagMetrics("counters", "numtest", lambda: seen, lambda: 1.0).registry
+    metrics = LagMetrics("counters", "numtest", lambda: seen, lambda: 1.0)
+    PauseMetrics(metrics.registry, lambda: seen, lambda: Pauses((Pause("", "", 0.0),)))
+    return metrics.registry
 
 
 def audit() -> CollectorRegistry:

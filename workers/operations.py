@@ -24,13 +24,19 @@ class Operations(Sequence[Operation]):
         documents: Sequence[Any],
         make: Callable[[], Sequence[Operation]],
         values: Sequence[bytes | None] | None = None,
+        *,
+        may_grow: bool = False,
+        other_bytes: int = 0,
     ) -> None:
         """Args:
         make: the operations of these documents, as many and in the same order. Pure.
         values: at least all from which they were decoded, for who must know their size; None: not known.
+        may_grow: whether names or numbers may be longer in the documents than they were sent, or of a larger type.
+        other_bytes: what the documents have besides, as BSON, at most.
         """
         self.documents = documents
         self.values = values
+        self.may_grow, self.other_bytes = may_grow, other_bytes
         self._make = make
         self._made: Sequence[Operation] | None = None
 
@@ -54,6 +60,8 @@ class Operations(Sequence[Operation]):
             [*chain.from_iterable(part.documents for part in each)],
             lambda: [made._replace(document=as_stored(made.document)) for part in each for made in part],
             [*chain.from_iterable(values)] if len(values) == len(each) else None,
+            may_grow=any(part.may_grow for part in each),
+            other_bytes=sum(part.other_bytes for part in each),
         )
 
     def __len__(self) -> int:

@@ -49,6 +49,28 @@ class Records(Sequence[Record]):
     def __len__(self) -> int:
         return len(self.values)
 
+    # Columns for those who need them: where nobody asks, they cost nothing.
+
+    def topic(self) -> str:
+        """Of all records. There must be one."""
+        return self[0].topic
+
+    def partition(self) -> int:
+        """Of all records. There must be one."""
+        return self[0].partition
+
+    def timestamps(self) -> Sequence[int]:
+        """Of each record."""
+        return [record.timestamp for record in self]
+
+    def keys(self) -> Sequence[bytes | None]:
+        """Of each record."""
+        return [record.key for record in self]
+
+    def headers(self) -> Sequence[Sequence[tuple[str, bytes | None]]]:
+        """Of each record."""
+        return [record.headers for record in self]
+
     @overload
     def __getitem__(self, index: int) -> Record: ...
     @overload

@@ -66,23 +66,33 @@ class RejectReason(StrEnum):
     TOO_MANY_FIELDS = "too_many_fields"
     DUPLICATE_FIELD = "duplicate_field"
     BAD_FIELD_NAME = "bad_field_name"
+    FIELD_COLLISION = "field_collision"
     RESERVED_FIELD = "reserved_field"
     INTEGER_OUT_OF_RANGE = "integer_out_of_range"
     NUMBER_OUT_OF_RANGE = "number_out_of_range"
     BAD_STRING = "bad_string"
+    NOT_EXTENDED_JSON = "not_extended_json"
     REFUSED_BY_SERVER = "refused_by_server"
     CONFLICT = "conflict"
     DUPLICATE_KEY = "duplicate_key"
     KILLED_WORKER = "killed_worker"
 
 
+class Remedy(NamedTuple):
+    """A setting of a route, and its value that would have stored what was rejected."""
+
+    setting: str
+    value: str
+
+
 class RejectedError(Exception):
     """A value that cannot be stored: raised by a format or a sink's encoder, caught by the reader of the record."""
 
-    def __init__(self, reason: RejectReason, error: str) -> None:
+    def __init__(self, reason: RejectReason, error: str, remedy: Remedy | None = None) -> None:
         """Args: error: one line for the operator, without the payload."""
         self.reason = reason
         self.error = error
+        self.remedy = remedy
         super().__init__(error)
 
 

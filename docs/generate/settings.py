@@ -8,6 +8,7 @@ from pydantic import SecretStr
 
 from docs.generate.markdown import as_code, code, page, table
 from workers.settings import PREFIX, Settings
+from workers.settings.policies import POLICIES
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
@@ -18,8 +19,12 @@ GROUPS = {
         "Where Kafka is, what is read, and how to log in: [secured servers](../how-to/secured-servers.md).",
     ),
     "MongoDB": ("mongodb_uri", "Where the documents go."),
+    "Names and numbers that a document has not": (
+        "field_names",
+        "Policies; the default of each is a dead letter. Which are exact, and which lossy: [policies](payloads.md#policies).",
+    ),
     "What becomes of a record": (
-        "on_tombstone",
+        "value_format",
         "Of every record of the topic; with WORKERS_ROUTES each route has its own: [several topics](../how-to/several-topics.md).",
     ),
     "The place of a process": (
@@ -29,6 +34,10 @@ GROUPS = {
     "Batches and sizes": (
         "max_poll_records",
         "What is read at once, and what is too large: [types and payloads](payloads.md).",
+    ),
+    "How fast": (
+        "max_rate",
+        "Limits, for a database that has other work to do: [pause, and limits](../how-to/pause.md).",
     ),
     "What to do with bad records": (
         "max_reject_share",
@@ -86,7 +95,7 @@ def allowed(field: FieldInfo) -> str:
 
 def default(field: FieldInfo) -> str:
     value = field.default.get_secret_value() if isinstance(field.default, SecretStr) else field.default
-    if value is None:
+    if value is None or value == ():
         return ""
     return code(str(value).lower() if isinstance(value, bool) else str(value))
 
@@ -99,7 +108,8 @@ def make() -> str:
             heading, purpose = OPENERS[name]
             rows = []
             parts += [f"## {heading}\n\n{purpose}", rows]
-        rows.append([code(PREFIX + name.upper()), default(field), allowed(field), as_code(field.description or "")])
+        values = ", ".join(code(each.form) for each in POLICIES[name].choices) if name in POLICIES else allowed(field)
+        rows.append([code(PREFIX + name.upper()), default(field), values, as_code(field.description or "")])
     head = ("variable", "default", "values", "meaning")
     return page("Settings", *(table(head, part) if isinstance(part, list) else part for part in parts))
 

@@ -66,7 +66,20 @@ IMPATIENT = {
     "audit_share": "0.0",
     "on_lost_records": "stop",
     "on_tombstone": "ignore",
+    "metadata": "place,timestamp,key,headers",
+    "metadata_field": "of kafka",
+    "key_format": "json",
     "refusal_patience": "5",
+    # All that FerretDB holds; the others on another server: tests/integration/test_policies.py.
+    "field_names": "escape",
+    "empty_names": "keep",
+    "big_integers": "string",
+    "nan": "null",
+    "bom": "strip",
+    "duplicate_names": "last",
+    "id_field": "rename:id",
+    "not_an_object": "wrap:value",
+    "surrogates": "replace",
     "memory_limit": "300",
     "max_memory": "10",
     "healthy_after": "5",
@@ -83,6 +96,8 @@ ELSEWHERE = {
     "max_fields": "3",
     "max_reject_share": "1",
     "min_reject_records": "5",
+    "value_format": "text",
+    "value_field": "line",
     "static_membership": "true",
     "session_timeout": "6",
 }
@@ -101,6 +116,7 @@ REASONS = {
     "sasl_username": "as security_protocol",
     "sasl_password": "as security_protocol",
     "ssl_cafile": "as security_protocol",
+    "decimals": "its other value needs a server with Decimal128: tests/integration/test_policies.py",
 }
 
 

@@ -150,6 +150,22 @@ def test_a_kill_is_followed_over_all_topics(fleet: Fleet) -> None:
     timeline = json.loads(text)
     assert code == 200
     assert len({(each["topic"], each["partition"]) for each in timeline["partitions"]}) >= ALL
-    shown = fleet.command("status", env={"COLUMNS": "80"}).stdout
-    assert "worker_01" in shown
-    assert max(map(len, shown.splitlines())) <= 80
+    shown = fleet.command("status").stdout
+    assert [label for label in ("orders ", "logs ", "eu ", LATER, BOTH) if f"\n{label}" not in shown] == []
+
+
+def test_what_waits_has_an_age_in_every_partition_while_every_worker_is_down(fleet: Fleet) -> None:
+    fleet.supervisor("stopProcessGroup", "worker")
+    try:
+        sent = send(fleet, PARTITIONS)
+        wait_until(lambda: lag(fleet, "workers_lag_records") == sent, 20, "all of it waits")
+
+        def ages() -> list[float]:
+            return [value for _, value in scrape.metrics(fleet.lag_port)["workers_lag_seconds"] if value > 0]
+
+        wait_until(lambda: len(ages()) == ALL, 20, "each partition has its age")
+        assert lag(fleet, "workers_partition_unknown") == 0
+        assert status(fleet, "--route", "orders")["routes"][0]["lag"] == 2 * PARTITIONS
+    finally:
+        fleet.supervisor("startProcessGroup", "worker")
+    wait_until(lambda: lag(fleet, "workers_lag_records") == 0, 60, "nothing waits any more")

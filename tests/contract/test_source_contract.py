@@ -336,3 +336,107 @@ def test_a_topic_made_again_under_a_running_member_is_read_from_its_beginning(ka
     assert member.commit({0: 2}, before) is CommitResult.REBALANCED
     member.commit(member.next_offsets)
     assert side.committed() == {0: count}
+
+
+def test_a_paused_partition_is_not_read_and_goes_on_at_its_next_record(kafka):
+    side = kafka(2)
+    side.produce(0, A)
+    member = side.member()
+    assert member.take(1) == [(0, A)]
+
+    side.pause(0)
+    side.produce(0, B, C)
+    side.produce(1, D)
+    assert member.take(1) == [(1, D)]
+    for _ in range(4):
+        assert member.poll() == []
+    assert member.told.resting == [0]
+    assert member.told.rebalances == ["assigned"]
+
+    side.resume()
+    assert member.take(2) == [(0, B), (0, C)]
+    assert member.told.resting == []
+
+
+def test_what_was_in_flight_when_it_was_paused_is_committed_or_comes_again(kafka):
+    side = kafka(2)
+    side.produce(0, A)
+    side.produce(1, B)
+    member = side.member()
+    member.take(2)
+
+    side.pause()
+    assert member.poll() == []
+    assert member.told.resting == [], "what was polled before may be in flight"
+    assert member.commit({0: 1}) is CommitResult.OK
+    member.rewind({1: 0})
+    assert member.poll() == []
+    assert member.told.resting == [0, 1]
+
+    side.resume()
+    assert member.take(1) == [(1, B)]
+    assert side.committed() == {0: 1}
+
+
+def test_a_pause_outlives_rebalances_and_members(kafka):
+    side = kafka(2)
+    side.produce(0, A)
+    side.produce(1, B)
+    side.pause(0)
+    first = side.member()
+    assert first.take(1) == [(1, B)]
+
+    second = side.member()
+
+    def shared() -> bool:
+        assert [record for member in (first, second) for record in member.poll() if record[0] == 0] == []
+        return len(first.told.owned) == len(second.told.owned) == 1
+
+    wait(shared, "each has one")
+    first.source.close()
+    taken: list[tuple[int, bytes | None]] = []
+
+    def has_both() -> bool:
+        taken.extend(second.poll())
+        return second.told.owned == [0, 1] and second.told.resting == [0]
+
+    wait(has_both, "the second has both, and rests one")
+    assert [record for record in taken if record[0] == 0] == []
+
+    side.resume()
+    wait(lambda: taken.extend(second.poll()) or (0, A) in taken, "it goes on")
+    assert taken.count((0, A)) == 1
+
+
+def test_a_hold_and_a_rewind_end_no_pause(kafka):
+    side = kafka(2)
+    side.produce(0, A)
+    side.produce(1, B)
+    member = side.member()
+    member.take(2)
+    side.pause(0)
+    member.poll()
+
+    member.rewind({0: 0, 1: 0})
+    member.source.hold(0.3)
+
+    assert member.take(1) == [(1, B)]
+    assert member.poll() == []
+    side.resume()
+    assert member.take(1) == [(0, A)]
+
+
+def test_what_is_halted_and_paused_stays_halted_when_it_is_resumed(kafka):
+    side = kafka(2)
+    member = side.member()
+    settle([member], lambda: member.told.owned == [0, 1])
+    side.pause()
+    member.poll()
+    member.halt(0)
+    side.produce(0, A)
+    side.produce(1, B)
+
+    side.resume()
+    assert member.take(1) == [(1, B)]
+    for _ in range(3):
+        assert member.poll() == []

@@ -15,7 +15,7 @@ from tests.support.promql import selectors
 
 FOLDER = REPOSITORY / "deploy/prometheus"
 RUNBOOKS = REPOSITORY / "docs/runbooks"
-SEVERITIES = {"critical", "warning", "none"}
+SEVERITIES = {"critical", "warning", "info", "none"}
 SECTIONS = ["Meaning", "Impact", "Diagnosis", "Mitigation"]
 
 

@@ -62,9 +62,11 @@ def built(codec: int, records: Sequence[tuple[int, bytes | None, bytes | None, S
 def read(raw: bytes) -> list[tuple[Any, ...]]:
     """All that is asked of each record."""
     return [
-        (offset, value, *some.details(index))
+        (offset, value, timestamp, key, list(headers))
         for some in decode(DefaultRecordBatch(raw))
-        for index, (offset, value) in enumerate(zip(some.offsets, some.values, strict=True))
+        for offset, value, timestamp, key, headers in zip(
+            some.offsets, some.values, some.timestamps(), some.keys(), some.headers(), strict=True
+        )
     ]
 
 

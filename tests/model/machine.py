@@ -8,8 +8,9 @@ from typing import ClassVar
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from tests.model.world import FAILURES, MOST_WORKERS, PARTITIONS, POINTS, FakeWorker, Variant, World
+from tests.model.world import FAILURES, MOST_PARTITIONS, MOST_WORKERS, PARTITIONS, POINTS, FakeWorker, Variant, World
 from tests.support.fake_broker import Answer
+from workers.settings.start import LATEST
 
 PARTITION = st.integers(0, PARTITIONS - 1)
 WHICH = st.integers(0, 5)
@@ -33,12 +34,16 @@ class LoopMachine(RuleBasedStateMachine):
         count=st.integers(1, 2),
         records=st.lists(st.integers(0, 6), min_size=PARTITIONS, max_size=PARTITIONS),
         ignores_tombstones=st.booleans(),
+        leaves_out=st.booleans(),
     )
-    def begin(self, count: int, records: list[int], ignores_tombstones: bool) -> None:
+    def begin(self, count: int, records: list[int], ignores_tombstones: bool, leaves_out: bool) -> None:
         self.world.ignores_tombstones = ignores_tombstones
+        if leaves_out:
+            self.world.start_at = LATEST
         for _ in range(count):
             self.world.start()
-        self.world.turns(3)
+        if not leaves_out:
+            self.world.turns(3)
         for partition, number in enumerate(records):
             self.world.produce(partition, number, poison=False)
 
@@ -65,6 +70,12 @@ class LoopMachine(RuleBasedStateMachine):
             self.world.truncate(partition, records)
         else:
             self.world.broker.elect(partition)
+
+    @precondition(lambda self: len(self.world.broker.partitions) < MOST_PARTITIONS)
+    @rule()
+    def add_partition(self) -> None:
+        self.world.add_partition()
+        self.world.produce(len(self.world.broker.partitions) - 1, 2, poison=False)
 
     @rule(rounds=st.integers(1, 3))
     def turns(self, rounds: int) -> None:
@@ -117,6 +128,15 @@ class LoopMachine(RuleBasedStateMachine):
         """A record that the database refuses, and a neighbour of it."""
         self.world.produce(partition, 1, poison=False)
         self.world.produce_choking(partition)
+
+    @rule(partition=st.none() | PARTITION)
+    def pause(self, partition: int | None) -> None:
+        """Somebody pauses a partition, or everything, while workers stand anywhere."""
+        self.world.pause(partition)
+
+    @rule()
+    def resume(self) -> None:
+        self.world.resume()
 
     @rule(late=st.booleans())
     def write_late(self, late: bool) -> None:

@@ -5,30 +5,52 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
-from tests.model.world import FAILURES, LEAST_FOR_THE_LIMIT, MOST, MOST_WORKERS, PARTITIONS, POINTS, World
+from tests.model.world import (
+    FAILURES,
+    LEAST_FOR_THE_LIMIT,
+    MOST,
+    MOST_PARTITIONS,
+    MOST_WORKERS,
+    PARTITIONS,
+    POINTS,
+    World,
+)
 from tests.support.fake_broker import Answer
 from tests.support.oracle import BrokenPromiseError, Sent
+from workers.settings.start import LATEST
 
 ACTIONS = 30
 
 
 def play(
-    world: World, seed: int, before: Callable[[World, random.Random], None] | None = None, truncations: float = 0.0
+    world: World,
+    seed: int,
+    before: Callable[[World, random.Random], None] | None = None,
+    truncations: float = 0.0,
+    *,
+    starts: bool = False,
 ) -> None:
     """Run one schedule to its end; raises what broke the promise.
 
     Args:
         before: acts before each action.
         truncations: the share of them among the actions.
+        starts: with `start = latest`, and a topic that may grow.
     """
     chance = random.Random(seed)
     try:
         world.writes_late = chance.random() < 0.5
+        if starts:
+            # Records that were there before the group; some workers may be killed before the first commit.
+            world.start_at = LATEST
+            for partition in range(PARTITIONS):
+                world.produce(partition, chance.randint(0, 3), poison=False)
         # Half of them have poison, the others poison in one partition, and tombstones in its place in the rest.
         world.ignores_tombstones = seed % 2 == 0
         for _ in range(chance.randint(1, 2)):
             world.start()
-        world.turns(3)
+        if world.start_at != LATEST or chance.random() < 0.3:
+            world.turns(3)
         for _ in range(ACTIONS):
             if before:
                 before(world, chance)
@@ -150,7 +172,7 @@ def late_write(world: World, *, meets_a_dead_letter: bool) -> None:
 
 
 def _act(world: World, chance: random.Random) -> None:
-    partition, point = chance.randrange(PARTITIONS), chance.choice(POINTS[1:])
+    partition, point = chance.randrange(len(world.broker.partitions)), chance.choice(POINTS[1:])
     worker = chance.choice(world.workers) if world.workers else None
     action = chance.random()
     if action < 0.25:
@@ -164,8 +186,15 @@ def _act(world: World, chance: random.Random) -> None:
     elif action < 0.30:
         world.truncate(partition, chance.randint(0, 8))
     elif action < 0.31:
-        world.broker.elect(partition)
-    elif action < 0.33:
+        if world.start_at == LATEST and len(world.broker.partitions) < MOST_PARTITIONS and chance.random() < 0.5:
+            world.add_partition()
+        else:
+            world.broker.elect(partition)
+    elif action < 0.32:
+        world.pause(chance.choice([None, partition]))
+    elif action < 0.34:
+        world.resume()
+    elif action < 0.36:
         world.expire(partition, chance.randint(1, 8))
     elif action < 0.45:
         world.turns(chance.randint(1, 3))

@@ -10,12 +10,15 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from tests.model.machine import LoopMachine
 from tests.model.schedules import first_batch_again, flood, late_write, owners_behind_a_cut, play, twins
+from tests.model.starts import late_commit, play_starts
 from tests.model.tombstones import deletes, outage_over_rejects
 from tests.model.world import World
 
 SCHEDULES = 2_000
 TRUNCATED = 400
 """Schedules in which every fifth action truncates a log."""
+STARTS = 300
+"""Schedules of the first moments of a group with `start = latest`."""
 MUST_HAVE_HAPPENED = {
     "commits error",
     "commits ok",
@@ -33,10 +36,12 @@ MUST_HAVE_HAPPENED = {
     "killed at write",
     "killed at written",
     "logs truncated",
+    "partitions added",
     "partitions assigned",
     "partitions lost",
     "partitions revoked",
     "records redelivered",
+    "records before the start",
     "records lost to retention",
     "records stored",
     "stored beside replaced records",
@@ -57,9 +62,11 @@ def test_thousands_of_schedules_and_every_fault_did_bite():
 
     for seed in range(SCHEDULES):
         try:
-            play(World(sightings=sightings), seed)
+            play(World(sightings=sightings), seed, starts=seed % 3 == 0)
         except Exception as error:
-            error.add_note(f"schedule {seed}: tests.model.schedules.play(World(), {seed}) repeats it")
+            error.add_note(
+                f"schedule {seed}: tests.model.schedules.play(World(), {seed}, starts={seed % 3 == 0}) repeats it"
+            )
             raise
 
     assert set() == MUST_HAVE_HAPPENED - set(+sightings), sightings
@@ -94,6 +101,15 @@ def test_what_a_late_writer_stored_of_another_log_makes_no_good_record_a_dead_le
 
 def test_what_follows_a_cut_may_be_read_by_many_owners():
     owners_behind_a_cut(World())
+
+
+def test_a_topic_that_is_begun_at_its_end_leaves_out_what_was_there_before_and_nothing_else():
+    for seed in range(STARTS):
+        play_starts(World(), seed)
+
+
+def test_a_start_whose_commit_arrives_late_loses_nothing():
+    late_commit(World())
 
 
 def test_a_log_that_is_lost_before_its_first_batch_is_read_again_is_read_from_its_start():

@@ -15,6 +15,7 @@ from tests.model.mutants import (
     MUTANTS_OF_TRUNCATION,
 )
 from tests.model.schedules import flood, late_write, owners_behind_a_cut, play, twins
+from tests.model.starts import MUTANT_OF_A_LATE_COMMIT, MUTANTS_OF_STARTS, late_commit, play_starts
 from tests.model.tombstones import MUTANT_OF_THE_COUNT, MUTANTS_OF_TOMBSTONES, deletes, outage_over_rejects
 from tests.model.world import Variant, World
 from tests.support.oracle import BrokenPromiseError
@@ -67,6 +68,21 @@ def test_a_mutant_of_what_is_known_of_truncated_logs_is_caught(mutant):
 
     assert complaint is not None
     assert re.search(CAUGHT_AS[mutant], complaint)
+
+
+@pytest.mark.parametrize("mutant", MUTANTS_OF_STARTS)
+def test_a_mutant_of_how_a_topic_is_begun_is_caught(mutant):
+    def play_all() -> None:
+        for seed in range(SCHEDULES):
+            play_starts(World(MUTANTS_OF_STARTS[mutant]), seed)
+
+    with pytest.raises(BrokenPromiseError, match=r"committed, but in no collection|before the start"):
+        play_all()
+
+
+def test_the_mutant_that_decides_again_while_a_commit_may_still_arrive_is_caught():
+    with pytest.raises(BrokenPromiseError, match="committed, but in no collection"):
+        late_commit(World(MUTANT_OF_A_LATE_COMMIT))
 
 
 @pytest.mark.parametrize("mutant", MUTANTS_OF_THE_LIMIT)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 from tests.model.stepper import Stepper
@@ -13,14 +13,18 @@ from tests.support.fakes import CHOKES, FakeDatabase, FakeSink, FakeSource, Fake
 from tests.support.oracle import BrokenPromiseError, Oracle, Seen, Sent
 from workers.errors import SinkUnavailableError
 from workers.kafka.write_observer import WriteObserver
+from workers.pauses import NO_PAUSES, Pauses
+from workers.pauses import Pause as Order
 from workers.pipeline.backoff import Backoff, BatchSize
 from workers.pipeline.loop import Loop, Reader
 from workers.pipeline.observer import NullObserver, Observers
 from workers.pipeline.reject_limit import RejectLimit
+from workers.settings.start import EARLIEST
 from workers.sinks.refusals import UndecidedError
 from workers.types import Batch, CommitResult, TopicPartition, Truncation, WriteResult
 
 PARTITIONS = 3
+MOST_PARTITIONS = PARTITIONS + 2
 MOST = 4
 MOST_WORKERS = 3
 POINTS = ("poll", "write", "half", "dead letters", "written", "commit", "committed", "hold")
@@ -45,9 +49,19 @@ class Witness(NullObserver):
 
     def __init__(self, sightings: Counter[str]) -> None:
         self._sightings = sightings
+        self._resting: set[TopicPartition] = set()
+        """Paused partitions of which nothing is in flight."""
 
     def rebalanced(self, event: str, partitions: object) -> None:
         self._sightings[f"partitions {event}"] += bool(partitions)
+
+    def owns(self, partitions: Collection[TopicPartition]) -> None:
+        self._resting &= set(partitions)
+
+    def paused(self, pauses: Mapping[TopicPartition, Order]) -> None:
+        """From now on nothing of them may be written, until they are not paused any more."""
+        self._resting = {*pauses}
+        self._sightings["partitions paused"] += len(pauses)
 
     def records_lost(self, partition: TopicPartition, first: int, count: int) -> None:
         self._sightings["records lost to retention"] += count
@@ -62,6 +76,8 @@ class Witness(NullObserver):
             p.replaced is not None for p in batch.partitions.values()
         )
         self._sightings["dead letters"] += sum(result.dead_letters.values())
+        if resting := {p for p, part in batch.partitions.items() if part.size} & self._resting:
+            raise BrokenPromiseError(f"a paused partition was written: {sorted(resting)}")
         told = [*result.stored.values(), *result.duplicates.values(), *result.dead_letters.values()]
         ignored = sum(part.ignored for part in batch.partitions.values())
         self._sightings["tombstones ignored"] += ignored
@@ -87,7 +103,9 @@ class FakeWorker:
         stopping = lambda: self.asked_to_stop  # noqa: E731
         pause = self._stepper.pause
         witness = Witness(world.sightings)
-        self.source = world.variant.source(world.broker, witness, pause, stopping)
+        self.source = world.variant.source(
+            world.broker, witness, pause, stopping, lambda: world.pauses, start=world.start_at
+        )
         sink = world.variant.sink(world.database, pause)
         self._loop = world.variant.loop(
             self.source,
@@ -128,11 +146,17 @@ class World:
     """Member ids of killed workers that the group still counts."""
     writes_late: bool = False
     """Whether a batch is still to be written when the next one has been polled."""
+    _has_begun: bool = False
     reject_share: float = 1.0
     """What workers are started with; 1: no limit, as a schedule of random poison needs it."""
 
+    pauses: Pauses = NO_PAUSES
+    """What people have paused: in a file, so no kill changes it."""
     ignores_tombstones: bool = False
     """WORKERS_ON_TOMBSTONE=ignore: what workers are started with, and so to be set before the first tombstone."""
+
+    start_at: str = EARLIEST
+    """`start`, with which workers are started."""
 
     def __post_init__(self) -> None:
         self.oracle = Oracle(self.broker.topic.prefix)
@@ -226,8 +250,31 @@ class World:
         """It goes away after so many writes; None: it is back."""
         self.database.up, self.database.breaks_after = True, after
 
+    def add_partition(self) -> None:
+        """The topic grows. What is new begins with its first record, whatever `start` says."""
+        self.sightings["partitions added"] += 1
+        self.broker.add_partition()
+
+    def pause(self, partition: int | None) -> None:
+        """`workers pause`. Args: partition: None: everything."""
+        topic = None if partition is None else self.broker.topic.name
+        self.pauses = Pauses((*self.pauses.all, Order("a test", "ann@db1", 0.0, topic, partition)))
+
+    def resume(self) -> None:
+        """`workers resume`, of everything."""
+        self.sightings["pauses ended"] += len(self.pauses.all)
+        self.pauses = Pauses()
+
     def seen(self) -> Seen:
+        self._learn_where_the_group_began()
         return Seen(self.broker.stored_to(), self.database.documents, self.database.dead_letters)
+
+    def _learn_where_the_group_began(self) -> None:
+        """The first commit of the topic says it, once and for all."""
+        if self.start_at != EARLIEST and self.broker.begun_at and not self._has_begun:
+            self._has_begun = True
+            self.oracle.begun = dict(self.broker.begun_at)
+            self.sightings["records before the start"] += sum(self.broker.begun_at.values())
 
     def check(self) -> None:
         """Called before every step of every worker."""
@@ -238,6 +285,7 @@ class World:
         """Nothing fails any more: then everything must be stored and committed, in a bounded number of turns."""
         self.break_the_database(None)
         self.refuse(0)
+        self.resume()
         self.broker.next_answer = Answer.LANDS
         while self.ghosts:
             self.evict_ghost()

@@ -91,6 +91,8 @@ class FakeBroker:
         """By partition: where its log was truncated since the last commit that is of the log as it is now."""
         self.went_back: dict[int, int] = {}
         """By partition: where a commit whose answer was lost found the committed offset. It may go back to there."""
+        self.begun_at: dict[int, int] = {}
+        """By partition: the offset of the very first commit of the topic, of all partitions that it named."""
         self.next_answer = Answer.LANDS
         self.generation = 0
         self.members: dict[str, bool] = {}
@@ -104,6 +106,12 @@ class FakeBroker:
         record = FakeRecord(partition, log.end, value, leader_epoch=log.epoch)
         log.append(record)
         return record
+
+    def add_partition(self) -> None:
+        """The topic grows: the group rebalances, to assign what is new."""
+        self.partitions.append(FakePartition())
+        if self.members:
+            self._rebalance()
 
     def append_gap(self, partition: int) -> None:
         self.partitions[partition].append(None)
@@ -132,7 +140,10 @@ class FakeBroker:
             return True
         # Of the last record before it: transaction markers have epochs of their own.
         before = [at for at in range(log.beginning, min(offset, log.end)) if log.log[at] is not None]
-        return offset <= log.end and (not before or log.epochs[before[-1]] == epoch)
+        if not before or offset > log.end:
+            return offset <= log.end
+        # A start is committed with the epoch of whatever is before it, which may be a marker.
+        return epoch in (log.epochs[before[-1]], log.epochs[offset - 1])
 
     def stored_to(self) -> dict[int, int]:
         """By partition: up to where the commit says that the records are stored that the log holds now."""
@@ -145,6 +156,7 @@ class FakeBroker:
         """Delete the topic and make it again: offsets begin at 0 again, and the group has none."""
         self.topic = TopicIdentity(self.topic.name, UUID(int=self.topic.uuid.int + (1 << 96)))
         self.partitions = [FakePartition() for _ in self.partitions]
+        self.begun_at = {}
         self.committed.clear()
         self.marks.clear()
 
@@ -193,6 +205,7 @@ class FakeBroker:
         if member not in self.members or generation != self.generation:
             raise UnknownMemberError
         if answer in (Answer.LANDS, Answer.LOST):
+            self.begun_at = self.begun_at or dict(next_offsets)
             for partition, offset in next_offsets.items():
                 if answer is Answer.LOST:
                     before = self.committed.get(partition, 0)

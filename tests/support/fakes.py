@@ -11,6 +11,7 @@ from bson import json_util
 from bson.raw_bson import RawBSONDocument
 
 from tests.support.fake_broker import Answer, FakeBroker, UnknownMemberError
+from tests.support.fake_start import FakeStart
 from tests.support.records import ListedRecords
 from workers.errors import RetryReason, SinkUnavailableError, UnavailableError
 from workers.identity import OffsetRange, second_id
@@ -18,8 +19,11 @@ from workers.kafka.beginning import Leader, begin
 from workers.kafka.commit_mark import CommitMark, read_commit
 from workers.kafka.log_history import LogHistory, Question, Validation, validate
 from workers.operations import Operations
+from workers.pauses import NO_PAUSES, Pauses
+from workers.pauses import Pause as Order
 from workers.pipeline.observer import NullObserver, Observer
 from workers.records import Record, Records
+from workers.settings.start import EARLIEST
 from workers.sinks.id_range import IdRange
 from workers.sinks.mongodb.encoding import as_raw, encode, encode_plain
 from workers.sinks.refusals import Refusal, Suspects, refused_alone, undecided
@@ -57,14 +61,25 @@ def no_pause(_point: str) -> None: ...
 class FakeSource:
     """One member of the broker's group."""
 
+    start_type: type[FakeStart] = FakeStart
+
     def __init__(
         self,
         broker: FakeBroker,
         observer: Observer | None = None,
         pause: Pause = no_pause,
         stopping: Callable[[], bool] = lambda: False,
+        pauses: Callable[[], Pauses] = lambda: NO_PAUSES,
+        *,
+        start: str = EARLIEST,
     ) -> None:
+        self.starts = self.start_type(broker, start)
         self.member = broker.new_member_id()
+        self._pauses = pauses
+        self._ordered = NO_PAUSES
+        self._paused: dict[TopicPartition, Order] = {}
+        self._resting: dict[TopicPartition, Order] = {}
+        self._settling = False
         self._broker = broker
         self._observer = observer or NullObserver()
         self._pause = pause
@@ -86,12 +101,14 @@ class FakeSource:
 
     def poll(self, most: int, *, wait: bool) -> Fetched | None:
         self._pause("poll")
+        self._look()
         return self._fetch(most) if self._keep_membership() else None
 
     def commit(self, next_offsets: Mapping[TopicPartition, int], assignment_epoch: int) -> CommitResult:
         self._pause("commit")
         if assignment_epoch != self.assignment_epoch:
             return CommitResult.REBALANCED
+        self.starts.ended(next_offsets)
         try:
             answer = self._broker.commit(
                 self.member,
@@ -109,8 +126,33 @@ class FakeSource:
     def rewind(self, first_offsets: Mapping[TopicPartition, int], assignment_epoch: int) -> None:
         if assignment_epoch != self.assignment_epoch:
             return
+        self.starts.ended(first_offsets)
         self._positions |= {p: offset for p, offset in first_offsets.items() if p in self._positions}
         self._skipped |= {p: offset for p, offset in first_offsets.items() if self._behind_a_loss.get(p) == offset}
+
+    def _look(self) -> None:
+        """As `UnreadPartitions.look`."""
+        if self._settling:
+            self._settling = False
+            self._rest(self._paused)
+        if (ordered := self._pauses()) is not self._ordered:
+            self._ordered = ordered
+            self._apply_pauses()
+
+    def _apply_pauses(self, *, anew: bool = False) -> None:
+        before, self._paused = self._paused, self._ordered.among(self._positions)
+        if anew or self._paused.keys() - before.keys():
+            self._settling = True
+        resting = {partition: why for partition, why in self._paused.items() if partition in self._resting}
+        if resting != self._resting:
+            self._rest(resting)
+
+    def _rest(self, resting: dict[TopicPartition, Order]) -> None:
+        self._resting = resting
+        self._observer.paused(resting)
+
+    def _is_read(self, partition: TopicPartition) -> bool:
+        return partition not in self._halted and partition not in self._paused
 
     def hold(self, seconds: float) -> None:
         self._pause("hold")
@@ -131,7 +173,7 @@ class FakeSource:
                     self._histories[partition].reuse(part.replaced.first, part.replaced.end + MARGIN)
 
     def _mark(self, partition: TopicPartition, offset: int) -> tuple[str, int]:
-        history = self._histories[partition].before(offset)
+        history = self._histories.get(partition, self.starts.history(partition)).before(offset)
         return str(CommitMark(self._topic.uuid, history)), history.epoch_before(offset)
 
     def _keep_membership(self) -> bool:
@@ -154,6 +196,7 @@ class FakeSource:
             self._begin({TopicPartition(broker.topic.name, p): broker.start(p) for p in broker.assignment[self.member]})
             self._observer.rebalanced("assigned", self.assigned)
             self._observer.owns(self.assigned)
+            self._apply_pauses(anew=True)
         if self._topic != broker.topic:
             self._begin(dict.fromkeys(self._positions, 0))
         return True
@@ -162,8 +205,11 @@ class FakeSource:
         self.assignment_epoch += 1
         self._topic = self._broker.topic
         self._positions, self._skipped, self._behind_a_loss = dict(positions), {}, {}
+        self._histories = {}
+        self.starts.begin(self._topic, positions, self._group_generation)
         for partition in positions:
-            self._begin_partition(partition)
+            if partition not in self.starts.held:
+                self._begin_partition(partition)
         self._parted = {}
         self._notice_gaps()
 
@@ -187,6 +233,8 @@ class FakeSource:
     def _find_truncations(self) -> bool:
         """Compare the positions with the logs of leaders that are new; begin again at the commits if one was truncated."""
         for partition, position in self._positions.items():
+            if partition in self.starts.held:
+                continue
             epoch = self._broker.partitions[partition.partition].epoch
             if epoch != self._leader_epochs[partition]:
                 self._leader_epochs[partition] = epoch
@@ -200,6 +248,8 @@ class FakeSource:
 
     def _notice_gaps(self) -> None:
         for partition, offset in self._positions.items():
+            if partition in self.starts.held:
+                continue
             beginning = self._broker.partitions[partition.partition].beginning
             if beginning > offset:
                 self._positions[partition] = self._skipped[partition] = self._behind_a_loss[partition] = beginning
@@ -208,12 +258,16 @@ class FakeSource:
     def _fetch(self, most: int) -> Fetched | None:
         if self._find_truncations():
             return None
+        for partition in self.starts.look():
+            self._positions[partition] = self._broker.start(partition.partition)
+            self._begin_partition(partition)
         self._notice_gaps()
         fetched: dict[TopicPartition, Records] = {}
         for partition, position in self._positions.items():
             if (
                 most > 0
-                and partition not in self._halted
+                and self._is_read(partition)
+                and partition not in self.starts.held
                 and (records := self._broker.partitions[partition.partition].read(position, most))
             ):
                 fetched[partition] = ListedRecords(records)
@@ -221,7 +275,7 @@ class FakeSource:
         for partition, records in fetched.items():
             self._positions[partition] = records.offsets[-1] + 1
             self._histories[partition].read(records, MARGIN)
-        skipped, self._skipped = self._skipped, {}
+        skipped, self._skipped = self._skipped | self.starts.take(), {}
         if not fetched and not skipped:
             return None
         reused = {

@@ -16,6 +16,7 @@ from workers.identity import TopicIdentity
 from workers.kafka.admin import Admin
 from workers.kafka.options import group_member_options, open_consumer
 from workers.kafka.source import KafkaSource
+from workers.pauses import NO_PAUSES, Pause, Pauses
 from workers.pipeline.loop import Source
 from workers.pipeline.observer import NullObserver
 from workers.settings import load
@@ -35,6 +36,8 @@ class Recorder(NullObserver):
         self.gone: list[tuple[int, int, int]] = []
         self.rebalances: list[str] = []
         self.truncations: list[Truncation] = []
+        self.resting: list[int] = []
+        """Paused partitions of which nothing is in flight."""
 
     def log_truncated(self, partition: TopicPartition, truncation: Truncation) -> None:
         self.truncations.append(truncation)
@@ -42,6 +45,9 @@ class Recorder(NullObserver):
     def owns(self, partitions: Collection[TopicPartition]) -> None:
         self.joined = True
         self.owned = sorted(tp.partition for tp in partitions)
+
+    def paused(self, pauses: Mapping[TopicPartition, Pause]) -> None:
+        self.resting = sorted(tp.partition for tp in pauses)
 
     def records_lost(self, partition: TopicPartition, first: int, count: int) -> None:
         self.gone.append((partition.partition, first, count))
@@ -62,6 +68,8 @@ class Member:
         self.topics: set[TopicIdentity] = set()
         self.next_offsets: dict[int, int] = {}
         self.first_offsets: dict[int, int] = {}
+        self.skipped: dict[int, int] = {}
+        """What a poll returned last that is to be committed though no record follows."""
         self.assignment_epoch = 0
         """Of what was fetched last."""
 
@@ -84,6 +92,7 @@ class Member:
         fetched = self.source.poll(most, wait=True)
         if fetched is None:
             return []
+        self.skipped = {p.partition: offset for p, offset in fetched.skipped.items()} or self.skipped
         self.topics.update(fetched.topics.values())
         self.assignment_epoch = fetched.assignment_epoch
         self.first_offsets = {p.partition: records[0].offset for p, records in fetched.records.items()}
@@ -107,7 +116,21 @@ class Member:
         return taken
 
 
-class FakeKafka:
+class Orders:
+    """What people pause, as every member sees it."""
+
+    pauses = NO_PAUSES
+
+    def pause(self, *partitions: int) -> None:
+        """Args: partitions: none: everything."""
+        topic = self.topic.name if partitions else None  # type: ignore[attr-defined]
+        self.pauses = Pauses(tuple(Pause("a test", "ann@db1", 0.0, topic, each) for each in partitions or (None,)))
+
+    def resume(self) -> None:
+        self.pauses = Pauses()
+
+
+class FakeKafka(Orders):
     def __init__(self, partitions: int) -> None:
         self.broker = FakeBroker(partitions)
         self._open: list[Member] = []
@@ -116,9 +139,9 @@ class FakeKafka:
     def topic(self) -> TopicIdentity:
         return self.broker.topic
 
-    def member(self) -> Member:
+    def member(self, start: str = "earliest") -> Member:
         told = Recorder()
-        source = FakeSource(self.broker, told)
+        source = FakeSource(self.broker, told, pauses=lambda: self.pauses, start=start)
         return Member(source, told, lambda: self.broker.remove(source.member), self.topic.name)
 
     def produce(self, partition: int, *values: bytes) -> None:
@@ -127,6 +150,9 @@ class FakeKafka:
 
     def abort(self, partition: int) -> None:
         self.broker.append_gap(partition)
+
+    def grow(self) -> None:
+        self.broker.add_partition()
 
     def committed(self) -> dict[int, int]:
         return dict(self.broker.committed)
@@ -140,7 +166,7 @@ class FakeKafka:
     def close(self) -> None: ...
 
 
-class RealKafka:
+class RealKafka(Orders):
     """A topic and a group of its own on the embedded broker."""
 
     def __init__(self, stack: Any, partitions: int) -> None:
@@ -171,14 +197,16 @@ class RealKafka:
         wait(there, "the topic is there")
         return found[0]
 
-    def member(self) -> Member:
+    def member(self, start: str = "earliest") -> Member:
         told, ids = Recorder(), [""]
+        settings = self.settings.model_copy(update={"start": start})
         source = KafkaSource(
-            self.settings,
-            open_consumer(self.settings, group_member_options(self.settings)),
+            settings,
+            open_consumer(settings, group_member_options(settings)),
             told,
             lambda: False,
             ids.append,
+            lambda: self.pauses,
         )
         self._open.append(source)
 
@@ -198,6 +226,11 @@ class RealKafka:
         producer.begin_transaction()
         producer.send(self.settings.topic, b'{"aborted": true}', partition=partition).get(PATIENCE_SECONDS)
         producer.abort_transaction()
+
+    def grow(self) -> None:
+        self._partitions += 1
+        self._admin.create_partitions({self.settings.topic: self._partitions})
+        self._forget_producers()
 
     def committed(self) -> dict[int, int]:
         return {partition: found.offset for partition, found in self.commits().items() if found.offset >= 0}

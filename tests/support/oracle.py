@@ -49,6 +49,8 @@ class Oracle:
     sent: dict[str, Sent] = field(default_factory=dict)
     expired: dict[int, int] = field(default_factory=dict)
     """By partition: records before this offset may have been removed before they were read."""
+    begun: dict[int, int] = field(default_factory=dict)
+    """By partition: the group began here, on purpose, and reads no record before. Others begin with their first record."""
     replaced: dict[str, list[Sent]] = field(default_factory=dict)
     """By the id of the offset: records that were in the log before it was truncated."""
     _cuts: dict[int, int] = field(default_factory=dict)
@@ -65,6 +67,8 @@ class Oracle:
             if sent.partition == partition and sent.offset >= at:
                 self.replaced.setdefault(key, []).append(self.sent.pop(key))
         self._cuts[partition] = min(at, self._cuts.get(partition, at))
+        if partition in self.begun:
+            self.begun[partition] = min(at, self.begun[partition])
 
     def always(self, seen: Seen, may_go_back: Mapping[int, int] | None = None) -> None:
         """A1 to A4: what must hold at every moment, whatever fails.
@@ -73,6 +77,7 @@ class Oracle:
             may_go_back: by partition, where a commit with a lost answer began; the commit that repeats it may be lower.
         """
         self._nothing_lost(seen)
+        self._nothing_before_the_start(seen)
         self._nothing_strange(seen)
         self._nothing_changed(seen)
         self._nothing_twice_at_reused_offsets(seen)
@@ -108,7 +113,7 @@ class Oracle:
         )
         last: dict[int, int] = {}
         for sent in self.sent.values():
-            if self._may_be_gone(sent):
+            if self._may_be_gone(sent) or sent.offset < self.begun.get(sent.partition, 0):
                 continue
             last[sent.partition] = max(sent.offset, last.get(sent.partition, -1))
         behind = {p: seen.committed.get(p, 0) for p, offset in last.items() if seen.committed.get(p, 0) <= offset}
@@ -126,6 +131,19 @@ class Oracle:
                 if sent.offset < seen.committed.get(sent.partition, 0)
                 and not self._is_there(key, sent, seen)
                 and not self._leaves_nothing(sent)
+            ],
+        )
+
+    def _nothing_before_the_start(self, seen: Seen) -> None:
+        """A1b: what is left out is left out whole. A record there says that some were read, and others behind them were not."""
+        _none(
+            "before the start, and there all the same",
+            [
+                key
+                for key, sent in self.sent.items()
+                if sent.offset < self.begun.get(sent.partition, 0)
+                and key not in self.replaced
+                and (key in seen.documents or key in seen.dead_letters)
             ],
         )
 
@@ -154,7 +172,7 @@ class Oracle:
         self._committed = dict(seen.committed)
 
     def _leaves_nothing(self, sent: Sent) -> bool:
-        return sent.ignored or self._may_be_gone(sent)
+        return sent.ignored or self._may_be_gone(sent) or sent.offset < self.begun.get(sent.partition, 0)
 
     def _may_be_gone(self, sent: Sent) -> bool:
         return sent.offset < self.expired.get(sent.partition, 0)

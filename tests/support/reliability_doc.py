@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import re
+
 from pymongo.errors import (
     AutoReconnect,
     ConfigurationError,
@@ -18,9 +21,12 @@ from pymongo.errors import (
 )
 
 from tests.corpus.corpus import CORPUS, REFUSED_BY_FERRETDB, Case
+from tests.corpus.policies import EXPECTED
+from workers.settings.policies import POLICIES
 from workers.sinks.mongodb import errors as verdict
 from workers.sinks.mongodb.codes import RECORD, UNAVAILABLE
 from workers.sinks.mongodb.errors import ErrorClass
+from workers.types import RejectReason
 
 SHOWN_BYTES = 44
 MEANS = {
@@ -77,6 +83,38 @@ def corpus_rows() -> list[str]:
     return [corpus_row(case) for case in sorted(CORPUS, key=lambda case: (case.row, case.name))]
 
 
+def policy_columns() -> str:
+    """The line with the names of the columns of the table of policies."""
+    return "| # | what | " + " | ".join(f"`{name}`" for name in POLICIES) + " |"
+
+
+def policy_rows() -> list[str]:
+    """Of each payload that a policy changes: what becomes of it by each of them; empty: the same as without it."""
+    changed = {case for values in EXPECTED.values() for cases in values.values() for case in cases}
+    return [
+        f"| {case.row} | {case.name} | " + " | ".join(_under(name, str(case)) for name in POLICIES) + " |"
+        for case in sorted(CORPUS, key=lambda case: (case.row, case.name))
+        if str(case) in changed
+    ]
+
+
+def _under(name: str, case: str) -> str:
+    cells = []
+    for value, cases in EXPECTED[name].items():
+        if case in cases:
+            lossy = " (lossy)" if POLICIES[name].choice(value).loss else ""
+            cells.append(f"`{value}`{lossy}: {_becomes(cases[case])}")
+    return "<br>".join(cells)
+
+
+def _becomes(kept: object) -> str:
+    if isinstance(kept, RejectReason):
+        return f"dead letter `{kept}`"
+    text = json.dumps(kept, default=lambda number: f"Decimal128({number})")
+    text = re.sub(r'"Decimal128\(([^)]+)\)"', r'Decimal128("\1")', text)
+    return f"`{text}`" if len(text) <= 2 * SHOWN_BYTES else f"`{text[:SHOWN_BYTES]}` ..."
+
+
 def verdict_rows() -> list[str]:
     codes: list[int] = sorted({*verdict.UNAVAILABLE_CODES, *verdict.RECORD_CODES})
     names = {code: each.name for code, each in UNAVAILABLE.items()} | RECORD
@@ -96,4 +134,4 @@ def _verdict_row(what: str, found: verdict.Classification) -> str:
 
 
 if __name__ == "__main__":
-    print("\n".join([*corpus_rows(), "", *verdict_rows()]))  # noqa: T201
+    print("\n".join([*corpus_rows(), "", policy_columns(), *policy_rows(), "", *verdict_rows()]))  # noqa: T201

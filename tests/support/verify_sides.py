@@ -15,6 +15,7 @@ from tests.support.batches import TOPIC, tp
 from tests.support.fake_broker import FakeRecord
 from tests.support.records import ListedRecords
 from workers.identity import OffsetRange, parse_id, second_id
+from workers.kafka.left_out import LeftOut, Skip
 from workers.kafka.partition_offsets import PartitionOffsets
 from workers.settings import load
 from workers.sinks.id_range import EVERY_ID, IdRange
@@ -139,7 +140,7 @@ class Sides:
             for partition, report in result.reports.items():
                 reports[partition].join(report)
         for partition, each in self.offsets.items():
-            reports[partition].counts["expired"] = max(0, each.start - before[partition])
+            reports[partition].counts["expired"] = max(0, _to_be_read(each) - before[partition])
         return _plain(reports), foreign
 
     def by_look_ups(self) -> tuple[Report, int]:
@@ -160,13 +161,13 @@ class Sides:
                 if document_id not in comparison.second_ids.looked_up:
                     comparison.add_unmatched(partition, offset)
             elif offset < each.start:
-                before[partition] += not is_second
+                before[partition] += not is_second and not each.left_out.word(offset)
             elif offset > each.end + MAX_DISTANCE:
                 comparison.reports[partition].add("unexpected", offset)
             elif offset not in in_kafka[partition]:
                 unmatched[partition].add(offset)
         for partition, each in self.offsets.items():
-            comparison.reports[partition].counts["expired"] = max(0, each.start - before[partition])
+            comparison.reports[partition].counts["expired"] = max(0, _to_be_read(each) - before[partition])
         comparison.classify_unmatched(unmatched, self.now or self.offsets, lambda: self.compacts)
         return _plain(comparison.reports), foreign
 
@@ -196,7 +197,9 @@ def random_sides(seed: int, partitions: int = 2, records: int = 140) -> Sides:
         end = start + random.randint(0, records)
         reused = [OffsetRange(start + 5, start + 25)] if random.random() < 0.3 else []
         committed = random.choice((None, start, end, end, random.randint(start, end)))
-        offsets[tp(number)] = PartitionOffsets(start, end, committed, reused=reused)
+        offsets[tp(number)] = PartitionOffsets(
+            start, end, committed, reused=reused, left_out=_left_out(seed, start, end)
+        )
         log[tp(number)] = []
         for offset in range(start, end):
             if random.random() < 0.1:
@@ -228,6 +231,21 @@ def random_sides(seed: int, partitions: int = 2, records: int = 140) -> Sides:
             for partition, each in offsets.items()
         }
     return sides
+
+
+def _to_be_read(each: PartitionOffsets) -> int:
+    """How many of the offsets that Kafka has removed."""
+    return sum(not each.left_out.word(offset) for offset in range(each.start))
+
+
+def _left_out(seed: int, start: int, end: int) -> LeftOut:
+    """In some, what came before a start, and what a person skipped."""
+    random = Random(f"{seed}/{start}/{end}")
+    if random.random() < 0.6:
+        return LeftOut()
+    begun = random.choice((None, start, start + (end - start) // 3))
+    first = random.randint(begun or start, end)
+    return LeftOut(begun, "latest", (Skip(first, min(end, first + 20), 0, "ada@host", "a test"),))
 
 
 def replace_offsets(each: PartitionOffsets, removed: int, added: int) -> PartitionOffsets:

@@ -92,9 +92,13 @@ class WireMongo(WireServer):
         if name == "find":
             stored = self.collections[command["find"]]
             asked = command["filter"].get("_id", {})
+            if not isinstance(asked, dict):
+                batch = [stored[asked]] if asked in stored else []
+                return {"cursor": {"id": 0, "ns": f"test.{command['find']}", "firstBatch": batch}, "ok": 1}
             # Every id here is text.
             low, high = asked.get("$gte", ""), asked.get("$lt", "\U0010ffff")
-            wanted = asked.get("$in") or [each for each in stored if low <= each < high and "$not" not in asked]
+            texts = [each for each in stored if isinstance(each, str)]
+            wanted = asked.get("$in") or [each for each in texts if low <= each < high and "$not" not in asked]
             found = [stored[document_id] for document_id in wanted if document_id in stored]
             batch = found[: command.get("limit") or None]
             return {"cursor": {"id": 0, "ns": f"test.{command['find']}", "firstBatch": batch}, "ok": 1}

@@ -38,6 +38,8 @@ def follow(positions: Positions, offsets: Mapping[TopicPartition, PartitionOffse
         if committed < min([positions.committed.get(partition, 0), *parted]):
             changes.back.append(partition)
             at = min(at, committed)
+        # What is left out before the start is not to be stored; the next full pass looks at what is there all the same.
+        at = max(at, min(each.left_out.start or 0, each.end))
         positions.verified[partition] = max(each.start, at)
         positions.committed[partition] = committed
         positions.reused[partition] = each.reused

@@ -9,7 +9,7 @@ from workers.naming import is_worker, short_name, slot_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-HOLE, UNKNOWN, HALTED = "waiting", "unknown", "halted"
+HOLE, UNKNOWN, HALTED, PAUSED = "waiting", "unknown", "halted", "paused"
 PAUSE = "pause"
 """A hole that is much shorter than the cell: it is seen, and does not look like a long one."""
 PAUSE_SHARE = 0.3
@@ -120,7 +120,7 @@ def _owner(group: Iterable[Mapping[str, Any]]) -> str:
     ((worker, kind),) = last
     if worker is None:
         return "?" if kind == UNKNOWN else "nobody"
-    return short_name(worker) + {HOLE: " waits", HALTED: " halted", "idle": " idle"}.get(kind, "")
+    return short_name(worker) + {HOLE: " waits", HALTED: " halted", PAUSED: " paused", "idle": " idle"}.get(kind, "")
 
 
 def values(series: Mapping[str, Sequence[float | None]], name: str, width: int, *, most: bool) -> list[float | None]:

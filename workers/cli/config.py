@@ -12,6 +12,7 @@ from rich.text import Text
 from workers.cli.config_routes import by_route, routes_as_json, routes_screen
 from workers.cli.help import range_in_words
 from workers.cli.options import Json, Tree
+from workers.cli.policy_marks import losses, policy_choices, policy_mark
 from workers.cli.terminal import console
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def config(tree: Tree = Path(), as_json: Json = False) -> None:
     """Show every setting with its value, where the value comes from, and what else it could be.
 
     Secrets are not shown. With WORKERS_ROUTES also every route, as it was read. With --json: the values by name, under "from" the
-    source of each, and under "routes" the routes.
+    source of each, under "routes" the routes, and under "lossy" what lossy policies do not tell of a record, if there are some.
 
     Example: WORKERS_TOPIC=orders workers config
 
@@ -50,8 +51,10 @@ def config(tree: Tree = Path(), as_json: Json = False) -> None:
         for field in by_route():
             values.pop(PREFIX + field.upper())
     if as_json:
-        routes = {"routes": routes_as_json(loaded.settings)} if loaded.settings.routes else {}
-        out.print_json(json.dumps(values | routes | {"from": {name: loaded.sources[name] for name in values}}))
+        of_routes = {"routes": routes_as_json(loaded.settings)} if loaded.settings.routes else {}
+        sources = {name: loaded.sources[name] for name in values}
+        lossy = {"lossy": lost} if (lost := losses(loaded.settings)) else {}
+        out.print_json(json.dumps(values | of_routes | lossy | {"from": sources}))
         return
     for line in screen(loaded, values, out.width, fold=out.is_terminal):
         out.print(line)
@@ -84,7 +87,9 @@ def screen(loaded: Loaded, values: dict[str, str], width: int, *, fold: bool = T
         source = loaded.sources[variable]
         is_default = getattr(loaded.settings, name) == field.default
         value = Text(values[variable] or "-", style="" if is_default else "bold")
-        meaning = Text(f"{field.description}{_choices(field)}", style="dim")
+        mark = policy_mark(name, getattr(loaded.settings, name))
+        said = Text(f"{field.description}{policy_choices(name) or _choices(field)}", style="dim")
+        meaning = Text.assemble(mark, "; ", said) if mark else said
         if width >= WIDE:
             yield from _one_line(columns, variable, value, source, meaning, width if fold else None)
         else:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
+from workers.cli.policy_marks import losses, policy_mark
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -27,6 +29,7 @@ def routes_as_json(settings: Settings) -> list[dict[str, Any]]:
     """Every route with all that it has, also its defaults."""
     return [
         {"name": route.label, **{name: value for name, value in route.model_dump().items() if name != "name"}}
+        | {"lossy": losses(route)}
         for route in settings.route_table.routes
     ]
 
@@ -43,7 +46,10 @@ def routes_screen(settings: Settings) -> Iterator[Text]:
             if name != "collection" and (value := getattr(route, name)) != type(route).model_fields[name].default
         }
         for name, value in given.items():
-            yield Text.assemble(" " * INDENT, f"{name:<{max(map(len, given))}}  ", (_shown(value), "bold"))
+            line = Text.assemble(" " * INDENT, f"{name:<{max(map(len, given))}}  ", (_shown(value), "bold"))
+            if mark := policy_mark(name, value):
+                line.append("  ").append_text(mark)
+            yield line
 
 
 def _targets(route: Route) -> str:

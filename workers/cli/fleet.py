@@ -136,10 +136,14 @@ def restart(
     from workers.fleet.restart import Restart
     from workers.fleet.status.collector import StatusCollector
     from workers.fleet.status.group import describe_partitions
+    from workers.pauses import described
     from workers.settings import load_all
+    from workers.state.pause_file import pause_file, read_pauses
 
     settings, _, paths = load_all(tree)
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
+    if pauses := read_pauses(pause_file(paths.state_dir, settings.group)).all:
+        err.print(f"{described(pauses)}; it stays so after the restart", markup=False)
     started, done = time.monotonic(), 0
     with StatusCollector(settings, paths, POLL_SECONDS) as collector, out.status("collecting the status") as spinner:
         collector.wait(RESTART_ANSWER_SECONDS)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 SECTIONS = {
     "The first day": ("init", "doctor", "run", "produce", "status", "verify", "kill"),
-    "Every day": ("peek", "dead-letters", "restart", "config", "chaos"),
+    "Every day": ("peek", "dead-letters", "restart", "pause", "resume", "seek", "config", "chaos"),
     "Run by supervisord": ("lag", "watchdog", "audit"),
 }
 """The order in which somebody meets the commands. One that stands nowhere here is shown under the second heading."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -24,9 +25,11 @@ from workers.cli.options import LONGEST_SECONDS, Json, OfRoute, Tree, finite, on
 from workers.errors import BadUsageError, ExitCode, WorkersError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
+    from workers.pauses import Pause
     from workers.settings import Settings
+    from workers.types import TopicPartition
     from workers.verification.report import VerifyReport
 
 COMMANDS = {
@@ -38,10 +41,13 @@ COMMANDS = {
     "init": "init:init",
     "kill": "kill:kill",
     "lag": "lag:lag",
+    "pause": "pause:pause",
     "peek": "peek:peek",
     "produce": "produce:produce",
     "restart": "fleet:restart",
+    "resume": "pause:resume",
     "run": "main:run",
+    "seek": "seek:seek",
     "status": "fleet:status",
     "verify": "main:verify",
     "watchdog": "watchdog:watchdog",
@@ -134,8 +140,10 @@ def verify(
     --wait still pending or unstable, 2 Kafka or MongoDB could not be read, 130 interrupted: it says what was verified.
     """
     from workers.cli import render_verify_routes as show_routes
+    from workers.cli.render_pauses import mark_paused
     from workers.cli.render_progress import verifying
     from workers.settings.load import load_all
+    from workers.state.paused_now import paused_now
     from workers.verification import verify as verification
     from workers.verification.routes_report import RoutesReport
     from workers.verification.unfinished import UnfinishedFile
@@ -151,8 +159,9 @@ def verify(
     of_all = UnfinishedTopicsFile(loaded.paths.state_dir, settings.group)
     file = UnfinishedFile(loaded.paths.state_dir, settings.group) if is_one else of_all
     try:
+        resting = partial(paused_now, loaded.paths.state_dir, settings.group)
         if wait:
-            _wait_until_committed(settings, wait, route)
+            _wait_until_committed(settings, wait, route, resting)
         with verifying(err) as on_progress:
             report: VerifyReport | RoutesReport
             if is_one:
@@ -160,6 +169,7 @@ def verify(
                 report = verification.verify(one_topic(settings), since, on_progress, whole=whole)
             else:
                 report = verify_routes(settings, route, since, on_progress, whole=RoutesRun(of_all, resume, processes))
+        mark_paused(report, resting())
     except WorkersError as error:
         err.print(f"workers verify: {error}", markup=False)
         err.print(file.describe(), markup=False)
@@ -223,7 +233,9 @@ def main() -> NoReturn:
     sys.exit(code)
 
 
-def _wait_until_committed(settings: Settings, seconds: float, route: str | None) -> None:
+def _wait_until_committed(
+    settings: Settings, seconds: float, route: str | None, paused: Callable[[], Mapping[TopicPartition, Pause]]
+) -> None:
     from workers.verification.backlog import wait_until_committed
 
-    wait_until_committed(settings, seconds, lambda line: err.print(line, markup=False), route)
+    wait_until_committed(settings, seconds, lambda line: err.print(line, markup=False), route, paused)

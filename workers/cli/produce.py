@@ -13,14 +13,14 @@ import typer
 from workers.cli import render as show
 from workers.cli.ctrl_c import ctrl_c
 from workers.cli.entry import INTERRUPTED
-from workers.cli.options import Json, OfRoute, Tree, finite, require_route, text, topic_names
+from workers.cli.options import Json, OfRoute, Tree, finite, require_route, text, texts, topic_names
 from workers.errors import BadUsageError, ExitCode, NotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
-    from workers.kafka.producer import ProduceReport
+    from workers.kafka.producer import Extras, ProduceReport
     from workers.settings import Settings
 
 out = show.console()
@@ -49,6 +49,11 @@ def produce(
         str | None,
         typer.Option("--from", metavar="FILE", help="Send the lines of a file, unchanged; -: of standard input."),
     ] = None,
+    key: Annotated[str | None, typer.Option(metavar="TEXT", callback=text, help="The key of each record.")] = None,
+    header: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=TEXT", callback=texts, help="A header of each record; may be given several times."),
+    ] = None,
     tree: Tree = Path(),
     as_json: Json = False,
 ) -> None:
@@ -63,9 +68,10 @@ def produce(
     report counts what was acknowledged until then.
     """
     # Not at the top: see `workers.cli`.
-    from workers.kafka.producer import numbers
+    from workers.kafka.producer import Extras, numbers
     from workers.settings import load
 
+    extras = Extras(None if key is None else key.encode(), headers(header or ()))
     settings = load(tree)
     if topic is not None and settings.routes is None:
         settings = load(tree, topic=topic)
@@ -73,7 +79,7 @@ def produce(
     topics = _topics(settings, topic, route)
     with opened(source) as lines:
         sent, total = (numbers(start, count), count) if lines is None else (values(lines), None)
-        report, interrupted = _produce(settings, topics, sent, total, interval, partitions, quiet=as_json)
+        report, interrupted = _produce(settings, topics, sent, total, interval, partitions, extras, quiet=as_json)
     if as_json:
         by_partition = {str(partition): count for partition, count in sorted(report.by_partition.items())}
         where = {"topic": topics[0]} if len(topics) == 1 else {"topics": topics}
@@ -115,6 +121,7 @@ def _produce(
     total: int | None,
     interval: float,
     partitions: int,
+    extras: Extras,
     *,
     quiet: bool,
 ) -> tuple[ProduceReport, bool]:
@@ -133,7 +140,10 @@ def _produce(
     if created and not quiet:
         what = f"the topic {created[0]}" if len(created) == 1 else f"{len(created)} topics, each"
         out.print(f"created {what} with {partitions} partitions")
-    with Producer(settings, topics=topics) as producer, show.counting(err, "produced", total) as counted:
+    with (
+        Producer(settings, topics=topics, extras=extras) as producer,
+        show.counting(err, "produced", total) as counted,
+    ):
         try:
             producer.send_all(counted(values), interval)
         except KeyboardInterrupt:
@@ -159,6 +169,22 @@ def opened(source: str | None) -> AbstractContextManager[BinaryIO | None]:
         return Path(source).open("rb")
     except OSError as error:
         raise NotFoundError(f"cannot read {shown(source)}: {error.strerror}") from error
+
+
+def headers(given: Iterable[str]) -> list[tuple[str, bytes]]:
+    """In the order in which they are given; a name may be there twice.
+
+    Raises:
+        BadUsageError: one is not NAME=TEXT.
+    """
+    # Not at the top: see `workers.cli`.
+    from workers.settings.files import shown
+
+    pairs = [each.partition("=") for each in given]
+    for name, equals, value in pairs:
+        if not name or not equals:
+            raise BadUsageError(f"--header {shown(name + value)}: write NAME=TEXT, for example ce_type=order.created")
+    return [(name, value.encode()) for name, _, value in pairs]
 
 
 def values(lines: BinaryIO) -> Iterator[bytes]:

@@ -21,10 +21,20 @@ if TYPE_CHECKING:
 
 __all__ = ["console", "counting", "produced", "verify_report"]
 
-SHORT = {"dead_lettered": "dead", "conflicting": "conflict"}
+SHORT = {"dead_lettered": "dead", "before_start": "before", "conflicting": "conflict"}
 TOPIC = "topic"
 """The head of the first column, if that is of names."""
-RARE = ("ignored", "unstable", "expired", "compacted", "replaced", "conflicting", "unexpected")
+RARE = (
+    "ignored",
+    "before_start",
+    "skipped",
+    "unstable",
+    "expired",
+    "compacted",
+    "replaced",
+    "conflicting",
+    "unexpected",
+)
 """Columns that are shown only if there are any, so that the table fits into 80 columns."""
 LINE_SECONDS = 2.0
 """Between two lines of progress, without a terminal."""
@@ -144,6 +154,10 @@ def verify_notes(
         names: of the partitions, for people.
         foreign: lines about what belongs to no topic.
     """
+    # Not at the top: see `workers.cli`.
+    from workers.cli.render_left_out import left_out
+    from workers.cli.render_pauses import paused_lines
+
     for account in found.partitions:
         for outcome, offsets in account.offsets.items():
             listed = ", ".join(str(offset) for offset in offsets)
@@ -153,6 +167,7 @@ def verify_notes(
         console.print(line, markup=False)
     if found.total("ignored"):
         console.print(f"{found.total('ignored'):,} tombstones were ignored: they hold no value that could be lost")
+    left_out(console, reports, names)
     if found.total("expired"):
         console.print(f"[yellow]{found.total('expired'):,} offsets were deleted from Kafka before they were read[/]")
     for log in (each for report in reports for each in report.truncated):
@@ -169,8 +184,25 @@ def verify_notes(
             console.print(
                 f"[yellow]the group {report.group} has committed nothing in {report.topic}: is WORKERS_GROUP right?[/]"
             )
+        for line in paused_lines(report):
+            console.print(line, style="yellow", markup=False)
         for partition, each in sorted(report.open_transactions.items()):
             console.print(f"[yellow]partition {names[partition]}: {each.describe()}[/]")
+    if policies := _by_policy([(each.topic, each.policies) for each in reports if each.total("conflicting")]):
+        console.print(f"what was stored under other policies than {policies} is conflicting, too", markup=False)
+    if lossy := _by_policy([(each.topic, each.lossy_policies) for each in reports]):
+        console.print(f"under lossy policies: {lossy}; `workers config` says what they lose", markup=False)
+
+
+def _by_policy(by_topic: Sequence[tuple[str, Sequence[str]]]) -> str:
+    """All policies in one line, with their topics where there are several."""
+    topics: dict[str, list[str]] = {}
+    for topic, policies in by_topic:
+        for policy in policies:
+            topics.setdefault(policy, []).append(topic)
+    if len(by_topic) == 1:
+        return ", ".join(topics)
+    return ", ".join(f"{policy} in {' and '.join(each)}" for policy, each in topics.items())
 
 
 def verify_verdict(console: Console, found: VerifyReport | RoutesReport) -> None:

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from workers.cli.fields import FAINT, field, header_texts, local_time, sentence, value_text
 from workers.cli.payload import escaped, preview
+from workers.decoding import WOULD_STORE
 from workers.sinks.base import EPOCH
 from workers.types import RejectReason
 
@@ -166,6 +167,9 @@ def _remedy(letter: DeadLetter) -> str:
     command = f"`workers dead-letters replay {letter.id}"
     if letter.value_bytes is not None and len(letter.value or b"") < letter.value_bytes:
         return "not possible: only the beginning of its value was kept; send it again in another form"
+    setting = letter.error.rpartition("; ")[2]
+    if WOULD_STORE in setting:
+        return f"{command}`, once its setting is another: {escaped(setting)}"
     remedy = REMEDIES.get(letter.reason)
     if remedy:
         return f"{command}`, {remedy}" if remedy.startswith(("once", "with")) else f"{command}`: {remedy}"

@@ -12,6 +12,7 @@ from workers.cli.hanging import Hanging
 from workers.cli.paste import missing_topic
 from workers.cli.payload import escaped
 from workers.cli.render_audit import audit_line
+from workers.cli.render_pauses import pause_lines
 from workers.fleet.sentences import plural
 from workers.fleet.status.group import CORRECT, STABLE, compact_partitions, no_topics
 from workers.naming import short_name
@@ -30,7 +31,7 @@ WARN, BAD, FAINT = "yellow", "bold red", "dim"
 
 def group_lines(status: Status, width: int) -> RenderableType:
     """The consumer group, its topic, what cannot be read of it, and until when it is verified."""
-    rows = [*_group(status, width - LABEL_WIDTH), ("audit", audit_line(status.audit))]
+    rows = [*_group(status, width - LABEL_WIDTH), *pause_lines(status), ("audit", audit_line(status.audit))]
     return Group(*(Hanging(text, (label, LABEL_WIDTH)) for label, text in rows))
 
 

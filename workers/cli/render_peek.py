@@ -21,9 +21,11 @@ if TYPE_CHECKING:
     from workers.verification.record_outcomes import Peeked
 
 GOOD, WARN, BAD = "green", "yellow", "bold red"
-STYLES = {"stored": GOOD, "ignored": FAINT} | dict.fromkeys(FAILURES, BAD)
+STYLES = {"stored": GOOD, "ignored": FAINT, "before_start": FAINT} | dict.fromkeys(FAILURES, BAD)
 WORDS = {"dead_lettered": "dead letter", "unexpected": "unexpected"}
 MEANINGS = {
+    "before_start": "it came before the start of the group in this topic, and is left out on purpose",
+    "skipped": "a person moved the group over it: `workers verify` says who, and why",
     "pending": "the group has not committed it yet",
     "missing": "the group has committed it, and there is neither a document nor a dead letter",
     "twice": "there is a document and a dead letter",

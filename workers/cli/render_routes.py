@@ -31,9 +31,9 @@ BAD, FAINT = "bold red", "dim"
 
 def routes(found: Sequence[RouteStatus], width: int, most: int = MOST) -> Table:
     """A line for each route, and one for each topic that no route can have."""
-    table = _table(
-        "route", [each.label for each in found], width, [("topics", 6), ("parts", 5), ("rec/s", 7), ("lag", 7)]
-    )
+    unroutable = [topic for each in found if not each.label for topic in each.topics][:most]
+    labels = [*(each.label for each in found), *(topic.topic for topic in unroutable)]
+    table = _table("route", labels, width, [("topics", 6), ("parts", 5), ("rec/s", 7), ("lag", 7)])
     named = [each for each in found if each.label]
     for route in named[:most]:
         _row(
@@ -44,7 +44,7 @@ def routes(found: Sequence[RouteStatus], width: int, most: int = MOST) -> Table:
             route.state_words,
         )
     _more(table, len(named) - most, "route")
-    for topic in [topic for each in found if not each.label for topic in each.topics][:most]:
+    for topic in unroutable:
         _row(table, topic.topic, ["-"] * 4, topic.state, topic.state)
     return table
 

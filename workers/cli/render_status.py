@@ -98,11 +98,12 @@ def summary(status: Status, style: str = BAD) -> Text:
     if status.healthy:
         reading = sum(slot.state in WORKING for slot in status.slots)
         group = status.group
+        paused = f", {plural(len(status.pauses.all), 'pause')}" if status.pauses.all else ""
         owned = f" {plural(group.partitions, 'partition')}, lag {group.lag:,}" if group and group.partitions else ""
         unstable = sum(each.offsets for each in group.open_transactions.values()) if group else 0
         behind = f", {unstable:,} unstable" if unstable else ""
         return Text.assemble(
-            ("healthy", f"bold {GOOD}"), f": {plural(reading, 'worker')} {verb(reading)}{owned}{behind}"
+            ("healthy", f"bold {GOOD}"), f": {plural(reading, 'worker')} {verb(reading)}{owned}{behind}{paused}"
         )
     first, more = status.problems[0], len(status.problems) - 1
     head = "not healthy: " if status.fleet else ""

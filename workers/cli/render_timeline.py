@@ -36,6 +36,8 @@ class Glyphs(NamedTuple):
     pause: str
     """A hole that is much shorter than a cell."""
     halted: str
+    paused: str
+    """By a person."""
     unknown: str
     several: str
     """Stored, by several workers."""
@@ -47,8 +49,8 @@ class Glyphs(NamedTuple):
     up: str
 
 
-UNICODE = Glyphs("─", "▞", "┆", "▚", "·", "▒", " ·░▒", "▁▂▃▄▅▆▇█", "▼", "▲")
-ASCII = Glyphs("-", "!", ":", "x", ".", "+", " .:%", "_.-~=+*#", "v", "^")
+UNICODE = Glyphs("─", "▞", "┆", "▚", "═", "·", "▒", " ·░▒", "▁▂▃▄▅▆▇█", "▼", "▲")
+ASCII = Glyphs("-", "!", ":", "x", '"', ".", "+", " .:%", "_.-~=+*#", "v", "^")
 
 
 class Terminal(NamedTuple):
@@ -113,6 +115,8 @@ def _stretch(cell: Cell, length: int, terminal: Terminal) -> Text:
         return Text(glyphs.hole * length, style=BAD)
     if cell.kind == cells.HALTED:
         return Text(glyphs.halted * length, style="bold magenta")
+    if cell.kind == cells.PAUSED:
+        return Text(glyphs.paused * length, style="yellow")
     if cell.kind == cells.UNKNOWN:
         return Text(glyphs.unknown * length, style=FAINT)
     colour = COLOURS[number % len(COLOURS)] if number >= 0 else "default"

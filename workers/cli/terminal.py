@@ -35,7 +35,8 @@ def console(*, stderr: bool = False) -> Output:
         options["force_terminal"] = False
     elif not is_tty and os.environ.get("FORCE_COLOR"):
         options |= {"force_terminal": False, "color_system": "standard"}
-    found = Output(stderr=stderr, highlight=False, soft_wrap=True, **options)
+    # A value like rename:x: is no name of an emoji.
+    found = Output(stderr=stderr, highlight=False, soft_wrap=True, emoji=False, **options)
     if is_tty and not found.is_terminal:
         found.width = shutil.get_terminal_size().columns
     elif not found.is_terminal:

@@ -9,7 +9,9 @@ from workers.errors import UnavailableError
 from workers.fleet.start_command import conf_of, how_to_start
 from workers.fleet.supervisor import SupervisorClient
 from workers.naming import all_worker_names, is_worker
+from workers.pauses import NO_PAUSES, Pauses
 from workers.state.heartbeat import read_beat
+from workers.state.pause_file import pause_file, read_pauses
 from workers.state.slot import Slot
 
 if TYPE_CHECKING:
@@ -63,6 +65,8 @@ class FleetAnswers:
     """What starts it: see `workers.fleet.start_command.how_to_start`."""
     has_demo: bool = False
     """Whether it is a clone, in which `make demo` starts servers to try."""
+    pauses: Pauses = NO_PAUSES
+    """What people have paused in its folder."""
 
     @property
     def workers(self) -> list[str]:
@@ -87,7 +91,8 @@ def ask_fleet(loaded: Loaded) -> FleetAnswers:
     members |= {beat.member_id for slot in slots if (beat := read_beat(slot.heartbeat_file)) and beat.member_id}
     tree = loaded.paths.tree
     has_demo = (tree / "deploy/stack/demo.py").is_file()
-    return FleetAnswers(_plan(tree), pid, why, processes, frozenset(members), how_to_start(tree), has_demo)
+    start, pauses = how_to_start(tree), read_pauses(pause_file(loaded.paths.state_dir, loaded.settings.group))
+    return FleetAnswers(_plan(tree), pid, why, processes, frozenset(members), start, has_demo, pauses)
 
 
 def _plan(tree: Path) -> FleetPlan | None:

@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from workers.doctor.answers import Unanswered
+from workers.doctor.pause_checks import check_pauses
 from workers.findings import Finding, brief, count, ok, unknown, warning, wrong
 from workers.fleet.status.audit import is_spare
 from workers.fleet.supervisor import NOT_RUNNING
@@ -120,4 +121,4 @@ def _short(plan: FleetPlan | None) -> str:
     return brief(plan.file)
 
 
-CHECKS = (check_fleet,)
+CHECKS = (check_fleet, check_pauses)

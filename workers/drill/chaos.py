@@ -24,6 +24,7 @@ from workers.drill.processes import Processes
 from workers.drill.proof import Proof
 from workers.drill.report import DrillReport
 from workers.drill.transactions import Transactions
+from workers.drill.unpaused import require_unpaused
 from workers.errors import UnavailableError, WorkersError
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ class Drill:
             UnavailableError: another drill runs here; the fleet does not work; a service could not be reached.
         """
         with only_drill(self._paths.drill_lock, self._paths.tree), self._interrupts:
+            require_unpaused(self._settings, self._paths, "nothing was broken")
             found = look(self._settings, self._processes, self._paths.tree)
             ends, self._slots = found.ends, found.slots
             self._report.remarks += found.remarks

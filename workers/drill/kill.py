@@ -21,6 +21,7 @@ from workers.drill.processes import Processes
 from workers.drill.proof import Proof
 from workers.drill.report import DrillReport
 from workers.drill.stored_gaps import Arrivals, StoredGaps
+from workers.drill.unpaused import require_unpaused
 from workers.drill.victim import Victim, choose
 from workers.errors import BadUsageError, UnavailableError, WorkersError
 
@@ -74,6 +75,7 @@ class Kill:
             UnavailableError: nothing was killed: the fleet is not healthy, another drill runs, a service does not answer.
         """
         self._narrator.now("looking at the fleet")
+        require_unpaused(self._settings, self._paths, "nothing was killed")
         status = require_healthy(self._settings, self._paths)
         name = choose(status, wanted)
         with only_drill(self._paths.drill_lock, self._paths.tree), self._interrupts:

@@ -125,7 +125,10 @@ class Proof:
             settings = self._settings.for_topic(topic)
             options = {name: getattr(settings, name) for name in RouteOptions.model_fields}
             # A tombstone that is ignored is counted as one of the bad records too.
-            is_plain = options | {"on_tombstone": "ignore"} == RouteOptions(on_tombstone="ignore").model_dump()
+            is_plain = (
+                options | {"on_tombstone": "ignore"}
+                == RouteOptions(on_tombstone="ignore", start=settings.start).model_dump()
+            )
             self._judges[topic] = None if is_plain else open_decoder(settings, open_reader(settings), NO_LIMITS)
         return self._judges[topic]
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from workers.fleet.sentences import listed, which
 from workers.fleet.status.group import compact_partitions
 from workers.naming import short_name
+from workers.pauses import Pause
 from workers.state.event_log import Event, Hang
 from workers.types import from_topics
 
@@ -59,6 +60,8 @@ def words(event: Mapping[str, Any], *, short: bool = False, named: bool = False)
         return f"hung ({HANGS.get(why, why)}) and was killed by the watchdog"
     if kind in (Event.TAKEN_OVER, Event.STORED_AGAIN):
         return _moved(event, kind, short=short, named=named)
+    if kind in (Event.PAUSED, Event.RESUMED):
+        return _paused(event, kind)
     if kind == Event.REBALANCED:
         return f"rebalanced: {_owners(event.get('partitions'), named=named)}"
     return PLAIN.get(kind, kind)
@@ -92,6 +95,12 @@ def _moved(event: Mapping[str, Any], kind: str, *, short: bool, named: bool) -> 
     if kind == Event.TAKEN_OVER:
         return f"{what} taken over by {who}" if who else "its partitions were taken over"
     return f"first record of {what} stored again{f', by {who}' if who else ''}"
+
+
+def _paused(event: Mapping[str, Any], kind: str) -> str:
+    what = Pause("", "", 0.0, event.get("topic"), event.get("partition")).what
+    by = f" by {event.get('by')}" if kind == Event.PAUSED else ", paused"
+    return f"{kind} {what}{by}: {event.get('because')}"
 
 
 def _owners(owners: object, *, named: bool) -> str:

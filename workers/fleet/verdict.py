@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from workers.fleet.audit_verdict import proven, unaccounted, unproven
 from workers.fleet.deaths import Death, recent_deaths
+from workers.fleet.pause_verdict import limited, paused, without_paused
 from workers.fleet.sentences import capital, duration, listed, plural, which
 from workers.fleet.status.group import CORRECT, no_topics
 from workers.fleet.status.slot import WORKING
@@ -46,7 +47,8 @@ BEGINNING = (
 
 def verdict(facts: Facts) -> Verdict:
     """The first that applies, the worst first."""
-    judges = (unaccounted, _no_fleet, _database, _kafka, _standing, _deaths, _others, _holes, unproven)
+    facts = without_paused(facts)
+    judges = (unaccounted, _no_fleet, _database, _kafka, _standing, _deaths, _others, _holes, paused, unproven)
     return next((found for judge in judges if (found := judge(facts))), None) or _calm(facts)
 
 
@@ -198,10 +200,12 @@ def _calm(facts: Facts) -> Verdict:
         reading = max(reading, sum(is_worker(member.client_id) for member in status.group.members))
     where = " elsewhere" if facts.elsewhere else ""
     work = f"{plural(reading, 'worker')}{where} {'reads' if reading == 1 else 'read'}"
+    limit = limited(facts)
     if status.group and status.group.partitions:
         work += f" {plural(status.group.partitions, 'partition')}"
         topics = sum(topic.partitions > 0 for route in status.routes for topic in route.topics)
         work += f" of {plural(topics, 'topic')}" if status.has_several_topics else ""
+    work += f", {limit}" if limit else ""
     happened = _what_happened(facts)
     text, besides = proven(facts)
     known = happened or (f"{work}; {facts.waiting}" if text else "")

@@ -1,4 +1,4 @@
-"""JSON: exactly what was sent, or a reject with its reason.
+"""JSON: exactly what was sent, or as a policy says, or a reject with its reason.
 
 Two decoders: one for plain values, many at a time (`plain_json`), and a strict one that checks every token and is the only
 source of reasons.
@@ -7,69 +7,151 @@ source of reasons.
 from __future__ import annotations
 
 import json
-from typing import Any
+import re
+from typing import TYPE_CHECKING, Any
 
-from workers.formats.limits import INT64_MAX, INT64_MIN, Limits
+from workers.formats.mistaken import seems_to_be
+from workers.formats.names import REPLACEMENT, SURROGATES, object_builder, without_id
+from workers.formats.numbers import constant_parser, integer_parser, number_parser
 from workers.formats.plain_json import PLAIN_BYTES, parse_plain, parse_together
-from workers.types import RejectedError, RejectReason
+from workers.formats.plain_names import PlainRules
+from workers.formats.policies import NO_POLICY
+from workers.types import RejectedError, RejectReason, Remedy
 
-INT64_DIGITS = 20
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
 
+    from workers.formats.limits import Limits
+    from workers.formats.policies import Policies
 
-def parse_json(value: bytes | None, limits: Limits) -> dict[str, Any]:
-    """The fields of a value that is one JSON object in UTF-8.
-
-    Raises:
-        RejectedError: for any other value; bad input raises no other error.
-    """
-    if (
-        value is not None
-        and len(value) > PLAIN_BYTES
-        and (found := parse_together([value], limits, limits.value_bytes))
-    ):
-        return found[0]
-    return parse_json_strict(value, limits)
-
-
-def parse_json_strict(value: bytes | None, limits: Limits) -> dict[str, Any]:
-    """The same as `parse_json`, by checking every token.
-
-    Raises:
-        RejectedError: see `parse_json`.
-    """
-    if value is None:
-        raise RejectedError(RejectReason.TOMBSTONE, "the value is null (a tombstone)")
-    if len(value) > limits.value_bytes:
-        raise RejectedError(
-            RejectReason.TOO_LARGE, f"the value has {len(value)} bytes; the limit is {limits.value_bytes}"
-        )
-    try:
-        text = value.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise RejectedError(RejectReason.NOT_UTF8, f"byte {error.start} is not UTF-8: {error.reason}") from None
-    try:
-        fields = _JSON.decode(text)
-    except json.JSONDecodeError as error:
-        if not text.strip():
-            raise RejectedError(RejectReason.EMPTY, "the value is empty") from None
-        raise RejectedError(RejectReason.NOT_JSON, f"{error.msg} at character {error.pos}") from None
-    except RecursionError:
-        raise RejectedError(RejectReason.TOO_DEEP, f"nested deeper than {limits.depth} levels") from None
-    if not isinstance(fields, dict):
-        raise RejectedError(RejectReason.NOT_AN_OBJECT, f"the value is JSON, but no object: {type(fields).__name__}")
-    if "_id" in fields:
-        raise RejectedError(
-            RejectReason.RESERVED_FIELD, "the value has a field _id; the id is made of topic, partition and offset"
-        )
-    _check_bounds(fields, limits)
-    return fields
+MARK = "\ufeff"
+"""The byte order mark."""
+FRACTION = re.compile(rb"[0-9][.eE]")
+"""What every number with a fraction or an exponent has, and a string may have, too."""
+ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 class Json:
-    """The format `json`: see `workers.pipeline.reader.Format`."""
+    """The format `json`: see `workers.pipeline.decoder.Format`."""
 
-    parse = staticmethod(parse_json)
-    parse_plain = staticmethod(parse_plain)
+    def __init__(self, policies: Policies = NO_POLICY) -> None:
+        """Compile the policies: what none of them is about costs nothing for a value."""
+        self._policies = policies
+        self._rules = PlainRules.of(policies)
+        self._decode = json.JSONDecoder(
+            object_pairs_hook=self._object_builder(policies),
+            parse_int=integer_parser(policies.big_integers),
+            parse_float=number_parser(policies.decimals),
+            parse_constant=constant_parser(policies.nan),
+        ).decode
+        self._replaces_surrogates = policies.surrogates == "replace"
+
+    def _object_builder(self, policies: Policies) -> Callable[[list[tuple[str, Any]]], Any]:
+        """What an object of the value becomes."""
+        return object_builder(policies)
+
+    def parse(self, value: bytes | None, limits: Limits) -> dict[str, Any]:
+        """The fields of a value that is one JSON object in UTF-8.
+
+        Raises:
+            RejectedError: for any other value; bad input raises no other error.
+        """
+        if (
+            value is not None
+            and len(value) > PLAIN_BYTES
+            and (found := parse_together([value], limits, limits.value_bytes, self._rules))
+        ):
+            return found[0]
+        return self.parse_strict(value, limits)
+
+    def parse_plain(self, values: Sequence[bytes | None], limits: Limits) -> tuple[list[dict[str, Any]], list[int]]:
+        """See `workers.formats.plain_json.parse_plain`."""
+        if self._rules is None or self._rules.has_doubles:
+            return parse_plain(values, limits, self._rules)
+        # Nearly all of them may have a fraction, and each would make its neighbours be looked at again.
+        aside = [index for index, value in enumerate(values) if value and FRACTION.search(value)]
+        left = list(values)
+        for index in aside:
+            left[index] = b"{}"
+        fields, others = parse_plain(left, limits, self._rules)
+        return fields, sorted({*aside, *others})
+
+    def parse_strict(self, value: bytes | None, limits: Limits) -> dict[str, Any]:
+        """The same as `parse`, by checking every token.
+
+        Raises:
+            RejectedError: see `parse`.
+        """
+        if value is None:
+            raise RejectedError(RejectReason.TOMBSTONE, "the value is null (a tombstone)")
+        if len(value) > limits.value_bytes:
+            raise RejectedError(
+                RejectReason.TOO_LARGE, f"the value has {len(value)} bytes; the limit is {limits.value_bytes}"
+            )
+        try:
+            text = value.decode("utf-8")
+        except UnicodeDecodeError as error:
+            said = f"byte {error.start} is not UTF-8: {error.reason}"
+            raise RejectedError(RejectReason.NOT_UTF8, _with_guess(value, said)) from None
+        try:
+            decoded: Any = self._decode(text)
+        except json.JSONDecodeError as error:
+            decoded = self._decode_again(value, text, error)
+        except RecursionError:
+            raise _too_deep(limits) from None
+        fields: dict[str, Any] = decoded if isinstance(decoded, dict) else self._wrapped(decoded)
+        if "_id" in fields:
+            fields = without_id(fields, self._policies.new_id_name)
+        _check_bounds(fields, limits)
+        if self._replaces_surrogates and ESCAPED_SURROGATE.search(text):
+            _replace_surrogates(fields)
+        return fields
+
+    def _decode_again(self, value: bytes, text: str, error: json.JSONDecodeError) -> Any:
+        """What is no JSON as it is: without its byte order mark, if that is why and the policy says so."""
+        if not text.strip():
+            raise RejectedError(RejectReason.EMPTY, "the value is empty") from None
+        if text[0] != MARK:
+            said = f"{error.msg} at character {error.pos}"
+            raise RejectedError(RejectReason.NOT_JSON, _with_guess(value, said)) from None
+        if self._policies.bom != "strip":
+            raise RejectedError(
+                RejectReason.NOT_JSON,
+                "the value begins with a byte order mark, which is not JSON",
+                Remedy("bom", "strip"),
+            ) from None
+        rest = text[1:]
+        try:
+            return self._decode(rest)
+        except json.JSONDecodeError as again:
+            if not rest.strip():
+                raise RejectedError(RejectReason.EMPTY, "the value is empty behind its byte order mark") from None
+            said = f"{again.msg} at character {again.pos} behind the byte order mark"
+            raise RejectedError(RejectReason.NOT_JSON, said) from None
+
+    def _wrapped(self, value: Any) -> dict[str, Any]:
+        if name := self._policies.wrapping_name:
+            return {name: value}
+        raise RejectedError(
+            RejectReason.NOT_AN_OBJECT,
+            f"the value is JSON, but no object: {type(value).__name__}",
+            Remedy("not_an_object", "wrap:value"),
+        )
+
+
+_JSON = Json()
+parse_json = _JSON.parse
+"""Without any policy."""
+parse_json_strict = _JSON.parse_strict
+
+
+def _with_guess(value: bytes, said: str) -> str:
+    guess = seems_to_be(value)
+    return f"{guess}; {said}" if guess else said
+
+
+def _too_deep(limits: Limits) -> RejectedError:
+    return RejectedError(RejectReason.TOO_DEEP, f"nested deeper than {limits.depth} levels")
 
 
 def _check_bounds(fields: dict[str, Any], limits: Limits) -> None:
@@ -77,7 +159,7 @@ def _check_bounds(fields: dict[str, Any], limits: Limits) -> None:
     while level:
         depth += 1
         if depth > limits.depth:
-            raise RejectedError(RejectReason.TOO_DEEP, f"nested deeper than {limits.depth} levels")
+            raise _too_deep(limits)
         values += sum(map(len, level))
         level = [below for container in level for below in _containers(container)]
     if values > limits.fields:
@@ -89,38 +171,12 @@ def _containers(container: dict[str, Any] | list[Any]) -> list[Any]:
     return [child for child in children if type(child) is dict or type(child) is list]
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    fields = dict(pairs)
-    if len(fields) != len(pairs):
-        raise RejectedError(RejectReason.DUPLICATE_FIELD, "an object has two fields of one name")
-    for name in fields:
-        if not name or name[0] == "$" or "." in name or "\0" in name:
-            raise RejectedError(
-                RejectReason.BAD_FIELD_NAME, "a field name is empty, begins with $, or contains a dot or a NUL"
-            )
-    return fields
-
-
-def _integer(digits: str) -> int:
-    if len(digits) <= INT64_DIGITS:
-        number = int(digits)
-        if INT64_MIN <= number <= INT64_MAX:
-            return number
-    raise RejectedError(RejectReason.INTEGER_OUT_OF_RANGE, "an integer needs more than 64 bits")
-
-
-def _double(digits: str) -> float:
-    number = float(digits)
-    # A JSON number means its nearest double; rounding to 0 or infinity would change the value.
-    if number in (float("inf"), float("-inf")) or (
-        number == 0 and any(digit in "123456789" for digit in digits.lower().partition("e")[0])
-    ):
-        raise RejectedError(RejectReason.NUMBER_OUT_OF_RANGE, "a number is outside the range of a double")
-    return number
-
-
-def _constant(name: str) -> float:
-    raise RejectedError(RejectReason.NOT_JSON, f"{name} is not JSON")
-
-
-_JSON = json.JSONDecoder(object_pairs_hook=_object, parse_int=_integer, parse_float=_double, parse_constant=_constant)
+def _replace_surrogates(container: dict[str, Any] | list[Any]) -> None:
+    """In all strings, in place; of names see `workers.formats.names`. Args: container: of bounded depth."""
+    places: list[Any] = [*container] if isinstance(container, dict) else [*range(len(container))]
+    for place in places:
+        child = container[place]
+        if type(child) is str:
+            container[place] = SURROGATES.sub(REPLACEMENT, child)
+        elif type(child) is dict or type(child) is list:
+            _replace_surrogates(child)

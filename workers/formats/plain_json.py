@@ -16,6 +16,8 @@ from workers.formats.limits import INT64_MAX, INT64_MIN, Limits
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from workers.formats.plain_names import PlainRules
+
 MAX_DOUBLE = 9e18
 """A smaller double is no integer of more than 64 bits, which orjson has rounded."""
 NEGATIVE_EXPONENT = re.compile(rb"[:,[\s]-?[0-9.]+[eE]-")
@@ -34,11 +36,15 @@ LEAST_BYTES = 2
 """Of a field's value or an array's element in JSON, with the comma or bracket that follows: `0,`."""
 
 
-def parse_plain(values: Sequence[bytes | None], limits: Limits) -> tuple[list[dict[str, Any]], list[int]]:
+def parse_plain(
+    values: Sequence[bytes | None], limits: Limits, rules: PlainRules | None = None
+) -> tuple[list[dict[str, Any]], list[int]]:
     """The fields of each value that is plain: one JSON object of at most `PLAIN_BYTES`, without anything that needs a look
     at each token, a backslash or a number near the limits of a double for example.
 
     So all its strings are valid Unicode without half surrogates, and its integers have at most 64 bits.
+
+    Args: rules: of the policies; None: they change nothing about plain values.
 
     Returns:
         The fields by value, {} for those that are not plain; and the indexes of these, for the strict decoder. A few plain
@@ -48,16 +54,18 @@ def parse_plain(values: Sequence[bytes | None], limits: Limits) -> tuple[list[di
     others: list[int] = []
     for first in range(0, len(values), TOGETHER):
         together = values[first : first + TOGETHER]
-        plain = parse_together(together, limits, PLAIN_BYTES)
+        plain = parse_together(together, limits, PLAIN_BYTES, rules)
         if plain is None:
-            each = _plain_among(together, limits)
+            each = _plain_among(together, limits, rules)
             others += [first + index for index, fields in enumerate(each) if fields is None]
             plain = [{} if fields is None else fields for fields in each]
         found += plain
     return found, others
 
 
-def parse_together(values: Sequence[bytes | None], limits: Limits, most_bytes: int) -> list[dict[str, Any]] | None:
+def parse_together(
+    values: Sequence[bytes | None], limits: Limits, most_bytes: int, rules: PlainRules | None = None
+) -> list[dict[str, Any]] | None:
     """The fields of these values, of at most so many bytes each; None: at least one of them is not plain."""
     try:
         # A tombstone is None, which has no length.
@@ -71,13 +79,15 @@ def parse_together(values: Sequence[bytes | None], limits: Limits, most_bytes: i
         found = [*map(orjson.loads, values)]  # type: ignore[arg-type]
     except (TypeError, orjson.JSONDecodeError):
         return None
-    return found if {*map(type, found)} == {dict} and _are_plain(found, text, longest, limits) else None
+    return found if {*map(type, found)} == {dict} and _are_plain(found, text, longest, limits, rules) else None
 
 
-def _plain_among(values: Sequence[bytes | None], limits: Limits) -> list[dict[str, Any] | None]:
+def _plain_among(
+    values: Sequence[bytes | None], limits: Limits, rules: PlainRules | None
+) -> list[dict[str, Any] | None]:
     """The fields of those that are plain, but for a few; None for the others."""
     found = [_load(each, limits) for each in values]
-    _drop_others(found, values, limits, FEWER)
+    _drop_others(found, values, limits, FEWER, rules)
     return found
 
 
@@ -92,7 +102,11 @@ def _load(value: bytes | None, limits: Limits) -> dict[str, Any] | None:
 
 
 def _drop_others(
-    found: list[dict[str, Any] | None], values: Sequence[bytes | None], limits: Limits, together: Sequence[int]
+    found: list[dict[str, Any] | None],
+    values: Sequence[bytes | None],
+    limits: Limits,
+    together: Sequence[int],
+    rules: PlainRules | None,
 ) -> None:
     """Replace the fields of what is not plain by None. Args: together: how many are looked at at once, and then of these."""
     for first in range(0, len(found), together[0]):
@@ -102,16 +116,18 @@ def _drop_others(
         texts = [
             value for each, value in zip(some, values[part], strict=True) if each is not None and value is not None
         ]
-        if fields and not _are_plain(fields, b"".join(texts), max(map(len, texts)), limits):
+        if fields and not _are_plain(fields, b"".join(texts), max(map(len, texts)), limits, rules):
             if len(together) > 1:
-                _drop_others(some, values[part], limits, together[1:])
+                _drop_others(some, values[part], limits, together[1:], rules)
             else:
                 some = [None] * len(some)
             found[part] = some
 
 
-def _are_plain(found: Sequence[dict[str, Any]], text: bytes, longest: int, limits: Limits) -> bool:
-    """Whether all of these fields are exactly what was sent.
+def _are_plain(
+    found: Sequence[dict[str, Any]], text: bytes, longest: int, limits: Limits, rules: PlainRules | None
+) -> bool:
+    """Whether all of these fields are exactly what was sent. If so, those that have another name in the document get it.
 
     They are looked at together, level by level of their nesting, so that nearly all of it is done by a few calls into C.
 
@@ -122,16 +138,23 @@ def _are_plain(found: Sequence[dict[str, Any]], text: bytes, longest: int, limit
     quotes = count = depth = 0
     objects = found
     arrays: list[list[Any]] = []
+    renamed: list[tuple[dict[str, Any], dict[str, Any]]] = []
     while objects or arrays:
         depth += 1
         names = set().union(*objects)
-        if not _are_good(names) or (depth == 1 and "_id" in names):
+        if rules is not None:
+            if (others := rules.renamed(names, objects, outermost=depth == 1)) is None:
+                return False
+            renamed += others
+        elif not _are_good(names) or (depth == 1 and "_id" in names):
             return False
         children = [*chain.from_iterable(map(dict.values, objects)), *chain.from_iterable(arrays)]
         kinds = [*map(type, children)]
         count += len(children)
         quotes += 2 * (sum(map(len, objects)) + kinds.count(str))
         if not (_are_integers_exact(children, kinds) and _are_doubles_exact(children, kinds, text)):
+            return False
+        if rules is not None and not rules.has_doubles and float in kinds:
             return False
         objects = [each for each in children if type(each) is dict] if dict in kinds else []
         arrays = [each for each in children if type(each) is list] if list in kinds else []
@@ -140,7 +163,13 @@ def _are_plain(found: Sequence[dict[str, Any]], text: bytes, longest: int, limit
     if quotes != text.count(b'"') or depth > limits.depth:
         return False
     # Each value for itself has too few bytes for too many fields, or is alone, or they are not plain together.
-    return not (count > limits.fields and longest > LEAST_BYTES * limits.fields)
+    if count > limits.fields and longest > LEAST_BYTES * limits.fields:
+        return False
+    # Not before: what is not plain is looked at once more, as it was sent.
+    for fields, new in renamed:
+        fields.clear()
+        fields.update(new)
+    return True
 
 
 def _are_good(names: Iterable[str]) -> bool:

@@ -39,8 +39,13 @@ def assignors(routes: RouteTable) -> list[AbstractPartitionAssignor]:
     return [_Range(told)]
 
 
-def routes_of(user_data: bytes | None) -> str | None:
-    """The fingerprint of the routes of a member; None: it does not tell."""
+def routes_of(user_data: bytes | str | None) -> str | None:
+    """The fingerprint of the routes of a member; None: it does not tell.
+
+    Args: user_data: bytes for an assignor, text in what the admin client makes of a group.
+    """
+    if isinstance(user_data, str):
+        user_data = user_data.encode(errors="replace")
     if not user_data or not user_data.startswith(ROUTES):
         return None
     return user_data.removeprefix(ROUTES).decode("ascii", "replace")

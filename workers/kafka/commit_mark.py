@@ -6,7 +6,14 @@ else is an ordinary commit: its offset counts. For example:
 
     kafka-mongo-workers/1 topic=08b40071-... epochs=4@0,7@250 reused=60-10100 watched=250-10250 delivered-before=7@900
 
-Brokers refuse metadata of more than `offset.metadata.max.bytes` (4096 by default); this has at most about 1,000.
+Where the group leaves out offsets on purpose (`workers.kafka.left_out`), it goes on with
+
+    start=1000@latest skipped=2000-2500/1764257659/ada@host/a%20test%20run
+
+and is of version 2. Workers of earlier versions use the topic and the offset of such a commit, and do not carry the rest on.
+
+Brokers refuse metadata of more than `offset.metadata.max.bytes` (4096 by default); this has at most about 1,000, and 2,200
+more for eight notes about skipped records.
 """
 
 from __future__ import annotations
@@ -16,9 +23,13 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from workers.identity import OffsetRange
+from workers.kafka.left_out import SKIP, LeftOut, parse_skip
 from workers.kafka.log_history import NOTHING_BEFORE, LogHistory
 
 VERSION = 1
+"""Of the form."""
+LEAVES_OUT = 2
+"""Of the form, where offsets are left out. Both are known here: earlier versions of this program know the first only."""
 DELETED_TOPIC = "the committed offset belongs to a deleted topic of this name; reading from the log start"
 LATER_VERSION = "the commit is of a later version of this program: only its offset is used"
 _MARK = re.compile(
@@ -30,7 +41,8 @@ _REST = re.compile(
     rf"(?: epochs=(?P<epochs>{_NUMBER}@{_NUMBER}(?:,{_NUMBER}@{_NUMBER})*))?"
     rf"(?: reused=(?P<reused>{_NUMBER}-{_NUMBER}(?:,{_NUMBER}-{_NUMBER})*))?"
     rf"(?: watched=(?P<watched>{_NUMBER}-{_NUMBER}(?:,{_NUMBER}-{_NUMBER})*))?"
-    rf"(?: delivered-before=(?P<before>{_NUMBER}@{_NUMBER}))?",
+    rf"(?: delivered-before=(?P<before>{_NUMBER}@{_NUMBER}))?"
+    rf"(?P<left_out>(?: start=(?P<start>{_NUMBER})@(?P<setting>[\w:.+-]{{1,40}}))?(?: skipped=(?P<skips>{SKIP}(?:,{SKIP})*))?)",
     re.ASCII,
 )
 
@@ -42,11 +54,12 @@ class CommitMark:
     topic_id: UUID
     history: LogHistory = field(default_factory=LogHistory)
     version: int = VERSION
-    """Of the form. Of a later one only the topic id is read, which every version has at the same place."""
+    """1 for a form that is known here. Of a later one only the topic id is read, which every version has at the same place."""
 
     def __str__(self) -> str:
-        history = self.history
-        parts = [f"kafka-mongo-workers/{self.version} topic={self.topic_id}"]
+        history, left_out = self.history, self.history.left_out
+        version = LEAVES_OUT if left_out else self.version
+        parts = [f"kafka-mongo-workers/{version} topic={self.topic_id}"]
         if history.epochs:
             parts.append("epochs=" + ",".join(f"{epoch}@{first}" for epoch, first in history.epochs))
         for name, ranges in (("reused", history.reused), ("watched", history.watched)):
@@ -54,6 +67,10 @@ class CommitMark:
                 parts.append(f"{name}=" + ",".join(f"{each.first}-{each.end}" for each in ranges))
         if history.delivered_before[1]:
             parts.append("delivered-before={}@{}".format(*history.delivered_before))
+        if left_out.start is not None:
+            parts.append(f"start={left_out.start}@{left_out.setting}")
+        if left_out.skips:
+            parts.append("skipped=" + ",".join(map(str, left_out.skips)))
         return " ".join(parts)
 
 
@@ -62,16 +79,19 @@ def parse(metadata: str | None) -> CommitMark | None:
     if not (found := _MARK.fullmatch(metadata or "")):
         return None
     topic_id, version = UUID(found["topic"]), int(found["version"])
-    if version != VERSION:
+    if version not in (VERSION, LEAVES_OUT):
         return CommitMark(topic_id, version=version)
-    if not (rest := _REST.fullmatch(found["rest"])):
+    if not (rest := _REST.fullmatch(found["rest"])) or bool(rest["left_out"]) != (version == LEAVES_OUT):
         return None
     epochs = [(int(epoch), int(first)) for epoch, first in _pairs(rest["epochs"], "@")]
     reused, watched = (
         [OffsetRange(int(first), int(end)) for first, end in _pairs(rest[name], "-")] for name in ("reused", "watched")
     )
     before = [(int(epoch), int(offset)) for epoch, offset in _pairs(rest["before"], "@")]
-    return CommitMark(topic_id, LogHistory(epochs, reused, before[0] if before else NOTHING_BEFORE, watched))
+    skips = tuple(map(parse_skip, rest["skips"].split(","))) if rest["skips"] else ()
+    left_out = LeftOut(int(rest["start"]) if rest["start"] else None, rest["setting"] or "", skips)
+    history = LogHistory(epochs, reused, before[0] if before else NOTHING_BEFORE, watched, left_out)
+    return CommitMark(topic_id, history)
 
 
 def _pairs(text: str | None, separator: str) -> list[list[str]]:

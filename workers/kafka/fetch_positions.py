@@ -18,10 +18,11 @@ from workers.kafka.client_errors import describe
 from workers.kafka.commit_mark import Commit, CommitMark, read_commit
 from workers.kafka.incarnations import Incarnations
 from workers.kafka.leader_logs import LeaderLogs
-from workers.kafka.log_history import UNKNOWN, LogHistory, Validation
+from workers.kafka.log_history import UNKNOWN, Validation
 from workers.kafka.partitions import from_client, to_client
 from workers.kafka.position import Admitted, Fetch, Position
 from workers.kafka.running_truncations import RunningTruncations
+from workers.kafka.topic_starts import TopicStarts
 from workers.log_fields import Action, of_partition, of_partitions
 from workers.types import TopicPartition, Truncation
 
@@ -46,12 +47,14 @@ class FetchPositions:
         margin: int,
         on_records_lost: Callable[[TopicPartition, int, int], None],
         on_truncated: Callable[[TopicPartition, Truncation], None],
+        starts: TopicStarts | None = None,
     ) -> None:
         """Args:
         timeout: seconds, for each question to the broker.
         margin: how far behind a commit, in offsets, records may be stored that were not committed.
         on_records_lost: called with the partition, the first offset and the number of records lost to retention.
         on_truncated: called once for each truncation of a log.
+        starts: of the same consumer; None: every topic begins at its log start.
         """
         self._consumer = consumer
         self._timeout_ms = int(timeout * 1000)
@@ -59,6 +62,7 @@ class FetchPositions:
         self._on_records_lost = on_records_lost
         self._on_truncated = on_truncated
         self._incarnations = Incarnations(consumer)
+        self._starts = starts or TopicStarts(consumer, self._timeout_ms)
         self._recreated: set[str] = set()
         """Topics of which no partition was begun since they were recreated."""
         self._positions: dict[TopicPartition, Position] = {}
@@ -72,9 +76,11 @@ class FetchPositions:
     def forget(self) -> None:
         """Drop all positions: the assignment is a new one."""
         self._positions.clear()
+        self._starts.forget()
 
     def take_skipped(self) -> dict[TopicPartition, int]:
-        """Return, once, the position of each partition that lost records before it, or whose log was truncated.
+        """Return, once, the position of each partition that lost records before it, or whose log was truncated; and where a
+        topic begins that the group has never committed, of all its partitions.
 
         It is to be committed even if no record follows: every later owner would find the same again. After a rewind to
         it (`seek`) it is returned once more: it was not committed.
@@ -84,11 +90,12 @@ class FetchPositions:
         }
         for partition in due:
             self._positions[partition].commit_due = False
-        return due
+        return self._starts.take(self._incarnations.there) | due
 
     def seek(self, partition: TopicPartition, offset: int) -> None:
         """Read the partition from this offset on. The leader epoch of the record before it goes along, to be validated."""
         position = self._positions.get(partition)
+        self._starts.ended(partition, offset, self._incarnations.id_of(partition.topic))
         (client,) = to_client([partition])
         compat_logs.seek(self._consumer, client, offset, position.history.epoch_before(offset) if position else UNKNOWN)
         if position:
@@ -96,10 +103,10 @@ class FetchPositions:
 
     def mark(self, partition: TopicPartition, offset: int) -> tuple[str, int]:
         """The metadata and the leader epoch to commit with this offset."""
-        position = self._positions.get(partition)
-        history = position.history.before(offset) if position else LogHistory()
-        topic_id = self._incarnations.id_of(partition.topic) or UUID(int=0)
-        return str(CommitMark(topic_id, history)), history.epoch_before(offset)
+        position, topic_id = self._positions.get(partition), self._incarnations.id_of(partition.topic)
+        self._starts.ended(partition, offset, topic_id)
+        history = position.history.before(offset) if position else self._starts.history(partition, topic_id)
+        return str(CommitMark(topic_id or UUID(int=0), history)), history.epoch_before(offset)
 
     def to_compare(self, partition: TopicPartition, records: Records) -> tuple[OffsetRange, ...]:
         """See `PartitionBatch.reused`."""
@@ -118,6 +125,7 @@ class FetchPositions:
         """
         recreated = self._incarnations.look({partition.topic for partition in self._consumer.assignment()})
         for name in sorted(recreated):
+            self._starts.made_again(self._incarnations.there[name].uuid)
             log.warning(
                 "the topic was deleted and recreated; reading it from the log start",
                 action=Action.READ,
@@ -137,6 +145,7 @@ class FetchPositions:
         assigned = {p for p in from_client(self._consumer.assignment()) if p.topic in self._incarnations.there}
         logs = LeaderLogs(self._consumer, assigned, self._timeout_ms)
         new = assigned - self._positions.keys()
+        held = self._starts.hold(new, self._incarnations.there)
         known = {partition: records for partition, records in fetched.items() if partition in self._positions}
         moved = {p for p in assigned - new if self._positions[p].has_moved(logs.epoch(p), known.get(p))}
         for partition in moved & known.keys():
@@ -145,7 +154,7 @@ class FetchPositions:
         known = {partition: records for partition, records in known.items() if partition not in moved}
         gaps = {p for p, records in known.items() if records.offsets[0] > self._positions[p].expected}
         # Without a leader nothing can be asked: those wait for an election, and the others do not wait for them.
-        waiting = {p for p in new | gaps if not logs.have(p)}
+        waiting = {p for p in new | gaps if not logs.have(p)} | held
         new, gaps, known = new - waiting, gaps - waiting, {p: each for p, each in known.items() if p not in waiting}
         if not (new or moved or gaps):
             return self._admit(known, {p: each for p, each in fetched.items() if p in waiting})

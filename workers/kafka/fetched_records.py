@@ -7,7 +7,7 @@ from itertools import accumulate, chain
 from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 from workers.kafka.compat_batches import Decoders, hand_over_batches
-from workers.kafka.record_batch import DecodedRecords, Details, decode
+from workers.kafka.record_batch import NO_HEADERS, DecodedRecords, Headers, decode
 from workers.records import Record, Records
 from workers.types import TopicPartition
 
@@ -37,13 +37,19 @@ class OldRecord:
         self.offsets = (record.offset,)
         self.values = (record.value,)
         self.leader_epoch = -1
-        self._details = Details(record.timestamp, record.key, ())
+        self._record = record
 
     def __len__(self) -> int:
         return 1
 
-    def details(self, _index: int) -> Details:
-        return self._details
+    def timestamps(self) -> Sequence[int]:
+        return (self._record.timestamp,)
+
+    def keys(self) -> Sequence[bytes | None]:
+        return (self._record.key,)
+
+    def headers(self) -> Sequence[Headers]:
+        return (NO_HEADERS,)
 
 
 class Piece:
@@ -59,6 +65,11 @@ class Piece:
     def __len__(self) -> int:
         return len(self.values)
 
+    def of_each(self, column: Sequence[Any]) -> Sequence[Any]:
+        """Those of these records. Args: column: of all records of the batch."""
+        whole = len(column) == len(self)
+        return column if whole else column[self.first : self.first + len(self)]
+
     def cut(self, first: int, end: int) -> Piece | None:
         """The part of it between these indexes, which may be beyond it; None: there is none."""
         first, end = max(first, 0), min(end, len(self))
@@ -66,15 +77,15 @@ class Piece:
 
     def record(self, index: int) -> Record:
         """Args: index: in this piece."""
-        details = self.batch.details(self.first + index)
+        batch, place = self.batch, self.first + index
         return KafkaRecord(
             *self.partition,
             self.offsets[index],
-            self.batch.leader_epoch,
-            details.timestamp,
-            details.key,
+            batch.leader_epoch,
+            batch.timestamps()[place],
+            batch.keys()[place],
             self.values[index],
-            details.headers,
+            batch.headers()[place],
         )
 
 
@@ -106,6 +117,25 @@ class FetchedRecords(Records):
         place = range(len(self))[index]
         number = bisect_right(starts, place) - 1
         return self._pieces[number].record(place - starts[number])
+
+    def topic(self) -> str:
+        return self._pieces[0].partition[0]
+
+    def partition(self) -> int:
+        return self._pieces[0].partition[1]
+
+    def timestamps(self) -> Sequence[int]:
+        return self._joined([each.of_each(each.batch.timestamps()) for each in self._pieces])
+
+    def keys(self) -> Sequence[bytes | None]:
+        return self._joined([each.of_each(each.batch.keys()) for each in self._pieces])
+
+    def headers(self) -> Sequence[Headers]:
+        return self._joined([each.of_each(each.batch.headers()) for each in self._pieces])
+
+    @staticmethod
+    def _joined(columns: Sequence[Sequence[Any]]) -> Sequence[Any]:
+        return columns[0] if len(columns) == 1 else [*chain.from_iterable(columns)]
 
     def __iter__(self) -> Iterator[Record]:
         for piece in self._pieces:

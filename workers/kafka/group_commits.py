@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from workers.kafka.beginning import Leader, begin
 from workers.kafka.commit_mark import read_commit
+from workers.kafka.left_out import LeftOut
 from workers.kafka.log_history import EpochEnd, Question, Validation, validate
 from workers.types import TopicPartition
 
@@ -27,6 +28,7 @@ class Committed(NamedTuple):
     offset: int | None
     truncation: Truncation | None = None
     reused: Sequence[OffsetRange] = ()
+    left_out: LeftOut = LeftOut()
 
 
 NOTHING_COMMITTED = Committed(None)
@@ -64,5 +66,5 @@ def group_commits(
     for partition, commit in read.items():
         leader = Leader(starts[partition], None, questions[partition].current_epoch)
         now = begin(commit, leader, validations.get(partition, Validation(None)), None, margin)
-        found[partition] = Committed(commit.offset, now.truncation, now.history.reused)
+        found[partition] = Committed(commit.offset, now.truncation, now.history.reused, now.history.left_out)
     return found

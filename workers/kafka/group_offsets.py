@@ -63,6 +63,7 @@ def group_offsets(
             unstable=max(0, watermarks[partition].offset - end),
             truncation=commit.truncation,
             reused=commit.reused,
+            left_out=commit.left_out,
             leader_epoch=epochs.get(TopicPartition(*partition), (0, -1))[1],
         )
     return found

@@ -73,7 +73,7 @@ class LeaderLogs:
             KafkaError: a leader did not answer.
         """
         asked = {partition: self.epoch(partition) for partition in partitions if self.epoch(partition) >= 0}
-        return {partition: each.end for partition, each in self._epoch_ends(asked).items()}
+        return {partition: each.end for partition, each in self.epoch_ends(asked).items()}
 
     def validate(self, positions: Mapping[TopicPartition, tuple[LogHistory, int]]) -> dict[TopicPartition, Validation]:
         """Where the logs of these positions, each a history and an offset, and the leaders' part. See `validate`.
@@ -82,13 +82,18 @@ class LeaderLogs:
             KafkaError: a leader did not answer.
         """
         questions = {p: Question(history, offset, self.epoch(p)) for p, (history, offset) in positions.items()}
-        found = validate(questions, self._epoch_ends)
+        found = validate(questions, self.epoch_ends)
         # Brokers before 2.4 give no epochs to clients: nothing can be validated there.
         unknown = {
             p: Validation(None) for p, each in questions.items() if not each.history.epochs and self.epoch(p) < 0
         }
         return found | unknown
 
-    def _epoch_ends(self, asked: Mapping[TopicPartition, int]) -> dict[TopicPartition, EpochEnd]:
+    def epoch_ends(self, asked: Mapping[TopicPartition, int]) -> dict[TopicPartition, EpochEnd]:
+        """Where the leaders' records of an epoch end: see `compat_logs.epoch_ends`.
+
+        Raises:
+            KafkaError: a leader refused this client.
+        """
         found = compat_logs.epoch_ends(self._consumer, asked, self._leaders, self._timeout_ms) if asked else {}
         return {TopicPartition(*partition): EpochEnd(*answer) for partition, answer in found.items()}

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from workers.identity import OffsetRange
+from workers.kafka.left_out import LeftOut
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -56,6 +57,8 @@ class LogHistory:
     """Behind the beginning of each new leader epoch, except the first of all. If a log lost its end, and the commits about it are lost too, its
     other records begin there. Committed until the commits are past them: the first record behind the beginning need not
     meet one of the other log, and a later owner does not see the beginning any more."""
+    left_out: LeftOut = field(default_factory=LeftOut)
+    """Offsets that the group does not read, on purpose. Every later commit carries it on."""
 
     def epoch_before(self, offset: int) -> int:
         """The leader epoch of the record before this offset; UNKNOWN: no record before it was read."""
@@ -84,6 +87,8 @@ class LogHistory:
         """The log was truncated here: forget the epochs of the records from here on."""
         self.epochs = [(epoch, first) for epoch, first in self.epochs if first < divergence]
         self.watched.clear()
+        # What is at these offsets now came later.
+        self.left_out = self.left_out.read_again(divergence)
 
     def reuse(self, first: int, end: int) -> None:
         """The offsets in [first, end) held other records before, which may be stored under them."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from workers.kafka.left_out import LeftOut
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -28,6 +30,8 @@ class PartitionOffsets(NamedTuple):
     """Offsets at which records were stored that the log may not hold any more: see `PartitionBatch.reused`."""
     leader_epoch: int = -1
     """Of the partition's leader. The log was truncated only if it is another one than before; -1: not known."""
+    left_out: LeftOut = LeftOut()
+    """Offsets that the group does not read, on purpose."""
 
     @property
     def high_watermark(self) -> int:

@@ -6,7 +6,7 @@ import threading
 import time
 from dataclasses import dataclass, field
 from itertools import cycle
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from kafka import KafkaProducer
 from kafka.errors import AuthorizationError, ClusterAuthorizationFailedError, KafkaError, TopicAuthorizationFailedError
@@ -44,6 +44,13 @@ class ProduceReport:
         return self.acknowledged / self.seconds if self.seconds else 0.0
 
 
+class Extras(NamedTuple):
+    """What each record has besides its value."""
+
+    key: bytes | None = None
+    headers: Sequence[tuple[str, bytes]] = ()
+
+
 def numbers(start: int, count: int) -> Iterator[bytes]:
     """The tutorial's values: `{"number": n}` for `count` numbers from `start` on."""
     return (b'{"number": %d}' % number for number in range(start, start + count))
@@ -57,16 +64,19 @@ class Producer:
         settings: Settings,
         on_acknowledged: Callable[[TopicPartition, int, bytes | None], None] = lambda _partition, _offset, _value: None,
         topics: Sequence[str] = (),
+        extras: Extras = Extras(),
     ) -> None:
         """Args:
         on_acknowledged: called with partition, offset and value of every acknowledged record, on the client's thread.
         topics: to which the records go in turn; empty: all to that of the settings.
+        extras: of each record.
         """
         self.report = ProduceReport()
         self._settings = settings
         self._name = topics[0] if topics else settings.topic
         self._topics = cycle(topics or (settings.topic,))
         self._on_acknowledged = on_acknowledged
+        self._extras = extras
         self._in_flight = threading.BoundedSemaphore(IN_FLIGHT)
         # The client's thread writes the report too.
         self._report_lock = threading.Lock()
@@ -117,9 +127,11 @@ class Producer:
         return self.report
 
     def _send(self, value: bytes | None) -> None:
-        key = b"%d" % self.report.acknowledged if value is None else None
+        key, headers = self._extras
+        if value is None and key is None:
+            key = b"%d" % self.report.acknowledged
         try:
-            future = self._client.send(next(self._topics), value=value, key=key)
+            future = self._client.send(next(self._topics), value=value, key=key, headers=[*headers])
         except (KafkaError, ValueError) as error:
             self._count_failure(error)
         else:

@@ -8,6 +8,7 @@ so that one such record would stop its partition; here the other bytes are escap
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -17,7 +18,7 @@ from kafka.record.util import decode_varint
 from workers.kafka.compat_batches import batch_content
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
 ONE_BYTE = 128
 DECODED_TOGETHER = 1_000
@@ -26,47 +27,42 @@ SHORT = tuple((byte >> 1) ^ -(byte & 1) for byte in range(ONE_BYTE))
 """The integers that are one byte long, by that byte, in zigzag encoding: 0, -1, 1, -2."""
 
 
-class Details(NamedTuple):
-    """What a record has besides its offset and its value."""
-
-    timestamp: int
-    key: bytes | None
-    headers: Sequence[tuple[str, bytes | None]]
+Headers = Sequence[tuple[str, bytes | None]]
+NO_HEADERS: Headers = ()
 
 
 class DecodedRecords:
-    """The offsets and the values of consecutive records of a batch; and, for who asks, the rest of them."""
+    """The offsets and the values of consecutive records of a batch; and, for who asks, the rest of them, as columns that are
+    decoded at the first question, and kept.
+    """
 
     def __init__(self, header: _Header, begin: int, offsets: Sequence[int], values: Sequence[bytes | None]) -> None:
         """Args: begin: the index of the first of them in the content."""
         self.offsets, self.values = offsets, values
         self.leader_epoch = header.leader_epoch
         self._header, self._begin = header, begin
-        self._details: Sequence[Details] | None = None
+        self._timestamps: Sequence[int] | None = None
+        self._keys_and_headers: tuple[Sequence[bytes | None], Sequence[Headers]] | None = None
 
     def __len__(self) -> int:
         """The client asks what has passed through it for its size."""
         return len(self.values)
 
-    def details(self, index: int) -> Details:
-        """Of one record: those of all of them are decoded at the first question, and kept."""
-        if self._details is None:
-            self._details = [*self._decode_details()]
-        return self._details[index]
+    def timestamps(self) -> Sequence[int]:
+        if self._timestamps is None:
+            self._timestamps = _timestamps(self._header, self._begin, len(self.values))
+        return self._timestamps
 
-    def _decode_details(self) -> Iterator[Details]:
-        content, at, header = self._header.content, self._begin, self._header
-        # It was decoded before, so that nothing is checked here.
-        for _ in self.values:
-            _, at = decode_varint(content, at)
-            _, at = decode_varint(content, at)
-            timestamp_delta, at = decode_varint(content, at)
-            _, at = decode_varint(content, at)
-            key, at = _bytes(content, at)
-            _, at = _bytes(content, at)
-            headers, at = _headers(content, at)
-            timestamp = header.first_timestamp + timestamp_delta if header.append_time is None else header.append_time
-            yield Details(timestamp, key, headers)
+    def keys(self) -> Sequence[bytes | None]:
+        return self._rest()[0]
+
+    def headers(self) -> Sequence[Headers]:
+        return self._rest()[1]
+
+    def _rest(self) -> tuple[Sequence[bytes | None], Sequence[Headers]]:
+        if self._keys_and_headers is None:
+            self._keys_and_headers = _keys_and_headers(self._header.content, self._begin, len(self.values))
+        return self._keys_and_headers
 
 
 class _Header(NamedTuple):
@@ -151,6 +147,70 @@ def _offsets(header: _Header, deltas: list[int]) -> Sequence[int]:
     if any(after <= before for before, after in pairwise(deltas)):
         raise CorruptRecordError("the offsets of a batch do not ascend")
     return [base + delta for delta in deltas]
+
+
+# What follows reads records that were decoded before, so that nothing is checked. The integers of one byte, and here those of
+# two, are read without a function call: a size is mostly one of these, and so is the time since the first record of a batch.
+
+
+def _timestamps(header: _Header, at: int, count: int) -> list[int]:
+    """Of so many records: of each only the beginning is read."""
+    if header.append_time is not None:
+        return [header.append_time] * count
+    content, first, short, long = header.content, header.first_timestamp, SHORT, decode_varint
+    found = []
+    for _ in range(count):
+        # The size, then one byte of attributes, then the timestamp.
+        if (byte := content[at]) < ONE_BYTE:
+            begin, end = at + 2, at + 1 + short[byte]
+        elif (second := content[at + 1]) < ONE_BYTE:
+            begin, end = at + 3, at + 2 + (second << 6 | (byte & 127) >> 1)
+        else:
+            size, at = long(content, at)
+            begin, end = at + 1, at + size
+        if (byte := content[begin]) < ONE_BYTE:
+            found.append(first + short[byte])
+        elif (second := content[begin + 1]) < ONE_BYTE:
+            byte = byte & 127 | second << 7
+            found.append(first + (byte >> 1 ^ -(byte & 1)))
+        else:
+            found.append(first + long(content, begin)[0])
+        at = end
+    return found
+
+
+def _keys_and_headers(content: bytes, at: int, count: int) -> tuple[list[bytes | None], list[Headers]]:
+    """Of so many records."""
+    short, long = SHORT, decode_varint
+    keys: list[bytes | None] = []
+    headers: list[Headers] = []
+    for _ in range(count):
+        # Size, attributes, timestamp and offset: each ends with the first byte that is less.
+        while content[at] >= ONE_BYTE:
+            at += 1
+        at += 2
+        while content[at] >= ONE_BYTE:
+            at += 1
+        at += 1
+        while content[at] >= ONE_BYTE:
+            at += 1
+        at += 1
+        length, at = (short[byte], at + 1) if (byte := content[at]) < ONE_BYTE else long(content, at)
+        if length >= 0:
+            keys.append(content[at : at + length])
+            at += length
+        else:
+            keys.append(None)
+        length, at = (short[byte], at + 1) if (byte := content[at]) < ONE_BYTE else long(content, at)
+        if length > 0:
+            at += length
+        if content[at]:
+            some, at = _headers(content, at)
+            headers.append(some)
+        else:
+            headers.append(NO_HEADERS)
+            at += 1
+    return keys, headers
 
 
 def _bytes(content: bytes, at: int) -> tuple[bytes | None, int]:

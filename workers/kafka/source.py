@@ -13,6 +13,7 @@ from kafka.structs import MemberState
 from workers.kafka import compat, compat_turns
 from workers.kafka.beginning import margin_of
 from workers.kafka.client_errors import describe
+from workers.kafka.client_polls import POLL_SECONDS, ClientPolls
 from workers.kafka.commit import commit
 from workers.kafka.contact import Contact
 from workers.kafka.fencing import end_on_client_error
@@ -21,10 +22,13 @@ from workers.kafka.fetched_records import from_poll
 from workers.kafka.halted_partitions import LOG_TRUNCATED, LOST_RECORDS, HaltedPartitions
 from workers.kafka.missing_right import MissingRight
 from workers.kafka.partitions import from_client, to_client
-from workers.kafka.position import Admitted, Fetch
+from workers.kafka.position import Admitted
 from workers.kafka.rebalance_listener import RebalanceListener
 from workers.kafka.subscription import subscribe
+from workers.kafka.topic_starts import TopicStarts, start_of
+from workers.kafka.unread_partitions import UnreadPartitions
 from workers.log_fields import Action
+from workers.pauses import NO_PAUSES, Pauses
 from workers.types import CommitResult, Fetched, TopicPartition
 
 if TYPE_CHECKING:
@@ -32,13 +36,12 @@ if TYPE_CHECKING:
 
     from kafka import KafkaConsumer
 
+    from workers.kafka.topic_memory import TopicMemory
     from workers.pipeline.observer import Observer
+    from workers.pipeline.rate_limit import RateLimit
     from workers.records import Records
     from workers.settings import Settings
     from workers.types import Batch, Truncation
-
-POLL_SECONDS = 0.25
-"""How long one poll waits, and so the delay of a stop: poll cannot be woken up."""
 
 MOST_FETCHED_BYTES = 32 * 1024 * 1024
 """Of several topics, for all partitions of a worker together: with a hundred of them, a third of a megabyte of each."""
@@ -70,12 +73,17 @@ class KafkaSource:
         observer: Observer,
         stopping: Callable[[], bool],
         on_joined: Callable[[str], None] = lambda _member_id: None,
+        pauses: Callable[[], Pauses] = lambda: NO_PAUSES,
+        limit: RateLimit | None = None,
+        memory: TopicMemory | None = None,
     ) -> None:
         """Subscribe; the first polls join the group.
 
         Args:
             consumer: connected, with `group_member_options`; this source closes it.
             on_joined: called with the member id once the broker has given it, and after every join. Evicting takes the id.
+            pauses: what people have paused now; the same object, as long as nothing changes. Asked before every poll.
+            limit: of how many records are read; None: there is none.
         """
         self._settings = settings
         self._observer = observer
@@ -91,11 +99,13 @@ class KafkaSource:
             margin_of(settings.max_poll_records),
             self._on_records_lost,
             self._on_truncated,
+            TopicStarts(consumer, int(settings.commit_timeout * 1000), start_of(settings.route_table), memory),
         )
         self._listener = RebalanceListener(observer)
         self._contact = Contact(settings, consumer)
         routes = settings.route_table
-        self._halted = HaltedPartitions(consumer, routes, observer)
+        self._unread = UnreadPartitions(consumer, HaltedPartitions(consumer, routes, observer), pauses, observer)
+        self._polls = ClientPolls(consumer, self._unread, observer, limit)
         subscribe(self._consumer, routes, self._listener)
 
     def poll(self, max_records: int, *, wait: bool) -> Fetched | None:
@@ -109,7 +119,8 @@ class KafkaSource:
         if not wait and compat.rebalance_pending(self._consumer):
             return None
         with end_on_client_error(self._consumer, self._settings.worker), self._right.awaited():
-            fetched = self._poll_client(max_records, wait=wait)
+            self._unread.look()
+            fetched = self._polls.poll(max_records, wait=wait)
             self._observer.iterated()
             self._contact.check()
             self._sync_membership()
@@ -118,15 +129,16 @@ class KafkaSource:
             admitted = self._positions.admit(there) if topics else Admitted({}, {})
         if self._right.missing:
             return None
-        halted = {partition: records for partition, records in admitted.records.items() if partition in self._halted}
+        unread = {partition: records for partition, records in admitted.records.items() if partition in self._unread}
         gone = {partition: records for partition, records in fetched.items() if partition not in there}
-        self._redeliver({**admitted.redeliver, **halted, **gone})
-        self._halted.add(halted)
-        records = {partition: each for partition, each in admitted.records.items() if partition not in halted}
+        self._redeliver({**admitted.redeliver, **unread, **gone})
+        self._unread.hold_back(unread)
+        records = {partition: each for partition, each in admitted.records.items() if partition not in unread}
         skipped = self._positions.take_skipped()
-        skipped = {partition: offset for partition, offset in skipped.items() if partition not in self._halted}
+        skipped = {partition: offset for partition, offset in skipped.items() if partition not in self._unread.halted}
         if not (records or skipped):
             return None
+        self._polls.returned(records)
         reused = {p: ranges for p, each in records.items() if (ranges := self._positions.to_compare(p, each))}
         return Fetched(topics, records, skipped, None, reused, self.assignment_epoch)
 
@@ -171,10 +183,10 @@ class KafkaSource:
             self._observer.iterated()
             # A partition that was assigned in this poll was not paused yet.
             self._redeliver(from_poll(fetched))
-        self._consumer.resume(*(partition for partition in self._consumer.paused() if partition not in self._halted))
+        self._unread.resume_others()
 
     def halt(self, partitions: Collection[TopicPartition]) -> None:
-        self._halted.add(partitions)
+        self._unread.halted.add(partitions)
 
     def close(self) -> None:
         try:
@@ -197,12 +209,6 @@ class KafkaSource:
         able = not self._right.missing and not compat.is_fenced(self._consumer)
         return joined and able and self._contact.answers()
 
-    def _poll_client(self, max_records: int, *, wait: bool) -> Fetch:
-        if wait:
-            return from_poll(self._consumer.poll(timeout_ms=int(POLL_SECONDS * 1000), max_records=max_records))
-        with compat.suppress_rejoin(self._consumer):
-            return from_poll(self._consumer.poll(timeout_ms=0, max_records=max_records))
-
     def _sync_membership(self) -> None:
         """Begin a new assignment epoch if this member has a new assignment, member id or generation."""
         member = self._consumer.group_metadata()
@@ -218,7 +224,7 @@ class KafkaSource:
         self._contact.joined()
         self._assignments += 1
         self._positions.forget()
-        self._halted.assigned()
+        self._unread.assigned()
         if self._settings.route_table.has_several_topics:
             compat_turns.limit_fetches(self._consumer, MOST_FETCHED_BYTES)
         if now.member_id:

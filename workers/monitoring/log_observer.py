@@ -12,9 +12,10 @@ from workers.log_fields import Action, of_partition, of_partitions
 from workers.types import CommitResult
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
     from workers.errors import SinkUnavailableError
+    from workers.pauses import Pause
     from workers.types import Batch, PartitionBatch, TopicPartition, Truncation, WriteResult
 
 REMINDER_SECONDS = 30.0
@@ -30,6 +31,8 @@ class LogObserver:
         self._write_seconds = 0.0
         self._unavailable_since: float | None = None
         self._last_reminder = 0.0
+        self._paused: dict[TopicPartition, Pause] = {}
+        self._limited: str | None = None
 
     def iterated(self) -> None: ...
 
@@ -44,6 +47,8 @@ class LogObserver:
             self._log.info(f"partitions {event}", action=Action.REBALANCE, **of_partitions(partitions))
 
     def owns(self, partitions: Collection[TopicPartition]) -> None:
+        # Not resumed: they are somebody else's now.
+        self._paused = {partition: why for partition, why in self._paused.items() if partition in partitions}
         if not partitions:
             self._log.info(
                 "the assignment is empty: there are more workers than partitions",
@@ -70,6 +75,25 @@ class LogObserver:
 
     def halted(self, partitions: Collection[TopicPartition], reason: str) -> None:
         self._log.error(f"partitions halted: {reason}", action=Action.READ, **of_partitions(partitions))
+
+    def paused(self, pauses: Mapping[TopicPartition, Pause]) -> None:
+        before, self._paused = self._paused, dict(pauses)
+        for pause in dict.fromkeys(pauses.values()):
+            if new := [partition for partition, why in pauses.items() if why == pause and before.get(partition) != why]:
+                self._log.warning(
+                    "partitions paused: they are not read, and nothing of them is in flight",
+                    action=Action.READ,
+                    **of_partitions(new),
+                    by=pause.by,
+                    because=pause.because,
+                )
+        if ended := before.keys() - pauses.keys():
+            self._log.info("partitions resumed", action=Action.READ, **of_partitions(ended))
+
+    def limited(self, limit: str | None, seconds: float) -> None:
+        if limit and limit != self._limited:
+            self._limited = limit
+            self._log.info(f"reading no faster: limited by {limit}", action=Action.READ)
 
     def written(self, batch: Batch, result: WriteResult, seconds: float) -> None:
         if self._unavailable_since is not None:
@@ -155,7 +179,7 @@ class LogObserver:
 
 
 def _offsets(part: PartitionBatch) -> str:
-    """The range; `<100`: no record, but the log start is now 100, and records before it were lost."""
+    """The range; `<100`: no record, but those before 100 were lost, or are before the start."""
     if part.first_offset == part.next_offset:
         return f"<{part.first_offset}"
     return f"{part.first_offset}-{part.next_offset - 1}"

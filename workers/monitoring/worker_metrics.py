@@ -17,9 +17,10 @@ from workers.monitoring.route_labels import RouteLabels
 from workers.types import CommitResult, RejectReason
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
     from workers.errors import SinkUnavailableError
+    from workers.pauses import Pause
     from workers.settings.route import RouteTable
     from workers.types import Batch, TopicPartition, Truncation, WriteResult
 
@@ -82,6 +83,20 @@ class WorkerMetrics:
             ["topic", "partition", *route.names],
             registry=registry,
         )
+        self._paused = Gauge(
+            "workers_partition_paused",
+            "Partitions of this worker that somebody has paused (`workers pause`): 1 for each.",
+            ["topic", "partition", *route.names],
+            registry=registry,
+        )
+        self._limited = Gauge(
+            "workers_rate_limited", "Whether this worker reads no faster because of a limit: 1 or 0.", registry=registry
+        )
+        self._limited_seconds = Counter(
+            "workers_rate_limited_seconds",
+            "Seconds in which nothing was read because of a limit: WORKERS_MAX_RATE, WORKERS_MAX_BYTE_RATE, WORKERS_MAX_FLEET_RATE.",
+            registry=registry,
+        )
         self._write_seconds = Histogram(
             "workers_write_seconds",
             "Seconds until the database acknowledged a batch.",
@@ -128,6 +143,7 @@ class WorkerMetrics:
             self._assigned.set(0)
             self._owned.clear()
             self._partition_halted.clear()
+            self._paused.clear()
 
     def owns(self, partitions: Collection[TopicPartition]) -> None:
         self._assigned.set(len(partitions))
@@ -135,6 +151,7 @@ class WorkerMetrics:
         self._partition_halted.clear()
         for topic in {partition.topic for partition in partitions}:
             self._dead_letter_series(topic)
+        self._paused.clear()
         for partition in partitions:
             route = self._route.values(partition.topic)
             self._owned.labels(*partition, *route).set(1)
@@ -159,6 +176,15 @@ class WorkerMetrics:
         self._halted_partitions.set(len(self._halted))
         for partition in partitions:
             self._partition_halted.labels(*partition, *self._route.values(partition.topic)).set(1)
+
+    def paused(self, pauses: Mapping[TopicPartition, Pause]) -> None:
+        self._paused.clear()
+        for partition in pauses:
+            self._paused.labels(*partition, *self._route.values(partition.topic)).set(1)
+
+    def limited(self, limit: str | None, seconds: float) -> None:
+        self._limited.set(limit is not None)
+        self._limited_seconds.inc(seconds)
 
     def written(self, batch: Batch, result: WriteResult, seconds: float) -> None:
         self._batches.inc()

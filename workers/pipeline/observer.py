@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Mapping
 
     from workers.errors import SinkUnavailableError
+    from workers.pauses import Pause
     from workers.types import Batch, CommitResult, TopicPartition, Truncation, WriteResult
 
 
@@ -41,6 +42,14 @@ class Observer(Protocol):
     def halted(self, partitions: Collection[TopicPartition], reason: str) -> None:
         """These partitions are paused until this process is restarted; the reason is one line for the operator."""
 
+    def paused(self, pauses: Mapping[TopicPartition, Pause]) -> None:
+        """Exactly these partitions of the assignment are not read, since somebody has paused them, and nothing of them is in
+        flight. Called when that changes, and after an assignment.
+        """
+
+    def limited(self, limit: str | None, seconds: float) -> None:
+        """The worker has read nothing for so many seconds, since it has reached this limit; None: it has not for a while."""
+
     def sink_unavailable(self, error: SinkUnavailableError, attempt: int, wait: float) -> None:
         """A write failed, and no record is the cause; the batch is redelivered after `wait` seconds."""
 
@@ -59,6 +68,8 @@ class NullObserver:
     def written(self, batch: Batch, result: WriteResult, seconds: float) -> None: ...
     def committed(self, batch: Batch, result: CommitResult) -> None: ...
     def halted(self, partitions: Collection[TopicPartition], reason: str) -> None: ...
+    def paused(self, pauses: Mapping[TopicPartition, Pause]) -> None: ...
+    def limited(self, limit: str | None, seconds: float) -> None: ...
     def sink_unavailable(self, error: SinkUnavailableError, attempt: int, wait: float) -> None: ...
     def source_refused(self, refused: bool) -> None: ...
 

@@ -96,6 +96,8 @@ def redact(settings: Settings) -> dict[str, str]:
             text = re.sub("//.*@", "//***@", address) + ("?***" if options else "")
         else:
             text = "" if value is None else "***" if isinstance(value, SecretStr) else str(value)
+            if isinstance(value, tuple):
+                text = ",".join(value)
         shown[PREFIX + field.upper()] = text
     return shown
 

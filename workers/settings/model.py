@@ -65,6 +65,19 @@ class Settings(RouteOptions, Connections):
     max_depth: int = Field(32, ge=1, le=90, description="a deeper value is a dead letter")
     max_fields: int = Field(10_000, ge=1, le=1_000_000, description="a value with more fields is a dead letter")
 
+    max_rate: int = Field(
+        0, ge=0, le=1_000_000_000, description="records a second that a worker reads, at most; 0: no limit"
+    )
+    max_byte_rate: int = Field(
+        0, ge=0, le=1_000_000_000_000, description="bytes of values a second that a worker reads, at most; 0: no limit"
+    )
+    max_fleet_rate: int = Field(
+        0,
+        ge=0,
+        le=1_000_000_000,
+        description="records a second that all workers of the group read together, divided by those that own partitions; 0: no limit",
+    )
+
     max_reject_share: float = Field(
         0.5, gt=0, le=1, description="a partition with a larger share of rejects is halted; 1: no limit"
     )
@@ -124,6 +137,13 @@ class Settings(RouteOptions, Connections):
 
     _route_table: RouteTable | None = PrivateAttr(None)
     """What is in the file of `routes`."""
+    _route_label: str | None = PrivateAttr(None)
+    """Of the route whose settings these are; None: it is that of WORKERS_TOPIC."""
+
+    @property
+    def route_label(self) -> str | None:
+        """The label of the route in the file of `routes` whose settings these are; None: they are no such route's."""
+        return self._route_label
 
     @property
     def route_table(self) -> RouteTable:
@@ -154,6 +174,7 @@ class Settings(RouteOptions, Connections):
         # The path of the file stays, for messages: they name the place of a setting.
         settings = self.model_copy(update={"topic": topic, "collection": route.collection_of(topic), **options})
         settings._route_table = None  # noqa: SLF001 its own
+        settings._route_label = route.label  # noqa: SLF001 its own
         return settings
 
     @property
@@ -175,6 +196,9 @@ class Settings(RouteOptions, Connections):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Settings:
-        if problems := conflicts(self):
+        problems = conflicts(self)
+        if problem := self.fields_problem():
+            problems.append(f"WORKERS_METADATA_FIELD={self.metadata_field}: {problem}")
+        if problems:
             raise BadConfigurationError(problems)
         return self

@@ -90,6 +90,8 @@ class Route(RouteOptions):
     def _has_topics(self) -> Route:
         if bool(self.topics) == (self.topic_pattern is not None):
             raise ValueError("needs topics, or a topic_pattern, and not both")
+        if problem := self.fields_problem():
+            raise ValueError(f"cannot be: metadata_field {problem}")
         return self
 
 

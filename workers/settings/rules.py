@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 LONGEST_NAMESPACE, LONGEST_DATABASE = 255, 63
 """Bytes: https://www.mongodb.com/docs/manual/reference/limits/"""
@@ -51,6 +54,10 @@ class Values(Protocol):
     def drain_timeout(self) -> float: ...
     @property
     def stall_timeout(self) -> float: ...
+    @property
+    def key_format(self) -> str: ...
+    @property
+    def metadata(self) -> Sequence[str]: ...
     @property
     def max_iteration_seconds(self) -> float: ...
 
@@ -132,4 +139,6 @@ def unused(settings: Values) -> list[str]:
             f"WORKERS_SSL_CAFILE is not used with WORKERS_SECURITY_PROTOCOL={protocol}: nothing is encrypted; to encrypt, set "
             f"{'SASL_SSL' if protocol.startswith('SASL') else 'SSL'}"
         )
+    if settings.key_format != "bytes" and "key" not in settings.metadata:
+        notes.append("WORKERS_KEY_FORMAT is not used without key in WORKERS_METADATA: no key is stored")
     return notes

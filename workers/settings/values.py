@@ -13,6 +13,8 @@ from workers.settings.files import shown
 
 LEAST_SECONDS = 0.001
 """The clients count in milliseconds, and take 0 for "at once" or "never"."""
+LONGEST_FIELD = 64
+"""Bytes. Far more than anybody needs, and little enough that it is no part of the size of a document: see `InsertCommand`."""
 
 
 def _is_long_enough(value: float) -> float:
@@ -50,6 +52,15 @@ def collection_problem(name: str) -> str | None:
         return "MongoDB refuses it: a name has 1 to 200 characters, and neither '$' nor NUL"
     if name.startswith((".", "system.")) or name.endswith(".") or ".." in name:
         return "MongoDB refuses a name that begins with 'system.', begins or ends with '.', or holds '..'"
+    return None
+
+
+def field_problem(name: str) -> str | None:
+    """Why no field is to have this name, at the top of a document; None: one may."""
+    if name == "_id":
+        return "_id is made of topic, partition and offset; choose another name"
+    if not name or name[0] == "$" or "." in name or len(name.encode()) > LONGEST_FIELD:
+        return f"must be a name of 1 to {LONGEST_FIELD} bytes that holds no dot and does not begin with $"
     return None
 
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from workers.types import RejectReason, TopicPartition
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from workers.types import Batch, Operation, Reject, WriteResult
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MILLISECOND = timedelta(milliseconds=1)
 
 
 class Sink(Protocol):
@@ -28,11 +29,12 @@ class Sink(Protocol):
     """
 
     def check(self) -> None:
-        """Check that the server answers, and that documents written to it are durable and unique.
+        """Check that the server answers, that documents written to it are durable and unique, and that it holds what the
+        policies of the settings would store.
 
         Raises:
             SinkUnavailableError: the server does not answer, or it refuses this client.
-            BadConfigurationError: documents could be dropped, or stored twice.
+            BadConfigurationError: documents could be dropped, or stored twice, or be refused for a policy.
         """
 
     def encode(self, document_id: str, value: dict[str, Any]) -> Any:
@@ -177,11 +179,13 @@ class DeadLetter:
     """When its payload was deleted."""
     collection: str = ""
     """Where its document would be, where there are several collections; else empty."""
+    cut: Sequence[str] = ()
+    """Which of key and headers were too large, so that only their beginning was kept."""
 
     @property
     def record(self) -> KeptRecord:
         """The record, for a replay."""
-        milliseconds = -1 if self.timestamp is None else int((self.timestamp - EPOCH).total_seconds() * 1000)
+        milliseconds = -1 if self.timestamp is None else (self.timestamp - EPOCH) // MILLISECOND
         return KeptRecord(self.topic, self.partition, self.offset, milliseconds, self.key, self.value, self.headers)
 
 
@@ -209,7 +213,7 @@ class DeadLetterFilter:
 
 
 class SinkDoctor(Protocol):
-    """Finds out for `workers doctor` whether the server can take what the workers will write. It changes nothing there."""
+    """Finds out for `workers doctor` whether the server can take what the workers will write. It leaves nothing behind there."""
 
     name: str
     """Of the server, for people."""

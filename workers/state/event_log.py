@@ -60,6 +60,10 @@ class Event(StrEnum):
     """The assignment of partitions to workers changed. `partitions`: by worker."""
     TAKEN_OVER = "taken_over"
     """The partitions of a worker that died were assigned to others; `seconds`: from its end until then."""
+    PAUSED = "paused"
+    """Somebody has paused everything, a `topic` or a `partition` of it. `by`: who, `because`: why."""
+    RESUMED = "resumed"
+    """That pause has ended; with the same fields."""
     STORED_AGAIN = "stored_again"
     """The records that waited meanwhile are being stored: the first one of each of its partitions is; `seconds`: from its
     end until then."""

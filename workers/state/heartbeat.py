@@ -17,10 +17,11 @@ from workers.state.write_failures import WriteFailures
 from workers.types import CommitResult, TopicPartition, by_topic, from_topics
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Mapping
     from pathlib import Path
 
     from workers.errors import SinkUnavailableError
+    from workers.pauses import Pause
     from workers.types import Batch, WriteResult
 
 VERSION = 2
@@ -77,6 +78,10 @@ class Beat:
     """Whether that is a static member."""
     kept: bool = True
     """Whether the slot's member file has this id too; False: that file cannot be written, and others find it only here."""
+    paused: tuple[TopicPartition, ...] = ()
+    """Partitions that somebody has paused, and of which nothing is in flight any more."""
+    limited: str | None = None
+    """The setting by which it reads no faster; None: it reads as fast as it can."""
 
     @property
     def member(self) -> SlotMember | None:
@@ -109,7 +114,7 @@ class Heartbeat(NullObserver):
         pid, now = os.getpid(), clock()
         # One dictionary, whose values are replaced and never changed: the client's IO thread calls `rebalanced`.
         beat = asdict(Beat(pid, process_started(pid) or 0, since=now, iterated=now))
-        self._beat = {"version": VERSION, **beat, "partitions": {}, "halted": {}}
+        self._beat = {"version": VERSION, **beat, "partitions": {}, "halted": {}, "paused": {}}
         self._halted: set[TopicPartition] = set()
         self._write()
 
@@ -144,6 +149,7 @@ class Heartbeat(NullObserver):
             self._beat["partitions"] = {}
 
     def owns(self, partitions: Collection[TopicPartition]) -> None:
+        self._beat["paused"] = {}
         self._beat["partitions"] = by_topic(partitions)
         self._beat["rebalances"] += 1
         self._beat["assigned"] = self._clock()
@@ -164,6 +170,13 @@ class Heartbeat(NullObserver):
         self._halted.update(partitions)
         self._beat["halted"] = by_topic(self._halted)
         self._write()
+
+    def paused(self, pauses: Mapping[TopicPartition, Pause]) -> None:
+        self._beat["paused"] = by_topic(pauses)
+        self._write()
+
+    def limited(self, limit: str | None, seconds: float) -> None:
+        self._beat["limited"] = limit
 
     def sink_unavailable(self, error: SinkUnavailableError, attempt: int, wait: float) -> None:
         self.enter(State.SINK_UNAVAILABLE)
@@ -190,5 +203,5 @@ def read_beat(path: Path) -> Beat | None:
 def _parse_beat(content: dict[str, Any]) -> Beat:
     if content.pop("version", 1) != VERSION:
         raise ValueError("written by another version")
-    lists = {name: from_topics(content[name]) for name in ("partitions", "halted")}
+    lists = {name: from_topics(content[name]) for name in ("partitions", "halted", "paused")}
     return Beat(**{**content, **lists, "state": State(content["state"])})

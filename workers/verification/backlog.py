@@ -9,15 +9,17 @@ from workers.kafka.admin import Admin
 from workers.kafka.first_records import FirstRecords
 from workers.kafka.open_transactions import OpenTransactions
 from workers.kafka.partition_offsets import leader_epochs
+from workers.pauses import described
 from workers.verification.chosen_topics import chosen_topics
 from workers.verification.topic_offsets import offsets_by_topic
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from workers.kafka.open_transactions import OpenTransaction
     from workers.kafka.partition_offsets import PartitionOffsets
     from workers.kafka.topics import Topic
+    from workers.pauses import Pause
     from workers.settings import Settings
     from workers.types import TopicPartition
 
@@ -34,6 +36,8 @@ class Remaining(NamedTuple):
     """Offsets that can be read and are not committed. Where only transaction markers are left, 0."""
     open_transactions: Mapping[TopicPartition, OpenTransaction]
     """By partition in which one is open."""
+    partitions: Collection[TopicPartition] = ()
+    """Those in which offsets are pending."""
 
     @property
     def nothing(self) -> bool:
@@ -71,7 +75,9 @@ class RoutesBacklog:
             self._topics[name] = Backlog(chosen[name])
         found = [self._topics[name].left(*each) for name, each in existing.items()]
         transactions = {p: each for left in found for p, each in left.open_transactions.items()}
-        return Remaining(sum(left.pending for left in found), transactions)
+        return Remaining(
+            sum(left.pending for left in found), transactions, {each for left in found for each in left.partitions}
+        )
 
 
 class Backlog:
@@ -114,20 +120,28 @@ class Backlog:
         self._before = ranges
         times = self._first_records.times(topic.identity, standing, leader_epochs(offsets))
         markers = {partition for partition, found in times.items() if found is None}
+        pending = {partition: end - first for partition, (first, end) in ranges.items() if partition not in markers}
         return Remaining(
-            sum(end - first for partition, (first, end) in ranges.items() if partition not in markers),
+            sum(pending.values()),
             self._open_transactions.look(topic.identity, offsets, time.time()),
+            pending.keys(),
         )
 
 
 def wait_until_committed(
-    settings: Settings, seconds: float, tell: Callable[[str], None], route: str | None = None
+    settings: Settings,
+    seconds: float,
+    tell: Callable[[str], None],
+    route: str | None = None,
+    paused: Callable[[], Mapping[TopicPartition, Pause]] = dict,
 ) -> None:
     """Wait until everything that Kafka has acknowledged is committed, at most so many seconds, and tell what for.
 
     Polls on one connection: a new one is expensive.
 
-    Args: route: the name of the only one whose topics are waited for, which exists; None: all.
+    Args:
+        route: the name of the only one whose topics are waited for, which exists; None: all.
+        paused: the partitions that are paused now, and why. What is left in them only is not waited for.
 
     Raises:
         UnavailableError: Kafka did not answer.
@@ -136,6 +150,12 @@ def wait_until_committed(
     deadline, tell_at = started + seconds, started + FIRST_TELL_SECONDS
     with Admin(settings) as admin, RoutesBacklog(settings, route) as backlog:
         while (left := backlog.look(admin)) and not left.nothing and (now := time.monotonic()) < deadline:
+            resting = paused()
+            if {*left.partitions, *left.open_transactions} <= resting.keys():
+                tell(
+                    f"not waiting for {left.pending:,} offsets: {described(resting.values())}; `workers resume` ends that"
+                )
+                return
             if now >= tell_at:
                 tell(f"waiting: {left.describe()}")
                 tell_at = now + TELL_SECONDS

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from bisect import bisect_left
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -108,7 +109,7 @@ class Comparison:
         doubtful: dict[TopicPartition, list[Doubtful]] = {}
         for document_id, (partition, record) in zip(ids, found, strict=True):
             document, reason = documents.get(document_id), dead_letters.get(document_id)
-            outcome = self._outcome(document_id, record, document, reason, self.next_offsets[partition])
+            outcome = self._outcome(document_id, partition, record, document, reason)
             reused = self.is_reused(partition, record.offset)
             if outcome in FAILURES or reused:
                 each = Doubtful(document_id, record, outcome, document, reason is not None, reused)
@@ -118,12 +119,29 @@ class Comparison:
         for partition, some in doubtful.items():
             self.second_ids.judge(self.reports[partition], some, self.next_offsets[partition])
 
-    def _outcome(self, document_id: str, record: Record, document: object, reason: str | None, next_offset: int) -> str:
+    def absent(self, partition: TopicPartition, offset: int, *, is_tombstone: bool = False) -> str:
+        """The outcome of a record of which nothing is stored."""
+        if offset >= self.next_offsets[partition]:
+            return "pending"
+        if word := self.offsets[partition].left_out.word(offset):
+            return word
+        # Whatever WORKERS_ON_TOMBSTONE says now, it may have been "ignore" when the record was read.
+        return "ignored" if is_tombstone else "missing"
+
+    def not_to_be_stored(self, partition: TopicPartition, offsets: Sequence[int]) -> Sequence[int]:
+        """Among these offsets of records, the indices of those that are not committed yet, or left out on purpose."""
+        pending = range(bisect_left(offsets, self.next_offsets[partition]), len(offsets))
+        left_out = self.offsets[partition].left_out
+        if not left_out:
+            return pending
+        return [*(index for index in range(pending.start) if left_out.word(offsets[index])), *pending]
+
+    def _outcome(
+        self, document_id: str, partition: TopicPartition, record: Record, document: object, reason: str | None
+    ) -> str:
         """The outcome of a record by what is stored under its own id."""
         if document is None and reason is None:
-            # Whatever WORKERS_ON_TOMBSTONE says now, it may have been "ignore" when the record was read.
-            committed = "ignored" if record.value is None else "missing"
-            return committed if record.offset < next_offset else "pending"
+            return self.absent(partition, record.offset, is_tombstone=record.value is None)
         if document is None or reason == RejectReason.CONFLICT:
             return "dead_lettered" if document is None else "conflicting"
         if reason is not None:

@@ -139,7 +139,11 @@ class DeadLetters:
             return Reject(letter.id, RejectReason(letter.reason), "its payload was purged", letter.record)
         if letter.value_bytes is not None and len(letter.value or b"") < letter.value_bytes:
             return Reject(letter.id, RejectReason.TOO_LARGE, "only the beginning of its value was kept", letter.record)
-        return self._decoder_of(letter).decode(letter.id, letter.record)
+        decoder = self._decoder_of(letter)
+        if missing := [part for part in letter.cut if part in decoder.metadata_parts]:
+            said = f"only the beginning of its {' and '.join(missing)} was kept, which is part of the metadata"
+            return Reject(letter.id, RejectReason.TOO_LARGE, said, letter.record)
+        return decoder.decode(letter.id, letter.record)
 
 
 def open_letters(settings: Settings, route: str | None = None) -> DeadLetters:
@@ -165,6 +169,8 @@ def as_json(letter: DeadLetter) -> str:
     if letter.purged_at:
         for name in ("key", "value", "headers"):
             del fields[name]
+    if not letter.cut:
+        del fields["cut"]
     fields |= {name: at for name in ("replayed_at", "purged_at") if (at := getattr(letter, name))}
     return json.dumps(fields, default=extended)
 

@@ -20,7 +20,7 @@ NOTHING, SETTLED, STORED_ONLY, DEAD_LETTER, PENDING, PENDING_BUT_STORED, FIRST_D
 - SETTLED: a record that is counted.
 - STORED_ONLY: something is stored, and no record was seen.
 - DEAD_LETTER: the same, and it is a dead letter that was not replayed.
-- PENDING: a record that is not committed; nothing stored was seen.
+- PENDING: a record that is not committed, or that is left out on purpose; nothing stored was seen.
 - PENDING_BUT_STORED: the same, and something stored was seen: it is to be looked up.
 - from FIRST_DIGEST on: the digest of the document that must be found.
 """
@@ -91,16 +91,14 @@ class Expected:
                     if value in (STORED_ONLY, DEAD_LETTER):
                         yield column.first + index
 
-    def settle_pending(self) -> int:
-        """Call every record that is PENDING settled, and return how many there were."""
-        count = 0
+    def settle_pending(self) -> Iterator[int]:
+        """Call every record that is PENDING settled, and return their offsets."""
         for column in self.columns:
             if column.values.count(PENDING):
                 for index, value in enumerate(column.values):
                     if value == PENDING:
                         column.values[index] = SETTLED
-                        count += 1
-        return count
+                        yield column.first + index
 
     def left(self) -> Iterator[int]:
         """The offsets of the records that are to be looked up, by range in ascending order."""

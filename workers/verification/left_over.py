@@ -45,7 +45,8 @@ def look_up_what_is_left(
         gone = [*expected.left()]
         for first in range(0, len(gone), RECORDS_PER_QUERY):
             _judge_gone(comparison, partition, expected, digest, gone[first : first + RECORDS_PER_QUERY])
-        comparison.reports[partition].counts["pending"] += expected.settle_pending()
+        for offset in expected.settle_pending():
+            comparison.reports[partition].counts[comparison.absent(partition, offset)] += 1
 
 
 def _judge_gone(
@@ -65,9 +66,9 @@ def _judge_gone(
     for document_id, offset in zip(ids, offsets, strict=True):
         document, reason = documents.get(document_id), letters.get(document_id)
         if expected[offset] == PENDING_BUT_STORED:
-            outcome = "pending"
+            outcome = comparison.absent(partition, offset)
         elif document is None:
-            absent = "missing" if offset < comparison.next_offsets[partition] else "pending"
+            absent = comparison.absent(partition, offset)
             outcome = absent if reason is None else "dead_lettered"
         elif reason == RejectReason.CONFLICT or digest(sink.content(document)) != expected[offset]:
             outcome = "conflicting"

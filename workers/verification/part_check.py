@@ -7,7 +7,6 @@ judged by `Comparison.compare`, with the record and with what is stored then: it
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -165,8 +164,8 @@ class PartCheck:
             if values[offset - first] == DEAD_LETTER
             or (may_be_reused and self._comparison.is_reused(partition, offset))
         }
-        pending = range(bisect_left(offsets, self._comparison.next_offsets[partition]), len(offsets))
-        # What became a dead letter, or was not committed yet, is not decoded: it may be a poison record,
+        pending = self._comparison.not_to_be_stored(partition, offsets)
+        # What became a dead letter, or was not read by a worker, is not decoded: it may be a poison record,
         # which must not kill `verify`.
         skipped = others.union(pending)
         contents = records.values

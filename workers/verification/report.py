@@ -8,9 +8,11 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from workers.kafka.open_transactions import OpenTransaction
+    from workers.kafka.partition_offsets import PartitionOffsets
+    from workers.pauses import Pause
     from workers.types import TopicPartition
 
 MAX_OFFSETS = 10
@@ -21,6 +23,8 @@ OUTCOMES = {
     "dead_lettered": "a dead letter, with its reason",
     "ignored": "committed, without a value (tombstones) and without a dead letter: there is nothing to lose",
     "pending": "neither, and not committed: still to be read",
+    "before_start": "neither, and before the start of the group in this topic: left out on purpose",
+    "skipped": "neither, and a person moved the group over it with `workers seek`: who, when and why is told",
     "unstable": "behind an open transaction: acknowledged, not to be read before it ends, neither lost nor proven",
     "expired": "offsets before the log start without a document: removed before they were read, or never a record",
     "compacted": "documents and dead letters of records that compaction has removed since",
@@ -65,6 +69,27 @@ class PartitionReport:
         return not any(self.counts[outcome] for outcome in FAILURES)
 
 
+class BegunAt(NamedTuple):
+    """Where the group began a partition, by the setting `start`: what is before may not be stored."""
+
+    partition: TopicPartition
+    offset: int
+    start: str
+    """The setting."""
+
+
+class SkipNote(NamedTuple):
+    """Offsets in [first, end) over which a person moved the group."""
+
+    partition: TopicPartition
+    first: int
+    end: int
+    at: int
+    """Unix time."""
+    by: str
+    because: str
+
+
 class TruncatedLog(NamedTuple):
     """A log that was truncated before the group's committed offset, and that no worker has read since."""
 
@@ -89,6 +114,16 @@ class VerifyReport:
     open_transactions: Mapping[TopicPartition, OpenTransaction] = field(default_factory=dict)
     """By partition: the transaction that was open at the beginning, and keeps its *unstable* records from being read."""
     truncated: list[TruncatedLog] = field(default_factory=list)
+    starts: list[BegunAt] = field(default_factory=list)
+    skips: list[SkipNote] = field(default_factory=list)
+    """Also of records that are stored all the same, or that Kafka has removed since."""
+    policies: list[str] = field(default_factory=list)
+    """Those in force that are not the default: `nan=null`. *Stored* is what a record becomes under them, and a document that was
+    stored under others is *conflicting*."""
+    lossy_policies: list[str] = field(default_factory=list)
+    """Those of them with which a document does not tell all that its record has."""
+    paused: Mapping[TopicPartition, Pause] = field(default_factory=dict)
+    """Partitions that are not read now, since somebody has paused them: that is why records of them are *pending*."""
 
     @property
     def accounted(self) -> bool:
@@ -112,13 +147,28 @@ class VerifyReport:
         open_transactions = [
             partition._asdict() | each.as_dict() for partition, each in sorted(self.open_transactions.items())
         ]
-        truncated = [
-            {**each.partition._asdict(), **each._asdict(), "partition": each.partition.partition}
-            for each in self.truncated
-        ]
-        return asdict(replace(self, open_transactions={})) | {
+        paused = [{**why.as_dict(), **partition._asdict()} for partition, why in sorted(self.paused.items())]
+        return asdict(replace(self, open_transactions={}, paused={})) | {
             "partitions": partitions,
             "open_transactions": open_transactions,
-            "truncated": truncated,
+            "truncated": _with_partition(self.truncated),
+            "starts": _with_partition(self.starts),
+            "skips": _with_partition(self.skips),
+            "paused": paused,
             "accounted": self.accounted,
         }
+
+
+def _with_partition(found: Sequence[TruncatedLog | BegunAt | SkipNote]) -> list[dict[str, Any]]:
+    return [{**each.partition._asdict(), **each._asdict(), "partition": each.partition.partition} for each in found]
+
+
+def left_out(offsets: Mapping[TopicPartition, PartitionOffsets]) -> tuple[list[BegunAt], list[SkipNote]]:
+    """What the commits say of offsets that are left out on purpose."""
+    starts = [
+        BegunAt(partition, each.left_out.start, each.left_out.setting)
+        for partition, each in offsets.items()
+        if each.left_out.start
+    ]
+    skips = [SkipNote(partition, *skip) for partition, each in offsets.items() for skip in each.left_out.skips]
+    return starts, skips

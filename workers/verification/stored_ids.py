@@ -35,7 +35,7 @@ class StoredIds:
         self._second: set[tuple[TopicPartition, int, str]] = set()
         """Second ids. One that is behind the bounds of its segment may be read twice."""
         self.before: Counter[TopicPartition] = Counter()
-        """How many are of offsets before the log start."""
+        """How many are of offsets before the log start; without those that are left out on purpose, stored or not."""
         self.foreign = 0
         """How many are of no partition of the topic."""
 
@@ -48,8 +48,8 @@ class StoredIds:
         elif self._owns(partition, parsed.offset):
             if parsed.leader_epoch is not None:
                 self._second.add((partition, parsed.offset, document_id))
-            elif parsed.offset < self._comparison.offsets[partition].start:
-                self.before[partition] += 1
+            elif parsed.offset < (each := self._comparison.offsets[partition]).start:
+                self.before[partition] += not each.left_out.word(parsed.offset)
             else:
                 self._place_offset(partition, parsed.offset, what)
 

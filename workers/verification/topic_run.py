@@ -5,8 +5,9 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING
 
+from workers.settings.policies import chosen, lossy
 from workers.verification.comparison import Comparison
-from workers.verification.report import TruncatedLog, VerifyReport
+from workers.verification.report import TruncatedLog, VerifyReport, left_out
 from workers.verification.whole_topic import WholeTopic
 
 if TYPE_CHECKING:
@@ -87,6 +88,9 @@ class TopicRun:
         report = VerifyReport(self.settings.topic, self.settings.group, list(self._compared.reports.values()))
         report.committed = any(each.committed is not None for each in self.offsets.values())
         report.open_transactions = self._open_transactions
+        report.starts, report.skips = left_out(self.offsets)
+        report.policies = [f"{each.name}={each.value}" for each in chosen(self.settings)]
+        report.lossy_policies = [f"{each.name}={each.value}" for each in lossy(self.settings)]
         report.truncated = [
             TruncatedLog(partition, each.committed or 0, each.truncation.divergence)
             for partition, each in self.offsets.items()

@@ -106,7 +106,8 @@ class WholeTopic:
             for partition, report in result.reports.items():
                 reports[partition].join(report)
         for partition, each in self.offsets.items():
-            reports[partition].counts["expired"] = max(0, each.start - before[partition])
+            to_be_read = each.start - each.left_out.count(0, each.start)
+            reports[partition].counts["expired"] = max(0, to_be_read - before[partition])
         return sum(result.foreign for result in self.run.done.values())
 
     def _check_here(self, parts: Sequence[tuple[int, TopicPart]], told: Told) -> Iterator[tuple[int, PartResult]]:

@@ -16,8 +16,11 @@ from workers.monitoring.http import Health
 from workers.monitoring.http_server import Server
 from workers.monitoring.lag_metrics import LagMetrics
 from workers.monitoring.lag_poller import LagPoller
+from workers.monitoring.pause_metrics import PauseMetrics
 from workers.naming import address
 from workers.process import NoThreadError, limit_memory
+from workers.state.pause_file import pause_file
+from workers.state.pause_watch import PauseWatch
 from workers.web.fleet_view import FleetView
 from workers.web.page import WAITING, application
 from workers.web.totals import Totals
@@ -53,6 +56,8 @@ def serve(settings: Settings, paths: StatePaths) -> None:
     health = Health(LONGEST_POLL_SECONDS + settings.lag_interval)
     lag = LagPoller(settings, health.iterated)
     metrics = LagMetrics(settings.group, settings.topic, lag.current, lambda: lag.last_success, settings.route_table)
+    pauses = PauseWatch(pause_file(paths.state_dir, settings.group))
+    PauseMetrics(metrics.registry, lag.current, pauses)
     about = {**named_by(settings), "group": settings.group, "sink": "MongoDB"}
     timeline = Sampler(settings, paths, lag)
     fleet = FleetView(

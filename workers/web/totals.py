@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from workers.connection import KeptConnection
 from workers.fleet.status.poller import Down, Poller
+from workers.settings.route import LETTERS
 from workers.settings.route_collections import collections_of
 from workers.sinks.base import DeadLetterFilter
 from workers.sinks.registry import open_dead_letters, open_readers
@@ -31,12 +32,15 @@ class RouteLetters:
 
     def count(self, chosen: DeadLetterFilter) -> int:
         """How many there are of these."""
-        found = collections_of(self._settings.route_table.routes, self._readers.collections)
+        found = collections_of(self._settings.route_table.routes, self._with_letters)
         stores = (
             self._readers.dead_letters(self._settings.model_copy(update={"collection": collection}))
             for collection in found
         )
         return sum(store.count(chosen) for store in stores)
+
+    def _with_letters(self) -> list[str]:
+        return [name.removesuffix(LETTERS) for name in self._readers.collections() if name.endswith(LETTERS)]
 
     def close(self) -> None:
         self._readers.close()

@@ -12,6 +12,7 @@ import structlog
 from workers.decoding import open_record_reader
 from workers.errors import SinkUnavailableError, UnavailableError
 from workers.kafka.admin import Admin
+from workers.kafka.fleet_share import open_limit
 from workers.kafka.options import group_member_options, open_consumer, require_extras
 from workers.kafka.source import KafkaSource
 from workers.kafka.write_observer import WriteObserver
@@ -30,6 +31,7 @@ from workers.settings import unused
 from workers.sinks.registry import open_sink
 from workers.sinks.writer import BackgroundWriter
 from workers.state.heartbeat import State
+from workers.state.remembered_topics import RememberedTopics
 from workers.state.write_failures import WriteFailures
 from workers.worker.membership import Membership
 from workers.worker.process_setup import require_time_to_stop, tune_interpreter
@@ -64,7 +66,8 @@ class Worker:
         recycle = Recycling(settings.max_records, settings.max_memory, settings.healthy_after, self._stop.request)
         failures = WriteFailures(standard_error())
         self._files = SlotFiles(settings, failures)
-        self._membership = Membership(settings, self._files)
+        self._topics = RememberedTopics(settings, failures)
+        self._membership = Membership(settings, self._files, self._topics)
         self._observer = Observers(self._stall, self._metrics, self._health, LogObserver(), recycle, self._files)
         if settings.routes:
             self._observer = Observers(self._observer, RoutesWatch(settings))
@@ -183,7 +186,17 @@ class Worker:
         settings = self._settings
         self._membership.prepare()
         consumer = open_consumer(settings, group_member_options(settings))
-        return KafkaSource(settings, consumer, self._observer, self._stop, self._membership.joined)
+        limit = open_limit(settings)
+        return KafkaSource(
+            settings,
+            consumer,
+            self._observer,
+            self._stop,
+            self._membership.joined,
+            self._files.pauses,
+            limit,
+            self._topics,
+        )
 
     def _on_stop(self) -> None:
         self._stall.finish_within(self._settings.drain_timeout)

@@ -15,8 +15,11 @@ from workers.log_fields import Action
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from uuid import UUID
 
+    from workers.kafka.topics import Topic
     from workers.settings import Settings
+    from workers.state.remembered_topics import RememberedTopics
     from workers.worker.slot_files import SlotFiles
 
 log = structlog.get_logger()
@@ -25,8 +28,12 @@ log = structlog.get_logger()
 class Membership:
     """Of the process that has this slot. Does no I/O before its methods are called."""
 
-    def __init__(self, settings: Settings, files: SlotFiles) -> None:
-        """Args: files: opened before any method is called. Without them nothing is taken over."""
+    def __init__(self, settings: Settings, files: SlotFiles, topics: RememberedTopics | None = None) -> None:
+        """Args:
+        files: opened before any method is called. Without them nothing is taken over.
+        topics: told which topics are there before this worker joins.
+        """
+        self._topics = topics
         self._settings = settings
         self._files = files
         self._predecessor_evicted = False
@@ -41,6 +48,8 @@ class Membership:
         """
         routes = self._settings.route_table
         with Admin(self._settings) as admin:
+            if self._topics:
+                self._topics.look(lambda name: _id_of(admin.topic(name)), admin.topic_names)
             missing = [topic for topic in routes.topics if admin.topic(topic) is None]
             if missing and not routes.has_several_topics:
                 raise UnavailableError(topics.missing(self._settings.for_topic(missing[0])))
@@ -98,3 +107,7 @@ class Membership:
             if self._files.member:
                 self._files.member.remember_fenced()
             raise
+
+
+def _id_of(topic: Topic | None) -> UUID | None:
+    return topic.identity.uuid if topic else None

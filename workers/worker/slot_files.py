@@ -14,11 +14,14 @@ import structlog
 
 from workers.errors import BadConfigurationError, UnavailableError
 from workers.log_fields import Action, of_partition
+from workers.pauses import NO_PAUSES, Pauses
 from workers.pipeline.backoff import Backoff
 from workers.pipeline.observer import Observers
 from workers.pipeline.poison import NullPoisonGuard, PoisonGuard
 from workers.state.crash_journal import JournaledPoisonGuard
 from workers.state.heartbeat import Heartbeat, State, read_beat
+from workers.state.pause_file import pause_file
+from workers.state.pause_watch import PauseWatch
 from workers.state.progress import Progress
 from workers.state.slot import Slot, SlotUnavailableError
 from workers.worker.crash_loop import CrashLoopBackoff
@@ -54,6 +57,10 @@ class SlotFiles(Observers):
         self._clock = clock
         folder = settings.state_dir
         self._slot = Slot(folder, settings.group, settings.worker, failures) if folder else None
+        self.pauses: Callable[[], Pauses] = (
+            PauseWatch(pause_file(folder, settings.group)) if folder else lambda: NO_PAUSES
+        )
+        """What people have paused now."""
         self._is_locked = False
         self._check_at = 0.0
         self._joined: tuple[str, bool] | None = None

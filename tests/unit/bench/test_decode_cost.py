@@ -35,3 +35,28 @@ def test_a_rise_of_more_than_a_tenth_is_told() -> None:
     assert decode_cost.rises({"a number": {"instructions": 112.0, "blocks": 1.0}}, before) == [
         "a number: 112 instructions a record, 12% more than 100"
     ]
+
+
+def test_escaping_costs_a_record_without_such_a_name_nothing() -> None:
+    """Of the figures that are in force: what is done once for 200 records is all that they pay."""
+    stored = decode_cost.stored().get(decode_cost.PYTHON)
+    if stored is None:
+        pytest.skip(f"no stored figure for Python {decode_cost.PYTHON}")
+    without, set_, needed, _ = (stored[shape] for shape in decode_cost.WITH_POLICIES)
+
+    assert set_["instructions"] <= without["instructions"] + 2
+    assert set_["blocks"] == without["blocks"]
+    # About 40 instructions for a name, far from a microsecond.
+    assert needed["instructions"] - without["instructions"] < 4 * 60
+
+
+def test_metadata_costs_a_record_little() -> None:
+    """Of the figures that are in force. In time it is 0.3 to 0.4 us for place and timestamp."""
+    stored = decode_cost.stored().get(decode_cost.PYTHON)
+    if stored is None:
+        pytest.skip(f"no stored figure for Python {decode_cost.PYTHON}")
+    without = stored["nested, 100 bytes"]
+    place_and_timestamp, _ = (stored[shape] for shape in decode_cost.WITH_METADATA)
+
+    assert place_and_timestamp["instructions"] - without["instructions"] < 110
+    assert place_and_timestamp["calls into C"] - without["calls into C"] < 5

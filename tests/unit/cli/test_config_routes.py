@@ -14,6 +14,7 @@ name = "logs"
 topic_pattern = 'log\\..*'
 collection = "all-logs"
 on_tombstone = "ignore"
+surrogates = "replace"
 """
 
 
@@ -31,12 +32,13 @@ def shown(workers, tmp_path, monkeypatch):
 
 
 def test_each_route_is_shown_with_what_is_not_the_default(shown):
-    routes = shown().splitlines()[-5:]
+    routes = shown().splitlines()[-6:]
 
     assert [line.rstrip() for line in routes if line] == [
         "orders  orders, refunds  into  orders, refunds",
         r"logs  every topic that matches log\..*  into  all-logs",
         "    on_tombstone  ignore",
+        "    surrogates    replace  lossy, the document does not tell which half it was",
     ]
 
 
@@ -48,5 +50,6 @@ def test_no_setting_is_shown_that_has_no_effect_beside_routes(shown):
 def test_as_json_each_route_has_all_that_it_has(shown):
     first, second = json.loads(shown("--json"))["routes"]
 
+    assert (first["lossy"], second["lossy"]) == ({}, {"surrogates": "which half it was"})
     assert (first["name"], first["collection"], first["on_tombstone"]) == ("orders", "{topic}", "dead_letter")
     assert (second["topics"], second["topic_pattern"], second["on_tombstone"]) == ([], r"log\..*", "ignore")

@@ -45,7 +45,7 @@ OPTIONS = {"annotated_types", "dotenv", "pydantic", "pydantic_core", "typing_ext
 LOG = {"pygments", "structlog"}
 KAFKA = LOG | {"cramjam", "crc32c", "kafka", "lz4", "snappy", "zstandard"}
 METRICS = {"prometheus_client"}
-COMMON = {"cli", "errors", "identity", "log_fields", "naming", "operations", "records", "settings", "types"}
+COMMON = {"cli", "errors", "identity", "log_fields", "naming", "operations", "pauses", "records", "settings", "types"}
 DATA = {"decoding", "formats", "kafka", "pipeline", "sinks"}
 FLEET = {"connection", "fleet", "kafka", "pipeline", "process", "sinks", "state"}
 
@@ -61,10 +61,13 @@ USES = {
     "init": ({"supervisor"}, {"fleet", "scaffold"}),
     "kill": (KAFKA | {"orjson"}, DATA | FLEET | {"drill", "verification"}),
     "lag": (KAFKA | METRICS | {"markdown_it", "mdurl"}, FLEET | {"log_fields", "monitoring", "web"}),
+    "pause": (KAFKA, FLEET),
     "peek 0/1": (KAFKA | {"orjson"}, DATA | {"verification"}),
     "produce": (KAFKA, {"kafka"}),
     "restart": (KAFKA, FLEET),
+    "resume": (KAFKA, FLEET),
     "run": (KAFKA | METRICS | {"orjson"}, DATA | {"fleet", "log_fields", "monitoring", "process", "state", "worker"}),
+    "seek --to=latest": (KAFKA, {"kafka", "log_fields", "pipeline"}),
     "status": (KAFKA, FLEET),
     "verify": (KAFKA | {"orjson"}, DATA | {"state", "verification"}),
     "watchdog": (KAFKA | METRICS | {"supervisor"}, (FLEET - {"sinks"}) | {"log_fields", "monitoring"}),

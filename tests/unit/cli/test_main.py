@@ -111,6 +111,26 @@ def test_config_shows_every_setting_without_its_secrets(workers, monkeypatch):
     assert "canary" not in out + table
 
 
+def test_config_marks_the_policies_that_are_in_force_as_exact_or_lossy(workers, monkeypatch):
+    monkeypatch.setenv("WORKERS_NAN", "null")
+    monkeypatch.setenv("WORKERS_FIELD_NAMES", "escape")
+
+    _, table, _ = workers("config")
+    _, out, _ = workers("config", "--json")
+
+    rows = {line.split()[0]: line for line in table.splitlines() if line.startswith("WORKERS_")}
+    assert (
+        "  lossy, the document does not tell that it was one of these, and which; what becomes" in rows["WORKERS_NAN"]
+    )
+    assert "  exact, percent-encoded: a dot as %2E" in rows["WORKERS_FIELD_NAMES"]
+    assert [name for name, row in rows.items() if "lossy, " in row or "exact, " in row] == [
+        "WORKERS_FIELD_NAMES",
+        "WORKERS_NAN",
+    ]
+    assert "one of reject, double, null" in rows["WORKERS_NAN"]
+    assert json.loads(out)["lossy"] == {"nan": "that it was one of these, and which"}
+
+
 def test_config_says_where_each_value_came_from(workers, tmp_path, monkeypatch):
     (tmp_path / "tree").mkdir()
     (tmp_path / "tree/uri").write_text("mongodb://db.example\n")

@@ -53,6 +53,28 @@ def test_damage_is_named_by_partition_and_offset(console):
     assert text(console).splitlines()[-1] == "not every record is accounted for"
 
 
+def test_what_is_stored_under_lossy_policies_is_said_before_the_verdict(console):
+    report = VerifyReport(
+        "numtest", "counters", [account(1)], foreign=0, lossy_policies=["nan=null", "surrogates=replace"]
+    )
+    show.verify_report(console, report)
+
+    *_, said, verdict = text(console).splitlines()
+    assert said == "under lossy policies: nan=null, surrogates=replace; `workers config` says what they lose"
+    assert verdict.startswith("every record is accounted for")
+    assert report.as_dict()["lossy_policies"] == ["nan=null", "surrogates=replace"]
+
+
+def test_where_documents_conflict_the_policies_are_said_to_be_a_possible_cause(console):
+    bad = PartitionReport(tp(3), Counter(kafka=20, stored=19))
+    bad.add("conflicting", 7)
+    lines = "what was stored under other policies than field_names=escape is conflicting, too"
+    show.verify_report(console, VerifyReport("numtest", "counters", [bad], foreign=0, policies=["field_names=escape"]))
+    assert lines in text(console)
+    show.verify_report(quiet := Console(file=io.StringIO()), VerifyReport("numtest", "counters", [bad], foreign=0))
+    assert "policies" not in quiet.file.getvalue()
+
+
 def test_where_to_look_next_is_named_before_the_verdict(console):
     bad = PartitionReport(tp(3), Counter(kafka=20, dead_lettered=9))
     bad.add("missing", 4)

@@ -48,7 +48,7 @@ EVENTS = [
 ]
 BAD = look(
     missing=["later"],
-    unroutable={"log.both": "the routes logs and eu both match it"},
+    unroutable={"log.both.of.several": "the routes logs and eu both match it"},
     refused={"audit.eu": "not authorized"},
     offsets={each: offsets for each, offsets in EVERYTHING.items() if each != PARTITIONS[3]},
     unanswered=[PARTITIONS[3]],
@@ -79,12 +79,13 @@ def test_no_line_is_longer_than_the_terminal_and_all_fits_a_screen(width, facts)
 
 def test_partitions_are_named_with_their_topic():
     said = screen(200, kafka=BAD)
+    assert "\nlog.both.of.several " in said
 
     for part in (
         "partitions 1, 2 and 4 of orders taken over by 00 and 02",
         "no answer    partition orders:3",
         "partition orders-1: 40 unstable",
-        "topic log.both: the routes logs and eu both match it; correct WORKERS_ROUTES",
+        "topic log.both.of.several: the routes logs and eu both match it; correct WORKERS_ROUTES",
         "topic audit.eu: not authorized",
         "there is no topic later yet",
         "00 40 of 20 topics",
@@ -115,6 +116,19 @@ def test_watch_fits_its_screen_and_a_kill_is_seen_in_it(width, height):
     assert max(map(len, lines)) <= width
     assert any("01 killed" in line for line in lines)
     assert sum("\N{QUADRANT UPPER RIGHT AND LOWER LEFT}" in line for line in lines) >= 3
+
+
+def test_watch_of_one_route_has_its_bands_and_no_charts_of_all():
+    one = OneRoute(ROUTES, "orders")
+    status = build_status(INFO._replace(routes=one.table), one.of(answers()), NOW, TIME)
+    told = Story(partitions=6, workers=3, topics=tuple(TOPICS)).timeline(UNIX, 120)
+    own = [each for each in told["partitions"] if one.has(each["topic"])]
+    screen = WatchScreen(status, verdict(Facts(status, UNIX)), {**told, "partitions": own, "series": {}}, 40)
+    shown = drawn(screen, 100, 40)
+
+    assert "orders:5" in shown
+    assert "log." not in shown
+    assert "stored/s" not in shown
 
 
 @pytest.mark.parametrize("most", [3, 7, 20, 24, 60, 120])

@@ -33,7 +33,9 @@ from workers.kafka.group_description import GroupDescription
 from workers.kafka.inspector import BatchHeader, Broker, Cluster, Commits, PartitionState
 from workers.kafka.partition_offsets import PartitionOffsets
 from workers.kafka.servers import KafkaServer
+from workers.pauses import Pause, Pauses
 
+PAUSE = Pause("a backup", "ann@db1", 1_000.0)
 REMOTE = {"bootstrap_servers": "kafka-1:9092"}
 SECURED = REMOTE | {"security_protocol": "SASL_SSL", "sasl_username": "fleet", "sasl_password": "canary"}
 OURS = members(*[f"{name}-id" for name in WORKERS])
@@ -331,6 +333,14 @@ HERE: dict[str, tuple[dict[str, Any], str, str, str, str]] = {
     "planned otherwise": (
         {"fleet": fleet(plan=plan(processes=plan().processes[1:]))},
         *("fleet.processes", "warning", "supervisord runs 6 processes, and its configuration plans 5", "update"),
+    ),
+    "a pause": (
+        {"fleet": fleet(pauses=Pauses((PAUSE,)))},
+        *("fleet.pauses", "warning", "everything is paused since ", "`workers resume` ends that"),
+    ),
+    "pauses that cannot be read": (
+        {"fleet": fleet(pauses=Pauses((PAUSE,), "var/run/counters.pauses is torn"))},
+        *("fleet.pauses", "wrong", "var/run/counters.pauses is torn", "`workers resume` writes it anew"),
     ),
     "a stop is cut off": (
         {"fleet": fleet(plan=plan(processes=(Planned("worker_00", "run", {}, 30.0),)))},

@@ -118,3 +118,7 @@ def test_members_with_different_routes_are_told_once_by_the_leader():
     (line,) = logs
     assert {SEVERAL.fingerprint, other.fingerprint} == set(line["routes"].split(","))
     assert "different routes" in line["event"]
+
+
+def test_what_the_admin_client_makes_of_it_is_text():
+    assert [routes_of(each) for each in ("routes=0a1b", "another", "", None)] == ["0a1b", None, None, None]

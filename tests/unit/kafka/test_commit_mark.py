@@ -80,7 +80,7 @@ def test_a_mark_of_a_deleted_topic_overrules_the_offset():
 
 def test_of_a_later_version_the_topic_and_the_offset_count_and_nothing_else():
     """Its worker ran here, and this one was put back: what it said of the log in words that are not known is left out."""
-    later = f"kafka-mongo-workers/2 topic={TOPIC} epochs=1@0 more=(anything)"
+    later = f"kafka-mongo-workers/3 topic={TOPIC} epochs=1@0 more=(anything)"
     commit = read_commit(7, later, 3, TOPIC)
 
     assert (commit.offset, commit.marked, commit.history.epochs) == (7, False, [(3, 6)])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prometheus_client import generate_latest
+from prometheus_client import CollectorRegistry, generate_latest
 
 from tests.support.batches import tp, tps
 from tests.support.scrape import parse
@@ -11,6 +11,8 @@ from workers.kafka.open_transactions import OpenTransaction
 from workers.kafka.partition_offsets import PartitionOffsets
 from workers.monitoring.lag import CommitTimes, lag_snapshot, uncommitted_ranges
 from workers.monitoring.lag_metrics import BY_PARTITION, LagMetrics
+from workers.monitoring.pause_metrics import PauseMetrics
+from workers.pauses import NO_PAUSES, Pause, Pauses
 
 NOW = 1_000.0
 MEMBERS = {"m1": Member("worker_00", "127.0.0.1", [tp(0)]), "m2": Member("worker_01", "127.0.0.1", [*tps(1, 3)])}
@@ -195,3 +197,21 @@ def test_a_topic_that_is_not_there_has_no_partitions_and_the_group_its_members()
     assert not BY_PARTITION.keys() & series.keys()
     assert series["kafka_consumergroup_members"] == [({"consumergroup": "counters"}, 2.0)]
     assert series["workers_lag_up"] == [({}, 1.0)]
+
+
+def test_what_is_paused_on_this_host_is_exported_by_partition():
+    registry = CollectorRegistry()
+    pauses = [NO_PAUSES]
+    current = [seen({tp(1): 988.5})]
+    PauseMetrics(registry, lambda: current[0], lambda: pauses[0])
+    labels = {"topic": "numtest", "partition": "1"}
+    since = "workers_lag_partition_paused_since_timestamp_seconds"
+    assert registry.get_sample_value("workers_lag_partition_paused", labels) == 0
+    assert registry.get_sample_value(since, labels) is None
+
+    pauses[0] = Pauses((Pause("x", "ann@db1", 7.0, "numtest", 1), Pause("y", "ann@db1", 9.0)))
+    assert registry.get_sample_value("workers_lag_partition_paused", labels) == 1
+    assert registry.get_sample_value(since, labels) == 7.0
+
+    current[0] = None
+    assert registry.get_sample_value("workers_lag_partition_paused", labels) is None

@@ -20,6 +20,7 @@ from workers.errors import RetryReason, SinkUnavailableError
 from workers.log_fields import Action
 from workers.monitoring import logs as log
 from workers.monitoring.log_observer import LogObserver
+from workers.pauses import Pause
 from workers.settings import load
 from workers.types import CommitResult, RejectReason, Truncation, WriteResult
 
@@ -239,3 +240,29 @@ def test_every_line_about_a_partition_has_an_action():
 
 def test_every_action_is_used_and_no_other():
     assert {words["action"] for _, words in calls() if "action" in words} == {f"Action.{each.name}" for each in Action}
+
+
+def test_a_pause_is_a_line_when_it_begins_and_one_when_it_ends_whatever_moves_meanwhile(told):
+    told()
+    narrator, pause = LogObserver(), Pause("backup", "ann@db1", 0.0)
+    for _ in range(3):
+        narrator.owns([tp(0), tp(1), tp(2)])
+        narrator.paused({tp(0): pause, tp(1): pause})
+    narrator.owns([tp(1), tp(2)])
+    narrator.paused({tp(1): pause})
+    narrator.paused({})
+
+    began, ended = told()
+    assert (began["partitions"], began["by"], began["because"]) == ("0,1", "ann@db1", "backup")
+    assert (ended["event"], ended["partitions"]) == ("partitions resumed", "1"), "0 has another owner, and is paused"
+
+
+def test_a_limit_is_told_once(told):
+    told()
+    narrator = LogObserver()
+    for _ in range(50):
+        narrator.limited("WORKERS_MAX_RATE", 0.2)
+        narrator.limited(None, 0.0)
+
+    (line,) = told()
+    assert "limited by WORKERS_MAX_RATE" in line["event"]

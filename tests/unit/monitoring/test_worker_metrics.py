@@ -11,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.support.batches import batch_of, document, reject, tp
 from workers.errors import RetryReason, SinkUnavailableError
 from workers.monitoring.worker_metrics import EVENTS, OUTCOMES, WorkerMetrics
+from workers.pauses import Pause
 from workers.types import CommitResult, RejectReason, Truncation, WriteResult
 
 BATCH = batch_of(document(0), rejects=[reject(1)])
@@ -158,3 +159,20 @@ def test_two_workers_in_one_process_do_not_share_anything(metrics):
 
 def exposed(metrics):
     return list(text_string_to_metric_families(generate_latest(metrics.registry).decode()))
+
+
+def test_what_is_paused_and_how_long_a_limit_held_it_up(metrics):
+    metrics.owns([tp(0), tp(1)])
+    metrics.paused({tp(1): Pause("x", "ann@db1", 0.0)})
+    metrics.limited("WORKERS_MAX_RATE", 0.25)
+    metrics.limited("WORKERS_MAX_RATE", 0.5)
+    sample = metrics.registry.get_sample_value
+    assert sample("workers_partition_paused", {"topic": "numtest", "partition": "1"}) == 1
+    assert sample("workers_partition_paused", {"topic": "numtest", "partition": "0"}) is None
+    assert sample("workers_rate_limited_seconds_total") == 0.75
+    assert sample("workers_rate_limited") == 1
+
+    metrics.paused({})
+    metrics.limited(None, 0.0)
+    assert sample("workers_partition_paused", {"topic": "numtest", "partition": "1"}) is None
+    assert sample("workers_rate_limited") == 0

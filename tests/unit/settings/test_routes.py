@@ -9,7 +9,7 @@ import pytest
 
 from workers.errors import BadConfigurationError
 from workers.settings.route import Route, RouteTable, UnroutableError
-from workers.settings.routes_file import read_routes
+from workers.settings.routes_file import KEYS, read_routes
 
 GOOD = """
 [[route]]
@@ -89,7 +89,7 @@ def test_no_pattern_matches_a_topic_of_kafka_itself() -> None:
         ("\n[[route]]\ntopics = ['a']\ntopic_pattern = 'b'\n", ["line 2: the route needs topics, or a topic_pattern, and not both"]),
         ("[[route]]\ntopics = 'orders'\n", ['line 2: topics must be a list: topics = ["orders"]']),
         ("[[route]]\ntopic = ['orders']\n", ["line 2: topic is not a setting of a route; did you mean topics?"]),
-        ("[[route]]\ntopics = ['a']\ncolour = 1\n", ["line 3: colour is not a setting of a route; a route can have name, topics, topic_pattern, collection, on_tombstone"]),
+        ("[[route]]\ntopics = ['a']\ncolour = 1\n", ["line 3: colour is not a setting of a route; a route can have " + ", ".join(KEYS)]),
         ("[[route]]\ntopics = ['a b']\n", ["line 2: topics: 'a b': Kafka refuses this name: use letters, digits, '.', '_' and '-', at most 249 characters"]),
         ("[[route]]\ntopics = ['a', 'a']\n", ["line 2: topics: a stands there twice"]),
         ("[[route]]\ntopics = ['a', 1]\n", ["line 2: topics: Input should be a valid string"]),

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.batches import batch_of, tp
+from workers.pauses import Pause
 from workers.state.heartbeat import Beat, Heartbeat, State, process_started, read_beat
 from workers.types import CommitResult, RejectReason, WriteResult
 
@@ -51,6 +52,11 @@ def test_it_tells_what_the_loop_does(tmp_path):
     assert beat.committed is not None
     assert beat.iterated > beat.committed > beat.since
     assert beat.is_alive()
+
+    heartbeat.paused({tp(1): Pause("x", "ann@db1", 0.0)})
+    heartbeat.limited("WORKERS_MAX_RATE", 0.25)
+    heartbeat.iterated()
+    assert (said(tmp_path / "beat").paused, said(tmp_path / "beat").limited) == ((tp(1),), "WORKERS_MAX_RATE")
 
     heartbeat.rebalanced("revoked", [tp(1), tp(4)])
     heartbeat.enter(State.CRASH_LOOP_BACKOFF, until=99.0)

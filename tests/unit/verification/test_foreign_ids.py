@@ -91,7 +91,9 @@ def test_each_topic_is_told_with_the_reason() -> None:
     )
     of = {"": 1, "orders-0000beef": 2, "refunds-00000002": 3, "log.web-00000003": 4, "nobody-00000004": 5}
 
-    found = ForeignIds("shop", of).topics(load().with_routes(routes), {"refunds": "refunds-00000002", "orders": "orders-00000001"}.get)
+    found = ForeignIds("shop", of).topics(
+        load().with_routes(routes), {"refunds": "refunds-00000002", "orders": "orders-00000001"}.get
+    )
 
     assert {each.topic: (each.documents, each.why, each.collection) for each in found} == {
         "": (1, Why.NO_TOPIC, None),

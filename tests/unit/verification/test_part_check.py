@@ -8,6 +8,7 @@ from tests.support.batches import TOPIC, tp
 from tests.support.fake_broker import FakeRecord
 from tests.support.verify_sides import Sides, Store, document_of, random_sides
 from workers.identity import OffsetRange
+from workers.kafka.left_out import LeftOut, Skip
 from workers.kafka.partition_offsets import PartitionOffsets
 from workers.verification.segments import Part, plan
 
@@ -155,3 +156,20 @@ def test_nothing_is_verified_twice_and_nothing_left_out(sides: Sides) -> None:
 
     assert len(parts) > 10
     assert sum(each.counts["stored"] for result in results for each in result.reports.values()) == 1_000
+
+
+def test_what_is_left_out_on_purpose_is_neither_decoded_nor_looked_up_and_what_is_stored_of_it_counts(
+    sides: Sides,
+) -> None:
+    left_out = LeftOut(300, "latest", (Skip(500, 600, 0, "ada@host", "a test"),))
+    sides.offsets = {tp(0): PartitionOffsets(0, 1_000, 1_000, left_out=left_out)}
+    for offset in (*range(290), *range(502, 601)):
+        del sides.store.documents_by_id[TOPIC.document_id(0, offset)]
+
+    counts, offsets = report(sides)
+
+    # By an earlier group, before the start; and one is missing where it was to be read.
+    assert counts == {"kafka": 1_000, "before_start": 290, "skipped": 98, "stored": 611, "missing": 1}
+    assert offsets == {"missing": [600]}
+    # The twelve that are stored all the same, and the one that is missing, which has two ids.
+    assert sides.store.looked_up == 14

@@ -22,6 +22,7 @@ from workers.naming import all_worker_names, is_worker
 from workers.settings import redact
 from workers.state.audit_file import audit_file, read_audit
 from workers.state.heartbeat import Beat, read_beat
+from workers.state.pause_file import pause_file, read_pauses
 from workers.state.proc import process_stat, uptime
 from workers.state.slot import Slot
 
@@ -83,6 +84,7 @@ class StatusCollector:
         self._mongodb = Poller(mongodb, every, mongodb.close)
         self._pollers: list[Poller[Any]] = [self._supervisord, self._kafka, self._mongodb]
         self._rates, self._topic_rates = _Rates(), TopicRates()
+        self._pause_file = pause_file(paths.state_dir, settings.group)
         self._audit_file = audit_file(paths.state_dir, settings.group)
 
     def start(self) -> None:
@@ -155,6 +157,7 @@ class StatusCollector:
             {name: seconds for name, poller in services.items() if (seconds := poller.down_seconds(now)) is not None},
             read_audit(self._audit_file),
             self._topic_rates.now,
+            read_pauses(self._pause_file),
         )
         if self._one_route:
             answers = self._one_route.of(answers)

@@ -16,6 +16,7 @@ from workers.fleet.status.slot_facts import SlotFacts
 from workers.fleet.status.topics import RouteStatus, build_route_statuses
 from workers.fleet.supervisor import NOT_RUNNING
 from workers.kafka.kafka_look import KafkaLook
+from workers.pauses import NO_PAUSES, Pauses
 from workers.state.heartbeat import State
 
 if TYPE_CHECKING:
@@ -52,6 +53,8 @@ class Answers:
     """What the auditor found last; None: it has left no file."""
     rates: Mapping[str, float] = field(default_factory=dict)
     """By topic: offsets that the group commits a second."""
+    pauses: Pauses = NO_PAUSES
+    """What people have paused here."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,8 @@ class Status:
     """What counts of it: see `audit_now`."""
     routes: list[RouteStatus] = field(default_factory=list)
     """Every route, with its topics. Empty: Kafka does not answer."""
+    pauses: Pauses = NO_PAUSES
+    """What people have paused here. That is no problem: somebody wants it so."""
 
     @property
     def has_several_topics(self) -> bool:
@@ -104,6 +109,7 @@ class Status:
             **asdict(self),
             "group": group,
             "audit": self.audit and self.audit._asdict(),
+            "pauses": self.pauses.as_list(),
             "slots": [slot.as_dict() for slot in self.slots],
             "routes": [route.as_dict() for route in self.routes],
         }
@@ -181,13 +187,15 @@ def build_status(info: FleetInfo, answers: Answers, now: float, time: str) -> St
         found = f"{audit.failures}{age(audit, unix_now)}"
         problems.append(f"records are not accounted for: {found}; `{audit.command}` shows more")
     events = [dict(event) for event in answers.events]
+    if answers.pauses.problem and fleet:
+        problems.append(f"{answers.pauses.problem}: what is paused is not known; `workers resume` writes it anew")
     halted = {partition for slot in slots for partition in slot.halted_partitions}
     routes = (
         build_route_statuses(info.routes, kafka, dead=dead, halted=halted, rates=answers.rates)
         if kafka and info.routes
         else []
     )
-    return Status(time, problems, services, slots, group, events, fleet, audit, routes)
+    return Status(time, problems, services, slots, group, events, fleet, audit, routes, answers.pauses)
 
 
 def _has_auditor(supervisord: SupervisordAnswer | Down) -> bool:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from workers.types import TopicPartition
 
 IDLE = "idle"
+PAUSED = "paused"
+"""All that it has is paused (`workers pause`)."""
 STOPPED_BY_SIGNAL = "stopped (SIGSTOP)"
 LOOP_STALLED = "loop stalled"
 NO_HEARTBEAT = "no heartbeat"
@@ -27,12 +29,15 @@ FENCED = (
     "fenced: another process is in the group with its static id; stop that fleet, or give each fleet slots of its own "
     "(numprocs_start in local.d/)"
 )
-WORKING = (State.READING, IDLE)
+WORKING = (State.READING, IDLE, PAUSED)
 STARTUP_SECONDS = 10.0
 """From the start of a process to its first heartbeat, with Python starting on a busy machine."""
 SLOW_ITERATION_SECONDS = 10.0
 """A longer iteration is shown; it is no problem yet, since a long write may be the cause."""
 CLOCK_SLACK = 1.0
+
+
+PARTITIONS = ("partitions", "halted_partitions", "paused_partitions")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +46,7 @@ class SlotStatus:
 
     name: str
     state: str
-    """`workers.state.heartbeat.State` or idle; without a heartbeat, how the process ended."""
+    """`workers.state.heartbeat.State`, idle or paused; without a heartbeat, how the process ended."""
     text: str
     """The same for people, with seconds."""
     problem: str | None = None
@@ -75,6 +80,10 @@ class SlotStatus:
     seconds_since_commit: float | None = None
     backoff_seconds: float | None = None
     log: str = ""
+    paused_partitions: tuple[TopicPartition, ...] = ()
+    """Those of its partitions that somebody has paused (`workers pause`)."""
+    limited_by: str | None = None
+    """The setting by which it reads no faster; None: it reads as fast as it can."""
 
     @property
     def healthy(self) -> bool:
@@ -83,7 +92,7 @@ class SlotStatus:
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
-        owned = {name: by_topic(getattr(self, name)) for name in ("partitions", "halted_partitions")}
+        owned = {name: by_topic(getattr(self, name)) for name in PARTITIONS}
         return asdict(self) | owned | {"healthy": self.healthy}
 
 
@@ -184,7 +193,7 @@ def _running(facts: SlotFacts, now: float, max_iteration_seconds: float) -> tupl
     seconds = now - beat.iterated
     if seconds > max_iteration_seconds:
         return LOOP_STALLED, f"stalled for {seconds:.0f} s", f"its loop is stalled: no iteration for {seconds:.0f} s"
-    state = IDLE if beat.state is State.READING and not beat.partitions else beat.state
+    state = beat.state if beat.state is not State.READING else _what_it_reads(beat)
     text = f"stalled for {seconds:.0f} s" if seconds > SLOW_ITERATION_SECONDS else str(state)
     return state, text, None if state in WORKING else str(state)
 
@@ -205,6 +214,8 @@ def _with_numbers(
         state_seconds=max(0.0, now - beat.since) if own.state == beat.state else None,
         partitions=beat.partitions,
         halted_partitions=_halted(beat),
+        paused_partitions=_paused(beat),
+        limited_by=beat.limited if beat.state is State.READING else None,
         records=beat.records,
         records_per_second=facts.rate,
         lag=None if lags is None or (partial and not known) else sum(known),
@@ -215,6 +226,16 @@ def _with_numbers(
         seconds_since_commit=None if beat.committed is None else max(0.0, now - beat.committed),
         backoff_seconds=max(0.0, beat.until - now) if beat.state is State.CRASH_LOOP_BACKOFF and beat.until else None,
     )
+
+
+def _what_it_reads(beat: Beat) -> str:
+    if not beat.partitions:
+        return IDLE
+    return PAUSED if len(_paused(beat)) == len(beat.partitions) else State.READING
+
+
+def _paused(beat: Beat) -> tuple[TopicPartition, ...]:
+    return tuple(sorted({*beat.paused} & {*beat.partitions}))
 
 
 def _halted(beat: Beat) -> tuple[TopicPartition, ...]:

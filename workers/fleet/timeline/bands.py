@@ -30,6 +30,8 @@ class BandKind(StrEnum):
     """Records wait, and nobody stores them: a hole."""
     HALTED = "halted"
     """Its worker has paused it: rejects, lost records."""
+    PAUSED = "paused"
+    """Somebody has paused it (`workers pause`): what waits does so because it is to."""
     UNKNOWN = "unknown"
 
 

@@ -20,6 +20,8 @@ class Owner(NamedTuple):
     """Seconds without any acknowledgement, after which it stores nothing, though it says that it works."""
     acked: float = 0.0
     """When any of its batches was acknowledged last."""
+    paused: bool = False
+    """Whether somebody has paused it (`workers pause`)."""
 
 
 class Increase(NamedTuple):

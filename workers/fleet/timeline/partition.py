@@ -116,8 +116,8 @@ class PartitionTrack:
             # That of another host is judged when Kafka answers.
             if self.remote is None:
                 self._judge_without_owner(now)
-        elif owner.halted:
-            self._set(now, owner.name, BandKind.HALTED)
+        elif owner.halted or owner.paused:
+            self._set(now, owner.name, BandKind.HALTED if owner.halted else BandKind.PAUSED)
         else:
             self._resume(owner)
             self._judge(owner, now)

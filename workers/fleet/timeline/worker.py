@@ -107,6 +107,7 @@ class WorkerTrack:
             self.stopped,
             self.patience,
             self.acked,
+            partition in beat.paused,
         )
 
     @property

@@ -19,11 +19,13 @@ from workers.fleet.watchdog.hang_detector import (
     is_from_the_future,
     own_beat,
 )
+from workers.fleet.watchdog.pause_events import PauseEvents
 from workers.kafka.group_client import GroupClient
 from workers.naming import is_worker
 from workers.state.event_log import Event, Hang
 from workers.state.file_names import file_name
 from workers.state.heartbeat import read_beat
+from workers.state.pause_file import pause_file
 from workers.state.proc import process_started, process_stat
 from workers.state.slot import Slot
 from workers.state.write_failures import WriteFailures
@@ -75,6 +77,7 @@ class Checks:
         )
         self._failures = WriteFailures()
         self._evictions = Evictions(settings, folder, self._slot, self._group, record_event)
+        self._pauses = PauseEvents(pause_file(folder, settings.group), record_event)
         self._fatal_since: dict[str, float] = {}
         self._future_beats: set[tuple[int, int]] = set()
         """Processes whose heartbeat with a time in the future was logged: once each."""
@@ -85,6 +88,8 @@ class Checks:
 
     def resume(self, events: Iterable[Mapping[str, Any]]) -> None:
         """Go on after these events, which an earlier watchdog of this fleet has written."""
+        events = list(events)
+        self._pauses.resume(events)
         rebalances = [event.get("partitions") for event in events if event["event"] == Event.REBALANCED]
         self._resumed_owners = rebalances[-1] if rebalances else None
 
@@ -109,6 +114,7 @@ class Checks:
             if self._is_proven(name, stall, offsets or {}):
                 self._kill(name, observations[name], stall)
         self._detect_rebalance(observations, offsets)
+        self._pauses.look()
         self._evictions.evict_dead({name for name, process in workers.items() if process.pid})
         self._revive(workers, now)
 

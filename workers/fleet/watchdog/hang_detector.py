@@ -130,14 +130,15 @@ class HangDetector:
     def _no_progress(
         self, history: _History, beat: Beat, offsets: Mapping[TopicPartition, PartitionOffsets] | None, now: float
     ) -> Stall | None:
-        if offsets is None or beat.state is not State.READING:
+        if offsets is None or beat.state is not State.READING or beat.limited:
+            # Under a limit of a few records an hour it commits as seldom. It waits for the limit, so its loop goes round.
             history.backlog = None
             return None
         # A rebalance in between may have moved the partition to another worker and back: the clock starts again then.
         previous = history.backlog if history.backlog and history.joins == beat.rebalances else {}
         history.joins = beat.rebalances
         history.backlog = {}
-        for partition in set(beat.partitions) - set(beat.halted):
+        for partition in set(beat.partitions) - {*beat.halted, *beat.paused}:
             each = offsets.get(partition)
             if each and each.lag:
                 offset, since = previous.get(partition, (-1, now))

@@ -13,6 +13,7 @@ from pymongo.errors import PyMongoError
 from workers.errors import BadConfigurationError
 from workers.settings.mongodb_uri import uri_problem
 from workers.sinks.mongodb import connecting
+from workers.sinks.mongodb.encoding import documents_equal
 
 if TYPE_CHECKING:
     from pymongo.collection import Collection
@@ -56,6 +57,12 @@ class Collections:
         self.dead_letters: Collection[Any] = database.get_collection(
             settings.collection + SUFFIX, read_preference=primary
         )
+
+        self._metadata_field = settings.metadata_field if settings.metadata else None
+
+    def equal(self, stored: RawBSONDocument, document: RawBSONDocument) -> bool:
+        """Whether a stored document is that of the record: see `documents_equal`."""
+        return documents_equal(stored, document, self._metadata_field)
 
     def find(self, ids: list[str]) -> dict[str, RawBSONDocument]:
         """The stored documents among these ids, by id."""

@@ -36,6 +36,13 @@ def to_document(
     """
     record = reject.record
     value = record.value
+    room = min(most, KEPT_HEADER_BYTES)
+    headers = _kept_headers(record, room)
+    cut = [
+        name
+        for name, is_cut in (("key", len(record.key or b"") > room), ("headers", len(headers) < len(record.headers)))
+        if is_cut
+    ]
     return {
         "_id": reject.id,
         "reason": str(reject.reason),
@@ -44,15 +51,15 @@ def to_document(
         "partition": record.partition,
         "offset": record.offset,
         "timestamp": EPOCH + timedelta(milliseconds=record.timestamp) if 0 <= record.timestamp < 2**47 else None,
-        "key": record.key if record.key is None else record.key[: min(most, KEPT_HEADER_BYTES)],
+        "key": record.key if record.key is None else record.key[:room],
         "value": value if value is None else value[: min(most, KEPT_VALUE_BYTES)],
         "value_bytes": None if value is None else len(value),
         "value_sha256": value_hash(record),
-        "headers": _kept_headers(record, min(most, KEPT_HEADER_BYTES)),
+        "headers": headers,
         "worker": worker,
         "rejected_at": now,
         "attempts": 1,
-    }
+    } | ({"cut": cut} if cut else {})
 
 
 def value_hash(record: Record) -> str | None:

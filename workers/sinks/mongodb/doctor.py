@@ -1,4 +1,7 @@
-"""Asks MongoDB, for `workers doctor`, whether it can take what the workers will write. Only commands that read."""
+"""Asks MongoDB, for `workers doctor`, whether it can take what the workers will write.
+
+Only commands that read, but for the probe of policies that need one: it leaves nothing behind.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,7 @@ from workers.sinks.mongodb import connecting
 from workers.sinks.mongodb.client import READING, SUFFIX, Collections
 from workers.sinks.mongodb.collection_checks import Collection, check_collection
 from workers.sinks.mongodb.messages import describe_error, one_line
+from workers.sinks.mongodb.policy_checks import check_policies
 from workers.sinks.mongodb.server_checks import (
     MongoServer,
     check_clock,
@@ -80,6 +84,7 @@ class MongoDoctor:
         yield from check_copies(server)
         yield from check_limits(server, self._optional("dbStats", on=self._settings.database), self._settings)
         yield from check_clock(server)
+        yield from check_policies(self._client, self._settings)
 
     def _about(
         self,

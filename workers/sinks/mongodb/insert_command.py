@@ -25,10 +25,12 @@ ANSWER: CodecOptions[dict[str, Any]] = CodecOptions(unicode_decode_error_handler
 """A server may quote a part of a string in its message, and cut it within a character."""
 BSON_PER_JSON = 8
 """As BSON a value is at most so many times as long as it was as JSON, plain or not. The worst is `0,` in an array: two bytes as
-JSON; as BSON six and the digits of its index, of which no message has ten."""
+JSON; as BSON six and the digits of its index, of which no message has ten. No policy makes it worse: `,1e1` is a Decimal128 with
+sixteen bytes, and a character of a name becomes eight at most (`workers.settings.policies.LONGEST_TEXT`)."""
 BSON_PER_ELEMENT = 20
 """Or, counted: as BSON it has at most so many bytes more than as JSON for each element. The worst is a number of one digit in an
-array: its type, the digits of its index, a NUL and eight bytes. An element follows a comma, or is the first behind a bracket."""
+array: its type, the digits of its index, a NUL and eight bytes. An element follows a comma, or is the first behind a bracket.
+Only where nothing is longer, or of a larger type, than it was sent."""
 ID_BYTES = 512
 """The `_id` of a document, and what else it has besides its value, is shorter: a topic's name has at most 249 characters."""
 ELEMENT_BYTES = 8
@@ -62,10 +64,19 @@ class InsertCommand:
         self._documents = collections.documents
         self._limits: _Limits | None = None
 
-    def send(self, documents: Sequence[Any], values: Sequence[bytes | None] | None = None) -> list[Mapping[str, Any]]:
+    def send(
+        self,
+        documents: Sequence[Any],
+        values: Sequence[bytes | None] | None = None,
+        *,
+        may_grow: bool = False,
+        other_bytes: int = 0,
+    ) -> list[Mapping[str, Any]]:
         """Insert them, each independent of the others.
 
-        Args: values: the JSON that they were made of, if all of it is known.
+        Args:
+            values: the JSON, or text, or bytes, that they were made of, if all of it is known.
+            may_grow, other_bytes: see `Operations`.
 
         Returns:
             The failures of single documents, as the server says them; `index` is that of the document.
@@ -77,7 +88,7 @@ class InsertCommand:
         """
         failures: list[Mapping[str, Any]] = []
         first = 0
-        for message in self._messages(documents, values):
+        for message in self._messages(documents, values, may_grow=may_grow, other_bytes=other_bytes):
             failures += ({**failure, "index": failure["index"] + first} for failure in self._send(message))
             first += len(message)
         return failures
@@ -100,10 +111,17 @@ class InsertCommand:
             )
         return failures
 
-    def _messages(self, documents: Sequence[Any], values: Sequence[bytes | None] | None) -> Iterator[Sequence[Any]]:
+    def _messages(
+        self,
+        documents: Sequence[Any],
+        values: Sequence[bytes | None] | None,
+        *,
+        may_grow: bool,
+        other_bytes: int,
+    ) -> Iterator[Sequence[Any]]:
         limits = self._limits = self._limits or self._ask_limits()
-        room = limits.command_bytes - ID_BYTES * (len(documents) + 1)
-        if values is not None and len(documents) <= limits.documents and bson_fits(values, room):
+        room = limits.command_bytes - ID_BYTES * (len(documents) + 1) - other_bytes
+        if values is not None and len(documents) <= limits.documents and bson_fits(values, room, may_grow=may_grow):
             # Nothing needs to be encoded to know it.
             yield documents
             return
@@ -133,12 +151,12 @@ class InsertCommand:
         )
 
 
-def bson_fits(values: Sequence[bytes | None], room: int) -> bool:
+def bson_fits(values: Sequence[bytes | None], room: int, *, may_grow: bool = False) -> bool:
     """Whether these values have, as BSON, certainly no more bytes than there is room."""
     size = sum(map(len, filter(None, values)))
     if BSON_PER_JSON * size <= room:
         return True
-    if size > room:
+    if size > room or may_grow:
         return False
     elements = sum(value.count(b",") + value.count(b"{") + value.count(b"[") for value in values if value)
     return size + BSON_PER_ELEMENT * elements <= room

@@ -13,7 +13,6 @@ from pymongo.errors import DocumentTooLarge, PyMongoError
 from workers.errors import RetryReason, SinkUnavailableError
 from workers.operations import Operations
 from workers.sinks.mongodb.codes import DUPLICATE_KEYS
-from workers.sinks.mongodb.encoding import documents_equal
 from workers.sinks.mongodb.errors import ErrorClass, classify, classify_failure
 from workers.sinks.mongodb.insert_command import InsertCommand
 from workers.sinks.mongodb.messages import describe_error, describe_failure, one_line, retry_after
@@ -90,7 +89,9 @@ class Inserter:
 
     def _send(self, inserts: Sequence[Insert]) -> Sequence[Mapping[str, Any]]:
         if isinstance(inserts, Operations):
-            return self._command.send(inserts.documents, inserts.values)
+            return self._command.send(
+                inserts.documents, inserts.values, may_grow=inserts.may_grow, other_bytes=inserts.other_bytes
+            )
         return self._command.send([insert.document for insert in inserts])
 
     def _insert_halves(self, outcome: InsertOutcomes, inserts: Sequence[Insert], divide: bool) -> None:
@@ -157,7 +158,7 @@ class Inserter:
             found = stored.get(insert.id)
             if found is None:
                 self._not_found(outcome, insert, failure.get("keyPattern"))
-            elif documents_equal(found, insert.document):
+            elif self._collections.equal(found, insert.document):
                 outcome.duplicates.add(insert.id)
             else:
                 outcome.refuse(insert, RejectReason.CONFLICT, "another document is stored under this id")

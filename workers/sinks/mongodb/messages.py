@@ -12,6 +12,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import bson
+from bson.decimal128 import Decimal128
 from pymongo.errors import OperationFailure, PyMongoError
 
 from workers.sinks.mongodb.codes import RECORD, UNAVAILABLE
@@ -118,6 +119,8 @@ def _numbers(value: Any) -> Iterator[str]:
             yield from _numbers(each)
     elif isinstance(value, int | float):
         yield str(abs(value))
+    elif isinstance(value, Decimal128):
+        yield str(value).removeprefix("-")
 
 
 def _has_word(content: bytes, word: str) -> bool:

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any
 import bson
 import pymongo
 from bson import json_util
-from bson.codec_options import CodecOptions, DatetimeConversion
 from pymongo.errors import OperationFailure
 
 from workers.sinks.id_range import IdRange
 from workers.sinks.mongodb.client import IDS_PER_QUERY, READING, Collections, raw_id
-from workers.sinks.mongodb.encoding import documents_equal, encode, encode_plain
+from workers.sinks.mongodb.encoding import DATES, encode, encode_plain
 from workers.sinks.mongodb.errors import translate_read_errors
 
 if TYPE_CHECKING:
@@ -47,8 +46,6 @@ NO_TEXT = {
 """The types of an `_id` but text; an array or a regular expression cannot be one."""
 LONGEST_SECONDS = 900.0
 REASON = {"reason": 1, "replayed_at": 1}
-DATES: CodecOptions[dict[str, Any]] = CodecOptions(datetime_conversion=DatetimeConversion.DATETIME_AUTO)
-"""Those that Python's type cannot hold are shown as well."""
 
 
 class MongoReader:
@@ -73,7 +70,7 @@ class MongoReader:
             return self._collections.find(list(ids))
 
     def equal(self, stored: RawBSONDocument, document: RawBSONDocument) -> bool:
-        return documents_equal(stored, document)
+        return self._collections.equal(stored, document)
 
     def as_json(self, document: RawBSONDocument, *, exact: bool = False) -> str:
         options = json_util.CANONICAL_JSON_OPTIONS if exact else json_util.RELAXED_JSON_OPTIONS

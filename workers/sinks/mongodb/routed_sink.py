@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pymongo
 
 from workers.errors import BadConfigurationError, RetryReason, SinkUnavailableError
+from workers.sinks.mongodb.probe import require_policies
 from workers.sinks.mongodb.sink import MongoSink, client_of
 from workers.types import Batch, WriteResult
 
@@ -44,6 +45,8 @@ class RoutedMongoSink:
         self.ping()
         for sink in self._sinks.values():
             self._check(sink)
+        # Of all routes, also of those that have no topic yet.
+        require_policies(self._client, self._settings)
 
     def encode(self, document_id: str, value: dict[str, Any]) -> RawBSONDocument:
         return self._any.encode(document_id, value)
@@ -94,7 +97,7 @@ class RoutedMongoSink:
     def _check(self, sink: MongoSink) -> None:
         """Once: of a topic that appeared later, before its first write."""
         if sink not in self._checked:
-            sink.check()
+            sink.check_collection()
             self._checked.add(sink)
 
     def _sink(self, topic: str) -> MongoSink:

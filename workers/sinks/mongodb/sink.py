@@ -23,6 +23,7 @@ from workers.sinks.mongodb.encoding import as_raw, encode, encode_plain
 from workers.sinks.mongodb.errors import translate_write_errors
 from workers.sinks.mongodb.inserts import Inserter, InsertOutcomes
 from workers.sinks.mongodb.judge import Judge
+from workers.sinks.mongodb.probe import require_policies
 from workers.sinks.mongodb.reused_offsets import ReusedOffsets
 from workers.sinks.refusals import Suspects, UndecidedError, undecided
 from workers.types import Insert, Reject, RejectReason, TopicPartition, WriteResult, partition_of
@@ -54,7 +55,7 @@ class MongoSink:
 
         Args: client: of `client_of`, where several sinks share one.
         """
-        self._timeout = settings.write_timeout
+        self._settings, self._timeout = settings, settings.write_timeout
         self._of_route = settings.routes is not None
         self._collections = Collections(settings, client or client_of(settings))
         self._documents = self._collections.documents
@@ -68,7 +69,12 @@ class MongoSink:
             self._collections.client.admin.command("ping")
 
     def check(self) -> None:
-        """See `Sink.check`: refuses a collection that drops documents, or accepts an id twice."""
+        """See `Sink.check`."""
+        self.check_collection()
+        require_policies(self._collections.client, self._settings)
+
+    def check_collection(self) -> None:
+        """Refuse a collection that drops documents, or accepts an id twice. Raises as `check`."""
         with translate_write_errors(), pymongo.timeout(PING_SECONDS):
             for name in (self._documents.name, self._collections.dead_letters.name):
                 for found in self._documents.database.list_collections(filter={"name": name}):

@@ -1,5 +1,5 @@
 // One band a partition: who stored it when. Full height: it is stored; a thin line: it is owned, and nothing waits; hatched:
-// records wait, and nobody stores them; checked: its worker paused it; nothing: not known.
+// records wait, and nobody stores them; checked: its worker halted it; striped: somebody has paused it; nothing: not known.
 
 import { drawn, keyed, say, set } from "./dom.js";
 import { shortened } from "./format.js";
@@ -15,7 +15,7 @@ const LETTER_PX = 8;
 const LABEL_PX = 12;
 const HOLE_PX = 3;
 const NAMED_PX = { width: 34, height: 16 };
-const ORDER = ["idle", "storing", "halted", "waiting"];
+const ORDER = ["idle", "storing", "paused", "halted", "waiting"];
 
 export const BY_PARTITION = "partition", BY_WORKER = "worker";
 
@@ -100,7 +100,7 @@ export function drawBands(into, defs, plan, scale) {
 function fillOf(kind, worker, defs) {
   if (kind === "track") return null;
   if (kind === "waiting") return "url(#hole)";
-  if (kind === "halted") return "url(#halted)";
+  if (kind === "halted" || kind === "paused") return `url(#${kind})`;
   return worker === null ? "var(--quiet)" : fill(worker, defs);
 }
 

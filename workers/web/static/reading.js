@@ -28,17 +28,19 @@ function ofOne(part, time, several) {
     case "idle": return `${name}: ${worker} has it, nothing waits`;
     case "waiting": return `${name}: records wait, nobody stores them${band.worker ? ` (${worker} has it)` : ""}`;
     case "halted": return `${name}: halted by ${worker}`;
+    case "paused": return `${name}: paused, ${worker} has it`;
     default: return `${name}: not known`;
   }
 }
 
 function ofAll(partitions, time, several) {
-  const found = { storing: [], idle: [], waiting: [], halted: [], unknown: [] };
+  const found = { storing: [], idle: [], waiting: [], halted: [], paused: [], unknown: [] };
   for (const part of partitions) (found[bandAt(part, time)?.kind] ?? found.unknown).push(part);
   const listed = (parts) => (several ? plural(parts.length, "partition") : `${parts.length === 1 ? "partition" : "partitions"} ${ranges(parts.map(({ partition }) => partition))}`);
   const words = [];
   if (found.waiting.length) words.push(`${listed(found.waiting)} ${found.waiting.length === 1 ? "waits" : "wait"}`);
   if (found.halted.length) words.push(`${listed(found.halted)} halted`);
+  if (found.paused.length) words.push(`${listed(found.paused)} paused`);
   if (found.unknown.length) words.push(`${plural(found.unknown.length, "partition")} not known`);
   const well = found.storing.length + found.idle.length;
   if (well) words.push(`${found.storing.length} of ${plural(partitions.length, "partition")} stored${found.idle.length ? `, ${found.idle.length} with nothing to do` : ""}`);

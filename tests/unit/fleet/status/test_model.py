@@ -191,7 +191,7 @@ def test_everything_is_in_the_json():
     status = judged(**with_slot("worker_02", kernel="T"), events=[{"event": "exited", "process": "worker_02"}])
     found = json.loads(json.dumps(status.as_dict()))
 
-    keys = {"healthy", "time", "problems", "services", "slots", "group", "events", "fleet", "audit", "routes"}
+    keys = {"healthy", "time", "problems", "services", "slots", "group", "events", "fleet", "audit", "routes", "pauses"}
     assert set(found) == keys
     assert found["slots"][2]["state"] == "stopped (SIGSTOP)"
     assert [slot["healthy"] for slot in found["slots"]] == [True, True, False, True]

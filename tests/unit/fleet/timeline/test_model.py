@@ -98,7 +98,7 @@ class Fleet:
                     if worker.works and worker.kernel == "S" and worker.beat.state is State.READING:
                         worker.beat = replace(worker.beat, iterated=self.now)
                         for _, partition in worker.beat.partitions:
-                            if self.rate and tp(partition) not in worker.beat.halted:
+                            if self.rate and tp(partition) not in {*worker.beat.halted, *worker.beat.paused}:
                                 worker.store(partition)
             if self.now - self.looked >= LOOK - 1e-9:
                 self.look()
@@ -607,7 +607,7 @@ def test_marks_are_the_watchdogs_and_what_was_seen_here_is_not_there_twice(fleet
 
 
 def test_kind_is_what_the_page_knows():
-    assert [str(kind) for kind in BandKind] == ["storing", "idle", "waiting", "halted", "unknown"]
+    assert [str(kind) for kind in BandKind] == ["storing", "idle", "waiting", "halted", "paused", "unknown"]
 
 
 def test_a_day_of_120_partitions_to_which_much_happens_is_a_bounded_answer():
@@ -648,3 +648,18 @@ def test_what_is_older_than_a_day_is_forgotten_and_so_is_a_topic_that_is_gone(fl
     fleet.timeline.forget(fleet.now + 90_000)
 
     assert fleet.told()["partitions"] == []
+
+
+def test_what_somebody_has_paused_is_no_hole_however_long_it_lasts():
+    fleet = Fleet(2)
+    worker = fleet.add(0, 1)
+    fleet.run(10)
+    worker.beat = replace(worker.beat, paused=tps(0))
+    fleet.run(60)
+    assert fleet.told()["partitions"][0]["bands"][-1][3] == "paused"
+    worker.beat = replace(worker.beat, paused=())
+    fleet.run(10)
+
+    kinds = [kind for _, _, _, kind in fleet.bands(0)]
+    assert kinds == ["storing", "paused", "storing"]
+    assert [kind for _, _, _, kind in fleet.bands(1)] == ["storing"]

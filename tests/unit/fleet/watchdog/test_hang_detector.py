@@ -205,3 +205,36 @@ def test_each_worker_is_judged_by_itself(watch):
     watch.hangs.detect(looks, EMPTY, watch.now)
     looks["worker_02"] = WorkerObservation(10, 4, "T")
     assert set(watch.hangs.detect(looks, EMPTY, watch.now)) == {"worker_00"}
+
+
+def test_not_for_a_partition_that_somebody_has_paused(watch):
+    watch.turns(paused=(tp(0),))
+    assert watch.first_stall(offsets=LAG) is None
+
+
+def test_its_time_begins_anew_when_it_is_resumed(watch):
+    watch.turns(paused=(tp(0),))
+    assert watch.first_stall(looks=200, offsets=LAG) is None
+
+    watch.turns(paused=())
+    looks, stall = watch.first_stall(offsets=LAG)
+    assert stall.hang is Hang.NO_PROGRESS
+    assert looks * TICK > 60
+
+
+def test_a_partition_beside_a_paused_one_is_judged_as_ever(watch):
+    watch.turns(paused=(tp(1),))
+    assert watch.first_stall(offsets=LAG)[1].partitions == (tp(0),)
+
+
+def test_not_while_a_limit_keeps_it_from_reading(watch):
+    watch.turns(limited="WORKERS_MAX_FLEET_RATE")
+    assert watch.first_stall(offsets=LAG) is None
+    watch.turns(limited=None)
+    assert watch.first_stall(offsets=LAG) is not None
+
+
+@pytest.mark.parametrize("letter", ["T", "t"])
+def test_a_pause_protects_nobody_who_is_stopped(watch, letter):
+    watch.turns(paused=(tp(0), tp(1)))
+    assert watch.first_stall(kernel=letter)[1].hang is Hang.STOPPED

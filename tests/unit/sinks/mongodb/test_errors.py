@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 import bson
 import pytest
+from bson.decimal128 import Decimal128
 from bson.raw_bson import RawBSONDocument
 
 from tests.support.batches import batch_of, document, tp
@@ -254,6 +257,10 @@ def test_an_error_for_people_is_one_short_line(server, sink):
         ({"n": "-0.0"}, {"n": "0.0"}, False),
         ({"n": [1]}, {"n": [1, 2]}, False),
         ({"n": {"m": None}}, {"n": {}}, False),
+        ({"n": [math.nan, -0.0]}, {"n": [math.nan, 0.0]}, True),
+        ({"n": [math.nan, -0.0]}, {"n": [None, 0.0]}, False),
+        ({"n": [math.nan, -0.0]}, {"n": [1.0, 0.0]}, False),
+        ({"n": Decimal128("1.0")}, {"n": Decimal128("1.00")}, False),
     ],
 )
 def test_two_documents_are_the_same_if_fields_order_types_and_values_are(one, other, alike):

@@ -8,16 +8,18 @@ from typing import Any
 import bson
 import pytest
 from bson.raw_bson import RawBSONDocument
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pymongo.errors import DocumentTooLarge
 
+from workers.formats.json import Json
 from workers.formats.limits import Limits
 from workers.formats.plain_json import PLAIN_BYTES, parse_plain
+from workers.formats.policies import Policies
 from workers.settings import load
 from workers.sinks.mongodb import insert_command
 from workers.sinks.mongodb.client import Collections
-from workers.sinks.mongodb.encoding import as_raw, encode_plain
+from workers.sinks.mongodb.encoding import as_raw, encode, encode_plain
 from workers.sinks.mongodb.insert_command import (
     BSON_PER_ELEMENT,
     BSON_PER_JSON,
@@ -25,6 +27,7 @@ from workers.sinks.mongodb.insert_command import (
     InsertCommand,
     bson_fits,
 )
+from workers.types import RejectedError
 
 PREFIX = "t" * 249 + "-08b40071/1000000/"
 
@@ -132,6 +135,36 @@ def test_the_documents_of_plain_values_are_not_larger_than_is_assumed(value):
 def test_the_documents_of_the_worst_values_are_not_larger_either(element):
     count = (PLAIN_BYTES - 8) // (len(element) + 1)
     _assert_bounded(b'{"a":[%s]}' % b",".join([element] * count))
+
+
+NAMES = st.text(st.sampled_from(".a%$"), min_size=1, max_size=9).filter(lambda name: name != "_id")
+
+
+@given(
+    st.recursive(
+        st.sampled_from([0, 1.5, "", None, 2**64]),
+        lambda inner: st.lists(inner, max_size=9) | st.dictionaries(NAMES, inner, max_size=9),
+        max_leaves=90,
+    ),
+    st.sampled_from(["escape", "replace:12345678", "keep"]),
+)
+@example({"." * 5_000: 0}, "replace:12345678")
+@example([0.5] * 2_000, "keep")
+def test_the_documents_of_no_policy_are_larger_than_is_assumed(value, field_names):
+    policies = Policies(
+        field_names=field_names, decimals="decimal128", big_integers="decimal128", not_an_object="wrap:a"
+    )
+    assert policies.may_grow
+    sent = json.dumps(value, separators=(",", ":")).encode()
+    try:
+        fields = Json(policies).parse_strict(sent, Limits(fields=2**31, depth=100))
+    except RejectedError:
+        # Two names would be one.
+        return
+    size = len(encode("", fields).raw)
+
+    assert size <= ID_BYTES + BSON_PER_JSON * len(sent)
+    assert not bson_fits([sent] * 9, 9 * BSON_PER_JSON * len(sent) - 1, may_grow=True)
 
 
 def _assert_bounded(value: bytes) -> None:
