@@ -57,7 +57,7 @@ USES = {
     "dead-letters purge --all": ({"orjson"}, {"decoding", "formats", "pipeline", "sinks", "verification"}),
     "dead-letters replay --all": ({"orjson"}, {"decoding", "formats", "pipeline", "sinks", "verification"}),
     "dead-letters show x": ({"orjson"}, {"decoding", "formats", "pipeline", "sinks", "verification"}),
-    "doctor": (KAFKA, {"doctor", "findings", "fleet", "kafka", "pipeline", "process", "sinks", "state"}),
+    "doctor": (KAFKA, {"doctor", "findings", "fleet", "grouped_findings", "kafka", "pipeline", "process", "sinks", "state"}),
     "init": ({"supervisor"}, {"fleet", "scaffold"}),
     "kill": (KAFKA | {"orjson"}, DATA | FLEET | {"drill", "verification"}),
     "lag": (KAFKA | METRICS | {"markdown_it", "mdurl"}, FLEET | {"log_fields", "monitoring", "web"}),
