@@ -46,7 +46,8 @@ fleet in a Prometheus of many jobs. `var/run/targets.json` has them; targets fro
 | `worker` | Of a worker: its slot (`worker_00`), or its pod. |
 
 With several topics (`WORKERS_ROUTES`) every series that has the label `topic` has the label `route` too: the name of the route, as
-`--route` takes it. With one topic no series has it.
+`--route` takes it. With one topic no series has it. The number of series grows with topics and partitions, and with nothing else:
+with twenty topics of six partitions the page of each of three workers is 65 KB, and that of `workers lag` 150 KB.
 
 What scrapes cost: a page is 9 KB, does not grow, and takes 3 ms of the worker's CPU. Scraped 50 times a second, which is
 a hundred times what `deploy/prometheus/` does, a worker that drains a backlog as fast as it can keeps 90 % of its speed;

@@ -74,7 +74,7 @@ EXTENDED_NOTES = {
     EXTENDED[4]: "finer than a millisecond, which no document can hold",
     EXTENDED[5]: "without a zone it could be many times",
     EXTENDED[7]: "more than 34 digits",
-    EXTENDED[12]: "exact in BSON; FerretDB 1 refuses it: then a dead letter, `refused_by_server`",
+    EXTENDED[12]: "exact in BSON; so are `Infinity` and `-Infinity`",
     EXTENDED[14]: "the form of version 1",
     EXTENDED[16]: "at the top of a document a server replaces it by its own time; elsewhere it is stored",
     EXTENDED[20]: "a DBRef; its names must be the first, in this order",
@@ -102,6 +102,11 @@ JSON.
 ## Types of extended JSON
 
 """
+TYPES_NOTE = """
+FerretDB 1, the database of the demo, does not hold all of these: Decimal128, NaN and infinity, minKey and maxKey, JavaScript and
+DBRefs are dead letters there, `refused_by_server`. On most of them it closes the connection, so that it takes
+`WORKERS_REFUSAL_PATIENCE` until such a record is one.
+"""
 METADATA = """
 ## Metadata
 
@@ -122,7 +127,8 @@ METADATA_RULES = """
   document that needs them; the error says so.
 
 Metadata may be **switched on** for a collection that is in use, or more of it be asked for: a document that is stored already
-stays as it is, and counts as stored for a redelivery and for `workers verify`, which compare what both have. It cannot be
+stays as it is, and counts as stored for a redelivery and for `workers verify`, which compare what both have (`verify` looks up each
+such document by itself, which takes longer). It cannot be
 **switched off** in the same way, nor the field renamed, nor the format of keys be changed: documents with the former metadata would be
 conflicts. Verify such a collection with the former setting, which accepts both: `WORKERS_METADATA=place workers verify`.
 """
@@ -136,6 +142,7 @@ def sections() -> list[str]:
     return [
         FORMATS,
         table(("value of a field", "becomes in BSON", "note"), types),
+        TYPES_NOTE,
         METADATA,
         f"```json\n{with_metadata()}\n```",
         METADATA_RULES,

@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from bson import json_util
+from kafka import KafkaProducer
 from pymongo import MongoClient
+from pymongo.collection import Collection
 
 from embedded_stack.processes import tied
 from tests.support.embedded import EmbeddedStack, wait_until
@@ -23,6 +27,8 @@ pytestmark = [pytest.mark.acceptance, pytest.mark.slow]
 
 NEEDS_MONGODB = ["Money"]
 """The database of the demo does not hold what they store."""
+OLDER = "Only the last week"
+"""Its topic has an older record, too."""
 ALL = recipes()
 
 
@@ -69,13 +75,12 @@ def prepared(chosen: Sequence[Recipe], kafka: str, mongodb: str, folder: Path) -
 
 def run(chosen: Sequence[Recipe], kafka: str, mongodb: str, folder: Path) -> None:
     environment = prepared(chosen, kafka, mongodb, folder)
-    # Before the worker: then it finds all topics when it starts.
+    # Before the worker: then it finds all topics when it starts, and what is paused then.
     for recipe in chosen:
-        for command in recipe.commands:
-            said = subprocess.run(
-                ["bash", "-c", command.text], env=environment, cwd=folder, capture_output=True, text=True, check=False
-            )
-            assert said.returncode == 0, f"{recipe}: {command.text}\n{said.stdout}{said.stderr}"
+        for command in recipe.before_resume:
+            call(environment, folder, command.text)
+        if recipe.name == OLDER:
+            send_old(kafka, recipe.topic)
     log = folder / "log"
     with log.open("wb") as out, MongoClient(mongodb) as client:
         worker = subprocess.Popen(
@@ -83,23 +88,42 @@ def run(chosen: Sequence[Recipe], kafka: str, mongodb: str, folder: Path) -> Non
         )
         database = client[environment["WORKERS_DATABASE"]]
         try:
-            for recipe in chosen:
+            for recipe in sorted(chosen, key=lambda recipe: bool(recipe.resume)):
                 collection = database[recipe.collection]
-                wait_until(lambda found=collection: found.count_documents({}), 60, f"{recipe}: there is a document")
-                (document,) = collection.find()
-                options = json_util.RELAXED_JSON_OPTIONS
-                stored = json.loads(json_util.dumps(document, json_options=options))
-                assert alike(stored, recipe.document), f"{recipe}: {json.dumps(stored, indent=2)}"
-            verified = subprocess.run(
-                [BIN / "workers", "verify", "--wait", "30"],
-                env=environment,
-                cwd=folder,
-                capture_output=True,
-                text=True,
-                check=False,
-            )
-            assert verified.returncode == 0, verified.stdout + verified.stderr + log.read_text()
+                if recipe.resume:
+                    # All others are stored by now.
+                    assert not documents(collection), f"{recipe}: it is paused"
+                    for command in recipe.resume:
+                        call(environment, folder, command.text)
+                wait_until(lambda found=collection, all_=recipe.records: len(documents(found)) >= all_, 60, str(recipe))
+                stored = documents(collection)
+                assert len(stored) == recipe.records, stored
+                assert any(alike(each, recipe.document) for each in stored), f"{recipe}: {json.dumps(stored, indent=2)}"
+            call(environment, folder, "workers verify --wait 30")
         finally:
             worker.terminate()
             worker.wait(60)
             client.drop_database(database.name)
+
+
+def documents(collection: Collection[dict[str, Any]]) -> list[dict[str, Any]]:
+    """All of it, in extended JSON."""
+    text = json_util.dumps(list(collection.find()), json_options=json_util.RELAXED_JSON_OPTIONS)
+    found: list[dict[str, Any]] = json.loads(text)
+    return found
+
+
+def call(environment: Mapping[str, str], folder: Path, command: str) -> None:
+    said = subprocess.run(
+        ["bash", "-c", command], env=environment, cwd=folder, capture_output=True, text=True, check=False, timeout=120
+    )
+    assert said.returncode == 0, f"{command}\n{said.stdout}{said.stderr}"
+
+
+def send_old(kafka: str, topic: str) -> None:
+    """A record from before the last week."""
+    producer = KafkaProducer(bootstrap_servers=kafka)
+    try:
+        producer.send(topic, b'{"old": true}', timestamp_ms=int((time.time() - 8 * 86_400) * 1000)).get(60)
+    finally:
+        producer.close(timeout=5)

@@ -27,7 +27,7 @@ HELD_BY_FERRETDB = {
     "field_names=keep": "WORKERS_FIELD_NAMES=escape",
     "big_integers=decimal128": "WORKERS_BIG_INTEGERS=string",
     "decimals=decimal128": "WORKERS_DECIMALS=double",
-    "nan=double": "WORKERS_NAN=null",
+    "nan=double": "WORKERS_NAN=null (lossy)",
 }
 """By policy: what to set in its place; None: it holds it."""
 LABELS = b'{"pod": "web-7", "labels": {"app.kubernetes.io/name": "web", "$ref": 1}, "price": 19.90, "id": 18446744073709551616}'

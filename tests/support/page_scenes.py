@@ -146,6 +146,22 @@ def hole(now: float, seconds: int) -> Any:
     return told(story, now, seconds, verdict, slots=dead)
 
 
+def paused(now: float, seconds: int) -> Any:
+    """Somebody has paused partitions 0 and 1, which worker_00 has, half a minute ago."""
+    story = Story()
+    for key in story.of("worker_00")[:2]:
+        story.change(key, -30, 0, "worker_00", "paused")
+    verdict = (
+        "attention",
+        "All of numtest is paused since 02:00:00 by ann@db1: nightly backup",
+        "12,345 records wait; `workers resume --topic numtest` ends it",
+    )
+    found = slots(story)
+    found[0] |= {"state": "paused", "text": "paused", "paused_partitions": found[0]["partitions"]}
+    found[1] |= {"limited_by": "WORKERS_MAX_RATE"}
+    return told(story, now, seconds, verdict, slots=found)
+
+
 def taken_over(now: float, seconds: int) -> Any:
     story = Story()
     story.kill("worker_01", at=-6.0, again=1.04, back=99)
@@ -330,6 +346,7 @@ SCENES: dict[str, Scene] = {
         calm,
         idle,
         hole,
+        paused,
         taken_over,
         back,
         database_down,

@@ -28,6 +28,20 @@ class Recipe:
         return self.name
 
     @property
+    def before_resume(self) -> list[Command]:
+        return [command for command in self.commands if command not in self.resume]
+
+    @property
+    def resume(self) -> list[Command]:
+        """What is to be done once everything else was: the end of a pause."""
+        return [command for command in self.commands if command.text.startswith("workers resume")]
+
+    @property
+    def records(self) -> int:
+        """How many its commands send."""
+        return sum("workers produce" in command.text for command in self.commands)
+
+    @property
     def topic(self) -> str:
         """Of the document."""
         found = ID.fullmatch(self.document["_id"])

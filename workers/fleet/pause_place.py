@@ -53,7 +53,7 @@ def look_up(settings: Settings, topic: str | None, partition: int | None, local_
             return _elsewhere(settings, admin, local_members)
     except UnavailableError as error:
         unchecked = "" if topic is None else f", so it was not checked that {_named(topic, partition)} exists"
-        return [f"Kafka does not answer{unchecked}: {error}"]
+        return [f"Kafka could not be asked{unchecked}: {error}"]
 
 
 def _require_route(settings: Settings, topic: str) -> None:

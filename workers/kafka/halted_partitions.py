@@ -32,8 +32,8 @@ class HaltedPartitions:
     def __init__(self, consumer: KafkaConsumer, routes: RouteTable, observer: Observer) -> None:
         self._consumer, self._routes, self._observer = consumer, routes, observer
         self._halted: set[TopicPartition] = set()
-        self._unroutable: set[str] = set()
-        """Topics of which the observer was told."""
+        self._unroutable: dict[str, str | None] = {}
+        """By topic that was assigned, why no route can have it; None: one has it."""
 
     def __contains__(self, partition: object) -> bool:
         return partition in self._halted
@@ -44,15 +44,24 @@ class HaltedPartitions:
         self._consumer.pause(*to_client(self._consumer.assignment().intersection(partitions)))
 
     def assigned(self) -> None:
-        """After an assignment: halt the topics of which no route says what becomes of them. The others go on."""
+        """After an assignment: halt the topics of which no route says what becomes of them. The others go on.
+
+        The observer is told of each partition once, in whichever assignment it comes.
+        """
         assigned = from_client(self._consumer.assignment())
-        for topic in sorted({partition.topic for partition in assigned} - self._unroutable):
+        for topic in sorted({partition.topic for partition in assigned}):
+            why = self._why_unroutable(topic)
+            new = {partition for partition in assigned if partition.topic == topic} - self._halted
+            if why is not None and new:
+                self._observer.halted(new, f"{why}; correct WORKERS_ROUTES, and restart the workers")
+        self.add({partition for partition in assigned if self._unroutable[partition.topic] is not None})
+
+    def _why_unroutable(self, topic: str) -> str | None:
+        """None: a route has it."""
+        if topic not in self._unroutable:
             try:
                 self._routes.route_of(topic)
+                self._unroutable[topic] = None
             except UnroutableError as error:
-                self._unroutable.add(topic)
-                self._observer.halted(
-                    {partition for partition in assigned if partition.topic == topic},
-                    f"{error}; correct WORKERS_ROUTES, and restart the workers",
-                )
-        self.add({partition for partition in assigned if partition.topic in self._unroutable})
+                self._unroutable[topic] = str(error)
+        return self._unroutable[topic]

@@ -35,7 +35,7 @@ def test_everything_until_it_is_resumed(workers, folder):
     assert code == ExitCode.OK
     assert "paused everything: backup of the database" in out
     assert "no worker runs in this folder" in out
-    assert "Kafka does not answer" in err
+    assert "Kafka could not be asked" in err
 
     code, out, _ = workers("pause", "--list")
     assert code == ExitCode.OK

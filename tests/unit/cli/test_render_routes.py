@@ -118,6 +118,19 @@ def test_watch_fits_its_screen_and_a_kill_is_seen_in_it(width, height):
     assert sum("\N{QUADRANT UPPER RIGHT AND LOWER LEFT}" in line for line in lines) >= 3
 
 
+def test_watch_of_one_route_has_its_bands_and_no_charts_of_all():
+    one = OneRoute(ROUTES, "orders")
+    status = build_status(INFO._replace(routes=one.table), one.of(answers()), NOW, TIME)
+    told = Story(partitions=6, workers=3, topics=tuple(TOPICS)).timeline(UNIX, 120)
+    own = [each for each in told["partitions"] if one.has(each["topic"])]
+    screen = WatchScreen(status, verdict(Facts(status, UNIX)), {**told, "partitions": own, "series": {}}, 40)
+    shown = drawn(screen, 100, 40)
+
+    assert "orders:5" in shown
+    assert "log." not in shown
+    assert "stored/s" not in shown
+
+
 @pytest.mark.parametrize("most", [3, 7, 20, 24, 60, 120])
 def test_bands_are_as_many_lines_as_there_may_be_and_have_all_topics(most):
     told = Story(partitions=6, workers=3, topics=tuple(TOPICS)).timeline(UNIX, 120)

@@ -131,3 +131,11 @@ def test_nothing_is_read_ahead_of_what_was_fetched_and_thrown_away():
     reader.now += 0.5
     for _ in range(100):
         assert reader.limit.allowed(50)
+
+
+def test_the_first_record_is_read_alone_as_long_as_nobody_knows_how_large_they_are():
+    reader = Reader(bytes_=1_000_000)
+    reader.now += 10
+    assert reader.limit.allowed(5_000) == 1
+    reader.limit.spend([Sized(1, 100)])
+    assert reader.limit.allowed(5_000) == 2

@@ -19,7 +19,7 @@ from bson.raw_bson import RawBSONDocument
 from pymongo.errors import OperationFailure, PyMongoError
 
 from workers.errors import BadConfigurationError, RetryReason, SinkRefusesError
-from workers.settings.policies import assignment
+from workers.settings.policies import POLICIES, assignment
 from workers.sinks.mongodb import connecting
 from workers.sinks.mongodb.encoding import documents_equal
 from workers.sinks.mongodb.errors import ErrorClass, classify, translate_write_errors
@@ -97,10 +97,15 @@ def require_policies(client: MongoClient[Any], settings: Settings) -> None:
                 if said := probe.refusal(need, assignment(*place, label)):
                     problems.append(
                         f"{assignment(*place, label)}: the database does not hold {need.what}: {said}. "
-                        f"Set {assignment(need.setting, need.instead, label)}, or use another server"
+                        f"Set {_instead(need, label)}, or use another server"
                     )
     if problems:
         raise BadConfigurationError(problems)
+
+
+def _instead(need: Need, route: str | None) -> str:
+    lossy = " (lossy)" if POLICIES[need.setting].choice(need.instead).loss else ""
+    return f"{assignment(need.setting, need.instead, route)}{lossy}"
 
 
 class _Probe:

@@ -106,7 +106,7 @@ export class Timeline {
     const placed = place(this.#marks, scale, lanes, (text) => this.#measure(text));
     const unlabelled = drawMarks(this.#into, placed, 0, lanes, bottom);
     say(at("unlabelled"), unlabelled ? `${count(unlabelled)} of ${count(placed.length)} marks have no label; the list below has them` : "");
-    this.#charts.forEach((chart, i) => chart.draw(data.series, scale, chartsTop + i * CHART_PX, scale.width < NARROW_PX));
+    this.#charts.forEach((chart, i) => chart.draw(data.series, scale, chartsTop + i * CHART_PX, isNarrow || (isNamed && scale.width < NARROW_PX)));
     this.bottom = bottom;
     this.#point(false);
   }

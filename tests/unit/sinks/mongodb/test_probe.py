@@ -82,7 +82,7 @@ def test_a_server_that_closes_the_connection_is_told_from_one_that_is_away(serve
     server.chokes_on = has_nan
     assert refusal(opened, nan="double") == (
         "WORKERS_NAN=double: the database does not hold NaN and Infinity: it closes the connection on such a document. "
-        "Set WORKERS_NAN=null, or use another server"
+        "Set WORKERS_NAN=null (lossy), or use another server"
     )
     # Each time it was asked whether it takes another.
     assert probes(server) == 2 * ATTEMPTS
