@@ -38,6 +38,7 @@ STATIC = {
     "metrics_optional": "true",
     "max_poll_records": "20",
     "fetch_bytes": "20000",
+    "start": "-1d",
     "healthy_after": "3",
 }
 RECYCLED = {

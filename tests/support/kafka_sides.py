@@ -69,7 +69,8 @@ class Member:
         self.next_offsets: dict[int, int] = {}
         self.first_offsets: dict[int, int] = {}
         self.skipped: dict[int, int] = {}
-        """What a poll returned last that is to be committed though no record follows."""
+        """What a poll of this assignment returned last that is to be committed though no record follows."""
+        self._skipped_in = 0
         self.assignment_epoch = 0
         """Of what was fetched last."""
 
@@ -90,6 +91,8 @@ class Member:
     def poll(self, most: int = 100) -> list[tuple[int, bytes | None]]:
         """Partition and value of each record of one poll."""
         fetched = self.source.poll(most, wait=True)
+        if self.source.assignment_epoch != self._skipped_in:
+            self.skipped, self._skipped_in = {}, self.source.assignment_epoch
         if fetched is None:
             return []
         self.skipped = {p.partition: offset for p, offset in fetched.skipped.items()} or self.skipped
