@@ -48,6 +48,7 @@ class AuditProcess:
     def __init__(self, settings: Settings, paths: StatePaths, on_iteration: Callable[[], None]) -> None:
         """Args: on_iteration: called after every step, also after one that failed."""
         failures = WriteFailures()
+        self._routes = settings.route_table.fingerprint
         self._auditor = open_auditor(settings, paths.state_dir, failures)
         if not settings.route_table.has_several_topics:
             settings = settings.for_topic(settings.route_table.topics[0])
@@ -103,7 +104,7 @@ class AuditProcess:
         )
         self.metrics.round_ended(now - began, done=done)
         self._count(before)
-        write_audit(self._file, auditor.audit._replace(interval=self._interval))
+        write_audit(self._file, auditor.audit._replace(interval=self._interval, routes=self._routes))
 
     def _step_full_pass(self) -> None:
         auditor = self._auditor

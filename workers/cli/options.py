@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from workers.cli.complete import complete_route, complete_topic
 from workers.errors import BadUsageError
 from workers.types import RejectReason, TopicPartition
 
@@ -57,13 +56,29 @@ def texts(values: list[str] | None) -> list[str] | None:
     return [checked for value in values if (checked := text(value)) is not None] if values is not None else None
 
 
+def route_names(incomplete: str) -> list[str]:
+    """What the shell completes."""
+    # Not at the top: see `workers.cli`.
+    from workers.cli.complete import complete_route
+
+    return complete_route(incomplete)
+
+
+def topic_names(incomplete: str) -> list[str]:
+    """The same, for a topic."""
+    # Not at the top: see `workers.cli`.
+    from workers.cli.complete import complete_topic
+
+    return complete_topic(incomplete)
+
+
 OfRoute = Annotated[
     str | None,
     typer.Option(
         "--route",
         metavar="NAME",
         callback=text,
-        autocompletion=complete_route,
+        autocompletion=route_names,
         help="Only the topics of this route of WORKERS_ROUTES.",
     ),
 ]
@@ -98,7 +113,7 @@ OfPartition = Annotated[
 ]
 OfTopic = Annotated[
     str | None,
-    typer.Option("--topic", metavar="TOPIC", callback=text, autocompletion=complete_topic, help="Only this topic."),
+    typer.Option("--topic", metavar="TOPIC", callback=text, autocompletion=topic_names, help="Only this topic."),
 ]
 Since = Annotated[
     str | None, typer.Option(metavar="TIME", help="Rejected at or after: 10m, 2h, 3d, or 2026-01-31T12:00.")

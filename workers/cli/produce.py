@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 import typer
 
 from workers.cli import render as show
-from workers.cli.complete import complete_topic
 from workers.cli.ctrl_c import ctrl_c
 from workers.cli.entry import INTERRUPTED
-from workers.cli.options import Json, OfRoute, Tree, finite, require_route, text, texts
+from workers.cli.options import Json, OfRoute, Tree, finite, require_route, text, texts, topic_names
 from workers.errors import BadUsageError, ExitCode, NotFoundError
 
 if TYPE_CHECKING:
@@ -43,7 +42,7 @@ def produce(
     ] = 6,
     topic: Annotated[
         str | None,
-        typer.Option(callback=text, autocompletion=complete_topic, help="The topic, instead of WORKERS_TOPIC."),
+        typer.Option(callback=text, autocompletion=topic_names, help="The topic, instead of WORKERS_TOPIC."),
     ] = None,
     route: OfRoute = None,
     source: Annotated[

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from rich.table import Table
 from rich.text import Text
 
-from workers.drill.kill_steps import Back, Died, Evicted, Evictor, Step, StoredAgain, TakenOver
-from workers.fleet.status.group import compact_partitions
+from workers.drill.kill_steps import Back, Died, Evicted, Evictor, Step, StoredAgain, TakenOver, in_words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -112,7 +111,7 @@ def _verdict(report: KillReport) -> tuple[str, str, str]:
 
 
 def _owners(step: TakenOver, name: str) -> str:
-    owners = [f"{compact_partitions(owned)} by {who}" for who, owned in step.partitions.items()]
+    owners = [f"{in_words(owned)} by {who}" for who, owned in step.partitions.items()]
     itself = ", started again" if set(step.partitions) == {name} else ""
     return ", ".join(owners) + itself
 
@@ -121,20 +120,21 @@ def _stored_again(step: StoredAgain) -> str:
     at_once: dict[str, list[TopicPartition]] = {}
     for partition, (at, _) in sorted(step.first.items(), key=lambda first: first[1]):
         at_once.setdefault(_milliseconds(at), []).append(partition)
-    told = [f"{compact_partitions(partitions)} after {time}" for time, partitions in at_once.items()]
+    told = [f"{in_words(partitions)} after {time}" for time, partitions in at_once.items()]
     if len(told) > EACH:
         told = [f"first {told[0]}", f"last {told[-1]}"]
     if step.nothing_waited:
-        told.append(f"nothing waited in {compact_partitions(step.nothing_waited)}")
+        told.append(f"nothing waited in {in_words(step.nothing_waited)}")
     if step.unknown:
-        told.append(f"on another host, not known here: {compact_partitions(step.unknown)}")
+        told.append(f"on another host, not known here: {in_words(step.unknown)}")
     return ", ".join(told)
 
 
 def _partitions(partitions: Sequence[TopicPartition]) -> str:
     if not partitions:
         return "no partition"
-    return f"partition{'' if len(partitions) == 1 else 's'} {compact_partitions(partitions)}"
+    said = in_words(partitions)
+    return said if " partitions of " in said else f"partition{'' if len(partitions) == 1 else 's'} {said}"
 
 
 def _milliseconds(seconds: float) -> str:

@@ -7,7 +7,7 @@ from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 
 from workers.connection import KeptConnection
-from workers.drill.drill_topics import offsets_by_topic, offsets_of_all
+from workers.drill.drill_topics import offsets_of_all, offsets_of_each
 from workers.errors import UnavailableError
 from workers.kafka.admin import Admin
 from workers.kafka.first_records import FirstRecords
@@ -106,7 +106,7 @@ class _Left:
         """The number of offsets, up to what was acknowledged, also where a transaction that is open still hides it from
         all readers; None: there is no topic.
         """
-        by_topic = offsets_by_topic(self._settings, admin)
+        by_topic = offsets_of_each(self._settings, admin)
         if not by_topic:
             return None
         offsets = {partition: each for found in by_topic.values() for partition, each in found.offsets.items()}

@@ -58,6 +58,7 @@ class Kill:
         self._interrupts = Interrupts()
         self._gaps = StoredGaps()
         self._killed_at = 0.0
+        self._reaches_all = False
 
     def run(self, wanted: str | None, rate: int | None, *, may_send: bool) -> KillReport:
         """Kill one worker with SIGKILL, tell the steps, wait until the fleet is whole, and compare the records.
@@ -88,6 +89,7 @@ class Kill:
                     stack.enter_context(load)
                 files = FleetFiles(self._settings, self._paths, found.slots)
                 sent = [partition for partition in found.ends if partition.topic in found.topics]
+                self._reaches_all = load is not None and len(sent) == len(found.ends)
                 if self._await_stored(files, victim, load, sent):
                     self._kill(report, stack.enter_context(victim), files, load, watched=found.watched)
                 report.interrupted = self._interrupts.name
@@ -162,7 +164,7 @@ class Kill:
             report.killed, report.partitions = round(time.time() - time.monotonic() + killed, 3), last.partitions
             story = KillStory(victim.name, last, killed, self._settings.session_timeout, watched)
             self._killed_at = killed
-            self._follow(report, story, victim, files, group, own_load=load is not None)
+            self._follow(report, story, victim, files, group)
         finally:
             group.stop()
         ended = [name for name, beat in sorted(beats.items()) if name != victim.name and not beat.is_alive()]
@@ -175,8 +177,6 @@ class Kill:
         victim: Victim,
         files: FleetFiles,
         group: GroupLooks,
-        *,
-        own_load: bool,
     ) -> None:
         told_at = time.monotonic()
         ended: float | None = None
@@ -192,9 +192,9 @@ class Kill:
                 report.steps.append(step)
                 self._on_step(step, story.name)
                 told_at = now
-            # Where this command sends, every partition has records that wait.
-            group.wants_lag = not own_load and story.has(TakenOver)
-            if story.has(TakenOver) and (own_load or story.has(StoredAgain)):
+            # Where this command sends to all of them, every partition has records that wait.
+            group.wants_lag = not self._reaches_all and story.has(TakenOver)
+            if story.has(TakenOver) and (self._reaches_all or story.has(StoredAgain)):
                 group.stop()
             if story.complete:
                 complete_at = complete_at or now

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
+from workers.fleet.status.group import compact_partitions
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from workers.types import TopicPartition
+
+
+OF_MANY = re.compile("[0-9]+ of [0-9]+ topics")
+"""What `compact_partitions` says of partitions of many topics."""
 
 
 class Evictor(StrEnum):
@@ -74,3 +81,9 @@ class Back(NamedTuple):
 
 
 Step = Died | Evicted | TakenOver | StoredAgain | Back
+
+
+def in_words(partitions: Collection[TopicPartition]) -> str:
+    """For a sentence: `0-2,5`; of several topics `orders:0-2 refunds:5`, of many `40 partitions of 20 topics`."""
+    few = compact_partitions(partitions)
+    return few.replace(" of ", " partitions of ") if OF_MANY.fullmatch(few) else few

@@ -8,8 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from workers.drill.kill_steps import Back, Died, Evicted, Evictor, Step, StoredAgain, TakenOver
-from workers.fleet.status.group import compact_partitions
+from workers.drill.kill_steps import Back, Died, Evicted, Evictor, Step, StoredAgain, TakenOver, in_words
 from workers.fleet.watchdog.resumptions import WRITTEN_SECONDS, stored_since
 from workers.state.heartbeat import State
 
@@ -86,7 +85,7 @@ class KillStory:
 
     def waits_for(self, now: float) -> str:
         """What comes next, for people."""
-        moved = compact_partitions(self.last.partitions)
+        moved = in_words(self.last.partitions)
         if not self.has(Died):
             return f"waiting for the end of pid {self.last.pid}"
         if not self.has(Evicted):
@@ -98,7 +97,7 @@ class KillStory:
             return f"{moved} wait for their new owners"
         if self.last.partitions and not self.has(StoredAgain):
             waiting = set(self.last.partitions) - self._stored.keys()
-            return f"waiting for the first record of {compact_partitions(waiting)}"
+            return f"waiting for the first record of {in_words(waiting)}"
         return f"{self.name} starts again" if not self.has(Back) else "the fleet is whole again"
 
     def _note(self, seen: Seen) -> None:

@@ -6,7 +6,7 @@ import time
 from contextlib import closing
 from typing import TYPE_CHECKING, NamedTuple
 
-from workers.drill.drill_topics import loaded_topics, offsets_by_topic
+from workers.drill.drill_topics import loaded_topics, offsets_of_each
 from workers.errors import BadUsageError, UnavailableError
 from workers.fleet.start_command import how_to_start
 from workers.fleet.status.collector import StatusCollector
@@ -70,7 +70,7 @@ def look(settings: Settings, processes: Processes, tree: Path) -> Found:
     with closing(open_reader(settings)) as sink:
         sink.connect()
     with Admin(settings) as admin:
-        existing = offsets_by_topic(settings, admin)
+        existing = offsets_of_each(settings, admin)
         if not existing:
             raise BadUsageError(missing(chosen_topics(settings, admin)))
     offsets = {partition: each for found in existing.values() for partition, each in found.offsets.items()}

@@ -133,8 +133,14 @@ class Restart:
         if slot is None or slot.pid in (None, old.pid) or group is None or group.state != STABLE or group.unowned:
             return False
         assigned = {member.member_id: tuple(member.partitions) for member in group.members}
+        # A worker that is still to be restarted may have a topic of before, of which this status knows nothing.
+        topics = {partition.topic for partitions in assigned.values() for partition in partitions}
         must_work = [each for each in status.slots if each.name in self._must_work]
-        return all(_is_working(each) and assigned.get(each.member_id or "") == each.partitions for each in must_work)
+        return all(
+            _is_working(each)
+            and assigned.get(each.member_id or "") == tuple(p for p in each.partitions if p.topic in topics)
+            for each in must_work
+        )
 
     def _wait(self, condition: Callable[[Status], bool], seconds: float) -> Status | None:
         """The first status that meets the condition; None: none did in time."""

@@ -56,6 +56,8 @@ class Audit(NamedTuple):
     topic: str = ""
     interval: float = 0.0
     """Seconds between two rounds."""
+    routes: str = ""
+    """The fingerprint of its routes: `RouteTable.fingerprint`; empty: an older version wrote this."""
     done: float | None = None
     """When the last round was done, and so these counts were found; None: none was yet, and they are not known."""
 

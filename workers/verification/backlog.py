@@ -11,11 +11,14 @@ from workers.kafka.open_transactions import OpenTransactions
 from workers.kafka.partition_offsets import leader_epochs
 from workers.pauses import described
 from workers.verification.chosen_topics import chosen_topics
+from workers.verification.topic_offsets import offsets_by_topic
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
     from workers.kafka.open_transactions import OpenTransaction
+    from workers.kafka.partition_offsets import PartitionOffsets
+    from workers.kafka.topics import Topic
     from workers.pauses import Pause
     from workers.settings import Settings
     from workers.types import TopicPartition
@@ -65,11 +68,12 @@ class RoutesBacklog:
     def look(self, admin: Admin) -> Remaining | None:
         """See `Backlog.look`. None: there is none of the topics."""
         chosen = chosen_topics(self._settings, admin, self._route).topics
-        for name in chosen.keys() - self._topics.keys():
-            self._topics[name] = Backlog(chosen[name])
-        found = [left for name in chosen if (left := self._topics[name].look(admin))]
-        if not found:
+        existing = offsets_by_topic(chosen, admin, self._settings.group)
+        if not existing:
             return None
+        for name in existing.keys() - self._topics.keys():
+            self._topics[name] = Backlog(chosen[name])
+        found = [self._topics[name].left(*each) for name, each in existing.items()]
         transactions = {p: each for left in found for p, each in left.open_transactions.items()}
         return Remaining(
             sum(left.pending for left in found), transactions, {each for left in found for each in left.partitions}
@@ -105,7 +109,10 @@ class Backlog:
         topic = admin.topic(self._settings.topic)
         if topic is None:
             return None
-        offsets = admin.partition_offsets(topic, self._settings.group)
+        return self.left(topic, admin.partition_offsets(topic, self._settings.group))
+
+    def left(self, topic: Topic, offsets: Mapping[TopicPartition, PartitionOffsets]) -> Remaining:
+        """The same, where these are known."""
         ranges = {partition: (each.next_offset, each.end) for partition, each in offsets.items() if each.lag}
         # A commit never reaches behind a transaction marker at the end of a log. Records are looked for only where
         # nothing moved since the last look.

@@ -32,19 +32,22 @@ class TopicRun:
         self,
         settings: Settings,
         topic: Topic,
+        offsets: Mapping[TopicPartition, PartitionOffsets],
         admin: Admin,
         sink: SinkReader,
         since_seconds: float | None,
         from_offsets: Mapping[TopicPartition, int] | None,
     ) -> None:
-        """Ask for the offsets. Args: settings: of this topic. The rest: see `verify.verify`.
+        """Args:
+        settings: of this topic.
+        offsets: of the whole log, as they are now.
+        since_seconds, from_offsets: see `verify.verify`.
 
         Raises:
             UnavailableError: Kafka did not answer.
         """
         self.settings, self.topic, self.sink = settings, topic, sink
         self._admin, self._has_gaps = admin, from_offsets is not None
-        offsets: Mapping[TopicPartition, PartitionOffsets] = admin.partition_offsets(topic, settings.group)
         if since_seconds is not None:
             offsets = admin.since(offsets, since_seconds)
         if from_offsets is not None:
@@ -86,7 +89,7 @@ class TopicRun:
         report.committed = any(each.committed is not None for each in self.offsets.values())
         report.open_transactions = self._open_transactions
         report.starts, report.skips = left_out(self.offsets)
-        report.policies = [f"{each.name}={each.value}" for each in chosen(self.settings)]
+        report.policies = [f"{each.name}={each.value}" for each in chosen(self.settings)] + self.settings.chosen_formats
         report.lossy_policies = [f"{each.name}={each.value}" for each in lossy(self.settings)]
         report.truncated = [
             TruncatedLog(partition, each.committed or 0, each.truncation.divergence)

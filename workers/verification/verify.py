@@ -63,7 +63,8 @@ def verify(
         topic = admin.topic(settings.topic)
         if topic is None:
             raise NotFoundError(topics.missing(settings))
-        run = TopicRun(settings, topic, admin, sink, since_seconds, from_offsets)
+        offsets = admin.partition_offsets(topic, settings.group)
+        run = TopicRun(settings, topic, offsets, admin, sink, since_seconds, from_offsets)
         foreign = None
         if since_seconds is None and from_offsets is None:
             how = whole or WholeRun()

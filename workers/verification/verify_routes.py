@@ -13,6 +13,7 @@ from workers.verification.checkers import Checkers
 from workers.verification.chosen_topics import chosen_topics, missing
 from workers.verification.foreign_ids import foreign_ids
 from workers.verification.routes_report import CollectionVerdict, RoutesReport, TopicVerdict
+from workers.verification.topic_offsets import offsets_by_topic
 from workers.verification.topic_run import TopicRun
 from workers.verification.verify_parts import most_processes, verify_parts
 
@@ -64,11 +65,12 @@ def verify_routes(
     with Admin(settings) as admin, closing(open_readers(settings)) as readers:
         readers.connect()
         chosen = chosen_topics(settings, admin, route)
+        existing = offsets_by_topic(chosen.topics, admin, settings.group)
         # All of them before the first record is read.
         runs = [
-            TopicRun(of_topic, topic, admin, readers.reader(of_topic), since_seconds, from_offsets)
+            TopicRun(of_topic, *existing[name], admin, readers.reader(of_topic), since_seconds, from_offsets)
             for name, of_topic in chosen.topics.items()
-            if (topic := admin.topic(name))
+            if name in existing
         ]
         if not runs and not chosen.unroutable:
             raise NotFoundError(missing(chosen))

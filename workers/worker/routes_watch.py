@@ -47,7 +47,10 @@ class RoutesWatch(NullObserver):
             )
             return
         if changed:
-            log.warning("the file of routes has changed; it takes effect with a restart: `workers restart`")
+            log.warning(
+                "the file of routes has changed; it takes effect with a restart: `workers restart`, and then lag, watchdog and "
+                "auditor by supervisorctl"
+            )
 
 
 def _stamp(path: Path) -> tuple[int, int, int] | None:

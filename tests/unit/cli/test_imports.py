@@ -45,7 +45,7 @@ OPTIONS = {"annotated_types", "dotenv", "pydantic", "pydantic_core", "typing_ext
 LOG = {"pygments", "structlog"}
 KAFKA = LOG | {"cramjam", "crc32c", "kafka", "lz4", "snappy", "zstandard"}
 METRICS = {"prometheus_client"}
-COMMON = {"cli", "errors", "identity", "naming", "operations", "pauses", "records", "settings", "types"}
+COMMON = {"cli", "connection", "errors", "identity", "log_fields", "naming", "operations", "pauses", "records", "settings", "types"}
 DATA = {"decoding", "formats", "kafka", "pipeline", "sinks"}
 FLEET = {"connection", "fleet", "kafka", "pipeline", "process", "sinks", "state"}
 
@@ -57,7 +57,7 @@ USES = {
     "dead-letters purge --all": ({"orjson"}, {"decoding", "formats", "pipeline", "sinks", "verification"}),
     "dead-letters replay --all": ({"orjson"}, {"decoding", "formats", "pipeline", "sinks", "verification"}),
     "dead-letters show x": ({"orjson"}, {"decoding", "formats", "pipeline", "sinks", "verification"}),
-    "doctor": (KAFKA, {"doctor", "findings", "fleet", "kafka", "pipeline", "process", "sinks", "state"}),
+    "doctor": (KAFKA, {"doctor", "findings", "fleet", "grouped_findings", "kafka", "pipeline", "process", "sinks", "state"}),
     "init": ({"supervisor"}, {"fleet", "scaffold"}),
     "kill": (KAFKA | {"orjson"}, DATA | FLEET | {"drill", "verification"}),
     "lag": (KAFKA | METRICS | {"markdown_it", "mdurl"}, FLEET | {"log_fields", "monitoring", "web"}),
@@ -69,7 +69,7 @@ USES = {
     "run": (KAFKA | METRICS | {"orjson"}, DATA | {"connection", "fleet", "log_fields", "monitoring", "process", "state", "worker"}),
     "seek --to=latest": (KAFKA, {"kafka", "log_fields", "pipeline"}),
     "status": (KAFKA, FLEET),
-    "verify": (KAFKA | {"orjson"}, DATA | {"state", "verification"}),
+    "verify": (KAFKA | {"orjson"}, DATA | {"fleet", "state", "verification"}),
     "watchdog": (KAFKA | METRICS | {"supervisor"}, (FLEET - {"sinks"}) | {"log_fields", "monitoring"}),
 }  # fmt: skip
 """By command line: the libraries that it has imported when it reads its settings, and the packages of ours that it may have."""

@@ -11,8 +11,9 @@ from tests.support.batches import tp, tps
 from workers.cli import kill as cli_kill
 from workers.cli import render_kill
 from workers.drill.kill_report import KillReport
-from workers.drill.kill_steps import Back, Died, Evicted, Evictor, Step, StoredAgain, TakenOver
+from workers.drill.kill_steps import Back, Died, Evicted, Evictor, Step, StoredAgain, TakenOver, in_words
 from workers.drill.report import DrillReport
+from workers.types import TopicPartition
 
 STEPS: list[Step] = [
     Died(0.0042, 12_345, tps(2, 3)),
@@ -149,3 +150,13 @@ def test_everything_is_in_the_json():
     assert (found["records"], found["lost"], found["passed"]) == (9_312, 0, True)
     early = KillReport("worker_01", 7).as_dict()
     assert (early["killed"], early["back"], early["lost"], early["passed"]) == (None, None, None, False)
+
+
+def test_partitions_of_many_topics_are_counted_and_not_listed():
+    few = [TopicPartition("orders", 0), TopicPartition("refunds", 1)]
+    many = [TopicPartition(f"shop.{number:02d}", 0) for number in range(20)]
+
+    assert in_words(few) == "orders:0 refunds:1"
+    assert in_words(many) == "20 partitions of 20 topics"
+    died = render_kill.step_line(Died(0.1, 77, tuple(many)), "worker_00", 10.0)
+    assert died.text == "kill -9 77; it owned 20 partitions of 20 topics"

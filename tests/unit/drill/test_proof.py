@@ -13,9 +13,12 @@ from workers.drill.effects import Effects
 from workers.drill.load import BAD
 from workers.drill.proof import Proof
 from workers.drill.report import DrillReport, FaultReport
-from workers.settings import load
+from workers.settings import Settings, load
+from workers.settings.route import Route, RouteTable
+from workers.types import TopicPartition
 from workers.verification.offset_bitmap import OffsetBitmap
 from workers.verification.report import PartitionReport, VerifyReport
+from workers.verification.routes_report import RoutesReport, TopicVerdict
 
 GOOD = b'{"number": 1}'
 FIRST = 100
@@ -27,7 +30,12 @@ def judged(monkeypatch: pytest.MonkeyPatch) -> Any:
     """The report of a drill that sent these values, of which `verify` counted so many of each outcome."""
 
     def judge(
-        *values: bytes | None, interrupted: str | None = None, gone: int = 0, hidden: int = 0, **counts: int
+        *values: bytes | None,
+        interrupted: str | None = None,
+        gone: int = 0,
+        hidden: int = 0,
+        settings: Settings | None = None,
+        **counts: int,
     ) -> DrillReport:
         """Args: gone: acknowledged, and not in the log; hidden: acknowledged, and behind the last that can be read."""
 
@@ -44,7 +52,7 @@ def judged(monkeypatch: pytest.MonkeyPatch) -> Any:
             acknowledged.add(FIRST + place)
         report = DrillReport(7, {"kill a worker": 1}, [FaultReport(1.0, "kill a worker")], interrupted=interrupted)
         report.acknowledged = len(values) + gone
-        Proof(load(), {tp(0): FIRST}).prove(report, {tp(0): acknowledged}, lambda *_: None)
+        Proof(settings or load(), {tp(0): FIRST}).prove(report, {tp(0): acknowledged}, lambda *_: None)
         return report
 
     return judge
@@ -55,6 +63,29 @@ def test_good_records_stored_and_bad_ones_dead_letters_have_passed(judged):
 
     assert report.passed
     assert (report.stored, report.dead_letters, report.dead_letters_expected) == (2, 2, 2)
+
+
+def test_what_is_bad_is_for_the_format_of_the_topic_to_say(judged):
+    """Everything that is UTF-8 can be stored as text."""
+    text = load(value_format="text")
+
+    assert judged(GOOD, BAD, None, stored=2, dead_lettered=1, settings=text).passed
+    assert judged(GOOD, BAD, stored=1, dead_lettered=1, settings=text).unexplained == 1
+    assert judged(GOOD, BAD, stored=1, dead_lettered=1).passed
+
+
+def test_several_topics_are_told_apart_only_where_something_is_wrong(monkeypatch):
+    routes = RouteTable((Route(topics=("orders", "refunds")),))
+    parts = {topic: PartitionReport(TopicPartition(topic, 0)) for topic in ("orders", "refunds")}
+    parts["orders"].counts.update(kafka=5, stored=5)
+    parts["refunds"].counts.update(kafka=5, stored=4, missing=1)
+    verdicts = [TopicVerdict(t, t, t, VerifyReport(t, "counters", [part])) for t, part in parts.items()]
+    monkeypatch.setattr("workers.drill.proof.verify_routes", lambda *_: RoutesReport("counters", verdicts))
+    report = DrillReport(7)
+
+    Proof(load().with_routes(routes), {}).prove(report, {}, lambda *_: None)
+
+    assert (report.stored, report.lost, report.remarks) == (9, 1, ["refunds: 1 missing"])
 
 
 def test_ignored_tombstones_are_accounted_for(judged):

@@ -7,6 +7,7 @@ import pytest
 from tests.support.statuses import WATCHDOG, answers, judged, kafka, process
 from tests.unit.fleet.test_verdict import CLEAN, LOST, NOW, PROVEN, TAKEN, UNTIL, at, killed, said
 from workers.fleet.sentences import clock
+from workers.fleet.status.audit import audit_now
 from workers.fleet.status.model import SupervisordAnswer
 from workers.fleet.supervisor import Process
 from workers.kafka.partition_offsets import PartitionOffsets
@@ -147,3 +148,16 @@ def test_the_fleet_without_anything_to_prove_is_what_it_was():
     nothing = kafka(offsets={partition: PartitionOffsets(0, 0, 0) for partition in answers().kafka.offsets})
 
     assert said(CLEAN, kafka=nothing)[:2] == ("calm", PROVEN)
+
+
+def test_the_word_of_an_auditor_with_other_routes_proves_nothing():
+    """It was not restarted after they changed: it looks at topics of before."""
+    ours = audit_now(CLEAN._replace(routes="1a2b3c4d"), NOW, is_expected=True, routes="1a2b3c4d")
+    other = audit_now(CLEAN._replace(routes="1a2b3c4d", missing=2), NOW, is_expected=True, routes="00000000")
+    older = audit_now(CLEAN, NOW, is_expected=True, routes="00000000")
+
+    assert ours
+    assert ours.until == older.until == CLEAN.until
+    assert other
+    assert (other.until, other.missing) == (None, 2)
+    assert "restart it" in (other.problem or "")

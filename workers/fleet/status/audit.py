@@ -23,7 +23,7 @@ def is_spare(process: Process) -> bool:
     return process.name == AUDITOR and process.state == "STOPPED"
 
 
-def audit_now(audit: Audit | None, now: float, *, is_expected: bool) -> Audit | None:
+def audit_now(audit: Audit | None, now: float, *, is_expected: bool, routes: str | None = None) -> Audit | None:
     """What counts of it; None: no auditor runs.
 
     What is not accounted for stays so, however long ago it was said: nobody has looked since. What was proven stays proven,
@@ -33,11 +33,15 @@ def audit_now(audit: Audit | None, now: float, *, is_expected: bool) -> Audit | 
         audit: what an auditor has left; None: nothing.
         now: Unix time.
         is_expected: whether supervisord has an auditor that was not stopped on purpose.
+        routes: the fingerprint of those of this folder; None: it does not matter.
     """
     if audit is None:
         return None
     if audit.time > now + SILENT_SECONDS:
         problem = "the clock was set back: what the auditor said last is of a time that is still to come"
+        return audit._replace(until=None, since=None, recent=None, problem=problem)
+    if routes and audit.routes not in ("", routes):
+        problem = "the auditor has other routes than this folder: restart it (supervisorctl restart auditor)"
         return audit._replace(until=None, since=None, recent=None, problem=problem)
     is_gone = now - audit.time > GONE_SECONDS and not is_expected
     return None if is_gone and audit.is_clean and not audit.removed else audit

@@ -182,7 +182,7 @@ def build_status(info: FleetInfo, answers: Answers, now: float, time: str) -> St
     problems += [slot.problem for slot in slots if slot.problem]
     problems += group.problems if group and fleet else []
     unix_now = datetime.fromisoformat(time).timestamp()
-    audit = audit_now(answers.audit, unix_now, is_expected=_has_auditor(answers.supervisord))
+    audit = audit_now(answers.audit, unix_now, is_expected=_has_auditor(answers.supervisord), routes=info.fingerprint)
     if audit and not audit.is_clean and fleet:
         found = f"{audit.failures}{age(audit, unix_now)}"
         problems.append(f"records are not accounted for: {found}; `{audit.command}` shows more")
@@ -191,7 +191,7 @@ def build_status(info: FleetInfo, answers: Answers, now: float, time: str) -> St
         problems.append(f"{answers.pauses.problem}: what is paused is not known; `workers resume` writes it anew")
     halted = {partition for slot in slots for partition in slot.halted_partitions}
     routes = (
-        build_route_statuses(info.routes, kafka, dead=dead, halted=halted, rates=answers.rates)
+        build_route_statuses(info.routes, kafka, dead=dead, halted=halted, rates=answers.rates, pauses=answers.pauses)
         if kafka and info.routes
         else []
     )
