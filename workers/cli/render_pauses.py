@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from workers.cli.payload import escaped
-from workers.fleet.sentences import plural
 from workers.naming import short_name
 
 if TYPE_CHECKING:
@@ -26,6 +25,9 @@ WARN = "yellow"
 
 def pause_lines(status: Status) -> list[tuple[str, Text]]:
     """A line for each pause: what, since when, by whom, why; and one for limits that hold workers up."""
+    # Not at the top: `verify` needs nothing of the fleet. See `workers.cli`.
+    from workers.fleet.sentences import plural
+
     pauses = sorted(status.pauses.all, key=lambda each: each.since)
     lines = [("paused", Text(escaped(f"{each.what} {each.why}"), style=WARN)) for each in pauses[:MOST]]
     if (more := len(pauses) - MOST) > 0:

@@ -16,7 +16,7 @@ from workers.cli.render_group import LABEL_WIDTH, group_lines
 from workers.fleet.event_words import subject, words
 from workers.fleet.sentences import plural
 from workers.fleet.status.group import compact_partitions
-from workers.fleet.status.slot import IDLE, WAITING_FOR_TOPIC, WORKING
+from workers.fleet.status.slot import IDLE, PAUSED, WAITING_FOR_TOPIC, WORKING
 from workers.fleet.verdict_facts import Level
 from workers.naming import short_name
 from workers.state.heartbeat import State
@@ -96,7 +96,7 @@ def headline(said: Verdict, *, ascii_only: bool = False) -> RenderableType:
 def summary(status: Status, style: str = BAD) -> Text:
     """Healthy, or the first problem, in that style, and how many more there are."""
     if status.healthy:
-        reading = sum(slot.state in WORKING for slot in status.slots)
+        reading = sum(slot.state in WORKING and slot.state != PAUSED for slot in status.slots)
         group = status.group
         paused = f", {plural(len(status.pauses.all), 'pause')}" if status.pauses.all else ""
         owned = f" {plural(group.partitions, 'partition')}, lag {group.lag:,}" if group and group.partitions else ""

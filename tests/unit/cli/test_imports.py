@@ -78,7 +78,7 @@ USES = {
     "produce": (KAFKA, {"kafka"}),
     "restart": (KAFKA, FLEET),
     "resume": (KAFKA, FLEET),
-    "run": (KAFKA | METRICS | {"orjson"}, DATA | {"fleet", "log_fields", "monitoring", "process", "state", "worker"}),
+    "run": (KAFKA | METRICS | {"orjson"}, DATA | {"connection", "fleet", "log_fields", "monitoring", "process", "state", "worker"}),
     "seek --to=latest": (KAFKA, {"kafka", "log_fields", "pipeline"}),
     "status": (KAFKA, FLEET),
     "verify": (KAFKA | {"orjson"}, DATA | {"fleet", "state", "verification"}),

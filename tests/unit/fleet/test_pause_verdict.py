@@ -10,6 +10,7 @@ import pytest
 from tests.support.batches import tp, tps
 from tests.support.statuses import judged, kafka, seen, with_slot
 from workers.cli.render_pauses import pause_lines
+from workers.cli.render_status import summary
 from workers.drill.unpaused import require_unpaused
 from workers.errors import UnavailableError
 from workers.fleet.verdict import verdict
@@ -116,3 +117,10 @@ def test_a_drill_says_at_once_that_it_would_wait_for_ever(tmp_path):
 
     with pytest.raises(UnavailableError, match=r"nothing was killed: partition 2 of numtest is paused since .* by bob"):
         require_unpaused(settings, paths, "nothing was killed")
+
+
+def test_who_is_paused_does_not_count_as_reading():
+    beat = replace(seen("worker_01").beat, paused=tps(2, 3))
+    status = judged(pauses=Pauses((ALL,)), **with_slot("worker_01", beat=beat))
+
+    assert summary(status).plain == "healthy: 3 workers read 6 partitions, lag 60, 1 pause"
