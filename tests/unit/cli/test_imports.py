@@ -66,10 +66,10 @@ USES = {
     "produce": (KAFKA, {"kafka"}),
     "restart": (KAFKA, FLEET),
     "resume": (KAFKA, FLEET),
-    "run": (KAFKA | METRICS | {"orjson"}, DATA | {"fleet", "log_fields", "monitoring", "process", "state", "worker"}),
+    "run": (KAFKA | METRICS | {"orjson"}, DATA | {"connection", "fleet", "log_fields", "monitoring", "process", "state", "worker"}),
     "seek --to=latest": (KAFKA, {"kafka", "log_fields", "pipeline"}),
     "status": (KAFKA, FLEET),
-    "verify": (KAFKA | {"orjson"}, DATA | {"state", "verification"}),
+    "verify": (KAFKA | {"orjson"}, DATA | {"fleet", "state", "verification"}),
     "watchdog": (KAFKA | METRICS | {"supervisor"}, (FLEET - {"sinks"}) | {"log_fields", "monitoring"}),
 }  # fmt: skip
 """By command line: the libraries that it has imported when it reads its settings, and the packages of ours that it may have."""
