@@ -127,7 +127,8 @@ METADATA_RULES = """
   document that needs them; the error says so.
 
 Metadata may be **switched on** for a collection that is in use, or more of it be asked for: a document that is stored already
-stays as it is, and counts as stored for a redelivery and for `workers verify`, which compare what both have. It cannot be
+stays as it is, and counts as stored for a redelivery and for `workers verify`, which compare what both have (`verify` looks up each
+such document by itself, which takes longer). It cannot be
 **switched off** in the same way, nor the field renamed, nor the format of keys be changed: documents with the former metadata would be
 conflicts. Verify such a collection with the former setting, which accepts both: `WORKERS_METADATA=place workers verify`.
 """

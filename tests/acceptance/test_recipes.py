@@ -8,11 +8,13 @@ import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from bson import json_util
 from kafka import KafkaProducer
 from pymongo import MongoClient
+from pymongo.collection import Collection
 
 from embedded_stack.processes import tied
 from tests.support.embedded import EmbeddedStack, wait_until
@@ -90,19 +92,25 @@ def run(chosen: Sequence[Recipe], kafka: str, mongodb: str, folder: Path) -> Non
                 collection = database[recipe.collection]
                 if recipe.resume:
                     # All others are stored by now.
-                    assert collection.count_documents({}) == 0, f"{recipe}: it is paused"
+                    assert not documents(collection), f"{recipe}: it is paused"
                     for command in recipe.resume:
                         call(environment, folder, command.text)
-                wait_until(lambda found=collection: found.count_documents({}), 60, f"{recipe}: there is a document")
-                (document,) = collection.find()
-                options = json_util.RELAXED_JSON_OPTIONS
-                stored = json.loads(json_util.dumps(document, json_options=options))
-                assert alike(stored, recipe.document), f"{recipe}: {json.dumps(stored, indent=2)}"
+                wait_until(lambda found=collection, all_=recipe.records: len(documents(found)) >= all_, 60, str(recipe))
+                stored = documents(collection)
+                assert len(stored) == recipe.records, stored
+                assert any(alike(each, recipe.document) for each in stored), f"{recipe}: {json.dumps(stored, indent=2)}"
             call(environment, folder, "workers verify --wait 30")
         finally:
             worker.terminate()
             worker.wait(60)
             client.drop_database(database.name)
+
+
+def documents(collection: Collection[dict[str, Any]]) -> list[dict[str, Any]]:
+    """All of it, in extended JSON."""
+    text = json_util.dumps(list(collection.find()), json_options=json_util.RELAXED_JSON_OPTIONS)
+    found: list[dict[str, Any]] = json.loads(text)
+    return found
 
 
 def call(environment: Mapping[str, str], folder: Path, command: str) -> None:

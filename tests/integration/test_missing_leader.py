@@ -16,6 +16,7 @@ from tests.support.plain_workers import PlainWorkers
 from workers.errors import UnavailableError
 from workers.fleet.status.group import compact_partitions
 from workers.kafka.group_client import GroupClient
+from workers.kafka.topic_start import LEADER_PATIENCE_SECONDS
 from workers.monitoring.lag import LagSnapshot
 from workers.monitoring.lag_poller import LagPoller
 from workers.settings import load
@@ -96,6 +97,20 @@ def test_a_partition_without_a_leader_is_named_and_the_others_keep_their_figures
     ran = workers.command("verify")
     assert ran.returncode == 2
     assert all(name in ran.stderr for name in names), "nothing is proven, and it says for which partitions"
+
+    # Another group, which begins the topic at its end: it waits for those without a leader, and not for ever.
+    another = f"{workers.group}-another"
+    workers.start(WORKERS_START="latest", WORKERS_GROUP=another)
+
+    def begun() -> dict[int, int]:
+        found = workers.kafka.admin.list_group_offsets({another: None})[another]
+        return {each.partition: commit.offset for each, commit in found.items() if commit.offset >= 0}
+
+    wait_until(lambda: begun() == dict.fromkeys(here, 5), 60 + LEADER_PATIENCE_SECONDS, "the others have begun")
+    assert "cannot find out yet where the topic begins" in workers.log()
+    workers.send(here[0], b'{"number": 2}')
+    wait_until(lambda: begun() == dict.fromkeys(here, 5) | {here[0]: 6}, 30, "what came later is stored")
+    assert workers.stop() == 0
 
 
 def taken(watch: LagPoller) -> LagSnapshot | None:

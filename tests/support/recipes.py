@@ -37,6 +37,11 @@ class Recipe:
         return [command for command in self.commands if command.text.startswith("workers resume")]
 
     @property
+    def records(self) -> int:
+        """How many its commands send."""
+        return sum("workers produce" in command.text for command in self.commands)
+
+    @property
     def topic(self) -> str:
         """Of the document."""
         found = ID.fullmatch(self.document["_id"])

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from rich.markup import escape
+
 from workers.cli.payload import escaped
 
 if TYPE_CHECKING:
@@ -35,7 +37,7 @@ def left_out(console: Console, reports: Sequence[VerifyReport], names: Mapping[T
         )
     for (at, by, because), places in _notes(reports, names).items():
         console.print(
-            f"[yellow]skipped on purpose[/] by {escaped(by)} on {datetime.fromtimestamp(at, UTC).astimezone():%Y-%m-%d %H:%M}, because: {escaped(because)}; "
+            f"[yellow]skipped on purpose[/] by {escape(escaped(by))} on {datetime.fromtimestamp(at, UTC).astimezone():%Y-%m-%d %H:%M}, because: {escape(escaped(because))}; "
             f"partition {_listed(places)}",
             highlight=False,
         )

@@ -25,7 +25,8 @@ STATE_WIDTH, LEAST_LABEL = 25, 8
 OWNERS_WIDTH = 26
 WIDE = 100
 """From so many columns on the owners of a topic are shown beside it."""
-STYLES = {TopicState.READING: "green", TopicState.MISSING: "yellow", TopicState.UNASSIGNED: "yellow"}
+WAITING = (TopicState.UNASSIGNED, TopicState.MISSING, TopicState.PAUSED)
+STYLES = {TopicState.READING: "green"} | dict.fromkeys(WAITING, "yellow")
 BAD, FAINT = "bold red", "dim"
 
 

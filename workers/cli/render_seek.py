@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from rich.markup import escape
+
 from workers.cli.payload import escaped
 
 if TYPE_CHECKING:
@@ -42,8 +44,11 @@ def show(console: Console, group: str, moves: Sequence[Move], note: Note, *, exe
     if not changed:
         console.print(f"the group {group} is there already: nothing to change", markup=False)
     elif executed:
-        why = f", because: {escaped(note.because)}" if note.because else ""
-        console.print(f"[green]moved the group[/] {escaped(group)} in {changed} partitions{why}", highlight=False)
+        why = f", because: {escape(escaped(note.because))}" if note.because else ""
+        console.print(
+            f"[green]moved the group[/] {escape(escaped(group))} in {changed} {'partition' if changed == 1 else 'partitions'}{why}",
+            highlight=False,
+        )
     else:
         because = ' and --because "why"' if skipped and not note.because else ""
         console.print(f"nothing was changed; the same with --execute{because} does it", markup=False)

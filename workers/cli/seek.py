@@ -40,7 +40,11 @@ def seek(
     topics: Annotated[
         list[str] | None,
         typer.Option(
-            "--topic", callback=texts, autocompletion=complete_topic, help="Only this topic; may be repeated."
+            "--topic",
+            metavar="NAME",
+            callback=texts,
+            autocompletion=complete_topic,
+            help="Only this topic; may be repeated.",
         ),
     ] = None,
     partition: Annotated[

@@ -86,6 +86,8 @@ def _lines(name: str, field: FieldInfo, mark: str) -> list[str]:
 
 def _default(field: FieldInfo) -> str:
     default = field.default.get_secret_value() if isinstance(field.default, SecretStr) else field.default
+    if isinstance(default, tuple):
+        return ",".join(map(str, default))
     return "" if default is None else str(default)
 
 

@@ -14,6 +14,8 @@ from workers.settings.values import Text, field_problem
 ValueFormat = Literal["json", "extended_json", "text", "bytes"]
 KeyFormat = Literal["bytes", "text", "json", "extended_json"]
 MetadataPart = Literal["place", "timestamp", "key", "headers"]
+FORMATS = ("value_format", "value_field", "key_format", "metadata", "metadata_field")
+"""Options on which the document of a record depends, besides the policies."""
 
 
 class RouteOptions(PolicyOptions):
@@ -71,8 +73,17 @@ class RouteOptions(PolicyOptions):
             raise ValueError(problem)
         return name
 
+    @property
+    def chosen_formats(self) -> list[str]:
+        """Those of the formats and of the metadata that are not the default: `value_format=text`."""
+        given = {name: getattr(self, name) for name in FORMATS if getattr(self, name) != _DEFAULTS[name]}
+        return [f"{name}={','.join(value) if isinstance(value, tuple) else value}" for name, value in given.items()]
+
     def fields_problem(self) -> str | None:
         """Why value and metadata have no fields of their own; None: they have."""
         if self.metadata and self.value_format in ("text", "bytes") and self.metadata_field == self.value_field:
             return "is also the field of the value, value_field: choose two names"
         return None
+
+
+_DEFAULTS = {name: RouteOptions.model_fields[name].default for name in FORMATS}

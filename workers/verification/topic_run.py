@@ -89,7 +89,7 @@ class TopicRun:
         report.committed = any(each.committed is not None for each in self.offsets.values())
         report.open_transactions = self._open_transactions
         report.starts, report.skips = left_out(self.offsets)
-        report.policies = [f"{each.name}={each.value}" for each in chosen(self.settings)]
+        report.policies = [f"{each.name}={each.value}" for each in chosen(self.settings)] + self.settings.chosen_formats
         report.lossy_policies = [f"{each.name}={each.value}" for each in lossy(self.settings)]
         report.truncated = [
             TruncatedLog(partition, each.committed or 0, each.truncation.divergence)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import logging
 
 import pytest
+import structlog
 from prometheus_client import generate_latest
 
 from tests.support.batches import batch_of, document
@@ -22,6 +24,15 @@ from workers.settings.route import Route, RouteTable
 from workers.types import RejectReason, TopicPartition, WriteResult
 
 ORDERS, LINES = TopicPartition("orders", 1), TopicPartition("log.api", 3)
+
+
+@pytest.fixture(autouse=True)
+def _log_as_it_was():
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    yield
+    root.handlers, root.level = handlers, level
+    structlog.reset_defaults()
 
 
 def scraped(offsets=EVERYTHING, **facts):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from workers.errors import BadConfigurationError
-from workers.settings import load, redact, unused
+from workers.settings import Settings, load, redact, unused
 from workers.settings.routes_file import read_routes
 
 
@@ -69,6 +69,12 @@ def test_two_fields_of_one_name_are_no_problem_where_only_one_is_used(
         for name, value in given.items():
             monkeypatch.setenv(f"WORKERS_{name}", value)
         load(tmp_path)
+
+
+def test_what_is_not_the_default_is_listed_for_who_verifies_under_it() -> None:
+    assert Settings().chosen_formats == []
+    chosen = Settings(value_format="text", metadata=("place", "key")).chosen_formats
+    assert chosen == ["value_format=text", "metadata=place,key"]
 
 
 def test_a_format_of_keys_without_keys_is_noted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

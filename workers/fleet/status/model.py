@@ -191,7 +191,7 @@ def build_status(info: FleetInfo, answers: Answers, now: float, time: str) -> St
         problems.append(f"{answers.pauses.problem}: what is paused is not known; `workers resume` writes it anew")
     halted = {partition for slot in slots for partition in slot.halted_partitions}
     routes = (
-        build_route_statuses(info.routes, kafka, dead=dead, halted=halted, rates=answers.rates)
+        build_route_statuses(info.routes, kafka, dead=dead, halted=halted, rates=answers.rates, pauses=answers.pauses)
         if kafka and info.routes
         else []
     )

@@ -7,12 +7,14 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from workers.fleet.status.group import SETTLED
+from workers.pauses import NO_PAUSES
 from workers.settings.route import UnroutableError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
     from workers.kafka.kafka_look import KafkaLook
+    from workers.pauses import Pauses
     from workers.settings.route import RouteTable
     from workers.types import TopicPartition
 
@@ -34,6 +36,8 @@ class TopicState(StrEnum):
     """A partition has no live member."""
     MISSING = "missing"
     """A route names it, and it does not exist yet."""
+    PAUSED = "paused"
+    """A person has paused a partition."""
     READING = "reading"
     """All of it is read."""
 
@@ -115,6 +119,7 @@ def build_route_statuses(
     dead: Collection[str | None] = (),
     halted: Iterable[TopicPartition] = (),
     rates: Mapping[str, float] | None = None,
+    pauses: Pauses = NO_PAUSES,
 ) -> list[RouteStatus]:
     """The status of every route, in the order of the file; last, under "", the topics that no route can have.
 
@@ -122,6 +127,7 @@ def build_route_statuses(
         dead: ids of members whose process has ended.
         halted: partitions that workers have halted.
         rates: by topic: offsets that are committed a second.
+        pauses: what people have paused.
     """
     partitions: dict[str, list[TopicPartition]] = {name: [] for name in (*look.missing, *look.refused)}
     for partition in {*(look.offsets or ()), *look.unanswered}:
@@ -131,10 +137,19 @@ def build_route_statuses(
         if member_id not in dead:
             owners.update(dict.fromkeys(member.partitions, member.client_id))
     stopped = {partition.topic for partition in halted}
+    paused = {partition.topic for found in partitions.values() for partition in pauses.among(found)}
     by_route: dict[str, list[TopicStatus]] = {route.label: [] for route in routes.routes}
     for topic, found in sorted(partitions.items()):
         if (label := label_of(routes, topic)) in by_route:
-            told = _topic(topic, sorted(found), look, owners, is_halted=topic in stopped, rate=(rates or {}).get(topic))
+            told = _topic(
+                topic,
+                sorted(found),
+                look,
+                owners,
+                is_halted=topic in stopped,
+                is_paused=topic in paused,
+                rate=(rates or {}).get(topic),
+            )
             by_route[label].append(told)
     statuses = [RouteStatus(route.label, route.collection, by_route[route.label]) for route in routes.routes]
     unroutable = [TopicStatus(topic, TopicState.UNROUTABLE, why) for topic, why in sorted(look.unroutable.items())]
@@ -157,6 +172,7 @@ def _topic(
     owners: Mapping[TopicPartition, str],
     *,
     is_halted: bool,
+    is_paused: bool,
     rate: float | None,
 ) -> TopicStatus:
     offsets = look.offsets or {}
@@ -175,6 +191,7 @@ def _topic(
         TopicState.TRANSACTION: hanging,
         TopicState.UNASSIGNED: is_settled and any(partition not in owners for partition in partitions),
         TopicState.MISSING: topic in look.missing,
+        TopicState.PAUSED: is_paused,
     }
     return TopicStatus(
         topic,

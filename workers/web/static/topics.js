@@ -6,7 +6,7 @@ import { count, shortened } from "./format.js";
 
 const ALL = "all";
 const LONGEST = 48;
-const GOOD = ["reading"], BUSY = ["missing", "unassigned"];
+const GOOD = ["reading"], BUSY = ["missing", "unassigned", "paused"];
 
 export class Topics {
   #routes = []; #choice; #known = null; #changed;

@@ -27,6 +27,7 @@ from workers.fleet.status.one_route import OneRoute
 from workers.fleet.status.topic_rates import TopicRates
 from workers.kafka.open_transactions import OpenTransaction
 from workers.kafka.partition_offsets import PartitionOffsets
+from workers.pauses import Pause, Pauses
 from workers.types import TopicPartition
 
 ORDERS = TopicPartition("orders", 1)
@@ -78,6 +79,12 @@ def test_a_halted_partition_and_one_without_an_owner():
     nobody = {name: each for name, each in group.members.items() if name != "worker_01-m"}
     assert set(states(kafka=look(group=group._replace(members=nobody))).values()) == {"unassigned"}
     assert set(states(kafka=look(group=group._replace(state="PreparingRebalance", members={}))).values()) == {"reading"}
+
+
+def test_a_topic_of_which_a_person_has_paused_something():
+    pauses = Pauses((Pause("backup", "ann@db1", 5.0, "orders", 3),))
+    assert changed(pauses=pauses) == {"orders": "paused"}
+    assert set(states(pauses=Pauses((Pause("backup", "ann@db1", 5.0),))).values()) == {"paused"}
 
 
 def test_what_is_missing_and_what_no_route_can_have_are_told_and_hide_nothing():
