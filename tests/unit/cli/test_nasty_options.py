@@ -17,7 +17,7 @@ from workers.errors import ExitCode
 NUMBERS = ["nan", "inf", "-inf", "1e400", "1e300", "-1", "1" + "0" * 40, "0x10", "1.5", ""]
 TEXTS = ["a\nb", "\udcff", "x" * 300, "/no/such/file", "/", "/dev/null/x", "../..", "[red]", "\u0663", "-"]
 NASTY = NUMBERS + TEXTS
-LONGEST_LINE = 720
+LONGEST_LINE = 780
 
 
 def options() -> list[tuple[str, str]]:
