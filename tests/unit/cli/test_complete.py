@@ -48,7 +48,12 @@ def test_commands_are_completed_in_the_order_of_the_help():
 
 def test_options_and_their_words_are_completed():
     assert "--follow" in completed("peek", "--f")
-    assert completed("dead-letters", "list", "--reason", "not_") == ["not_utf8", "not_json", "not_an_object", "not_extended_json"]
+    assert completed("dead-letters", "list", "--reason", "not_") == [
+        "not_utf8",
+        "not_json",
+        "not_an_object",
+        "not_extended_json",
+    ]
 
 
 def test_a_topic_is_completed_from_the_settings():

@@ -45,7 +45,19 @@ OPTIONS = {"annotated_types", "dotenv", "pydantic", "pydantic_core", "typing_ext
 LOG = {"pygments", "structlog"}
 KAFKA = LOG | {"cramjam", "crc32c", "kafka", "lz4", "snappy", "zstandard"}
 METRICS = {"prometheus_client"}
-COMMON = {"cli", "connection", "errors", "identity", "log_fields", "naming", "operations", "pauses", "records", "settings", "types"}
+COMMON = {
+    "cli",
+    "connection",
+    "errors",
+    "identity",
+    "log_fields",
+    "naming",
+    "operations",
+    "pauses",
+    "records",
+    "settings",
+    "types",
+}
 DATA = {"decoding", "formats", "kafka", "pipeline", "sinks"}
 FLEET = {"connection", "fleet", "kafka", "pipeline", "process", "sinks", "state"}
 
