@@ -54,6 +54,8 @@ RECYCLED = {
     "auditor_port": "0",
     "metrics_host": "0.0.0.0",
     "max_poll_records": "50",
+    "max_rate": "5000",
+    "max_byte_rate": "1000000",
 }
 IMPATIENT = {
     "stall_timeout": "0",
@@ -65,6 +67,7 @@ IMPATIENT = {
     "lag_interval": "0.5",
     "audit_interval": "0.5",
     "audit_share": "0.0",
+    "max_fleet_rate": "20000",
     "on_lost_records": "stop",
     "on_tombstone": "ignore",
     "metadata": "place,timestamp,key,headers",
@@ -109,6 +112,7 @@ SCENARIOS: dict[str, tuple[Mapping[str, str], str]] = {
     "elsewhere": (ELSEWHERE, OTHER_PATHS),
 }
 REASONS = {
+    "routes": "has topics in place of the fleet's own: test_fleet_many_topics.py",
     "bootstrap_servers": "every fleet of a test has its own",
     "mongodb_uri": "every fleet of a test has its own",
     "slot": "each worker of a fleet has another",
