@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support.embedded import EmbeddedStack
 from tests.support.plain_workers import PlainWorkers
-from workers.cli import main as cli
-from workers.kafka.admin import Admin, PartitionOffsets
+from workers.kafka.admin import Admin
+from workers.kafka.partition_offsets import PartitionOffsets
 from workers.kafka.topics import Topic
 from workers.settings import load
+from workers.types import TopicPartition
+from workers.verification.backlog import wait_until_committed
 
 pytestmark = pytest.mark.integration
 
@@ -31,22 +33,22 @@ def test_it_waits_on_one_connection_until_everything_is_committed(
     settings = load(bootstrap_servers=topic.servers, topic=topic.topic, group=topic.group)
     connected: list[Admin] = []
     looks: list[int] = []
-    connect, look = Admin.__init__, Admin.partition_offsets
+    connect, look = Admin.__init__, Admin.offsets_of_topics
 
     def counted(admin: Admin, *arguments: object) -> None:
         connected.append(admin)
         connect(admin, *arguments)
 
-    def looked(admin: Admin, of: Topic, group: str) -> dict[int, PartitionOffsets]:
+    def looked(admin: Admin, of: Collection[Topic], group: str) -> dict[TopicPartition, PartitionOffsets]:
         looks.append(len(connected))
         if len(looks) == 5:
             topic.commit({0: 5})
         return look(admin, of, group)
 
     monkeypatch.setattr(Admin, "__init__", counted)
-    monkeypatch.setattr(Admin, "partition_offsets", looked)
+    monkeypatch.setattr(Admin, "offsets_of_topics", looked)
 
-    cli._wait_until_committed(settings, 30)
+    wait_until_committed(settings, 30, lambda _line: None)
 
     assert len(connected) == 1
     assert len(looks) in (5, 6)
