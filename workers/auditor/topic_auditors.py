@@ -159,7 +159,9 @@ class TopicAuditors:
             self._gone.update(self._auditors.pop(name).verified)
         for name in sorted(existing - self._auditors.keys()):
             file = PositionsFile(self._folder, self._settings.group, self._failures, name)
-            self._auditors[name] = Auditor(name, file, self._absent_at)
+            # One that was refused, or hidden from who asks for all topics, may have been there long before.
+            was_absent = name in self._settings.route_table.topics and name not in self._unproven
+            self._auditors[name] = Auditor(name, file, self._absent_at if was_absent else None)
         unproven = {name: f"no route can have it: {why}" for name, why in looks.unroutable.items()} | dict(
             looks.refused
         )

@@ -15,7 +15,7 @@ import typer
 from workers.cli import render as show
 from workers.cli.complete import complete_topic
 from workers.cli.options import LONGEST_SECONDS, Json, Tree, finite, text
-from workers.errors import BadUsageError, ExitCode, NotFoundError
+from workers.errors import BadUsageError, ExitCode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -141,7 +141,7 @@ def resume(
     file of the pauses cannot be written.
     """
     # Not at the top: see `workers.cli`.
-    from workers.fleet.pause_place import only_topic
+    from workers.fleet.pause_place import only_topic, require_route
     from workers.settings import load_all
     from workers.state.pause_file import change_pauses, pause_file
 
@@ -153,8 +153,8 @@ def resume(
     def change(before: Pauses) -> Sequence[Pause]:
         for each in before.all:
             (ended if _is_meant(each, topic, partition, because) else stay).append(each)
-        if not ended and topic is not None and settings.route_table.route_of(topic) is None:
-            raise NotFoundError(f"no route of this fleet has the topic {topic}; there are {settings.route_table.names}")
+        if not ended and topic is not None:
+            require_route(settings, topic)
         return stay
 
     everything = topic is None and because is None

@@ -141,7 +141,9 @@ def _plan(
         moves += [Move(each, offsets[each], destinations[each]) for each in sorted(destinations)]
     target.require_all_used({move.partition for move in moves}, is_limited=bool(names) or number is not None)
     if not moves:
-        raise BadUsageError(f"there is nothing to move: {settings.route_table.names} does not exist yet")
+        raise BadUsageError(
+            f"there is nothing to move: none of the topics exists yet, or is in the file ({settings.route_table.names})"
+        )
     if problems := [problem for move in moves if (problem := move.problem)]:
         raise BadUsageError("\n".join(problems))
     return topics, moves

@@ -45,7 +45,7 @@ def look_up(settings: Settings, topic: str | None, partition: int | None, local_
         NotFoundError: there is no such topic or partition, or no route has it; the message names those that there are.
     """
     if topic is not None:
-        _require_route(settings, topic)
+        require_route(settings, topic)
     try:
         with Admin(settings, KAFKA_SECONDS) as admin:
             if topic is not None:
@@ -56,7 +56,7 @@ def look_up(settings: Settings, topic: str | None, partition: int | None, local_
         return [f"Kafka could not be asked{unchecked}: {error}"]
 
 
-def _require_route(settings: Settings, topic: str) -> None:
+def require_route(settings: Settings, topic: str) -> None:
     routes = settings.route_table
     try:
         if routes.route_of(topic) is None:

@@ -96,7 +96,7 @@ class Json:
         try:
             decoded: Any = self._decode(text)
         except json.JSONDecodeError as error:
-            decoded = self._decode_again(value, text, error)
+            decoded = self._decode_again(value, text, error, limits)
         except RecursionError:
             raise _too_deep(limits) from None
         fields: dict[str, Any] = decoded if isinstance(decoded, dict) else self._wrapped(decoded)
@@ -107,7 +107,7 @@ class Json:
             _replace_surrogates(fields)
         return fields
 
-    def _decode_again(self, value: bytes, text: str, error: json.JSONDecodeError) -> Any:
+    def _decode_again(self, value: bytes, text: str, error: json.JSONDecodeError, limits: Limits) -> Any:
         """What is no JSON as it is: without its byte order mark, if that is why and the policy says so."""
         if not text.strip():
             raise RejectedError(RejectReason.EMPTY, "the value is empty") from None
@@ -115,11 +115,8 @@ class Json:
             said = f"{error.msg} at character {error.pos}"
             raise RejectedError(RejectReason.NOT_JSON, _with_guess(value, said)) from None
         if self._policies.bom != "strip":
-            raise RejectedError(
-                RejectReason.NOT_JSON,
-                "the value begins with a byte order mark, which is not JSON",
-                Remedy("bom", "strip"),
-            ) from None
+            said = "the value begins with a byte order mark, which is not JSON"
+            raise RejectedError(RejectReason.NOT_JSON, said, self._remedy_of_mark(text)) from None
         rest = text[1:]
         try:
             return self._decode(rest)
@@ -128,6 +125,16 @@ class Json:
                 raise RejectedError(RejectReason.EMPTY, "the value is empty behind its byte order mark") from None
             said = f"{again.msg} at character {again.pos} behind the byte order mark"
             raise RejectedError(RejectReason.NOT_JSON, said) from None
+        except RecursionError:
+            raise _too_deep(limits) from None
+
+    def _remedy_of_mark(self, text: str) -> Remedy | None:
+        """None: what is behind the mark is no JSON either."""
+        try:
+            self._decode(text[1:])
+        except (json.JSONDecodeError, RecursionError, RejectedError):
+            return None
+        return Remedy("bom", "strip")
 
     def _wrapped(self, value: Any) -> dict[str, Any]:
         if name := self._policies.wrapping_name:

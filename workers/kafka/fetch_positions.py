@@ -86,11 +86,18 @@ class FetchPositions:
         it (`seek`) it is returned once more: it was not committed.
         """
         due = {
-            p: each.commit_at for p, each in self._positions.items() if each.commit_due and each.commit_at is not None
+            p: each.commit_at
+            for p, each in self._positions.items()
+            # Without the topic's id, which the client may not have for a moment, there is no mark.
+            if each.commit_due and each.commit_at is not None and p.topic in self._incarnations.there
         }
         for partition in due:
             self._positions[partition].commit_due = False
         return self._starts.take(self._incarnations.there) | due
+
+    def given_up(self, partition: TopicPartition, offset: int) -> None:
+        """A batch that was to commit this offset of a partition of somebody else was not written: see `TopicStarts.take`."""
+        self._starts.ended(partition, offset, self._incarnations.id_of(partition.topic))
 
     def seek(self, partition: TopicPartition, offset: int) -> None:
         """Read the partition from this offset on. The leader epoch of the record before it goes along, to be validated."""
@@ -189,7 +196,7 @@ class FetchPositions:
             if commits[partition] is None or partition in validations:
                 self._begin(partition, commits[partition], leader, validations.get(partition, Validation(None)))
         self._recreated.difference_update(partition.topic for partition in new)
-        self._truncations.keep(assigned - self._positions.keys())
+        self._truncations.keep({*from_client(self._consumer.assignment())} - self._positions.keys())
         for partition in gaps:
             # Most gaps are no loss: compaction and transaction markers leave offsets without a record.
             self._skip_to_log_start(partition, min(starts[partition], known[partition].offsets[0]))

@@ -172,6 +172,8 @@ class KafkaSource:
         for partition, offset in first_offsets.items():
             if partition in assigned:
                 self._positions.seek(partition, offset)
+            else:
+                self._positions.given_up(partition, offset)
 
     def hold(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds

@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 LOOK_SECONDS = 0.5
 """Between two looks at the commits of a topic that is not begun."""
 
+OFFER_SECONDS = 5.0
+"""Between two tries to commit the beginnings of a topic. One that Kafka refuses takes the batch with it in which it is offered."""
+
 log = structlog.get_logger()
 
 
@@ -71,6 +74,8 @@ class TopicStarts:
         """What is in force for a topic: its `start`, or `earliest`, if it came later."""
         self._looked: dict[str, float] = {}
         """By topic: when its commits were looked at last."""
+        self._offered: dict[str, float] = {}
+        """By topic: when its beginnings were offered last."""
         self._failure = ""
         self._is_away = False
         """Whether Kafka did not answer at the last look."""
@@ -82,6 +87,7 @@ class TopicStarts:
         for each in self._topics.values():
             each.forget()
         self._looked.clear()
+        self._offered.clear()
 
     def made_again(self, topic_id: UUID) -> None:
         """A topic took the place of another one of its name."""
@@ -108,8 +114,13 @@ class TopicStarts:
         """The offsets that are to be committed, of all partitions of a topic, also of those that others have."""
         due: dict[TopicPartition, int] = {}
         # A topic that was deleted a moment ago is not there any more.
+        now = time.monotonic()
         for name in {partition.topic for partition in self.held} & topics.keys():
-            due |= self._state(topics[name]).take(self._partitions(name), time.monotonic())
+            if now - self._offered.get(name, -OFFER_SECONDS) < OFFER_SECONDS:
+                continue
+            if taken := self._state(topics[name]).take(self._partitions(name), now):
+                self._offered[name] = now
+                due |= taken
         return due
 
     def ended(self, partition: TopicPartition, offset: int, topic_id: UUID | None) -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 BSON's dates are in UTC, and one without a zone costs less to encode
 MILLISECONDS = tuple(timedelta(milliseconds=number) for number in range(1000))
-LATEST = 2**47
+LATEST = 2**47 // 1000 * 1000
 """Of milliseconds: in the year 6429. Who sends more has sent microseconds; a dead letter does not keep them either."""
 BYTES = 128
 """As BSON, all of it but what is counted below takes less."""
@@ -138,7 +138,8 @@ def _date(timestamp: int) -> datetime | None:
 def _dates(timestamps: Sequence[int]) -> list[datetime | None]:
     """As `_date`. Neighbours are mostly of the same second: then a date is one addition."""
     dates: list[datetime | None] = []
-    second, base = -1_000_000, EPOCH
+    # Further away than any timestamp, which has 64 bits.
+    second, base = -(2**65), EPOCH
     for timestamp in timestamps:
         after = timestamp - second
         if not 0 <= after < 1000:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 TOPIC = "{topic}"
 """In the name of a collection: the name of the topic."""
+IS_SIMPLE = re.compile(r"(?!\(\?[aiLmsux]+\))(?:[^\\(]|\\[^1-9]|\((?!\?P))*", re.DOTALL)
+"""A pattern that means the same as a part of another one."""
 LETTERS = "_dead_letters"
 """The dead letters of a collection are in the collection of its name and this."""
 INTERNAL = "__"
@@ -70,6 +72,11 @@ class Route(RouteOptions):
             re.compile(pattern)
         except re.error as error:
             raise ValueError(f"is no regular expression of Python: {error}") from error
+        if not IS_SIMPLE.fullmatch(pattern):
+            raise ValueError(
+                "must have no named groups, no references to groups, and no flags at its beginning: write (?i:...) in place of "
+                "(?i), since the patterns of all routes are one to Kafka's client"
+            )
         if re.fullmatch(pattern, ""):
             raise ValueError(
                 "matches a name without a character: it would match nearly everything; write what you mean"
@@ -146,7 +153,21 @@ class RouteTable:
             raise UnroutableError(f"the routes {found[0].label} and {found[1].label} both match it")
         if problem := collection_problem(found[0].collection_of(topic)):
             raise UnroutableError(f"its collection would be {found[0].collection_of(topic)!r}, and {problem}")
+        if topic_of_letters := self._letters_of(found[0].collection_of(topic)):
+            raise UnroutableError(
+                f"its collection would be {found[0].collection_of(topic)}, which is that of the dead letters of {topic_of_letters}"
+            )
         return found[0]
+
+    def _letters_of(self, collection: str) -> str | None:
+        """The collection whose dead letters this one has; None: of none."""
+        base = collection.removesuffix(LETTERS)
+        if base == collection:
+            return None
+        named = {route.collection_of(topic) for route in self.routes for topic in route.topics}
+        named |= {route.collection for route in self.routes if TOPIC not in route.collection}
+        matched = any(route.collection == TOPIC and route.matches(base) for route in self.routes)
+        return base if base in named or matched else None
 
     def labelled(self, label: str) -> Route | None:
         """The route of this name."""

@@ -47,7 +47,7 @@ def parse_start(text: str) -> Start:
     except ValueError:
         raise ValueError(f"can be {FORMS}") from None
     if time.tzinfo is None:
-        raise ValueError(f"needs a zone: {text}Z for UTC, or {text}+01:00, for example")
+        raise ValueError(f"needs a zone: {time.isoformat()}Z for UTC, or {time.isoformat()}+01:00, for example")
     if not 1970 <= time.year <= 9998:
         raise ValueError("is a time that no record has; use earliest or latest")
     if time > datetime.now(UTC):

@@ -19,12 +19,18 @@ from workers.sinks.registry import open_dead_letters, open_sink
 from workers.types import Reject, RejectReason
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from workers.pipeline.decoder import Decoder
     from workers.settings import Settings
     from workers.sinks.base import DeadLetter, DeadLetterFilter
     from workers.sinks.dead_letter_store import DeadLetterStore
+
+
+KEPT_KEY_BYTES = (64 * 1024, 16 * 1024)
+"""As long is a key that was cut."""
+NEARLY_CUT = 48 * 1024
+"""Headers of which so many bytes were kept may not be all."""
 
 
 class ReplayResult(NamedTuple):
@@ -140,10 +146,19 @@ class DeadLetters:
         if letter.value_bytes is not None and len(letter.value or b"") < letter.value_bytes:
             return Reject(letter.id, RejectReason.TOO_LARGE, "only the beginning of its value was kept", letter.record)
         decoder = self._decoder_of(letter)
-        if missing := [part for part in letter.cut if part in decoder.metadata_parts]:
+        if missing := [part for part in _cut(letter) if part in decoder.metadata_parts]:
             said = f"only the beginning of its {' and '.join(missing)} was kept, which is part of the metadata"
             return Reject(letter.id, RejectReason.TOO_LARGE, said, letter.record)
         return decoder.decode(letter.id, letter.record)
+
+
+def _cut(letter: DeadLetter) -> Sequence[str]:
+    """What of key and headers was not kept whole. Versions before metadata did not say so: then the size does."""
+    if letter.cut:
+        return letter.cut
+    key = len(letter.key or b"")
+    headers = sum(len(name) + len(value or b"") for name, value in letter.headers)
+    return [name for name, is_cut in (("key", key in KEPT_KEY_BYTES), ("headers", headers >= NEARLY_CUT)) if is_cut]
 
 
 def open_letters(settings: Settings, route: str | None = None) -> DeadLetters:

@@ -33,7 +33,7 @@ from workers.settings import Settings, load
 from workers.settings.policies import POLICIES, lossy
 from workers.settings.route import Route, RouteTable
 from workers.sinks.mongodb.encoding import as_raw, encode_plain
-from workers.types import Insert, Reject, RejectedError, RejectReason
+from workers.types import Insert, Reject, RejectedError, RejectReason, Remedy
 
 LIMITS = Limits()
 PREFIX = TOPIC.partition_prefix(0)
@@ -335,3 +335,19 @@ def test_a_large_value_has_the_policies_too() -> None:
     assert list(Json(Policies(field_names="escape")).parse(value, LIMITS)) == ["a%2Eb"]
     with pytest.raises(RejectedError):
         Json().parse(value, LIMITS)
+
+
+@pytest.mark.parametrize("depth", [40, 5_000])
+def test_a_value_behind_a_byte_order_mark_may_be_too_deep(depth):
+    """In the strict way's second try, too: an error of any other kind would end the worker."""
+    with pytest.raises(RejectedError) as rejected:
+        Json(Policies(bom="strip")).parse(b"\xef\xbb\xbf" + b'{"a":' * depth + b"1" + b"}" * depth, Limits())
+    assert rejected.value.reason is RejectReason.TOO_DEEP
+
+
+def test_no_setting_is_named_that_would_not_store_it():
+    """What is behind the mark must be JSON."""
+    for value, remedy in ((b'\xef\xbb\xbf{"a": 1}', Remedy("bom", "strip")), (b"\xef\xbb\xbfa;b;c", None)):
+        with pytest.raises(RejectedError) as rejected:
+            Json(Policies()).parse(value, Limits())
+        assert rejected.value.remedy == remedy

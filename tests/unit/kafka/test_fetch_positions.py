@@ -112,3 +112,21 @@ def test_records_of_a_higher_epoch_than_their_leader_has_are_compared_once_and_r
 
     assert (first.records, len(second.records[tp(0)])) == ({}, 10)
     assert broker.seeks[-1] == (tp(0), 0)
+
+
+def test_what_is_to_be_committed_waits_for_the_id_of_its_topic(broker, monkeypatch):
+    """A topic may leave the client's metadata between a rewind and the next poll; the batch could not name it then."""
+    first = tp(0)
+    broker.committed[first].offset = 0
+    broker.starts = lambda partitions: dict.fromkeys(partitions, 50)
+    found = positions([])
+    found.admit({})
+    assert found.take_skipped()[first] == 50
+    found.seek(first, 50)
+
+    monkeypatch.setattr(incarnations.compat, "topic_id", lambda *_: None)
+    found.topics()
+    assert found.take_skipped() == {}
+    monkeypatch.setattr(incarnations.compat, "topic_id", lambda *_: TOPIC_ID)
+    found.topics()
+    assert found.take_skipped()[first] == 50

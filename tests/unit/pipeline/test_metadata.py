@@ -33,7 +33,7 @@ ALL = ("place", "timestamp", "key", "headers")
 ZONED: CodecOptions[dict[str, Any]] = CodecOptions(tz_aware=True)
 HEADERS = st.lists(st.tuples(st.text(st.characters(exclude_categories=["Cs"]), max_size=5), st.none() | st.binary(max_size=5)), max_size=3).map(tuple)  # fmt: skip
 TIMES = st.integers(0, 2**41) | st.sampled_from(
-    [-1, -2, 0, 999, 1000, LATEST - 1, LATEST, 17_375_593_506_363, 2**63 - 1, -(2**63)]
+    [-1, -2, -999_500, 0, 999, 1000, LATEST - 1, LATEST, LATEST + 500, 17_375_593_506_363, 2**63 - 1, -(2**63)]
 )
 RECORDS = st.builds(
     lambda value, time, key, headers: FakeRecord(3, 0, value, time, key, headers),
@@ -189,3 +189,12 @@ def test_a_document_from_before_the_metadata_was_switched_on_is_the_same(before:
 
     assert documents_equal(one, other, "_kafka") is equal
     assert not documents_equal(one, other), "without the setting the field is one as any other"
+
+
+@pytest.mark.parametrize("times", [[-999_500], [-1_000_000, 5], [LATEST - 1, LATEST, LATEST + 999], [999, -1]])
+def test_a_date_does_not_depend_on_the_records_beside_it(times):
+    records = [FakeRecord(3, offset, b"{}", time) for offset, time in enumerate(times)]
+    together, _ = decoder("timestamp").decode_plain(PREFIX, ListedRecords(records), [b"{}"] * len(times))
+    alone = [decoder("timestamp").decode(f"{PREFIX}{each.offset}", each) for each in records]
+
+    assert [as_raw(each).raw for each in together] == [each.document.raw for each in alone if isinstance(each, Insert)]

@@ -114,3 +114,27 @@ def test_all_mistakes_are_told_at_once(file: Path) -> None:
 def test_a_file_that_is_not_there_is_told(file: Path) -> None:
     with pytest.raises(BadConfigurationError, match=r"^WORKERS_ROUTES=.*routes\.toml cannot be read: No such file"):
         read_routes(file)
+
+
+@pytest.mark.parametrize("pattern", ["(?i)orders.*", "(?P<shop>a|b).*", r"(a|b)-\1", "(?s)x"])
+def test_a_pattern_that_means_something_else_beside_others_is_refused(file: Path, pattern: str) -> None:
+    """Kafka's client gets one for all routes."""
+    (problem,) = problems(file, f"[[route]]\ntopic_pattern = '{pattern}'\n")
+    assert "the patterns of all routes are one" in problem
+
+
+@pytest.mark.parametrize("pattern", [r"log\..*", "(?i:orders).*", r"a(?!b)[(\d]+", r"(shop|store)\.\d{1,3}"])
+def test_most_patterns_can_be_used(file: Path, pattern: str) -> None:
+    assert table(file, f"[[route]]\ntopic_pattern = '{pattern}'\n").routes[0].topic_pattern == pattern
+
+
+def test_no_topic_goes_into_the_dead_letters_of_another(file: Path) -> None:
+    routes = table(
+        file,
+        "[[route]]\ntopic_pattern = 'pay.*'\n[[route]]\ntopics = ['x']\ncollection = 'shop'\n[[route]]\ntopic_pattern = 'shop_.*'\n",
+    )
+    for topic in ("pay_dead_letters", "shop_dead_letters"):
+        with pytest.raises(UnroutableError, match="dead letters"):
+            routes.route_of(topic)
+    assert routes.route_of("pay")
+    assert routes.route_of("shop_items")

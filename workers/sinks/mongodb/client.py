@@ -36,6 +36,11 @@ READING: dict[str, Any] = {
 """Options of a connection that does not write for the loop."""
 
 
+def sharing_key(settings: Settings) -> tuple[str, str | None]:
+    """Topics with the same one can share a `Collections`: the collection, and what of a document is metadata."""
+    return settings.collection, settings.metadata_field if settings.metadata else None
+
+
 class Collections:
     """A client, and the two collections of the settings: documents (as raw BSON), and dead letters."""
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import bson
 from bson.codec_options import CodecOptions, DatetimeConversion, TypeRegistry
+from bson.dbref import DBRef
 from bson.decimal128 import Decimal128
 from bson.errors import BSONError
 from bson.raw_bson import RawBSONDocument
@@ -103,6 +104,9 @@ def _parts_equal(before: Any, now: Any) -> bool:
 def _values_equal(one: Any, other: Any) -> bool:
     if type(one) is not type(other):
         return False
+    if isinstance(one, DBRef):
+        # As the driver compares them, types and order within do not count.
+        return _values_equal(dict(one.as_doc()), dict(other.as_doc()))
     if isinstance(one, dict):
         return list(one) == list(other) and all(map(_values_equal, one.values(), other.values()))
     if isinstance(one, list):

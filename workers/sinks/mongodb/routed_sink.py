@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import pymongo
 
-from workers.errors import BadConfigurationError, RetryReason, SinkUnavailableError
+from workers.errors import BadConfigurationError, RetryReason, SinkRefusesError, SinkUnavailableError
+from workers.sinks.mongodb.client import sharing_key
 from workers.sinks.mongodb.probe import require_policies
 from workers.sinks.mongodb.sink import MongoSink, client_of
+from workers.sinks.refusals import UndecidedError
 from workers.types import Batch, WriteResult
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from bson.raw_bson import RawBSONDocument
 
@@ -24,18 +27,19 @@ if TYPE_CHECKING:
 class RoutedMongoSink:
     """See `Sink`."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
         """Prepare a client; it does not connect yet. Build it in the process that uses it."""
+        self._clock = clock
         self._settings, self._routes = settings, settings.route_table
         self._client = client_of(settings)
-        self._sinks: dict[str, MongoSink] = {}
-        """By collection."""
+        self._sinks: dict[tuple[str, str | None], MongoSink] = {}
+        """By `sharing_key`."""
         self._checked: set[MongoSink] = set()
-        self._has_written = False
-        """Whether a collection was written: the server lets this user in."""
+        self._refused_since: dict[MongoSink, float] = {}
+        """Since when a collection refuses, while others take records."""
         for topic in self._routes.topics:
             self._sink(topic)
-        self._any = next(iter(self._sinks.values()), None) or MongoSink(settings, client=self._client)
+        self._any = next(iter(self._sinks.values()), None) or MongoSink(settings, self._clock, self._client)
         """What depends on no collection is asked of this one."""
 
     def ping(self) -> None:
@@ -57,13 +61,13 @@ class RoutedMongoSink:
     def write(self, batch: Batch) -> WriteResult:
         """See `Sink.write`. One collection after the other, all of them within the write timeout.
 
-        A collection that cannot be used, or that this user may not write, is left out, and the others are written. A right that
-        is missing for all of them is waited for, as every other outage.
+        A collection that cannot be used, that this user may not write, or that refuses for longer than the patience while
+        others take records, is left out, and the others are written. What hits all of them is waited for, as every outage.
         """
         parts: dict[MongoSink, dict[TopicPartition, PartitionBatch]] = {}
         not_written: dict[TopicPartition, str] = {}
         results: list[WriteResult] = []
-        refused: SinkUnavailableError | None = None
+        refused: dict[MongoSink, SinkUnavailableError] = {}
         # The time-outs of the single ones end with this one.
         with pymongo.timeout(self._settings.write_timeout):
             for partition, part in batch.partitions.items():
@@ -78,14 +82,20 @@ class RoutedMongoSink:
                 try:
                     results.append(sink.write(Batch(batch.assignment_epoch, each)))
                 except SinkUnavailableError as error:
-                    if error.reason is not RetryReason.NOT_AUTHORIZED:
+                    if not _may_be_of_one_collection(error):
                         raise
-                    refused = error
-                    not_written |= dict.fromkeys(each, f"{error}; then restart this worker")
+                    # It may be a view by now, for example.
+                    self._checked.discard(sink)
+                    refused[sink] = error
                 else:
-                    self._has_written = True
-        if refused and not self._has_written:
-            raise refused
+                    self._refused_since.pop(sink, None)
+        for sink, why in refused.items():
+            since = self._refused_since.setdefault(sink, self._clock())
+            patience = 0.0 if why.reason is RetryReason.NOT_AUTHORIZED else self._settings.refusal_patience
+            is_tried = isinstance(why, UndecidedError) and not why.no_proof
+            if is_tried or not results or self._clock() - since < patience:
+                raise why
+            not_written |= dict.fromkeys(parts[sink], f"{why}; then restart this worker")
         return _joined(results, not_written)
 
     def write_one(self, operation: Insert) -> Reject | None:
@@ -102,9 +112,20 @@ class RoutedMongoSink:
 
     def _sink(self, topic: str) -> MongoSink:
         settings = self._settings.for_topic(topic)
-        if settings.collection not in self._sinks:
-            self._sinks[settings.collection] = MongoSink(settings, client=self._client)
-        return self._sinks[settings.collection]
+        key = sharing_key(settings)
+        if key not in self._sinks:
+            self._sinks[key] = MongoSink(settings, self._clock, self._client)
+        return self._sinks[key]
+
+
+def _may_be_of_one_collection(error: SinkUnavailableError) -> bool:
+    """Whether other collections of the same server may take records all the same."""
+    is_login = isinstance(error, SinkRefusesError) and error.is_login
+    return (
+        isinstance(error, UndecidedError)
+        or error.reason is RetryReason.ERROR
+        or (error.reason is RetryReason.NOT_AUTHORIZED and not is_login)
+    )
 
 
 def _joined(results: Sequence[WriteResult], not_written: Mapping[TopicPartition, str]) -> WriteResult:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from workers.sinks.mongodb.client import READING, open_client
+from workers.sinks.mongodb.client import READING, open_client, sharing_key
 from workers.sinks.mongodb.dead_letters import MongoDeadLetters
 from workers.sinks.mongodb.errors import translate_read_errors
 from workers.sinks.mongodb.reader import MongoReader
@@ -20,7 +20,7 @@ class MongoReaders:
         """Prepare a client; it does not connect yet. Build it in the process that uses it."""
         self._database = settings.database
         self._client = open_client(settings, **READING)
-        self._readers: dict[str, MongoReader] = {}
+        self._readers: dict[tuple[str, str | None], MongoReader] = {}
         self._letters: dict[str, MongoDeadLetters] = {}
 
     def connect(self) -> None:
@@ -28,9 +28,10 @@ class MongoReaders:
             self._client.admin.command("ping")
 
     def reader(self, settings: Settings) -> MongoReader:
-        if settings.collection not in self._readers:
-            self._readers[settings.collection] = MongoReader(settings, self._client)
-        return self._readers[settings.collection]
+        key = sharing_key(settings)
+        if key not in self._readers:
+            self._readers[key] = MongoReader(settings, self._client)
+        return self._readers[key]
 
     def dead_letters(self, settings: Settings) -> MongoDeadLetters:
         if settings.collection not in self._letters:

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from workers.types import Batch
 
 PING_SECONDS = 2.0
+MOST_NAMESPACE_BYTES = 255
+"""Of database and collection together: https://www.mongodb.com/docs/manual/reference/limits/"""
 LATE = 0.9
 """Of the write timeout: a write that fails after so much of it has run out of time, whatever the driver calls it."""
 
@@ -75,8 +77,16 @@ class MongoSink:
 
     def check_collection(self) -> None:
         """Refuse a collection that drops documents, or accepts an id twice. Raises as `check`."""
+        names = (self._documents.name, self._collections.dead_letters.name)
+        for name in names:
+            if len(f"{self._documents.database.name}.{name}".encode()) > MOST_NAMESPACE_BYTES:
+                raise BadConfigurationError(
+                    [
+                        f"{name} is too long a name beside that of the database: MongoDB takes {MOST_NAMESPACE_BYTES} bytes for both"
+                    ]
+                )
         with translate_write_errors(), pymongo.timeout(PING_SECONDS):
-            for name in (self._documents.name, self._collections.dead_letters.name):
+            for name in names:
                 for found in self._documents.database.list_collections(filter={"name": name}):
                     self._require_plain(name, str(found.get("type")), found.get("options", {}))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from uuid import UUID
@@ -29,13 +30,13 @@ ORDERS, REFUNDS, LOGS = (TopicPartition(each, 0) for each in ("orders", "refunds
 
 
 @pytest.fixture
-def opened(server: WireMongo, tmp_path: Path) -> Iterator[Callable[[], RoutedMongoSink]]:
+def opened(server: WireMongo, tmp_path: Path) -> Iterator[Callable[..., RoutedMongoSink]]:
     (tmp_path / "routes.toml").write_text(ROUTES)
     made: list[RoutedMongoSink] = []
 
-    def open_sink() -> RoutedMongoSink:
+    def open_sink(clock: Callable[[], float] = time.monotonic) -> RoutedMongoSink:
         settings = load(mongodb_uri=server.uri, write_timeout=1.0, routes=tmp_path / "routes.toml")
-        made.append(RoutedMongoSink(settings))
+        made.append(RoutedMongoSink(settings, clock))
         return made[-1]
 
     yield open_sink
@@ -75,9 +76,10 @@ def test_a_collection_that_this_user_may_not_write_is_left_out_and_the_others_ar
 
     assert result.stored == {ORDERS: 1}
     assert "grant it the role readWrite" in result.not_written[LOGS]
-    # Also alone, since the server has let this user write.
+    # Alone it is waited for: it may be the login, and nobody else is held up.
     server.script["log-web"].append(UNAUTHORIZED)
-    assert sink.write(batch_of(LOGS)).not_written.keys() == {LOGS}
+    with pytest.raises(SinkUnavailableError):
+        sink.write(batch_of(LOGS))
 
 
 def test_a_right_that_is_missing_everywhere_is_waited_for(server, opened):
@@ -110,3 +112,47 @@ def test_all_collections_together_take_no_longer_than_one_write_may(server, open
         sink.write(batch_of(ORDERS, LOGS))
     assert raised.value.reason is RetryReason.TIMEOUT
     assert held(server, "log-web") == []
+
+
+def test_a_login_that_is_refused_after_a_write_is_waited_for(server, opened):
+    """It hits every collection, sooner or later: none of them is at fault."""
+    sink = opened()
+    sink.write(batch_of(ORDERS))
+    for code in (13, 18, 8000):
+        for name in ("shop", "log-web"):
+            server.script[name].append({"ok": 0, "code": code, "errmsg": "no"})
+        with pytest.raises(SinkUnavailableError):
+            sink.write(batch_of(ORDERS, LOGS))
+
+
+def test_a_collection_that_refuses_for_long_does_not_hold_the_others(server, opened, clock):
+    sink = opened(clock)
+    view = {"ok": 0, "code": 166, "errmsg": "Namespace is a view, not a collection"}
+    server.script["log-web"].extend([view] * 30)
+    with pytest.raises(SinkUnavailableError):
+        sink.write(batch_of(LOGS, ORDERS))
+    clock.now += 31
+    result = sink.write(batch_of(LOGS, REFUNDS))
+    assert (result.stored, result.not_written.keys()) == ({REFUNDS: 1}, {LOGS})
+    # Alone it is waited for: then nobody else is held up.
+    with pytest.raises(SinkUnavailableError):
+        sink.write(batch_of(LOGS))
+
+
+def test_topics_with_other_metadata_in_one_collection_are_compared_each_by_its_own(server, tmp_path):
+    """A document of before the metadata was switched on is a duplicate, whichever topic comes first."""
+    (tmp_path / "routes.toml").write_text(
+        '[[route]]\ntopics = ["a"]\ncollection = "c"\n[[route]]\ntopics = ["b"]\ncollection = "c"\nmetadata = ["place"]\n'
+    )
+    sink = RoutedMongoSink(load(mongodb_uri=server.uri, write_timeout=1.0, routes=tmp_path / "routes.toml"))
+    partition = TopicPartition("b", 0)
+    batch = batch_of(TopicPartition("a", 0), partition)
+    sink.write(batch)
+    (insert,) = batch.partitions[partition].operations
+    now = insert._replace(document=encode(insert.id, {"of": "b", "_kafka": {"place": {"offset": 7}}}))
+    batch.partitions[partition].operations = [now]
+    result = sink.write(batch)
+    sink.close()
+
+    assert result.duplicates == {TopicPartition("a", 0): 1, partition: 1}
+    assert result.dead_letters == {}
