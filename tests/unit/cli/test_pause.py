@@ -140,3 +140,11 @@ def test_a_folder_that_cannot_be_written_is_told(workers, folder, monkeypatch):
     code, _, err = workers("pause", "--because", "x")
     assert code in (ExitCode.UNAVAILABLE, ExitCode.CONFIGURATION)
     assert "run" in err
+
+
+def test_a_topic_that_no_route_can_have_is_refused_in_one_line(workers, folder, monkeypatch):
+    (folder / "two.toml").write_text("[[route]]\ntopic_pattern = 'a.*'\n[[route]]\ntopic_pattern = '.*b'\n")
+    monkeypatch.setenv("WORKERS_ROUTES", "two.toml")
+    for command in (["pause", "--because", "x"], ["resume"]):
+        code, _, err = workers(*command, "--topic", "ab")
+        assert (code, "both match it" in err) == (ExitCode.USAGE, True)

@@ -49,6 +49,7 @@ def test_a_file_of_something_else_is_refused_with_an_example(tmp_path, content):
     [
         ("yesterday", "can be earliest, latest, a time .* an offset, or a file that ends in .json"),
         ("2026-01-31T12:00:00", "needs a zone: 2026-01-31T12:00:00Z for UTC"),
+        ("2026-01-31", "needs a zone: 2026-01-31T00:00:00Z for UTC"),
         ("2999-01-01T00:00:00Z", "is in the future"),
         ("-99999d", "longer ago than ten years"),
         ("-5", "can be earliest"),

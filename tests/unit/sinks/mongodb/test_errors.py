@@ -265,3 +265,19 @@ def test_an_error_for_people_is_one_short_line(server, sink):
 )
 def test_two_documents_are_the_same_if_fields_order_types_and_values_are(one, other, alike):
     assert documents_equal(RawBSONDocument(bson.encode(one)), RawBSONDocument(bson.encode(other))) is alike
+
+
+@pytest.mark.parametrize(
+    ("other", "is_equal"),
+    [
+        ({"$ref": "c", "$id": 1}, True),
+        ({"$id": 1, "$ref": "c"}, True),
+        ({"$ref": "c", "$id": 1.0}, False),
+        ({"$ref": "c", "$id": True}, False),
+        ({"$ref": "d", "$id": 1}, False),
+    ],
+)
+def test_a_reference_is_compared_with_the_types_in_it(other, is_equal):
+    """Not as the driver does. Its order is lost in the driver's type, and means nothing."""
+    one, two = (RawBSONDocument(bson.encode({"_id": "x", "a": each})) for each in ({"$ref": "c", "$id": 1}, other))
+    assert documents_equal(one, two) is is_equal
