@@ -136,6 +136,7 @@ def test_metadata_is_switched_on_for_a_collection_that_is_in_use(workers: PlainW
         ("bytes", [b"\xff\x00", b"", b"x" * 100_000], [b"\xff\x00", b"", b"x" * 100_000], []),
     ],
 )
+@pytest.mark.slow
 def test_text_and_bytes_are_stored_and_proven(
     workers: PlainWorkers, format_: str, values: list[bytes], stored: list[object], reasons: list[str]
 ) -> None:

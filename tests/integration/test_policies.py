@@ -68,6 +68,7 @@ def test_what_ferretdb_does_not_hold_is_refused_at_start_and_nothing_is_left_the
         client.drop_database(database)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("server", ["FerretDB", "Java"])
 def test_many_workers_probe_at_the_same_time_without_trouble(
     stack: EmbeddedStack, request: pytest.FixtureRequest, server: str
@@ -166,6 +167,7 @@ def test_labels_money_and_large_numbers_are_stored_whole_and_proven(
         assert workers.contents()[1] == letters
 
 
+@pytest.mark.slow
 def test_a_dead_letter_is_replayed_once_its_setting_is_another(stack: EmbeddedStack, tmp_path: Path) -> None:
     with PlainWorkers(stack, tmp_path) as workers:
         workers.kafka.create(1)

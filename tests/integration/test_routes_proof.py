@@ -123,6 +123,7 @@ def test_one_route(served: RoutedWorkers) -> None:
     assert "the routes are shop, " in refused.stderr
 
 
+@pytest.mark.slow
 def test_recent_records_only(served: RoutedWorkers) -> None:
     report = verified(served, "--since", "3600")
 
@@ -130,6 +131,7 @@ def test_recent_records_only(served: RoutedWorkers) -> None:
     assert report["collections"] == []
 
 
+@pytest.mark.slow
 def test_in_several_processes(served: RoutedWorkers) -> None:
     assert verified(served, "--processes", "2")["sum"]["stored"] == 14
 
@@ -151,6 +153,7 @@ main()
 """Ctrl-C when seven parts of four topics are done."""
 
 
+@pytest.mark.slow
 def test_interrupted_and_gone_on_with_it_says_the_same(served: RoutedWorkers) -> None:
     command = [sys.executable, "-c", INTERRUPTED, "verify", "--processes", "1", "--json"]
     ran = subprocess.run(
@@ -336,6 +339,7 @@ def test_a_capped_collection_of_one_route_is_found(served: RoutedWorkers) -> Non
     assert wrong["fix"] == "use a plain collection: give its route another collection"
 
 
+@pytest.mark.slow
 def test_numbers_go_to_all_topics_in_turn(stack: EmbeddedStack, tmp_path_factory: pytest.TempPathFactory) -> None:
     routes = '[[route]]\ntopics = ["PREFIXone", "PREFIXtwo"]\n\n[[route]]\ntopics = ["PREFIXthree"]\n'
     with RoutedWorkers(stack, tmp_path_factory.mktemp("produce"), routes) as workers:

@@ -125,6 +125,7 @@ def test_a_topic_that_cannot_be_routed_or_stored_is_halted_and_the_others_go_on(
     assert (workers.count("audits"), workers.count("PREFIXlog.capped")) == (50, 50)
 
 
+@pytest.mark.slow
 def test_from_one_topic_to_several_by_a_rolling_restart(opened: Open) -> None:
     """The group's assignor changes with its last member; the records of the first topic are read on from their commits."""
     workers = opened()
@@ -155,6 +156,7 @@ def test_from_one_topic_to_several_by_a_rolling_restart(opened: Open) -> None:
     assert workers.stored("shop") == sorted(each for some in expected for each in some)
 
 
+@pytest.mark.slow
 def test_routes_are_changed_by_a_rolling_restart_and_it_is_told_while_not_all_have_the_same(opened: Open) -> None:
     workers = opened()
     for topic in ("orders", "refunds", "returns"):

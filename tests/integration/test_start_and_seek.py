@@ -154,6 +154,7 @@ def test_a_group_is_moved_both_ways_and_verify_says_so(workers: PlainWorkers) ->
     assert "start has no effect" not in workers.log()
 
 
+@pytest.mark.slow
 def test_a_time_begins_with_the_first_record_that_is_not_older_and_a_group_with_commits_is_told(
     workers: PlainWorkers,
 ) -> None:

@@ -79,6 +79,7 @@ def test_a_busy_partition_is_not_returned_whole_before_the_others_and_nothing_is
     assert {order[:20].count(0), order[:20].count(1)} <= set(range(5, 16)), order[:20]
 
 
+@pytest.mark.slow
 def test_the_client_by_itself_returns_one_partition_after_the_other(opened: Open) -> None:
     """Once this fails, there is nothing to mend any more."""
     consumer = opened(patched=False)
@@ -115,6 +116,7 @@ def paused_in_the_middle(consumer: KafkaConsumer) -> dict[TopicPartition, list[i
     return {}
 
 
+@pytest.mark.slow
 def test_the_more_partitions_the_less_is_fetched_of_each(opened: Open) -> None:
     consumer = opened()
     compat_turns.limit_fetches(consumer, 30 * 1024)
