@@ -45,6 +45,7 @@ WORKERS_COUNTERS = {
     "workers_write_retries_total": len(RetryReason),
     "workers_log_dropped_lines_total": 1,
     "workers_state_write_failures_total": 1,
+    "workers_rate_limited_seconds_total": 1,
 }
 """How many series each has. Those that stand still in the story are there too, so that their silence says something."""
 PROCESSES = len({"worker_00", "worker_01", "lag", "watchdog", "auditor"})
