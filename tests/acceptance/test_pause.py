@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -48,14 +49,14 @@ def watched_for(fleet: Fleet, seconds: float) -> None:
     )
 
 
-def states(fleet: Fleet) -> tuple[int, dict[str, object]]:
+def states(fleet: Fleet) -> tuple[int, dict[str, Any]]:
     ran = fleet.command("status", "--json")
     return ran.returncode, json.loads(ran.stdout)
 
 
 def is_paused_everywhere(fleet: Fleet) -> bool:
     code, found = states(fleet)
-    return code == 0 and {slot["state"] for slot in found["slots"]} <= {"paused", "idle"}  # type: ignore[attr-defined]
+    return code == 0 and {slot["state"] for slot in found["slots"]} <= {"paused", "idle"}
 
 
 def test_a_night_in_which_the_database_rests(fleet: Fleet) -> None:
@@ -79,8 +80,8 @@ def test_a_night_in_which_the_database_rests(fleet: Fleet) -> None:
     wait_until(lambda: is_paused_everywhere(fleet), 30, "all of them say so")
     assert [event for event in fleet.events() if event["event"] == "stalled"] == []
     _, found = states(fleet)
-    assert REASON in found["verdict"]["text"]  # type: ignore[index]
-    assert [each["because"] for each in found["pauses"]] == [REASON]  # type: ignore[attr-defined]
+    assert REASON in found["verdict"]["text"]
+    assert [each["because"] for each in found["pauses"]] == [REASON]
     series = scrape.metrics(fleet.lag_port)
     assert scrape.total(series, "workers_lag_partition_paused") == PARTITIONS
     assert fleet.total("workers_partition_paused") == PARTITIONS
@@ -117,7 +118,7 @@ def test_a_night_in_which_the_database_rests(fleet: Fleet) -> None:
     wait_until(lambda: progress(fleet) > resting + FLEET_RATE, 60, "it goes on")
     code, found = states(fleet)
     assert code == 0
-    assert {slot["limited_by"] for slot in found["slots"]} == {"WORKERS_MAX_FLEET_RATE"}  # type: ignore[attr-defined]
+    assert {slot["limited_by"] for slot in found["slots"]} == {"WORKERS_MAX_FLEET_RATE"}
     assert rate_over(fleet, 6) == pytest.approx(FLEET_RATE, rel=0.06)
     assert fleet.total("workers_rate_limited_seconds_total") > 0
 
